@@ -1,0 +1,1 @@
+//! cloakroom: a session store that any server links in.
