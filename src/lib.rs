@@ -1,1 +1,22 @@
 //! cloakroom: a session store that any server links in.
+
+mod codec;
+mod data;
+mod error;
+mod id;
+mod key;
+mod lifetime;
+mod owner;
+mod record;
+mod store;
+mod time;
+
+pub use data::{Data, MAX_NAME_BYTES};
+pub use error::{Error, ErrorKind, Result};
+pub use id::{InvalidId, SessionId};
+pub use key::{InvalidKey, SessionKey};
+pub use lifetime::{Expiry, Lifetime};
+pub use owner::{MAX_OWNER_BYTES, Owner};
+pub use record::{CookieKind, Record, Revision};
+pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
+pub use time::{Clock, ManualClock, SystemClock, Timestamp};

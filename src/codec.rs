@@ -1,0 +1,204 @@
+//! The numbers, strings and byte strings that every format of this crate is made of. The only file that imports bincode.
+//!
+//! bincode is pinned to 2.0.1, its last release that works. Should it have to go, this is what to write anew; no
+//! stored byte changes. The layout, bincode's "standard" configuration, is:
+//!
+//! | item | bytes |
+//! |---|---|
+//! | number below 251 | the number in one byte |
+//! | number below 2^16, 2^32, 2^64 | 251, 252 or 253, then the number in 2, 4 or 8 bytes, little-endian |
+//! | signed number | zigzag (0, -1, 1, -2 become 0, 1, 2, 3), then as above |
+//! | float | IEEE 754 double in 8 bytes, little-endian |
+//! | byte string, string | its length as a number, then its bytes; strings are UTF-8 |
+//! | fixed bytes | as they are |
+
+use bincode::config;
+use bincode::enc::write::Writer as Sink;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{Decode, Encode};
+
+/// Stored bytes that are not what the format says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CodecError {
+    #[error("the bytes end too early")]
+    TooShort,
+    #[error("{0} bytes are left over")]
+    LeftOver(usize),
+    #[error("a string is not UTF-8")]
+    NotUtf8,
+    #[error("the bytes are not what the format says")]
+    Malformed,
+}
+
+/// Appends items to a byte vector.
+#[derive(Default)]
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    pub(crate) fn fixed(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    pub(crate) fn number(&mut self, number: u64) {
+        self.put(number);
+    }
+
+    pub(crate) fn signed(&mut self, number: i64) {
+        self.put(number);
+    }
+
+    pub(crate) fn float(&mut self, number: f64) {
+        self.put(number);
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.fixed(bytes);
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn put(&mut self, item: impl Encode) {
+        bincode::encode_into_writer(item, VecSink(&mut self.0), config::standard())
+            .expect("numbers can be encoded, and a vector takes all bytes");
+    }
+}
+
+struct VecSink<'a>(&'a mut Vec<u8>);
+
+impl Sink for VecSink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Takes items off the front of a byte slice. Never allocates, so a damaged length costs nothing.
+#[derive(Clone)]
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(crate) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or(CodecError::TooShort)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, CodecError> {
+        self.fixed::<1>().map(|[byte]| byte)
+    }
+
+    pub(crate) fn number(&mut self) -> Result<u64, CodecError> {
+        self.take()
+    }
+
+    pub(crate) fn signed(&mut self) -> Result<i64, CodecError> {
+        self.take()
+    }
+
+    pub(crate) fn float(&mut self) -> Result<f64, CodecError> {
+        self.take()
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], CodecError> {
+        let length = usize::try_from(self.number()?).map_err(|_| CodecError::TooShort)?;
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or(CodecError::TooShort)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    pub(crate) fn text(&mut self) -> Result<&'a str, CodecError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| CodecError::NotUtf8)
+    }
+
+    /// That nothing is left.
+    pub(crate) fn finish(self) -> Result<(), CodecError> {
+        if self.0.is_empty() { Ok(()) } else { Err(CodecError::LeftOver(self.0.len())) }
+    }
+
+    fn take<T: Decode<()>>(&mut self) -> Result<T, CodecError> {
+        let (item, used) = bincode::decode_from_slice(self.0, config::standard()).map_err(|error| match error {
+            DecodeError::UnexpectedEnd { .. } => CodecError::TooShort,
+            _ => CodecError::Malformed,
+        })?;
+        self.0 = &self.0[used..];
+        Ok(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_is_the_documented_one() {
+        let mut writer = Writer::default();
+        writer.number(250);
+        writer.number(251);
+        writer.number(65_536);
+        writer.number(1 << 32);
+        writer.signed(-1);
+        writer.float(1.0);
+        writer.bytes(b"ab");
+        let expected = [
+            &[250][..],
+            &[251, 251, 0],
+            &[252, 0, 0, 1, 0],
+            &[253, 0, 0, 0, 0, 1, 0, 0, 0],
+            &[1],
+            &1.0f64.to_le_bytes(),
+            &[2, b'a', b'b'],
+        ]
+        .concat();
+        assert_eq!(writer.into_vec(), expected);
+    }
+
+    #[test]
+    fn every_item_reads_back_and_every_cut_is_an_error() {
+        let mut writer = Writer::default();
+        writer.number(u64::MAX);
+        writer.signed(i64::MIN);
+        writer.bytes(b"name");
+        let bytes = writer.into_vec();
+        let read = |bytes: &[u8]| -> Result<(), CodecError> {
+            let mut reader = Reader::new(bytes);
+            assert_eq!(reader.number()?, u64::MAX);
+            assert_eq!(reader.signed()?, i64::MIN);
+            assert_eq!(reader.text()?, "name");
+            reader.finish()
+        };
+        assert_eq!(read(&bytes), Ok(()));
+        for cut in 0..bytes.len() {
+            assert_eq!(read(&bytes[..cut]), Err(CodecError::TooShort), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_bytes_is_refused_before_anything_is_allocated() {
+        let mut writer = Writer::default();
+        writer.number(u64::MAX);
+        assert_eq!(Reader::new(&writer.into_vec()).bytes(), Err(CodecError::TooShort));
+    }
+}
