@@ -1,9 +1,11 @@
 //! cloakroom: a session store that any server links in.
 
-mod codec;
 pub mod cookie;
+
+mod codec;
 mod data;
 mod error;
+mod file;
 mod id;
 mod key;
 mod lifetime;
@@ -14,6 +16,7 @@ mod time;
 
 pub use data::{Data, MAX_NAME_BYTES};
 pub use error::{Error, ErrorKind, Result};
+pub use file::{Damage, FileOptions, FileStore, Stats};
 pub use id::{InvalidId, SessionId};
 pub use key::{InvalidKey, SessionKey};
 pub use lifetime::{Expiry, Lifetime};
