@@ -10,6 +10,7 @@ mod owner;
 mod record;
 mod store;
 mod time;
+pub mod value;
 
 pub use data::{Data, MAX_NAME_BYTES};
 pub use error::{Error, ErrorKind, Result};
@@ -20,3 +21,4 @@ pub use owner::{MAX_OWNER_BYTES, Owner};
 pub use record::{CookieKind, Record, Revision};
 pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use value::ValueError;
