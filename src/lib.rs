@@ -1,6 +1,7 @@
 //! cloakroom: a session store that any server links in.
 
 mod codec;
+pub mod cookie;
 mod data;
 mod error;
 mod id;

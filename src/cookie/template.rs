@@ -1,0 +1,170 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::sign::SIGNATURE_BYTES;
+use super::{CookieBuilder, CookieError, Keys, SetCookie, age, header};
+
+/// The most bytes that name and value of a cookie have together, signature included
+/// (RFC 6265bis section 5.6).
+pub const MAX_COOKIE_BYTES: usize = 4096;
+
+/// One cookie of a site: its name, its attributes and its keys, checked once, from which any number of
+/// header values is made. Cheap to clone.
+#[derive(Clone)]
+pub struct Cookie(Arc<Template>);
+
+/// What [`CookieBuilder::build`] has checked.
+pub(super) struct Template {
+    pub(super) name: String,
+    /// All attributes but the age, as they stand in the header, with the leading semicolon.
+    pub(super) attributes: String,
+    pub(super) max_age: Option<Duration>,
+    pub(super) keys: Option<Keys>,
+}
+
+impl Cookie {
+    /// Begins a cookie of this name. The builder says what its defaults are, and checks the name in
+    /// [`build`](CookieBuilder::build).
+    pub fn named(name: impl Into<String>) -> CookieBuilder {
+        CookieBuilder::new(name.into())
+    }
+
+    /// Fails when the name leaves no room for even an empty value, so that removing always works.
+    pub(super) fn new(template: Template) -> Result<Cookie, CookieError> {
+        let cookie = Cookie(Arc::new(template));
+        cookie.check_length("")?;
+        Ok(cookie)
+    }
+
+    /// The name as it stands in the headers, with its prefix.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The age that [`set`](Cookie::set) gives the cookie; none for one that ends with the browser.
+    pub fn max_age(&self) -> Option<Duration> {
+        self.0.max_age
+    }
+
+    /// Sets the cookie, as the builder described it: until the browser is closed, or permanent with a
+    /// Max-Age. The value is signed if there are keys.
+    ///
+    /// # Errors
+    ///
+    /// [`CookieError::ValueByte`] for a value that is not all cookie-octets (RFC 6265bis section 4.1.1:
+    /// no controls, spaces, quotes, commas, semicolons, backslashes, nor anything beyond ASCII), and
+    /// [`CookieError::TooLong`] above [`MAX_COOKIE_BYTES`]. Nothing is encoded or cut for you.
+    pub fn set(&self, value: &str) -> Result<SetCookie, CookieError> {
+        let pair = self.pair(value)?;
+        Ok(self.finish(pair, |text| {
+            if let Some(max_age) = self.0.max_age {
+                age::write(text, age::seconds(max_age), None);
+            }
+        }))
+    }
+
+    /// Sets the cookie with an age of your own, whatever the builder's: permanent with Max-Age and
+    /// Expires, or, for none, until the browser is closed.
+    ///
+    /// Fractions of a second are cut off, and [`MAX_AGE`](super::MAX_AGE) is the most. An age under one
+    /// second gives the header that [removes](Cookie::remove) the cookie, without the value.
+    /// `now` counts for Expires only; that is left out if it falls outside of the years 1601 to 9999.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Cookie::set).
+    pub fn set_with_age(&self, value: &str, age: Option<Duration>, now: SystemTime) -> Result<SetCookie, CookieError> {
+        let pair = self.pair(value)?;
+        Ok(match age.map(age::seconds) {
+            None => self.finish(pair, |_| ()),
+            Some(0) => self.remove(),
+            Some(seconds) => self.finish(pair, |text| age::write(text, seconds, Some(now))),
+        })
+    }
+
+    /// Removes the cookie from the browser: no value, the same attributes (a browser looks for a cookie
+    /// of this name, domain and path), Max-Age=0 and a date long past (RFC 6265bis section 4.1.2).
+    pub fn remove(&self) -> SetCookie {
+        self.finish(format!("{}=", self.name()), age::write_removal)
+    }
+
+    /// Reads the values of this very cookie out of a request's `Cookie` headers, in order.
+    ///
+    /// The name must match exactly, case and prefix included. There may be several values: a cookie of
+    /// another path, or one planted by a neighbouring host, comes under the same name, and the order says
+    /// nothing about which is which (RFC 6265bis section 4.2.2), so try them all.
+    ///
+    /// With keys, only values whose signature verifies are given, without it; every other is left out
+    /// as though it had not come. A signature proves that a value was made here for this name; it proves
+    /// neither for whom nor when. A value that is no UTF-8 was not set here and is left out, too.
+    ///
+    /// Bounds and syntax are those of [`pairs`](super::pairs).
+    ///
+    /// ```
+    /// # use cloakroom::cookie::Cookie;
+    /// let cookie = Cookie::named("sid").build().unwrap();
+    /// let header: &[u8] = b"theme=dark; __Host-sid=abc";
+    /// assert_eq!(cookie.values([header]).next(), Some("abc"));
+    /// ```
+    pub fn values<'c, 'h, T, I>(&'c self, headers: I) -> impl Iterator<Item = &'h str>
+    where
+        T: AsRef<[u8]> + ?Sized + 'h,
+        I: IntoIterator<Item = &'h T>,
+    {
+        header::pairs(headers)
+            .filter(|(name, _)| *name == self.name().as_bytes())
+            .filter_map(|(_, value)| std::str::from_utf8(value).ok())
+            .filter_map(|value| match &self.0.keys {
+                Some(keys) => keys.verify(self.name(), value),
+                None => Some(value),
+            })
+    }
+
+    /// `name=value`, signed if there are keys.
+    fn pair(&self, value: &str) -> Result<String, CookieError> {
+        if let Some(position) = value.bytes().position(|byte| !is_cookie_octet(byte)) {
+            return Err(CookieError::ValueByte { name: self.name().to_owned(), position });
+        }
+        self.check_length(value)?;
+        let mut pair = format!("{}={value}", self.name());
+        if let Some(keys) = &self.0.keys {
+            keys.append_signature(self.name(), value, &mut pair);
+        }
+        Ok(pair)
+    }
+
+    fn check_length(&self, value: &str) -> Result<(), CookieError> {
+        let signature = if self.0.keys.is_some() { SIGNATURE_BYTES } else { 0 };
+        let length = self.name().len() + value.len() + signature;
+        if length > MAX_COOKIE_BYTES {
+            return Err(CookieError::TooLong { name: self.name().to_owned(), length });
+        }
+        Ok(())
+    }
+
+    /// The one place where the order of the attributes is decided: the age, then the template's.
+    fn finish(&self, pair: String, write_age: impl FnOnce(&mut String)) -> SetCookie {
+        SetCookie::new(self.name(), pair, |text| {
+            write_age(text);
+            text.push_str(&self.0.attributes);
+        })
+    }
+}
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cookie")
+            .field("name", &self.0.name)
+            .field("attributes", &self.0.attributes.trim_start_matches("; "))
+            .field("max_age", &self.0.max_age)
+            .field("keys", &self.0.keys)
+            .finish()
+    }
+}
+
+/// RFC 6265bis section 4.1.1. Its grammar also has a value in quotes; but these are part of the value and
+/// protect nothing, so they are no more allowed at the ends than elsewhere.
+fn is_cookie_octet(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
+}
