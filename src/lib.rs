@@ -1,5 +1,7 @@
 //! cloakroom: a session store that any server links in.
 
+mod any;
+mod block_on;
 mod codec;
 pub mod cookie;
 mod data;
@@ -7,6 +9,7 @@ mod error;
 mod id;
 mod key;
 mod lifetime;
+mod memory;
 mod owner;
 mod record;
 mod session;
@@ -15,11 +18,13 @@ mod store;
 mod time;
 pub mod value;
 
+pub use any::{AnyStore, DynStore};
 pub use data::{Data, MAX_NAME_BYTES};
 pub use error::{Error, ErrorKind, Result};
 pub use id::{InvalidId, SessionId};
 pub use key::{InvalidKey, SessionKey};
 pub use lifetime::{Expiry, Lifetime};
+pub use memory::MemoryStore;
 pub use owner::{MAX_OWNER_BYTES, Owner};
 pub use record::{CookieKind, Record, Revision};
 pub use session::{AnyEntry, Entry, EntryName, Session};

@@ -246,6 +246,12 @@ fn depth_128_passes_and_129_is_refused_on_both_sides() {
 }
 
 #[test]
+fn what_stands_beside_each_other_is_not_deep() {
+    let side_by_side = (vec![everything(); 200], vec![Vec::<u8>::new(); 200], vec![BTreeMap::<u8, u8>::new(); 200]);
+    assert_eq!(round_trip(&side_by_side), side_by_side);
+}
+
+#[test]
 fn a_megabyte_of_nesting_is_refused_without_a_deep_stack() {
     for bytes in [vec![tag::LIST; 1 << 20], vec![tag::MAP; 1 << 20], stored_lists(1 << 19), stored_maps(1 << 18)] {
         let thread = std::thread::Builder::new().stack_size(256 << 10);
