@@ -1,5 +1,6 @@
 //! The way of a session through a request: cookie, id, store, record, handle, commit, cookie.
 
+mod blocking;
 mod builder;
 mod commit;
 mod committed;
@@ -18,6 +19,7 @@ use crate::cookie::Cookie;
 use crate::store::Store;
 use crate::time::Clock;
 
+pub use blocking::Blocking;
 pub use builder::SessionsBuilder;
 pub use committed::{Committed, Outcome};
 pub use owned::Listed;
@@ -26,7 +28,7 @@ pub use presented::Presented;
 
 /// A site's sessions: opens one for a request, and commits it before the response leaves. Cheap to clone.
 ///
-/// ```ignore
+/// ```
 /// # fn main() -> cloakroom::Result<()> {
 /// # use std::time::Duration;
 /// use cloakroom::{MemoryStore, Sessions};
@@ -47,7 +49,7 @@ pub use presented::Presented;
 /// assert_eq!(session.get::<u64>("visits")?, Some(1));
 /// # Ok(())
 /// # }
-/// ```ignore
+/// ```
 pub struct Sessions<S>(Arc<Shared<S>>);
 
 struct Shared<S> {
