@@ -24,11 +24,16 @@ impl Data {
 
     /// The entries of a map from names to encoded values.
     pub fn from_entries<V: AsRef<[u8]>>(entries: &BTreeMap<Arc<str>, V>) -> Self {
-        let bytes: usize = entries.iter().map(|(name, value)| name.len() + value.as_ref().len() + 10).sum();
+        Self::from_sorted(entries.iter().map(|(name, value)| (&**name, value.as_ref())))
+    }
+
+    /// The same from an iterator over the entries, which come in the order of their names.
+    pub(crate) fn from_sorted<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Self {
+        let bytes: usize = entries.clone().map(|(name, value)| name.len() + value.len() + 10).sum();
         let mut writer = Writer::with_capacity(bytes);
         for (name, value) in entries {
             writer.bytes(name.as_bytes());
-            writer.bytes(value.as_ref());
+            writer.bytes(value);
         }
         Self(writer.into_vec().into())
     }

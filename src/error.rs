@@ -33,6 +33,9 @@ pub enum ErrorKind {
     /// The session was opened by an id within the grace window of a rotation; it cannot be changed.
     #[error("the session is read-only: its id was rotated a moment ago")]
     ReadOnly,
+    /// The session was reached by its key instead of its visitor's cookie, so nothing could carry a new id to them.
+    #[error("no visitor is here whose cookie could carry a new id")]
+    NoVisitor,
     /// A stored or given value does not fit the type asked for, or cannot be stored. What is stored stays.
     #[error("entry {entry:?}")]
     Entry {

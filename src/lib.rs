@@ -1,7 +1,10 @@
 //! cloakroom: a session store that any server links in.
 
 pub mod cookie;
+pub mod value;
 
+mod any;
+mod block_on;
 mod codec;
 mod data;
 mod error;
@@ -9,18 +12,26 @@ mod file;
 mod id;
 mod key;
 mod lifetime;
+mod memory;
 mod owner;
 mod record;
+mod session;
+mod sessions;
 mod store;
 mod time;
 
+pub use any::{AnyStore, DynStore};
 pub use data::{Data, MAX_NAME_BYTES};
 pub use error::{Error, ErrorKind, Result};
 pub use file::{Damage, FileOptions, FileStore, Stats};
 pub use id::{InvalidId, SessionId};
 pub use key::{InvalidKey, SessionKey};
 pub use lifetime::{Expiry, Lifetime};
+pub use memory::MemoryStore;
 pub use owner::{MAX_OWNER_BYTES, Owner};
 pub use record::{CookieKind, Record, Revision};
+pub use session::{AnyEntry, Entry, EntryName, Session};
+pub use sessions::{Blocking, Committed, Listed, Outcome, Presented, Sessions, SessionsBuilder};
 pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use value::ValueError;

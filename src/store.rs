@@ -271,6 +271,14 @@ impl<S: Store> Store for Arc<S> {
     async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
         (**self).destroy_owned_by(owner, except).await
     }
+    async fn update_owned_by(
+        &self,
+        owner: &Owner,
+        change: impl Fn(&mut Record) -> Result<bool> + Send + Sync,
+        now: Timestamp,
+    ) -> Result<u64> {
+        (**self).update_owned_by(owner, change, now).await
+    }
     async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
         (**self).sweep(now, budget).await
     }

@@ -1,0 +1,268 @@
+//! Which store it is, decided at run time.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::key::SessionKey;
+use crate::memory::MemoryStore;
+use crate::owner::Owner;
+use crate::record::{Record, Revision};
+use crate::store::{Durability, Store, Swept, Update};
+use crate::time::Timestamp;
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// [`Store`] as a trait object: every store is one, and a `dyn DynStore` is a [`Store`] again. Each call costs a box.
+///
+/// The names differ from [`Store`]'s, so that both traits may be in scope.
+pub trait DynStore: Send + Sync + 'static {
+    /// [`Store::create`].
+    fn dyn_create<'a>(&'a self, record: &'a Record, now: Timestamp) -> BoxFuture<'a, Result<Revision>>;
+    /// [`Store::load`].
+    fn dyn_load<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>>>;
+    /// [`Store::update`].
+    fn dyn_update<'a>(
+        &'a self,
+        record: &'a Record,
+        expected: Revision,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>>;
+    /// [`Store::touch`].
+    fn dyn_touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<bool>>;
+    /// [`Store::rotate`].
+    fn dyn_rotate<'a>(
+        &'a self,
+        old: &'a SessionKey,
+        expected: Revision,
+        record: &'a Record,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>>;
+    /// [`Store::destroy`].
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<()>>;
+    /// [`Store::owned_by`].
+    fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>>;
+    /// [`Store::destroy_owned_by`].
+    fn dyn_destroy_owned_by<'a>(
+        &'a self,
+        owner: &'a Owner,
+        except: Option<&'a SessionKey>,
+    ) -> BoxFuture<'a, Result<u64>>;
+    /// [`Store::sweep`].
+    fn dyn_sweep(&self, now: Timestamp, budget: usize) -> BoxFuture<'_, Result<Swept>>;
+    /// [`Store::scan`].
+    fn dyn_scan<'a>(
+        &'a self,
+        now: Timestamp,
+        visit: &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> BoxFuture<'a, Result<()>>;
+    /// [`Store::count`].
+    fn dyn_count(&self, now: Timestamp) -> BoxFuture<'_, Result<u64>>;
+    /// [`Store::clear`].
+    fn dyn_clear(&self) -> BoxFuture<'_, Result<()>>;
+    /// [`Store::durability`].
+    fn dyn_durability(&self) -> Durability;
+}
+
+impl<S: Store> DynStore for S {
+    fn dyn_create<'a>(&'a self, record: &'a Record, now: Timestamp) -> BoxFuture<'a, Result<Revision>> {
+        Box::pin(self.create(record, now))
+    }
+    fn dyn_load<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>>> {
+        Box::pin(self.load(key, now))
+    }
+    fn dyn_update<'a>(
+        &'a self,
+        record: &'a Record,
+        expected: Revision,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>> {
+        Box::pin(self.update(record, expected, now))
+    }
+    fn dyn_touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.touch(key, now))
+    }
+    fn dyn_rotate<'a>(
+        &'a self,
+        old: &'a SessionKey,
+        expected: Revision,
+        record: &'a Record,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>> {
+        Box::pin(self.rotate(old, expected, record, now))
+    }
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.destroy(key))
+    }
+    fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>> {
+        Box::pin(self.owned_by(owner, now))
+    }
+    fn dyn_destroy_owned_by<'a>(
+        &'a self,
+        owner: &'a Owner,
+        except: Option<&'a SessionKey>,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.destroy_owned_by(owner, except))
+    }
+    fn dyn_sweep(&self, now: Timestamp, budget: usize) -> BoxFuture<'_, Result<Swept>> {
+        Box::pin(self.sweep(now, budget))
+    }
+    fn dyn_scan<'a>(
+        &'a self,
+        now: Timestamp,
+        visit: &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.scan(now, visit))
+    }
+    fn dyn_count(&self, now: Timestamp) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.count(now))
+    }
+    fn dyn_clear(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.clear())
+    }
+    fn dyn_durability(&self) -> Durability {
+        self.durability()
+    }
+}
+
+impl Store for dyn DynStore {
+    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+        self.dyn_create(record, now).await
+    }
+    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        self.dyn_load(key, now).await
+    }
+    async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
+        self.dyn_update(record, expected, now).await
+    }
+    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
+        self.dyn_touch(key, now).await
+    }
+    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+        self.dyn_rotate(old, expected, record, now).await
+    }
+    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+        self.dyn_destroy(key).await
+    }
+    async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
+        self.dyn_owned_by(owner, now).await
+    }
+    async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+        self.dyn_destroy_owned_by(owner, except).await
+    }
+    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
+        self.dyn_sweep(now, budget).await
+    }
+    async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        self.dyn_scan(now, visit).await
+    }
+    async fn count(&self, now: Timestamp) -> Result<u64> {
+        self.dyn_count(now).await
+    }
+    async fn clear(&self) -> Result<()> {
+        self.dyn_clear().await
+    }
+    fn durability(&self) -> Durability {
+        self.dyn_durability()
+    }
+}
+
+/// A store chosen at run time, such as by a server's configuration. Clones share the store.
+///
+/// ```
+/// use cloakroom::{AnyStore, MemoryStore};
+///
+/// let in_memory = true;
+/// let store = if in_memory { AnyStore::memory(MemoryStore::new()) } else { AnyStore::other(MemoryStore::new()) };
+/// ```
+#[derive(Clone)]
+pub struct AnyStore(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Memory(MemoryStore),
+    Other(Arc<dyn DynStore>),
+}
+
+/// The same expression for each kind of store; what cloakroom brings itself is called without a box.
+macro_rules! each {
+    ($any:ident, $store:ident => $call:expr) => {
+        match &$any.0 {
+            Kind::Memory($store) => $call,
+            Kind::Other($store) => {
+                let $store: &dyn DynStore = &**$store;
+                $call
+            }
+        }
+    };
+}
+
+impl AnyStore {
+    /// Sessions in memory.
+    pub const fn memory(store: MemoryStore) -> Self {
+        Self(Kind::Memory(store))
+    }
+
+    /// Any other store, such as your own.
+    pub fn other(store: impl Store) -> Self {
+        Self(Kind::Other(Arc::new(store)))
+    }
+}
+
+impl Store for AnyStore {
+    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+        each!(self, store => store.create(record, now).await)
+    }
+    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        each!(self, store => store.load(key, now).await)
+    }
+    async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
+        each!(self, store => store.update(record, expected, now).await)
+    }
+    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
+        each!(self, store => store.touch(key, now).await)
+    }
+    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+        each!(self, store => store.rotate(old, expected, record, now).await)
+    }
+    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+        each!(self, store => store.destroy(key).await)
+    }
+    async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
+        each!(self, store => store.owned_by(owner, now).await)
+    }
+    async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+        each!(self, store => store.destroy_owned_by(owner, except).await)
+    }
+    async fn update_owned_by(
+        &self,
+        owner: &Owner,
+        change: impl Fn(&mut Record) -> Result<bool> + Send + Sync,
+        now: Timestamp,
+    ) -> Result<u64> {
+        each!(self, store => store.update_owned_by(owner, change, now).await)
+    }
+    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
+        each!(self, store => store.sweep(now, budget).await)
+    }
+    async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        each!(self, store => store.scan(now, visit).await)
+    }
+    async fn count(&self, now: Timestamp) -> Result<u64> {
+        each!(self, store => store.count(now).await)
+    }
+    async fn clear(&self) -> Result<()> {
+        each!(self, store => store.clear().await)
+    }
+    fn durability(&self) -> Durability {
+        each!(self, store => store.durability())
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyStore").field("durability", &self.durability()).finish_non_exhaustive()
+    }
+}

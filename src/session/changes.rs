@@ -1,0 +1,230 @@
+//! What a request changed in its session: as changes, not as a copy of the whole, so that they can be applied again
+//! to what another request made of the session meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::data::Data;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifetime::Lifetime;
+use crate::owner::Owner;
+use crate::record::{CookieKind, Record};
+use crate::session::entry::is_reserved;
+use crate::time::Timestamp;
+
+/// Makes an entry's new encoded value out of its old one. May run any number of times.
+pub(crate) type Modify = Box<dyn Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>> + Send + Sync>;
+
+/// All changes of one request.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Everything stored was removed, before what `entries` say.
+    cleared: bool,
+    entries: BTreeMap<Arc<str>, EntryChange>,
+    /// Entries of the stored record that were read.
+    reads: BTreeSet<Box<str>>,
+    owner: Option<OwnerChange>,
+    lifetime: Option<LifetimeChange>,
+    cookie: Option<CookieKind>,
+    rotate: bool,
+}
+
+/// What happened to one entry: first the base, then the modifications on top of it.
+struct EntryChange {
+    base: Base,
+    modify: Vec<Modify>,
+    /// The value after all that, as this request sees it.
+    value: Option<Arc<[u8]>>,
+}
+
+enum Base {
+    /// Whatever the store has.
+    Stored,
+    /// This value. Guarded: only if the store still has what this request read there.
+    Set { value: Arc<[u8]>, guarded: bool },
+    /// No value.
+    Removed,
+}
+
+enum OwnerChange {
+    Set(Option<Owner>),
+    Login(Owner, Timestamp),
+}
+
+struct LifetimeChange {
+    lifetime: Lifetime,
+    own: bool,
+    since: Timestamp,
+}
+
+/// What a request sees of an entry.
+pub(crate) enum Seen {
+    /// What the record has: nothing here concerns the entry.
+    Stored,
+    /// What the request itself made of it.
+    Local(Option<Arc<[u8]>>),
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.cleared
+            && self.entries.is_empty()
+            && self.owner.is_none()
+            && self.lifetime.is_none()
+            && self.cookie.is_none()
+            && !self.rotate
+    }
+
+    pub(crate) fn seen(&self, name: &str) -> Seen {
+        match self.entries.get(name) {
+            Some(change) => Seen::Local(change.value.clone()),
+            None if self.cleared => Seen::Local(None),
+            None => Seen::Stored,
+        }
+    }
+
+    /// Notes that this request knows what the store has under this name, unless the value it saw was its own.
+    pub(crate) fn note_read(&mut self, name: &str) {
+        let depends_on_store = match self.entries.get(name) {
+            Some(change) => matches!(change.base, Base::Stored) && !self.cleared,
+            None => !self.cleared,
+        };
+        if depends_on_store && !self.reads.contains(name) {
+            self.reads.insert(name.into());
+        }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Vec<u8>, overwrite: bool) {
+        let value: Arc<[u8]> = value.into();
+        let guarded = !overwrite && self.reads.contains(name);
+        let base = Base::Set { value: Arc::clone(&value), guarded };
+        self.entries.insert(name.into(), EntryChange { base, modify: Vec::new(), value: Some(value) });
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.entries.insert(name.into(), EntryChange { base: Base::Removed, modify: Vec::new(), value: None });
+    }
+
+    /// Adds a modification, and the value it made of what this request sees.
+    pub(crate) fn modify(&mut self, name: &str, modify: Modify, value: Option<Vec<u8>>) {
+        let change = self.entries.entry(name.into()).or_insert_with(|| EntryChange {
+            base: Base::Stored,
+            modify: Vec::new(),
+            value: None,
+        });
+        change.modify.push(modify);
+        change.value = value.map(Into::into);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.cleared = true;
+        self.entries.clear();
+    }
+
+    pub(crate) fn rotate(&mut self) {
+        self.rotate = true;
+    }
+
+    pub(crate) fn set_owner(&mut self, owner: Option<Owner>) {
+        self.owner = Some(OwnerChange::Set(owner));
+    }
+
+    pub(crate) fn login(&mut self, owner: Owner, now: Timestamp) {
+        self.owner = Some(OwnerChange::Login(owner, now));
+        self.rotate = true;
+    }
+
+    pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime, own: bool, since: Timestamp) {
+        self.lifetime = Some(LifetimeChange { lifetime, own, since });
+    }
+
+    pub(crate) fn set_cookie(&mut self, kind: CookieKind) {
+        self.cookie = Some(kind);
+    }
+
+    pub(crate) fn rotates(&self) -> bool {
+        self.rotate
+    }
+
+    pub(crate) fn sets_owner(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    /// Whether the visitor's cookie no longer says what it should.
+    pub(crate) fn concern_cookie(&self) -> bool {
+        self.cookie.is_some() || self.lifetime.is_some()
+    }
+
+    /// The application's entries that were changed.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.entries.keys().filter(|name| !is_reserved(name)).map(|name| name.to_string()).collect()
+    }
+
+    /// The record as this request sees it; nobody else changed it.
+    pub(crate) fn onto_seen(&self, seen: &Record) -> Record {
+        let values = self.entries.iter().map(|(name, change)| (&**name, change.value.as_deref()));
+        self.onto(seen, values)
+    }
+
+    /// The changes once more, onto what others made of `seen` meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] for an entry that was read and set here, and has another value by now; whatever a
+    /// modification fails with.
+    pub(crate) fn onto_current(&self, seen: &Record, current: &Record) -> Result<Record> {
+        let mut values = Vec::with_capacity(self.entries.len());
+        for (name, change) in &self.entries {
+            let stored = current.data().get(name);
+            let value = match &change.base {
+                Base::Set { guarded: true, .. } if stored != seen.data().get(name) => {
+                    let kind = ErrorKind::Conflict { entry: name.to_string() };
+                    return Err(Error::new(kind, format!("committing session {}", current.key())));
+                }
+                Base::Set { value, .. } => Some(&**value),
+                Base::Stored if !self.cleared => stored,
+                Base::Stored | Base::Removed => None,
+            };
+            let value = match change.modify.split_first() {
+                None => value.map(<[u8]>::to_vec),
+                Some((first, rest)) => rest.iter().try_fold(first(value)?, |value, modify| modify(value.as_deref()))?,
+            };
+            values.push((&**name, value));
+        }
+        Ok(self.onto(current, values.iter().map(|(name, value)| (*name, value.as_deref()))))
+    }
+
+    fn onto<'a>(&self, record: &'a Record, values: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> Record {
+        let mut changed = record.clone();
+        self.apply_head(&mut changed);
+        if self.cleared || !self.entries.is_empty() {
+            let stored = record.data().iter().filter(|_| !self.cleared);
+            let mut entries: BTreeMap<&str, &[u8]> = stored.collect();
+            for (name, value) in values {
+                match value {
+                    Some(value) => entries.insert(name, value),
+                    None => entries.remove(name),
+                };
+            }
+            changed.set_data(Data::from_sorted(entries.iter().map(|(name, value)| (*name, *value))));
+        }
+        changed
+    }
+
+    /// All changes but those of the entries.
+    pub(crate) fn apply_head(&self, record: &mut Record) {
+        match &self.owner {
+            // Who owns nothing has not logged in.
+            Some(OwnerChange::Set(None)) => record.set_owner(None, None),
+            Some(OwnerChange::Set(owner)) => record.set_owner(owner.clone(), record.authenticated_at()),
+            Some(OwnerChange::Login(owner, at)) => record.set_owner(Some(owner.clone()), Some(*at)),
+            None => (),
+        }
+        if let Some(LifetimeChange { lifetime, own, since }) = self.lifetime {
+            record.set_lifetime(lifetime, own, since);
+        }
+        if let Some(kind) = self.cookie {
+            record.set_cookie(kind);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Messages for the visitor's next page.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::ValueError;
+use crate::error::Result;
+use crate::record::Revision;
+use crate::session::{Session, misfit, modification};
+use crate::value;
+
+/// The entry that holds the messages, oldest first.
+const FLASH: &str = "cloakroom.flash";
+
+/// A message has a token, so that two requests that read it do not together remove two messages with one text.
+type Message = (u64, Json);
+
+impl Session {
+    /// Adds a message, typically for the page that the visitor is redirected to. Requests that add messages at the
+    /// same time do not disturb each other.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) naming `cloakroom.flash` if the message cannot be stored.
+    pub fn flash<T: Serialize + ?Sized>(&self, message: &T) -> Result<()> {
+        let message = value::encode(message).and_then(|bytes| value::to_json(&bytes));
+        let message = message.map_err(|cause| misfit(FLASH, "encoding a message", cause))?;
+        let token = Revision::fresh().as_u64();
+        let add = modification(FLASH, move |messages: Option<Vec<Message>>| {
+            let mut messages = messages.unwrap_or_default();
+            messages.push((token, message.clone()));
+            Some(messages)
+        });
+        self.modify_encoded(FLASH, add)
+    }
+
+    /// Takes all messages, oldest first. Removes exactly those it gives: one that another request adds meanwhile
+    /// waits for the next time.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) naming `cloakroom.flash` if a message is not a `T`; then all stay.
+    pub fn take_flashes<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        let found: Option<Vec<Message>> = self.look(FLASH, |_| ())?.decode(FLASH)?;
+        let Some(messages) = found else { return Ok(Vec::new()) };
+        let (tokens, messages): (Vec<u64>, Vec<Json>) = messages.into_iter().unzip();
+        let messages = messages.into_iter().map(serde_json::from_value).collect::<Result<_, _>>();
+        let messages = messages.map_err(|cause| misfit(FLASH, "decoding a message", ValueError::Type(cause)))?;
+        let remove = modification(FLASH, move |messages: Option<Vec<Message>>| {
+            let rest: Vec<_> = messages?.into_iter().filter(|(token, _)| !tokens.contains(token)).collect();
+            (!rest.is_empty()).then_some(rest)
+        });
+        self.modify_encoded(FLASH, remove)?;
+        Ok(messages)
+    }
+}

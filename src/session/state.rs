@@ -1,0 +1,86 @@
+//! What a session handle holds between opening and commit.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::SessionId;
+use crate::record::Record;
+use crate::session::changes::Changes;
+
+/// Behind the lock that all clones of a handle share. No code of the application runs under it.
+pub(crate) struct State {
+    pub(crate) access: Access,
+    /// The id by which the visitor came, if that is this session's.
+    pub(crate) id: Option<SessionId>,
+    /// The session without `changes`: as it was loaded, or blank.
+    pub(crate) record: Record,
+    pub(crate) is_stored: bool,
+    /// The session that this request destroyed; `record` is blank since.
+    pub(crate) ended: Option<Record>,
+    pub(crate) changes: Changes,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everything.
+    Full,
+    /// No new id: there is no visitor whose cookie could carry it.
+    NoVisitor,
+    /// Opened by the id before a rotation.
+    ReadOnly,
+    /// Nothing: its commit has begun.
+    Committed,
+}
+
+impl State {
+    pub(crate) fn check_open(&self) -> Result<()> {
+        match self.access {
+            Access::Committed => Err(Error::new(ErrorKind::Committed, "using a session")),
+            Access::Full | Access::NoVisitor | Access::ReadOnly => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match self.access {
+            Access::ReadOnly => Err(Error::new(ErrorKind::ReadOnly, "changing a session")),
+            _ => self.check_open(),
+        }
+    }
+
+    pub(crate) fn check_rotatable(&self) -> Result<()> {
+        match self.access {
+            Access::NoVisitor => Err(Error::new(ErrorKind::NoVisitor, "giving a session a new id")),
+            _ => self.check_writable(),
+        }
+    }
+
+    /// The session with all its changes but those of entries.
+    pub(crate) fn head(&self) -> Record {
+        let mut record = self.record.clone();
+        self.changes.apply_head(&mut record);
+        record
+    }
+
+    /// Ends what is stored; the handle goes on with a blank session.
+    pub(crate) fn destroy(&mut self, blank: Record) {
+        let record = std::mem::replace(&mut self.record, blank);
+        if self.is_stored {
+            self.ended = Some(record);
+        }
+        self.is_stored = false;
+        self.changes = Changes::default();
+    }
+
+    /// Takes out what a commit carries; from now on every clone of the handle is told so.
+    pub(crate) fn take(&mut self) -> Result<State> {
+        self.check_open()?;
+        let taken = State {
+            access: self.access,
+            id: self.id.take(),
+            record: self.record.clone(),
+            is_stored: self.is_stored,
+            ended: self.ended.clone(),
+            changes: std::mem::take(&mut self.changes),
+        };
+        self.access = Access::Committed;
+        Ok(taken)
+    }
+}

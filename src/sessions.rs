@@ -1,0 +1,101 @@
+//! The way of a session through a request: cookie, id, store, record, handle, commit, cookie.
+
+mod blocking;
+mod builder;
+mod commit;
+mod committed;
+mod edit;
+mod grace;
+mod open;
+mod owned;
+pub(crate) mod policy;
+mod presented;
+mod swap;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cookie::Cookie;
+use crate::store::Store;
+use crate::time::Clock;
+
+pub use blocking::Blocking;
+pub use builder::SessionsBuilder;
+pub use committed::{Committed, Outcome};
+pub use owned::Listed;
+use policy::Policy;
+pub use presented::Presented;
+
+/// A site's sessions: opens one for a request, and commits it before the response leaves. Cheap to clone.
+///
+/// ```
+/// # fn main() -> cloakroom::Result<()> {
+/// # use std::time::Duration;
+/// use cloakroom::{MemoryStore, Sessions};
+///
+/// let sessions = Sessions::builder(MemoryStore::new())
+///     .idle_timeout(Duration::from_secs(30 * 60))
+///     .absolute_timeout(Duration::from_secs(12 * 60 * 60))
+///     .build()?;
+///
+/// // A request without a cookie ...
+/// let session = sessions.blocking().open([""; 0])?;
+/// session.modify("visits", |visits: Option<u64>| Some(visits.unwrap_or(0) + 1))?;
+/// let committed = sessions.blocking().commit(session)?;
+///
+/// // ... and the next one, with the cookie that the response set.
+/// let cookie = committed.set_cookie().unwrap().as_str().split(';').next().unwrap();
+/// let session = sessions.blocking().open([cookie])?;
+/// assert_eq!(session.get::<u64>("visits")?, Some(1));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Sessions<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
+    store: S,
+    policy: Arc<Policy>,
+}
+
+impl<S: Store> Sessions<S> {
+    /// Begins the settings. What is not said: idle timeout 30 minutes, absolute timeout 12 hours, a cookie
+    /// `__Host-sid` that goes with the browser.
+    pub fn builder(store: S) -> SessionsBuilder<S> {
+        SessionsBuilder::new(store)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.0.store
+    }
+
+    /// The session's cookie.
+    pub fn cookie(&self) -> &Cookie {
+        &self.0.policy.cookie
+    }
+
+    /// The clock by which sessions end.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.policy.clock
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+}
+
+impl<S> Clone for Sessions<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> fmt::Debug for Sessions<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = &self.0.policy;
+        f.debug_struct("Sessions")
+            .field("lifetime", &policy.lifetime)
+            .field("cookie", &policy.cookie)
+            .finish_non_exhaustive()
+    }
+}

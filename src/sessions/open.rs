@@ -1,0 +1,111 @@
+//! From the ids of a request to its session.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::id::SessionId;
+use crate::key::SessionKey;
+use crate::record::Record;
+use crate::session::{Access, Changes, Session, State};
+use crate::sessions::{Presented, Sessions, grace};
+use crate::store::Store;
+use crate::time::Timestamp;
+
+impl<S: Store> Sessions<S> {
+    /// Opens the session of a request: the one its cookie names, or a blank one.
+    ///
+    /// Takes the values of the request's `Cookie` headers. An id that the store does not know is never adopted
+    /// (OWASP session management cheat sheet, strict mode): a session that is blank, and into which something is put,
+    /// gets a new id at its commit. If the cookie comes several times, the first of at most four ids whose session
+    /// lives wins.
+    ///
+    /// The future keeps nothing of the headers and is `Send`; but its type names theirs. Where that is in the way,
+    /// [`presented`](Sessions::presented) and [`open_presented`](Sessions::open_presented) are its two halves.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the store's `load` fails with. A failure is never a blank session.
+    pub fn open<I, H>(&self, headers: I) -> impl Future<Output = Result<Session>> + Send
+    where
+        I: IntoIterator<Item = H>,
+        H: AsRef<[u8]>,
+    {
+        self.open_presented(self.presented(headers))
+    }
+
+    /// Opens the session of a request by the ids that it brought; see [`open`](Sessions::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Sessions::open).
+    pub fn open_presented(&self, presented: Presented) -> impl Future<Output = Result<Session>> + Send + use<'_, S> {
+        async move {
+            let now = self.policy().now();
+            for id in presented.0.into_iter().flatten() {
+                if let Some(state) = self.find(id, now).await? {
+                    return Ok(Session::new(Arc::clone(&self.0.policy), state));
+                }
+            }
+            Ok(self.blank())
+        }
+    }
+
+    /// Forgets what the session was changed, and reads it again. A session that is gone is blank from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Committed`](crate::ErrorKind::Committed); whatever the store's `load` fails with.
+    pub async fn reload(&self, session: &Session) -> Result<()> {
+        let now = self.policy().now();
+        let (access, id, key) = {
+            let state = session.unseen_state();
+            state.check_open()?;
+            let stored = if state.is_stored { Some(&state.record) } else { state.ended.as_ref() };
+            (state.access, state.id.clone(), stored.map(|record| *record.key()))
+        };
+        let record = match key {
+            Some(key) => self.load(&key, now).await?,
+            None => None,
+        };
+        let mut state = session.unseen_state();
+        state.check_open()?;
+        *state = match record {
+            Some(record) => State { access, id, record, is_stored: true, ended: None, changes: Changes::default() },
+            None => self.blank_state(),
+        };
+        Ok(())
+    }
+
+    pub(super) fn blank(&self) -> Session {
+        Session::new(Arc::clone(&self.0.policy), self.blank_state())
+    }
+
+    fn blank_state(&self) -> State {
+        let record = self.policy().blank(self.policy().now());
+        let changes = Changes::default();
+        State { access: Access::Full, id: None, record, is_stored: false, ended: None, changes }
+    }
+
+    async fn find(&self, id: SessionId, now: Timestamp) -> Result<Option<State>> {
+        let Some(record) = self.0.store.load(&SessionKey::of(&id), now).await? else { return Ok(None) };
+        let stored = |access, id, record| {
+            Some(State { access, id, record, is_stored: true, ended: None, changes: Changes::default() })
+        };
+        match grace::successor(&record) {
+            // Through one rotation and no further.
+            Some(key) => Ok(self.load(&key, now).await?.and_then(|record| stored(Access::ReadOnly, None, record))),
+            None if self.policy().is_over(&record, now) => Ok(None),
+            None => Ok(stored(Access::Full, Some(id), record)),
+        }
+    }
+
+    /// A session by its key; `None` also if it is over by today's policy, or only a trace of a rotation.
+    pub(super) async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        let record = self.0.store.load(key, now).await?;
+        Ok(record.filter(|record| self.is_live(record, now)))
+    }
+
+    pub(super) fn is_live(&self, record: &Record, now: Timestamp) -> bool {
+        grace::successor(record).is_none() && !self.policy().is_over(record, now)
+    }
+}
