@@ -12,6 +12,7 @@ mod memory;
 mod owner;
 mod record;
 mod store;
+mod sweeper;
 mod time;
 pub mod value;
 
@@ -25,5 +26,6 @@ pub use memory::MemoryStore;
 pub use owner::{MAX_OWNER_BYTES, Owner};
 pub use record::{CookieKind, Record, Revision};
 pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
+pub use sweeper::{Sweeper, SweeperBuilder};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use value::ValueError;
