@@ -24,6 +24,8 @@ mod sim;
 mod stats;
 mod sync;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod wait;
 mod writer;
 
