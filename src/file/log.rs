@@ -176,6 +176,15 @@ impl Log {
         Ok(index)
     }
 
+    /// How many bytes these segments have.
+    pub(crate) fn bytes_of(&self, segments: &[u32]) -> Result<u64> {
+        let length = |number: &u32| {
+            let length = self.file(*number)?.len();
+            length.map_err(|error| self.segment_io("looking at a segment", *number, error))
+        };
+        segments.iter().map(length).sum()
+    }
+
     /// The numbers of all segments in the directory, in order.
     pub(crate) fn segments(&self) -> Result<Vec<u32>> {
         let names = self.disk.names().map_err(|error| self.io("listing the session directory", error))?;

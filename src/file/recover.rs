@@ -104,6 +104,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     let log = Log::new(disk, path.to_path_buf(), salt, tail, state(index, settings));
 
     let mut index = Index::new(salt, segments[0]);
+    index.expect_bytes(log.bytes_of(&segments)?);
     let (last, sealed) = segments.split_last().expect("there is a segment: if there was none, it was made");
     for (number, next) in sealed.iter().zip(&segments[1..]) {
         let file = log.file(*number)?;
@@ -115,6 +116,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
         index.go_on(*next, length);
     }
     let new_segment = recover_last(&log, &mut index, *last)?;
+    index.settle();
     let end = index.applied;
     log.change(|state| {
         state.index = index;
