@@ -172,7 +172,9 @@ impl Log {
             }
         }
         let mut index = Index::new(self.salt, first);
+        index.expect_bytes(self.bytes_of(&(first..=self.tail().segment()).collect::<Vec<_>>())?);
         self.follow(&mut index)?;
+        index.settle();
         Ok(index)
     }
 
@@ -343,6 +345,12 @@ impl Log {
     pub(crate) fn close_trimmed(&self, oldest: u32) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         *files = files.split_off(&oldest);
+    }
+
+    /// Keeps the bytes that stand at a place where a person can look at them.
+    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
+        let name = format!("{}-{:08x}", segment::name(at.segment()), at.offset());
+        self.disk.set_aside(&name, bytes).map_err(|error| self.io("setting damaged bytes aside", error))
     }
 
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {

@@ -213,8 +213,7 @@ fn recover_last(log: &Log, index: &mut Index, number: u32) -> Result<bool> {
     }
     let mut bytes = vec![0; (survey.behind - survey.end) as usize];
     file.read_at(&mut bytes, u64::from(survey.end)).map_err(failed)?;
-    let name = format!("{}-{:08x}", segment::name(number), survey.end);
-    log.disk.set_aside(&name, &bytes).map_err(|error| log.io("setting damaged bytes aside", error))?;
+    log.set_aside(Position::new(number, survey.end), &bytes)?;
     log.report(number, survey.end, survey.behind, None);
     // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
     file.cut(u64::from(survey.end)).map_err(failed)?;
