@@ -15,6 +15,7 @@ mod record;
 mod session;
 mod sessions;
 mod store;
+mod sweeper;
 mod time;
 pub mod value;
 
@@ -30,5 +31,6 @@ pub use record::{CookieKind, Record, Revision};
 pub use session::{AnyEntry, Entry, EntryName, Session};
 pub use sessions::{Blocking, Committed, Listed, Outcome, Presented, Sessions, SessionsBuilder};
 pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
+pub use sweeper::{Sweeper, SweeperBuilder};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use value::ValueError;
