@@ -1,6 +1,8 @@
 //! cloakroom: a session store that any server links in.
 
 mod any;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod block_on;
 mod codec;
 pub mod cookie;
@@ -14,9 +16,12 @@ mod owner;
 mod record;
 mod session;
 mod sessions;
+mod status;
 mod store;
 mod sweeper;
 mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod value;
 
 pub use any::{AnyStore, DynStore};
