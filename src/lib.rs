@@ -1,13 +1,18 @@
 //! cloakroom: a session store that any server links in.
 
-mod any;
 #[cfg(feature = "axum")]
 pub mod axum;
+pub mod cookie;
+#[cfg(feature = "tower")]
+pub mod tower;
+pub mod value;
+
+mod any;
 mod block_on;
 mod codec;
-pub mod cookie;
 mod data;
 mod error;
+mod file;
 mod id;
 mod key;
 mod lifetime;
@@ -20,13 +25,11 @@ mod status;
 mod store;
 mod sweeper;
 mod time;
-#[cfg(feature = "tower")]
-pub mod tower;
-pub mod value;
 
 pub use any::{AnyStore, DynStore};
 pub use data::{Data, MAX_NAME_BYTES};
 pub use error::{Error, ErrorKind, Result};
+pub use file::{Damage, FileOptions, FileStore, Stats};
 pub use id::{InvalidId, SessionId};
 pub use key::{InvalidKey, SessionKey};
 pub use lifetime::{Expiry, Lifetime};
