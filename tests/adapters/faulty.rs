@@ -79,6 +79,8 @@ impl Store for Faulty {
         self.write("create").await?.create(record, now).await
     }
     async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        // As a store does that has to wait for something, so that others get in between.
+        tokio::task::yield_now().await;
         self.read("load")?.load(key, now).await
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {

@@ -437,7 +437,11 @@ async fn layers_of_two_cookies_stand_beside_each_other() {
     let admin = Site::with(|builder| builder.cookie(Cookie::named("admin")));
     for inner in [admin.layer(), admin.layer().lazy()] {
         let handler = service_fn(|request: Request<()>| async move {
-            session_of(request.extensions()).await.unwrap().insert("n", &2).unwrap();
+            let session = session_of(request.extensions()).await.unwrap();
+            session.insert("n", &2).unwrap();
+            // Nobody finds the outer session by mistake.
+            let found = request.extensions().get::<Session>();
+            assert!(found.is_none_or(|found| found.get::<u64>("n").unwrap() == Some(2)));
             Ok::<_, Infallible>(reply(200))
         });
         let middle = inner.layer(handler);
