@@ -1,6 +1,10 @@
 //! cloakroom: a session store that any server links in.
 
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod cookie;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod value;
 
 mod any;
@@ -17,6 +21,7 @@ mod owner;
 mod record;
 mod session;
 mod sessions;
+mod status;
 mod store;
 mod sweeper;
 mod time;
