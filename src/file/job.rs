@@ -114,10 +114,10 @@ impl Future for Submit<'_> {
 
 impl Drop for Submit<'_> {
     fn drop(&mut self) {
-        if let SubmitState::Queued(job) = &self.state {
-            if let Some(queue) = &mut *lock(&self.engine.queue) {
-                queue.retain(|queued| !Arc::ptr_eq(queued, job));
-            }
+        if let SubmitState::Queued(job) = &self.state
+            && let Some(queue) = &mut *lock(&self.engine.queue)
+        {
+            queue.retain(|queued| !Arc::ptr_eq(queued, job));
         }
     }
 }

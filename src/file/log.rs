@@ -35,11 +35,14 @@ pub(crate) struct Log {
     state: RwLock<State>,
     /// `state.index.applied`, to be compared with the tail without a lock.
     applied: AtomicU64,
-    /// Open segments, each with where the log ended after it was opened.
-    files: Mutex<BTreeMap<u32, (Arc<dyn DiskFile>, Position)>>,
+    /// Open segments.
+    files: Mutex<BTreeMap<u32, OpenSegment>>,
     pub(crate) damage: Mutex<Vec<Damage>>,
     pub(crate) counters: Counters,
 }
+
+/// A segment's file, and where the log ended when it had been opened.
+type OpenSegment = (Arc<dyn DiskFile>, Position);
 
 /// A place in a file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +145,7 @@ impl Log {
             let locked = attempt >= 3
                 && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.io("waiting for the writer lock", error))?;
-            let rebuilt = self.from_scratch();
+            let rebuilt = self.read_from_scratch();
             if locked {
                 lock.unlock().map_err(|error| self.io("releasing the writer lock", error))?;
             }
@@ -164,7 +167,7 @@ impl Log {
     }
 
     /// An index read from all segments there are: those that follow one another up to the tail.
-    pub(crate) fn from_scratch(&self) -> Result<Index> {
+    pub(crate) fn read_from_scratch(&self) -> Result<Index> {
         let mut first = self.tail().segment();
         for number in self.segments()?.into_iter().rev() {
             if number.checked_add(1) == Some(first) {
@@ -321,7 +324,7 @@ impl Log {
 
     /// An open segment, and where the log ended when it had been opened. What was written before that may have failed to
     /// reach the disk without this descriptor ever saying so (rule 4).
-    pub(crate) fn file_and_age(&self, number: u32) -> Result<(Arc<dyn DiskFile>, Position)> {
+    pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = files.get(&number) {
             return Ok(known.clone());
