@@ -3,6 +3,8 @@
 mod any;
 mod block_on;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod data;
 mod error;
 mod id;
