@@ -144,7 +144,7 @@ fn create_directory(path: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create_directory(parent)?;
-            DirBuilder::new().mode(0o700).create(path)?;
+            return create_directory(path);
         }
         Err(error) => return Err(error),
     }

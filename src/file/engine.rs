@@ -187,8 +187,10 @@ impl Engine {
 
     /// Syncs, and states in the log that everything is on disk.
     fn finish(&self) -> Result<()> {
-        self.log.sync()?;
+        let synced = self.log.sync();
+        // Also if that failed: whoever still has the writer is done with it before the directory is given free.
         let mut writer = self.writer();
+        synced?;
         if let Some(mut held) = writer.try_hold(&self.log)? {
             let _ = held.group(&self.log, &self.settings, &[&Op::Mark], false);
             drop(held);
@@ -205,8 +207,8 @@ impl Drop for Retire<'_> {
     fn drop(&mut self) {
         let Self(engine) = self;
         engine.closed.store(true, Ordering::Release);
-        engine.take_from_queue(|_| true, |job| job.finish((Err(engine.closed_error()), None)));
-        *engine.queue() = None;
+        let left = engine.queue().take().unwrap_or_default();
+        left.iter().for_each(|job| job.finish((Err(engine.closed_error()), None)));
         engine.waiting.retire(engine.log.durable(), &engine.closed_error());
     }
 }
