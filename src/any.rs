@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::file::FileStore;
 use crate::key::SessionKey;
 use crate::memory::MemoryStore;
 use crate::owner::Owner;
@@ -172,16 +173,24 @@ impl Store for dyn DynStore {
 /// A store chosen at run time, such as by a server's configuration. Clones share the store.
 ///
 /// ```
-/// use cloakroom::{AnyStore, MemoryStore};
+/// use cloakroom::{AnyStore, FileStore, MemoryStore};
 ///
-/// let in_memory = true;
-/// let store = if in_memory { AnyStore::memory(MemoryStore::new()) } else { AnyStore::other(MemoryStore::new()) };
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path().join("sessions");
+/// let in_memory = false;
+/// let store = if in_memory {
+///     AnyStore::memory(MemoryStore::new())
+/// } else {
+///     AnyStore::file(FileStore::open(directory)?)
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct AnyStore(Kind);
 
 #[derive(Clone)]
 enum Kind {
+    File(FileStore),
     Memory(MemoryStore),
     Other(Arc<dyn DynStore>),
 }
@@ -190,6 +199,7 @@ enum Kind {
 macro_rules! each {
     ($any:ident, $store:ident => $call:expr) => {
         match &$any.0 {
+            Kind::File($store) => $call,
             Kind::Memory($store) => $call,
             Kind::Other($store) => {
                 let $store: &dyn DynStore = &**$store;
@@ -200,6 +210,11 @@ macro_rules! each {
 }
 
 impl AnyStore {
+    /// Sessions in files.
+    pub const fn file(store: FileStore) -> Self {
+        Self(Kind::File(store))
+    }
+
     /// Sessions in memory.
     pub const fn memory(store: MemoryStore) -> Self {
         Self(Kind::Memory(store))

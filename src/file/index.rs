@@ -1,0 +1,488 @@
+//! What the log says, in memory: where each session's newest record is, whose it is, and when it ends.
+//!
+//! The index is a pure function of the log (protocol rule 3): frames change it and nothing else does, no clock above
+//! all. So every process that has read to the same position has the same index.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::frame::{Frame, HEAD, Head, Kind};
+use super::position::Position;
+use super::segment;
+use crate::key::SessionKey;
+use crate::lifetime::Expiry;
+use crate::owner::Owner;
+use crate::record::{self, Record, Revision};
+use crate::time::Timestamp;
+
+/// Keys are parts of BLAKE3 hashes already: eight of their bytes are as good a hash as any.
+#[derive(Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub(crate) type KeyMap<V> = HashMap<SessionKey, V, BuildHasherDefault<KeyHasher>>;
+pub(crate) type KeySet = HashSet<SessionKey, BuildHasherDefault<KeyHasher>>;
+
+/// What is known of a session without reading its record.
+pub(crate) struct Slot {
+    /// The frame of the newest put or move.
+    pub(crate) at: Position,
+    /// That frame's bytes.
+    pub(crate) bytes: u32,
+    /// The position of the last put: a move changes it as little as a touch does.
+    pub(crate) revision: Revision,
+    pub(crate) expiry: Expiry,
+    pub(crate) owner: Option<Owner>,
+    /// The record, if it is cached.
+    pub(crate) cached: Option<Arc<Record>>,
+    /// Whether the cached record was used since the cache looked last.
+    pub(crate) used: AtomicBool,
+}
+
+/// Deadlines are kept in buckets of 2^14 milliseconds.
+const BUCKET_BITS: u32 = 14;
+
+fn bucket(expiry: &Expiry) -> u64 {
+    expiry.ends_at().as_millis() >> BUCKET_BITS
+}
+
+/// See the module.
+pub(crate) struct Index {
+    salt: u64,
+    /// Up to here the log was read.
+    pub(crate) applied: Position,
+    /// The oldest segment that is part of the log.
+    pub(crate) oldest: u32,
+    /// The segment that `applied` is in has been sealed; whoever was to begin the next has died.
+    sealed: bool,
+    slots: KeyMap<Slot>,
+    owners: HashMap<Owner, KeySet>,
+    endings: BTreeMap<u64, KeySet>,
+    /// Bytes of the frames that slots point to, by segment, and all together.
+    live: BTreeMap<u32, u64>,
+    live_bytes: u64,
+    /// The lengths of the segments behind `applied`, and all together.
+    lengths: BTreeMap<u32, u32>,
+    sealed_bytes: u64,
+}
+
+impl Index {
+    /// The index of a log that begins with this segment.
+    pub(crate) fn new(salt: u64, oldest: u32) -> Self {
+        Self {
+            salt,
+            applied: segment::start(oldest),
+            oldest,
+            sealed: false,
+            slots: KeyMap::default(),
+            owners: HashMap::new(),
+            endings: BTreeMap::new(),
+            live: BTreeMap::new(),
+            live_bytes: 0,
+            lengths: BTreeMap::new(),
+            sealed_bytes: 0,
+        }
+    }
+
+    /// Makes room for the sessions that a log of so many bytes may hold, so that reading it does not do so again and
+    /// again: a third of the time it takes to open a large store.
+    pub(crate) fn expect_bytes(&mut self, bytes: u64) {
+        const SMALL_RECORD: u64 = 600;
+        self.slots.reserve(usize::try_from(bytes / SMALL_RECORD).unwrap_or(0));
+    }
+
+    /// Gives back what was expected and did not come.
+    pub(crate) fn settle(&mut self) {
+        if self.slots.len() < self.slots.capacity() / 4 {
+            self.slots.shrink_to_fit();
+        }
+    }
+
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<&Slot> {
+        self.slots.get(key)
+    }
+
+    pub(crate) fn get_mut_cached(&mut self, key: &SessionKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key)
+    }
+
+    pub(crate) fn live_at(&self, key: &SessionKey, now: Timestamp) -> Option<&Slot> {
+        self.slots.get(key).filter(|slot| !slot.expiry.is_expired_at(now))
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&SessionKey, &Slot)> {
+        self.slots.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = &SessionKey> {
+        self.owners.get(owner).into_iter().flatten()
+    }
+
+    /// The sessions that have ended by this time and were not swept. Costs as many steps as have ended.
+    pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = &SessionKey> {
+        let ended = self.endings.range(..=now.as_millis() >> BUCKET_BITS);
+        ended.flat_map(|(_, keys)| keys).filter(move |key| self.slots[*key].expiry.is_expired_at(now))
+    }
+
+    /// The first sessions that have ended by this time, at most `budget`: the last of them in the order of (end, key),
+    /// and how many they are. `None` if there are none.
+    pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
+        let mut count = 0;
+        let mut last = None;
+        for (_, keys) in self.endings.range(..=now.as_millis() >> BUCKET_BITS) {
+            let mut ended: Vec<(Timestamp, SessionKey)> = keys
+                .iter()
+                .map(|key| (self.slots[key].expiry.ends_at(), *key))
+                .filter(|(end, _)| *end <= now)
+                .collect();
+            let room = budget - count;
+            if ended.len() > room {
+                ended.sort_unstable();
+                ended.truncate(room);
+            }
+            count += ended.len();
+            last = ended.into_iter().max().or(last);
+            if count == budget {
+                break;
+            }
+        }
+        last.map(|(end, key)| (end, key, count))
+    }
+
+    /// Bytes of frames that are needed.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    pub(crate) fn live_bytes_in(&self, segment: u32) -> u64 {
+        self.live.get(&segment).copied().unwrap_or(0)
+    }
+
+    /// Bytes of the log.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.sealed_bytes + u64::from(self.applied.offset())
+    }
+
+    pub(crate) fn sealed(&self) -> bool {
+        self.sealed
+    }
+
+    pub(crate) fn segments(&self) -> u32 {
+        self.applied.segment() - self.oldest + 1
+    }
+
+    /// What a frame says. Frames come in the order of the log, each once.
+    pub(crate) fn apply(&mut self, frame: &Frame<'_>) {
+        match frame.head.kind {
+            Kind::Put | Kind::Move => self.put(frame),
+            Kind::Touch => self.touch(frame),
+            Kind::Destroy => self.remove(&frame.head.key),
+            Kind::Batch => frame.inner(self.salt).for_each(|inner| self.apply(&inner)),
+            Kind::Trim => self.trim(frame),
+            Kind::Sweep => self.sweep(frame),
+            Kind::Clear => {
+                self.slots.clear();
+                self.owners.clear();
+                self.endings.clear();
+                self.live.clear();
+                self.live_bytes = 0;
+            }
+            Kind::Seal => self.sealed = true,
+            Kind::Mark => {}
+        }
+    }
+
+    /// A frame with a good head and a bad body. Damage never serves an older version (rule 11): what the frame was
+    /// about, if it was about one session's record, is there and cannot be read.
+    pub(crate) fn apply_damaged(&mut self, at: Position, head: &Head) {
+        if matches!(head.kind, Kind::Put | Kind::Move) {
+            // Nothing is known of its deadlines, so it stays until somebody ends it.
+            let before = self.slots.get(&head.key).map(|slot| slot.expiry);
+            let expiry = before.unwrap_or_else(|| Expiry::from_parts(Timestamp::NEVER, None, None));
+            self.set(head.key, Slot::unreadable(at, head, expiry));
+        }
+    }
+
+    /// The log goes on in this segment, and the one before it is this long.
+    pub(crate) fn go_on(&mut self, segment: u32, length: u32) {
+        self.lengths.insert(self.applied.segment(), length);
+        self.sealed_bytes += u64::from(length);
+        self.applied = segment::start(segment);
+        self.sealed = false;
+    }
+
+    fn put(&mut self, frame: &Frame<'_>) {
+        let head = frame.record().and_then(|(revision, bytes)| Some((revision, record::Head::read(bytes).ok()?.0)));
+        // A move changes nothing, so what is cached stays so.
+        let before = self.slots.get_mut(&frame.head.key).filter(|_| frame.head.kind == Kind::Move);
+        let cached = before.and_then(|slot| slot.cached.take());
+        let slot = match head {
+            Some((revision, head)) => Slot {
+                at: frame.at,
+                bytes: frame.head.frame_bytes() as u32,
+                revision: Revision::from_u64(revision),
+                expiry: head.expiry,
+                owner: head.owner.map(|owner| self.shared_owner(owner)),
+                cached,
+                used: AtomicBool::new(false),
+            },
+            // The frame is whole, so a newer version wrote the record: it is there, and this version cannot read it.
+            None => Slot::unreadable(frame.at, &frame.head, Expiry::from_parts(Timestamp::NEVER, None, None)),
+        };
+        self.set(frame.head.key, slot);
+    }
+
+    /// One allocation for each owner, however many sessions they have.
+    fn shared_owner(&self, owner: &str) -> Owner {
+        let owner = Owner::from(owner);
+        self.owners.get_key_value(&owner).map_or(owner, |(shared, _)| shared.clone())
+    }
+
+    fn touch(&mut self, frame: &Frame<'_>) {
+        let (Some(slot), Some(millis)) = (self.slots.get_mut(&frame.head.key), frame.millis()) else { return };
+        let before = bucket(&slot.expiry);
+        slot.expiry.touch(Timestamp::from_millis(millis));
+        let after = bucket(&slot.expiry);
+        if after != before {
+            take(&mut self.endings, &before, &frame.head.key);
+            self.endings.entry(after).or_default().insert(frame.head.key);
+        }
+    }
+
+    fn sweep(&mut self, frame: &Frame<'_>) {
+        let Some(end) = frame.millis().map(Timestamp::from_millis) else { return };
+        let last = (end, frame.head.key);
+        let buckets = self.endings.range(..=end.as_millis() >> BUCKET_BITS);
+        let dead: Vec<SessionKey> = buckets
+            .flat_map(|(_, keys)| keys)
+            .filter(|key| (self.slots[*key].expiry.ends_at(), **key) <= last)
+            .copied()
+            .collect();
+        dead.iter().for_each(|key| self.remove(key));
+    }
+
+    fn trim(&mut self, frame: &Frame<'_>) {
+        let Some(oldest) = frame.oldest() else { return };
+        self.oldest = self.oldest.max(oldest);
+        let kept = self.lengths.split_off(&self.oldest);
+        let trimmed = std::mem::replace(&mut self.lengths, kept);
+        self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
+        if self.live.range(..self.oldest).next().is_some() {
+            // Only what could not be read is left behind by a trim (rule 7).
+            let left = self.slots.iter().filter(|(_, slot)| slot.at.segment() < self.oldest);
+            let left: Vec<SessionKey> = left.map(|(key, _)| *key).collect();
+            left.iter().for_each(|key| self.remove(key));
+        }
+    }
+
+    fn set(&mut self, key: SessionKey, slot: Slot) {
+        self.remove(&key);
+        *self.live.entry(slot.at.segment()).or_default() += u64::from(slot.bytes);
+        self.live_bytes += u64::from(slot.bytes);
+        self.endings.entry(bucket(&slot.expiry)).or_default().insert(key);
+        if let Some(owner) = &slot.owner {
+            self.owners.entry(owner.clone()).or_default().insert(key);
+        }
+        self.slots.insert(key, slot);
+    }
+
+    fn remove(&mut self, key: &SessionKey) {
+        let Some(slot) = self.slots.remove(key) else { return };
+        take(&mut self.endings, &bucket(&slot.expiry), key);
+        if let Some(owner) = &slot.owner
+            && let Some(keys) = self.owners.get_mut(owner)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.owners.remove(owner);
+            }
+        }
+        self.live_bytes -= u64::from(slot.bytes);
+        if let Some(live) = self.live.get_mut(&slot.at.segment()) {
+            *live -= u64::from(slot.bytes);
+            if *live == 0 {
+                self.live.remove(&slot.at.segment());
+            }
+        }
+    }
+}
+
+fn take(endings: &mut BTreeMap<u64, KeySet>, bucket: &u64, key: &SessionKey) {
+    if let Some(keys) = endings.get_mut(bucket) {
+        keys.remove(key);
+        if keys.is_empty() {
+            endings.remove(bucket);
+        } else if keys.len() * 8 < keys.capacity() {
+            // Half dead and more (rule 20); a hash set takes twice the room of what is in it.
+            keys.shrink_to(keys.len() * 2);
+        }
+    }
+}
+
+impl Slot {
+    /// The session is there, and its record cannot be read (rule 11): whoever loads it is told why.
+    fn unreadable(at: Position, head: &Head, expiry: Expiry) -> Self {
+        Self {
+            at,
+            bytes: head.frame_bytes() as u32,
+            revision: Revision::from_u64(at.as_u64()),
+            expiry,
+            owner: None,
+            cached: None,
+            used: AtomicBool::new(false),
+        }
+    }
+
+    /// The cached record as it is now: touches change no record, only the slot.
+    pub(crate) fn record(&self) -> Option<Record> {
+        let cached = self.cached.as_ref()?;
+        self.used.store(true, Ordering::Relaxed);
+        let mut record = Record::clone(cached);
+        record.set_expiry(self.expiry);
+        Some(record)
+    }
+}
+
+const _: () = assert!(HEAD < segment::HEADER as usize);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::frame::{Frames, NO_KEY};
+    use super::*;
+    use crate::lifetime::Lifetime;
+
+    const SALT: u64 = 1;
+    const START: Position = segment::start(1);
+
+    fn key(byte: u8) -> SessionKey {
+        SessionKey::from_bytes([byte; 16])
+    }
+
+    fn record(byte: u8, seconds: u64, owner: Option<&str>) -> Record {
+        let mut record = Record::new(key(byte), Lifetime::idle(Duration::from_secs(seconds)), Timestamp::EPOCH);
+        record.set_owner(owner.map(Owner::from), None);
+        record
+    }
+
+    fn index(fill: impl FnOnce(&mut Frames)) -> Index {
+        let mut frames = Frames::at(START, START, SALT);
+        fill(&mut frames);
+        let mut index = Index::new(SALT, 1);
+        let (mut rest, mut at) = (frames.bytes(), START);
+        while let Some(frame) = Frame::parse(rest, at, SALT) {
+            index.apply(&frame);
+            rest = &rest[frame.head.frame_bytes()..];
+            at = at.plus(frame.head.frame_bytes());
+        }
+        assert!(rest.is_empty());
+        index
+    }
+
+    fn put(frames: &mut Frames, record: &Record) -> Position {
+        frames.push(Kind::Put, record.key(), &[&record.to_bytes()])
+    }
+
+    #[test]
+    fn the_last_put_counts_and_a_destroy_ends_it() {
+        let index = index(|frames| {
+            put(frames, &record(1, 10, Some("ada")));
+            put(frames, &record(1, 20, None));
+            put(frames, &record(2, 30, Some("ada")));
+            frames.push(Kind::Destroy, &key(2), &[]);
+        });
+        assert_eq!(index.len(), 1);
+        assert_eq!(index.get(&key(1)).unwrap().expiry.ends_at(), Timestamp::from_secs(20));
+        assert_eq!(index.owned_by(&"ada".into()).count(), 0);
+        assert!(index.live_bytes() < 2 * u64::from(index.get(&key(1)).unwrap().bytes));
+    }
+
+    #[test]
+    fn a_touch_moves_the_deadline_and_not_the_revision() {
+        let index = index(|frames| {
+            put(frames, &record(1, 100, None));
+            frames.push(Kind::Touch, &key(1), &[&50_000u64.to_le_bytes()]);
+            frames.push(Kind::Touch, &key(1), &[&20_000u64.to_le_bytes()]);
+            frames.push(Kind::Touch, &key(9), &[&50_000u64.to_le_bytes()]);
+        });
+        let slot = index.get(&key(1)).unwrap();
+        assert_eq!(slot.expiry.ends_at(), Timestamp::from_secs(150));
+        assert_eq!(slot.revision.as_u64(), START.as_u64());
+        assert_eq!(index.len(), 1, "a touch makes no session");
+        assert_eq!(index.ended_at(Timestamp::from_secs(149)).count(), 0);
+        assert_eq!(index.ended_at(Timestamp::from_secs(150)).count(), 1);
+    }
+
+    #[test]
+    fn a_sweep_ends_what_stood_before_it_and_ended_by_its_time() {
+        let index = index(|frames| {
+            (1..=5).for_each(|n| {
+                put(frames, &record(n, u64::from(n), None));
+            });
+            frames.push(Kind::Sweep, &key(2), &[&2_000u64.to_le_bytes()]);
+            put(frames, &record(6, 1, None));
+        });
+        let mut left: Vec<_> = index.keys().map(|(key, _)| *key).collect();
+        left.sort();
+        assert_eq!(left, [key(3), key(4), key(5), key(6)]);
+    }
+
+    #[test]
+    fn the_first_ended_are_those_that_ended_first() {
+        let index = index(|frames| {
+            for n in [4, 2, 5, 1, 3] {
+                put(frames, &record(n, u64::from(n), None));
+            }
+            put(frames, &record(9, 2, None));
+        });
+        let at = Timestamp::from_secs;
+        assert_eq!(index.first_ended(at(0), 9), None);
+        assert_eq!(index.first_ended(at(5), 2), Some((at(2), key(2), 2)));
+        assert_eq!(index.first_ended(at(5), 3), Some((at(2), key(9), 3)));
+        assert_eq!(index.first_ended(at(4), 100), Some((at(4), key(4), 5)));
+    }
+
+    #[test]
+    fn a_move_keeps_the_revision_and_a_trim_forgets_what_it_leaves_behind() {
+        let index = index(|frames| {
+            let old = put(frames, &record(1, 10, None));
+            frames.push(Kind::Move, &key(1), &[&old.as_u64().to_le_bytes(), &record(1, 10, None).to_bytes()]);
+            put(frames, &record(2, 10, None));
+            frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
+        });
+        assert_eq!(index.oldest, 2);
+        assert_eq!(index.len(), 0, "both stood in segment 1");
+    }
+
+    #[test]
+    fn a_damaged_put_hides_the_version_before_it() {
+        let mut index = index(|frames| {
+            put(frames, &record(1, 10, None));
+        });
+        let mut frames = Frames::at(Position::new(1, 500), START, SALT);
+        put(&mut frames, &record(1, 10, None));
+        let head = Head::parse(frames.bytes(), Position::new(1, 500), SALT).unwrap();
+        index.apply_damaged(Position::new(1, 500), &head);
+        assert_eq!(index.get(&key(1)).unwrap().at, Position::new(1, 500));
+    }
+}

@@ -1,0 +1,403 @@
+//! The reading side of the log: its files, the index kept up with the tail, and records read back.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use super::cache::Cache;
+use super::disk::{Disk, DiskFile};
+use super::frame::{Frame, Kind};
+use super::index::Index;
+use super::position::Position;
+use super::scan::{Scan, Step};
+use super::segment;
+use super::tail::{Page, Tail};
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::SessionKey;
+use crate::record::{Record, Revision};
+use crate::time::Timestamp;
+
+/// What guards the index and the cached records: a reader shares it, a writer has it only to publish and apply.
+pub(crate) struct State {
+    pub(crate) index: Index,
+    pub(crate) cache: Cache,
+}
+
+/// See the module.
+pub(crate) struct Log {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// For errors: the directory as the user named it.
+    pub(crate) path: PathBuf,
+    pub(crate) salt: u64,
+    tail: Tail,
+    state: RwLock<State>,
+    /// `state.index.applied`, to be compared with the tail without a lock.
+    applied: AtomicU64,
+    /// Open segments.
+    files: Mutex<BTreeMap<u32, OpenSegment>>,
+    pub(crate) damage: Mutex<Vec<Damage>>,
+    pub(crate) counters: Counters,
+}
+
+/// A segment's file, and where the log ended when it had been opened.
+type OpenSegment = (Arc<dyn DiskFile>, Position);
+
+/// A place in a file that is not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, relative to the store's directory.
+    pub file: String,
+    /// Where it begins, in bytes.
+    pub from: u64,
+    /// Where it ends.
+    pub to: u64,
+    /// The session whose record it was, if that can be told.
+    pub key: Option<SessionKey>,
+}
+
+/// What [`stats`](super::FileStore::stats) counts.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) cache_hits: AtomicU64,
+    pub(crate) cache_misses: AtomicU64,
+    pub(crate) disk_waits: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+}
+
+/// How many damaged places are remembered; beyond it they are only passed over.
+const DAMAGE_KEPT: usize = 1000;
+/// How many segments are kept open.
+const FILES_OPEN: usize = 64;
+
+impl Log {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, tail: Tail, state: State) -> Self {
+        let applied = AtomicU64::new(state.index.applied.as_u64());
+        Self {
+            disk,
+            path,
+            salt,
+            tail,
+            state: RwLock::new(state),
+            applied,
+            files: Mutex::default(),
+            damage: Mutex::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn page(&self) -> &Page {
+        self.tail.page()
+    }
+
+    /// Where the log ends now.
+    pub(crate) fn tail(&self) -> Position {
+        Position::from_u64(self.page().tail.0.load(Ordering::Acquire))
+    }
+
+    /// Up to where the log is on disk.
+    pub(crate) fn durable(&self) -> Position {
+        Position::from_u64(self.page().durable.0.load(Ordering::Acquire))
+    }
+
+    /// The index, as far as the log reaches now.
+    pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, State>> {
+        // One atomic load, no system call: this is what a second process costs a reader.
+        if self.applied.load(Ordering::Acquire) != self.tail().as_u64() {
+            self.catch_up()?;
+        }
+        Ok(self.read_unchecked())
+    }
+
+    /// The index as far as it was read; for a writer, who holds the lock and has caught up.
+    pub(crate) fn read_unchecked(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state: publishes, applies, caches.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut state);
+        self.applied.store(state.index.applied.as_u64(), Ordering::Release);
+        changed
+    }
+
+    /// Reads what others have appended.
+    pub(crate) fn catch_up(&self) -> Result<()> {
+        match self.change(|state| self.follow(&mut state.index)) {
+            // What was to be read next has been trimmed: this process slept, and the index is to be made anew (rule 15).
+            Err(error) if is_not_found(&error) => self.rebuild(),
+            other => other,
+        }
+    }
+
+    /// The first reading of a log that others use.
+    pub(crate) fn start(&self) -> Result<()> {
+        self.rebuild()
+    }
+
+    /// Makes the index from the log alone, aside; readers go on with the old one meanwhile.
+    fn rebuild(&self) -> Result<()> {
+        let lock = self.disk.lock(super::WRITER_LOCK).map_err(|error| self.io("opening the writer lock", error))?;
+        for attempt in 1.. {
+            // A compactor may trim again while this reads; the third time it has to wait.
+            let locked = attempt >= 3
+                && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
+                    .map_err(|error| self.io("waiting for the writer lock", error))?;
+            let rebuilt = self.read_from_scratch();
+            if locked {
+                lock.unlock().map_err(|error| self.io("releasing the writer lock", error))?;
+            }
+            match rebuilt {
+                Err(error) if is_not_found(&error) && attempt < 4 => {}
+                Err(error) => return Err(error),
+                Ok(index) => {
+                    return self.change(|state| {
+                        if index.applied > state.index.applied {
+                            state.index = index;
+                            state.cache.forget();
+                        }
+                        self.follow(&mut state.index)
+                    });
+                }
+            }
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    /// An index read from all segments there are.
+    fn read_from_scratch(&self) -> Result<Index> {
+        let last = self.tail().segment();
+        let mut segments = self.segments()?;
+        segments.retain(|number| *number <= last);
+        let mut index = Index::new(self.salt, *segments.first().unwrap_or(&last));
+        index.expect_bytes(self.bytes_of(&segments)?);
+        self.replay_sealed(&mut index, &segments)?;
+        self.follow(&mut index)?;
+        index.settle();
+        Ok(index)
+    }
+
+    /// How many bytes these segments have.
+    pub(crate) fn bytes_of(&self, segments: &[u32]) -> Result<u64> {
+        let length = |number: &u32| {
+            let length = self.file(*number)?.len();
+            length.map_err(|error| self.segment_io("looking at a segment", *number, error))
+        };
+        segments.iter().map(length).sum()
+    }
+
+    /// The numbers of all segments in the directory, in order.
+    pub(crate) fn segments(&self) -> Result<Vec<u32>> {
+        let names = self.disk.names().map_err(|error| self.io("listing the session directory", error))?;
+        let mut segments: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
+        segments.sort_unstable();
+        Ok(segments)
+    }
+
+    /// Applies the log from where the index is to the tail. Never reads beyond the tail, and never stalls: what cannot
+    /// be read below it is damage (rule 16).
+    fn follow(&self, index: &mut Index) -> Result<()> {
+        loop {
+            let (at, tail) = (index.applied, self.tail());
+            if at >= tail {
+                return Ok(());
+            }
+            let last = at.segment() == tail.segment();
+            let file = self.file(at.segment())?;
+            let reading = |error| self.segment_io("reading the log", at.segment(), error);
+            let end = if last { u64::from(tail.offset()) } else { file.len().map_err(reading)? };
+            let length = self.replay(&*file, index, end as u32)?;
+            if !last {
+                index.go_on(at.segment() + 1, length);
+            } else {
+                if length < tail.offset() {
+                    self.report(at.segment(), length, tail.offset(), None);
+                }
+                index.applied = tail;
+            }
+        }
+    }
+
+    /// Applies all segments but the last, and goes on to that one. What a removal left behind, or one that is missing,
+    /// makes no difference to who reads it: everybody applies what there is, and a trim forgets what stands before it.
+    pub(crate) fn replay_sealed(&self, index: &mut Index, segments: &[u32]) -> Result<()> {
+        for pair in segments.windows(2) {
+            let &[number, next] = pair else { unreachable!("windows of two") };
+            let file = self.file(number)?;
+            let end = file.len().map_err(|error| self.segment_io("reading the log", number, error))?;
+            let length = self.replay(&*file, index, end.min(u64::from(u32::MAX)) as u32)?;
+            if !index.sealed() {
+                // Cut at the end of a frame, which no look at the frames would tell.
+                self.report(number, length, length, None);
+            }
+            if next != number + 1 {
+                self.report(number + 1, 0, 0, None);
+            }
+            index.go_on(next, length);
+        }
+        Ok(())
+    }
+
+    /// Applies the frames from where the index is to `end` of the same segment; says how long the segment is.
+    pub(crate) fn replay(&self, file: &dyn DiskFile, index: &mut Index, end: u32) -> Result<u32> {
+        let number = index.applied.segment();
+        let mut scan = Scan::new(file, index.applied, end, self.salt);
+        loop {
+            match scan.next().map_err(|error| self.segment_io("reading the log", number, error))? {
+                Step::Frame(frame) => {
+                    let sealed = frame.head.kind == Kind::Seal;
+                    let after = frame.at.plus(frame.head.frame_bytes());
+                    index.apply(&frame);
+                    index.applied = after;
+                    if sealed {
+                        return Ok(after.offset());
+                    }
+                }
+                Step::BadBody(at, head) => {
+                    index.apply_damaged(at, &head);
+                    index.applied = at.plus(head.frame_bytes());
+                    self.report(number, at.offset(), index.applied.offset(), Some(head.key));
+                }
+                Step::Gap { from, to } => {
+                    self.report(number, from, to, None);
+                    index.applied = Position::new(number, to);
+                }
+                Step::End { from, to } => {
+                    if to > from {
+                        self.report(number, from, to, None);
+                    }
+                    return Ok(from);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn report(&self, segment: u32, from: u32, to: u32, key: Option<SessionKey>) {
+        let damage = Damage { file: segment::name(segment), from: from.into(), to: to.into(), key };
+        let mut known = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < DAMAGE_KEPT && !known.contains(&damage) {
+            known.push(damage);
+        }
+    }
+
+    /// A session, if it lives: from the cache, or from its frame.
+    pub(crate) fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        for _ in 0..3 {
+            let state = self.read()?;
+            let Some(slot) = state.index.live_at(key, now) else { return Ok(None) };
+            if let Some(record) = slot.record() {
+                self.counters.cache_hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(Some(record));
+            }
+            let (at, bytes, expiry, revision) = (slot.at, slot.bytes, slot.expiry, slot.revision);
+            drop(state);
+            self.counters.cache_misses.fetch_add(1, Ordering::Relaxed);
+            match self.read_record(key, at, bytes) {
+                Ok(mut record) => {
+                    self.change(|State { index, cache }| cache.keep(index, key, Arc::new(record.clone())));
+                    record.set_expiry(expiry);
+                    record.set_revision(revision);
+                    return Ok(Some(record));
+                }
+                // Its segment was trimmed since the index was asked: it has moved (rule 15).
+                Err(error) if is_not_found(&error) => self.catch_up()?,
+                Err(error) => return Err(error),
+            }
+        }
+        let why = "its segment vanished again and again";
+        Err(Error::new(ErrorKind::Damaged, format!("loading session {key}")).at(&self.path).because(why))
+    }
+
+    /// Reads a put or a move, and checks it: sealed segments are checked here, not when the store is opened.
+    pub(crate) fn read_record(&self, key: &SessionKey, at: Position, bytes: u32) -> Result<Record> {
+        let doing = || format!("loading session {key}");
+        let damaged = |why: &'static str| {
+            let path = self.path.join(segment::name(at.segment()));
+            Err(Error::new(ErrorKind::Damaged, doing()).at(path).because(why))
+        };
+        let Some(bytes) = self.read_frame(at, bytes)? else {
+            self.report(at.segment(), at.offset(), at.offset() + bytes, Some(*key));
+            return damaged("its bytes on disk are not those that were written");
+        };
+        let frame = Frame::parse(&bytes, at, self.salt).expect("the frame was just found whole");
+        match frame.record() {
+            Some((revision, record)) if frame.head.key == *key => {
+                Record::from_bytes(*key, Revision::from_u64(revision), record)
+                    .map_err(|error| error.at(self.path.join(segment::name(at.segment()))))
+            }
+            _ => damaged("another frame stands where its record should be"),
+        }
+    }
+
+    /// The bytes of a frame, if they are whole.
+    pub(crate) fn read_frame(&self, at: Position, bytes: u32) -> Result<Option<Vec<u8>>> {
+        let mut buffer = vec![0; bytes as usize];
+        let read = self.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
+        read.map_err(|error| self.segment_io("reading a record", at.segment(), error))?;
+        Ok(Frame::parse(&buffer, at, self.salt).is_some().then_some(buffer))
+    }
+
+    /// An open segment.
+    ///
+    /// # Errors
+    ///
+    /// One that [`is_not_found`] if the segment is not there (any more).
+    pub(crate) fn file(&self, number: u32) -> Result<Arc<dyn DiskFile>> {
+        self.file_and_age(number).map(|(file, _)| file)
+    }
+
+    /// An open segment, and where the log ended when it had been opened. What was written before that may have failed to
+    /// reach the disk without this descriptor ever saying so (rule 4).
+    pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = files.get(&number) {
+            return Ok(known.clone());
+        }
+        let opened = self.disk.open(&segment::name(number));
+        let file = opened.map_err(|error| self.segment_io("opening a segment", number, error))?;
+        if files.len() >= FILES_OPEN {
+            files.pop_first();
+        }
+        let known = (file, self.tail());
+        files.insert(number, known.clone());
+        Ok(known)
+    }
+
+    /// A segment that this process has just created, or all of whose bytes it has just synced.
+    pub(crate) fn adopt_file(&self, number: u32, file: Arc<dyn DiskFile>) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(number, (file, segment::start(number)));
+    }
+
+    /// Closes segments that were trimmed, so that this process pins no space (rule 15).
+    pub(crate) fn close_trimmed(&self, oldest: u32) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        *files = files.split_off(&oldest);
+    }
+
+    /// Keeps the bytes that stand at a place where a person can look at them.
+    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
+        let name = format!("{}-{:08x}", segment::name(at.segment()), at.offset());
+        self.disk.set_aside(&name, bytes).map_err(|error| self.io("setting damaged bytes aside", error))
+    }
+
+    pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {
+        Error::io(doing, error).at(&self.path)
+    }
+
+    pub(crate) fn segment_io(
+        &self,
+        doing: impl Into<std::borrow::Cow<'static, str>>,
+        segment: u32,
+        error: io::Error,
+    ) -> Error {
+        Error::io(doing, error).at(self.path.join(segment::name(segment)))
+    }
+}
+
+/// Whether a file was not there.
+pub(crate) fn is_not_found(error: &Error) -> bool {
+    let cause = error.cause().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
+}

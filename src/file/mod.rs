@@ -1,0 +1,240 @@
+//! The default store: one log of append-only files in a directory, shared by any number of threads and processes.
+//!
+//! Which file holds what: `NNNNNNNN.log` the [segments](segment), each a header and [frames](frame); `tail.page` the
+//! [shared page](tail); `opening.lock`, `users.lock` and `writer.lock` the locks, empty and never removed; `quarantine/`
+//! what was found damaged. Other files are left alone.
+
+mod cache;
+mod compact;
+mod disk;
+mod engine;
+mod frame;
+mod index;
+mod job;
+mod lock;
+mod log;
+mod plan;
+mod position;
+mod recover;
+mod scan;
+mod segment;
+mod settings;
+#[cfg(test)]
+mod sim;
+mod stats;
+mod sync;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod wait;
+mod writer;
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+pub use self::log::Damage;
+pub use self::settings::FileOptions;
+pub use self::stats::Stats;
+
+use self::disk::RealDisk;
+use self::engine::{Engine, Keeper};
+use self::plan::{Answer, Op};
+use self::settings::Settings;
+use crate::error::{ErrorKind, Result};
+use crate::key::SessionKey;
+use crate::owner::Owner;
+use crate::record::{Record, Revision};
+use crate::store::{Durability, RuntimeFree, Store, Swept, Update};
+use crate::time::Timestamp;
+
+const OPENING_LOCK: &str = "opening.lock";
+const USERS_LOCK: &str = "users.lock";
+const WRITER_LOCK: &str = "writer.lock";
+const TAIL_PAGE: &str = "tail.page";
+
+/// Sessions in files: no server to run, safe against crashes, shared by several processes.
+///
+/// - What was acknowledged survives: a kill always, a power loss as the [durability](FileOptions::durability) says. A
+///   destroyed session never comes back.
+/// - Any number of threads and processes may use one directory, and see each other's sessions at the next load. A new
+///   process may start while the old one serves. Two handles in one process are as good as two processes.
+/// - A load costs about what an in-memory map costs: the index is in memory, and so are the records used lately.
+/// - A future of this store needs no runtime, and never blocks its executor on another process.
+///
+/// A clone is another handle on the same open store. The last one to go syncs and closes it; [`close`](Self::close) does
+/// so and reports. After a fork, open it anew in the child.
+#[derive(Clone)]
+pub struct FileStore {
+    engine: Arc<Engine>,
+    keeper: Arc<Keeper>,
+}
+
+impl FileStore {
+    /// Opens the store in this directory with the default [options](FileOptions), and creates it if need be.
+    ///
+    /// What a crash left is put in order; damaged places are set aside and [reported](Self::damage). Opening takes time in
+    /// proportion to what is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) for a directory that lets other users in, is a symlink, or lies on
+    /// a network file system, saying what to do; [`ErrorKind::NewerFormat`](crate::ErrorKind::NewerFormat);
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if another process has been opening it for too long.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(directory)
+    }
+
+    /// Options to open a store with.
+    pub fn options() -> FileOptions {
+        FileOptions::default()
+    }
+
+    fn open_with(settings: Settings, directory: &Path) -> Result<Self> {
+        let disk = RealDisk::open(directory, settings.allow_network_file_system)?;
+        let engine = Arc::new(recover::open(Arc::new(disk), directory, settings)?);
+        let keeper = Arc::new(Keeper::start(engine.clone())?);
+        Ok(Self { engine, keeper })
+    }
+
+    /// Figures about the store, by this time.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    pub fn stats(&self, now: Timestamp) -> Result<Stats> {
+        self.engine.refuse_if_closed()?;
+        self.engine.stats(now)
+    }
+
+    /// The damaged places that were met since the store was opened, at most 1,000 of them. What could be kept of the last
+    /// segment's is in the directory `quarantine`.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.engine.log.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The directory, as it was given.
+    pub fn directory(&self) -> &Path {
+        &self.engine.log.path
+    }
+
+    /// Finishes what is under way, syncs, and closes the store for all its handles. Later operations are
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    ///
+    /// # Errors
+    ///
+    /// If the last sync fails; what was acknowledged as durable is so nevertheless.
+    pub fn close(&self) -> Result<()> {
+        self.keeper.close()
+    }
+
+    async fn run(&self, op: Op) -> Result<Answer> {
+        self.engine.submit(op).await
+    }
+}
+
+/// An operation was answered as another; the planner answers each by its kind.
+macro_rules! answer {
+    ($answer:expr, $variant:ident) => {
+        match $answer? {
+            Answer::$variant(answer) => Ok(answer),
+            other => unreachable!("answered {other:?}"),
+        }
+    };
+}
+
+impl Store for FileStore {
+    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+        answer!(self.run(Op::Create { record: record.clone(), now }).await, Created)
+    }
+
+    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        self.engine.refuse_if_closed()?;
+        self.engine.log.load(key, now)
+    }
+
+    async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
+        answer!(self.run(Op::Update { record: record.clone(), expected, now }).await, Updated)
+    }
+
+    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
+        answer!(self.run(Op::Touch { key: *key, now }).await, Touched)
+    }
+
+    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+        answer!(self.run(Op::Rotate { old: *old, expected, record: record.clone(), now }).await, Updated)
+    }
+
+    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+        self.run(Op::Destroy { key: *key }).await.map(drop)
+    }
+
+    async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
+        self.engine.refuse_if_closed()?;
+        let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).copied().collect();
+        let mut records = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.engine.log.load(&key, now) {
+                // Between the look at the index and this it may have gone, or got another owner.
+                Ok(record) => records.extend(record.filter(|record| record.owner() == Some(owner))),
+                // Nobody can use it, and it must not hide the user's other sessions; it is among the reported damage.
+                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
+    }
+
+    async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+        answer!(self.run(Op::DestroyOwned { owner: owner.clone(), except: except.copied() }).await, Counted)
+    }
+
+    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
+        answer!(self.run(Op::Sweep { now, budget }).await, Swept)
+    }
+
+    async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        self.engine.refuse_if_closed()?;
+        let keys: Vec<SessionKey> = {
+            let state = self.engine.log.read()?;
+            state.index.keys().filter(|(_, slot)| !slot.expiry.is_expired_at(now)).map(|(key, _)| *key).collect()
+        };
+        // A session that cannot be read hides no other: it is the scan's error when all others were visited.
+        let mut unreadable = Ok(());
+        for key in keys {
+            match self.engine.log.load(&key, now) {
+                Ok(None) => {}
+                Ok(Some(record)) => {
+                    if visit(record).is_break() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => unreadable = unreadable.and(Err(error)),
+            }
+        }
+        unreadable
+    }
+
+    async fn count(&self, now: Timestamp) -> Result<u64> {
+        self.engine.refuse_if_closed()?;
+        let state = self.engine.log.read()?;
+        Ok((state.index.len() - state.index.ended_at(now).count()) as u64)
+    }
+
+    async fn clear(&self) -> Result<()> {
+        self.run(Op::Clear).await.map(drop)
+    }
+
+    fn durability(&self) -> Durability {
+        self.engine.settings.durability
+    }
+}
+
+impl RuntimeFree for FileStore {}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("directory", &self.engine.log.path).finish_non_exhaustive()
+    }
+}

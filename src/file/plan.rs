@@ -1,0 +1,405 @@
+//! What a group of operations comes to: each is checked against the index and against what the group's earlier ones
+//! will have done, and leaves frames for the one write (protocol rule 14). Nothing is changed here.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use super::frame::{Frame, Frames, Kind, NO_KEY};
+use super::index::{Index, KeyHasher, KeyMap};
+use super::log::Log;
+use super::position::Position;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::SessionKey;
+use crate::lifetime::Expiry;
+use crate::owner::Owner;
+use crate::record::{Record, Revision};
+use crate::store::{BeyondLimit, Limits, Swept, Update};
+use crate::time::Timestamp;
+
+/// An operation that may write.
+#[derive(Debug)]
+pub(crate) enum Op {
+    Create {
+        record: Record,
+        now: Timestamp,
+    },
+    Update {
+        record: Record,
+        expected: Revision,
+        now: Timestamp,
+    },
+    Touch {
+        key: SessionKey,
+        now: Timestamp,
+    },
+    Rotate {
+        old: SessionKey,
+        expected: Revision,
+        record: Record,
+        now: Timestamp,
+    },
+    Destroy {
+        key: SessionKey,
+    },
+    DestroyOwned {
+        owner: Owner,
+        except: Option<SessionKey>,
+    },
+    Sweep {
+        now: Timestamp,
+        budget: usize,
+    },
+    Clear,
+    /// What still lives at these places of the oldest segment is appended again.
+    Move {
+        live: Vec<(SessionKey, Position)>,
+    },
+    /// Segments below this one leave the log.
+    Trim {
+        oldest: u32,
+    },
+    /// States what is durable: a clean close.
+    Mark,
+}
+
+impl Op {
+    /// Whether it changes so much at once that nothing can be planned behind it in the same group.
+    pub(crate) const fn is_alone(&self) -> bool {
+        matches!(self, Self::Sweep { .. } | Self::Clear | Self::Move { .. } | Self::Trim { .. } | Self::Mark)
+    }
+
+    /// Whether it frees space, or keeps someone out: such operations may use the last of a full disk (rule 7).
+    pub(crate) const fn is_needed_when_full(&self) -> bool {
+        use Op::{Clear, Destroy, DestroyOwned, Mark, Move, Sweep, Trim};
+        matches!(self, Destroy { .. } | DestroyOwned { .. } | Sweep { .. } | Clear | Move { .. } | Trim { .. } | Mark)
+    }
+
+    /// Bytes that it will take, about.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Create { record, .. } | Self::Update { record, .. } | Self::Rotate { record, .. } => {
+                512 + record.data().size()
+            }
+            _ => 64,
+        }
+    }
+}
+
+/// What an operation answers, and whether the answer has to wait for the disk.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) answer: Result<Answer>,
+    pub(crate) waits: Waits,
+}
+
+/// What the caller is told.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Created(Revision),
+    Updated(Update),
+    Touched(bool),
+    Counted(u64),
+    Swept(Swept),
+    Done,
+}
+
+/// When an answer may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// At once.
+    Never,
+    /// When it is durable, if the store's durability says that saves wait.
+    AsConfigured,
+    /// When the log is durable up to here, in any case: something was ended, and must never come back.
+    Always,
+}
+
+/// What will stand under a key once the group is written.
+struct Planned {
+    revision: Revision,
+    expiry: Expiry,
+    owner: Option<Owner>,
+    record: Option<Record>,
+}
+
+/// See the module.
+pub(crate) struct Plan<'a> {
+    log: &'a Log,
+    index: &'a Index,
+    limits: &'a Limits,
+    /// How many more bytes of records the store may hold.
+    room: u64,
+    /// Only operations that are needed when the disk is full get through.
+    pub(crate) full: bool,
+    pub(crate) frames: Frames,
+    planned: HashMap<SessionKey, Option<Planned>, BuildHasherDefault<KeyHasher>>,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn new(log: &'a Log, index: &'a Index, limits: &'a Limits, store_bytes: u64, frames: Frames) -> Self {
+        let room = store_bytes.saturating_sub(index.live_bytes());
+        Self { log, index, limits, room, full: false, frames, planned: KeyMap::default() }
+    }
+
+    /// The records that were planned, to be cached once they are written.
+    pub(crate) fn into_written(self) -> (Frames, Vec<Record>) {
+        (self.frames, self.planned.into_values().flatten().filter_map(|planned| planned.record).collect())
+    }
+
+    pub(crate) fn add(&mut self, op: &Op) -> Answered {
+        if self.full && !op.is_needed_when_full() {
+            let why = "the disk is full; what is left is kept for ending sessions";
+            return Answered::failed(Error::new(ErrorKind::Full, "saving a session").at(&self.log.path).because(why));
+        }
+        let answered = match op {
+            Op::Create { record, now } => self.create(record, *now),
+            Op::Update { record, expected, now } => self.update(record, *expected, *now),
+            Op::Rotate { old, expected, record, now } => self.rotate(old, *expected, record, *now),
+            Op::Touch { key, now } => Ok(self.touch(key, *now)),
+            Op::Destroy { key } => Ok(self.destroy(key)),
+            Op::DestroyOwned { owner, except } => Ok(self.destroy_owned(owner, except.as_ref())),
+            Op::Sweep { now, budget } => Ok(self.sweep(*now, *budget)),
+            Op::Clear => Ok(self.frame(Kind::Clear, &[], Waits::Always)),
+            Op::Move { live } => self.relocate(live),
+            Op::Trim { oldest } => Ok(self.frame(Kind::Trim, &oldest.to_le_bytes(), Waits::Always)),
+            Op::Mark => Ok(self.frame(Kind::Mark, &[], Waits::Never)),
+        };
+        answered.unwrap_or_else(Answered::failed)
+    }
+
+    fn create(&mut self, record: &Record, now: Timestamp) -> Result<Answered> {
+        self.expect_free(record.key(), now)?;
+        let evicted = self.make_room(record, None, now)?;
+        let revision = self.put(record.clone(), &evicted)?;
+        Ok(Answered { answer: Ok(Answer::Created(revision)), waits: saved(&evicted) })
+    }
+
+    fn update(&mut self, record: &Record, expected: Revision, now: Timestamp) -> Result<Answered> {
+        let Some(current) = self.live(record.key(), now) else { return Ok(Answered::gone()) };
+        if current.revision != expected {
+            return self.conflict(record.key(), current.expiry);
+        }
+        let mut record = record.clone();
+        record.touch(current.expiry.last_seen());
+        let evicted = if current.owner == record.owner().cloned() {
+            Vec::new()
+        } else {
+            self.make_room(&record, Some(*record.key()), now)?
+        };
+        let revision = self.put(record, &evicted)?;
+        Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: saved(&evicted) })
+    }
+
+    fn rotate(&mut self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Answered> {
+        let Some(current) = self.live(old, now) else { return Ok(Answered::gone()) };
+        if current.revision != expected {
+            return self.conflict(old, current.expiry);
+        }
+        self.expect_free(record.key(), now)?;
+        let mut record = record.clone();
+        record.touch(current.expiry.last_seen());
+        let mut ended = if current.owner == record.owner().cloned() {
+            Vec::new()
+        } else {
+            self.make_room(&record, Some(*old), now)?
+        };
+        ended.push(*old);
+        let revision = self.put(record, &ended)?;
+        Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: Waits::Always })
+    }
+
+    fn touch(&mut self, key: &SessionKey, now: Timestamp) -> Answered {
+        let touched = |touched| Answered { answer: Ok(Answer::Touched(touched)), waits: Waits::Never };
+        let Some(mut current) = self.live(key, now) else { return touched(false) };
+        if current.expiry.touch(now) {
+            self.frames.push(Kind::Touch, key, &[&now.as_millis().to_le_bytes()]);
+            if current.record.is_none() {
+                current.record = self.planned.remove(key).flatten().and_then(|planned| planned.record);
+            }
+            self.planned.insert(*key, Some(current));
+        }
+        touched(true)
+    }
+
+    fn destroy(&mut self, key: &SessionKey) -> Answered {
+        // Whatever stands there gets a frame, expired or not: a clock set back must not bring it back (rule 1).
+        if self.stands(key) {
+            self.end(key);
+        }
+        Answered { answer: Ok(Answer::Done), waits: Waits::Always }
+    }
+
+    fn destroy_owned(&mut self, owner: &Owner, except: Option<&SessionKey>) -> Answered {
+        let ended: Vec<SessionKey> = self.owned(owner).into_iter().filter(|key| Some(key) != except).collect();
+        match &ended[..] {
+            [] => {}
+            [one] => self.end(one),
+            all => {
+                self.frames.batch(|frames| push_destroys(frames, all));
+                self.planned.extend(all.iter().map(|key| (*key, None)));
+            }
+        }
+        Answered { answer: Ok(Answer::Counted(ended.len() as u64)), waits: Waits::Always }
+    }
+
+    fn sweep(&mut self, now: Timestamp, budget: usize) -> Answered {
+        let mut swept = Swept::default();
+        if let Some((end, key, removed)) = self.index.first_ended(now, budget.max(1)) {
+            self.frames.push(Kind::Sweep, &key, &[&end.as_millis().to_le_bytes()]);
+            swept = Swept { removed: removed as u64, more: self.index.ended_at(now).nth(removed).is_some() };
+        }
+        Answered { answer: Ok(Answer::Swept(swept)), waits: Waits::Never }
+    }
+
+    fn relocate(&mut self, live: &[(SessionKey, Position)]) -> Result<Answered> {
+        for (key, at) in live {
+            // What has been replaced or ended since the compactor looked stays where it is.
+            let Some(slot) = self.index.get(key).filter(|slot| slot.at == *at) else { continue };
+            let record = match slot.record() {
+                Some(record) => record.to_bytes(),
+                // What cannot be read is passed (rule 7): it is kept aside before the trim ends the session.
+                None => match self.log.read_frame(*at, slot.bytes)? {
+                    Some(frame) => {
+                        let Some((_, bytes)) =
+                            Frame::parse(&frame, *at, self.log.salt).and_then(|frame| frame.record())
+                        else {
+                            continue;
+                        };
+                        match Record::from_bytes(*key, slot.revision, bytes) {
+                            Ok(mut record) => {
+                                record.set_expiry(slot.expiry);
+                                record.to_bytes()
+                            }
+                            // Whole, and not to be read: a newer version wrote it, and will want it as it is.
+                            Err(_) => bytes.to_vec(),
+                        }
+                    }
+                    None => continue,
+                },
+            };
+            let revision = slot.revision.as_u64().to_le_bytes();
+            self.frames.push(Kind::Move, key, &[&revision, &record]);
+        }
+        Ok(Answered { answer: Ok(Answer::Done), waits: Waits::Never })
+    }
+
+    fn frame(&mut self, kind: Kind, body: &[u8], waits: Waits) -> Answered {
+        self.frames.push(kind, &NO_KEY, &[body]);
+        Answered { answer: Ok(Answer::Done), waits }
+    }
+
+    /// Appends the record and, if anything ends with it, that in the same batch.
+    fn put(&mut self, mut record: Record, ended: &[SessionKey]) -> Result<Revision> {
+        let bytes = record.to_bytes();
+        self.limits.check(&record, &bytes).map_err(|error| error.at(&self.log.path))?;
+        let freed = ended.iter().chain([record.key()]).filter_map(|key| self.index.get(key));
+        let freed: u64 = freed.map(|slot| u64::from(slot.bytes)).sum();
+        let Some(room) = self.room.saturating_add(freed).checked_sub(bytes.len() as u64) else {
+            let why = "its limit of bytes is reached";
+            return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.path).because(why));
+        };
+        self.room = room;
+        let key = *record.key();
+        let at = if ended.is_empty() {
+            self.frames.push(Kind::Put, &key, &[&bytes])
+        } else {
+            self.frames.batch(|frames| {
+                push_destroys(frames, ended);
+                frames.push(Kind::Put, &key, &[&bytes])
+            })
+        };
+        self.planned.extend(ended.iter().map(|key| (*key, None)));
+        let revision = Revision::from_u64(at.as_u64());
+        record.set_revision(revision);
+        let planned =
+            Planned { revision, expiry: *record.expiry(), owner: record.owner().cloned(), record: Some(record) };
+        self.planned.insert(key, Some(planned));
+        Ok(revision)
+    }
+
+    fn end(&mut self, key: &SessionKey) {
+        self.frames.push(Kind::Destroy, key, &[]);
+        self.planned.insert(*key, None);
+    }
+
+    /// Which sessions of the record's owner have to end so that one more fits: not the record's own (nor the one that it
+    /// replaces).
+    fn make_room(&self, record: &Record, replaced: Option<SessionKey>, now: Timestamp) -> Result<Vec<SessionKey>> {
+        let (Some(limit), Some(owner)) = (self.limits.per_owner, record.owner()) else { return Ok(Vec::new()) };
+        let others = self.owned(owner).into_iter().filter(|key| key != record.key() && Some(*key) != replaced);
+        let mut others: Vec<(Timestamp, SessionKey)> =
+            others.filter_map(|key| Some((self.live(&key, now)?.expiry.last_seen(), key))).collect();
+        let surplus = (others.len() + 1).saturating_sub(limit.sessions);
+        if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
+            let kind = ErrorKind::OwnerLimit { limit: limit.sessions };
+            return Err(Error::new(kind, format!("saving session {}", record.key())));
+        }
+        others.sort_unstable();
+        others.truncate(surplus);
+        Ok(others.into_iter().map(|(_, key)| key).collect())
+    }
+
+    fn expect_free(&self, key: &SessionKey, now: Timestamp) -> Result<()> {
+        match self.live(key, now) {
+            Some(_) => Err(Error::new(ErrorKind::KeyTaken, format!("creating session {key}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn conflict(&self, key: &SessionKey, expiry: Expiry) -> Result<Answered> {
+        let mut current = match self.planned.get(key) {
+            Some(Some(Planned { record: Some(record), .. })) => record.clone(),
+            _ => {
+                let slot = self.index.get(key).expect("what conflicts was found in the index");
+                match slot.record() {
+                    Some(record) => record,
+                    None => self.log.read_record(key, slot.at, slot.bytes)?,
+                }
+            }
+        };
+        current.set_expiry(expiry);
+        let answer = Ok(Answer::Updated(Update::Conflict(Box::new(current))));
+        Ok(Answered { answer, waits: Waits::Never })
+    }
+
+    /// What stands under this key and has not expired.
+    fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
+        let (revision, expiry, owner) = match self.planned.get(key) {
+            Some(planned) => planned.as_ref().map(|planned| (planned.revision, planned.expiry, planned.owner.clone())),
+            None => self.index.get(key).map(|slot| (slot.revision, slot.expiry, slot.owner.clone())),
+        }?;
+        (!expiry.is_expired_at(now)).then_some(Planned { revision, expiry, owner, record: None })
+    }
+
+    fn stands(&self, key: &SessionKey) -> bool {
+        self.planned.get(key).map_or_else(|| self.index.get(key).is_some(), Option::is_some)
+    }
+
+    fn owned(&self, owner: &Owner) -> Vec<SessionKey> {
+        let planned = self.planned.iter().filter_map(|(key, planned)| Some((key, planned.as_ref()?)));
+        let planned = planned.filter(|(_, planned)| planned.owner.as_ref() == Some(owner)).map(|(key, _)| *key);
+        let standing = self.index.owned_by(owner).filter(|key| !self.planned.contains_key(key)).copied();
+        standing.chain(planned).collect()
+    }
+}
+
+impl Answered {
+    fn failed(error: Error) -> Self {
+        Self { answer: Err(error), waits: Waits::Never }
+    }
+
+    /// The session is not there: true for good only once what ended it is durable (rule 1).
+    fn gone() -> Self {
+        Self { answer: Ok(Answer::Updated(Update::Gone)), waits: Waits::AsConfigured }
+    }
+}
+
+fn push_destroys(frames: &mut Frames, ended: &[SessionKey]) {
+    for key in ended {
+        frames.push(Kind::Destroy, key, &[]);
+    }
+}
+
+fn saved(evicted: &[SessionKey]) -> Waits {
+    if evicted.is_empty() { Waits::AsConfigured } else { Waits::Always }
+}

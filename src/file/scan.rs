@@ -1,0 +1,211 @@
+//! Reading a segment from front to back: whole frames, and the places where there are none.
+
+use std::io;
+
+use super::disk::DiskFile;
+use super::frame::{Frame, HEAD, Head};
+use super::position::Position;
+
+/// What stands at the next place of a segment.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    /// A whole frame.
+    Frame(Frame<'a>),
+    /// A good head whose body is not what was written. Stepped over whole, never scanned inside (rule 10).
+    BadBody(Position, Head),
+    /// No frame begins here, but one does further on; the bytes between belong to nothing.
+    Gap { from: u32, to: u32 },
+    /// Nothing that is whole comes any more. `from..to` is what is there all the same: a torn write, or damage;
+    /// empty if only zeros or nothing follow.
+    End { from: u32, to: u32 },
+}
+
+/// Steps through `at..end` of a segment. Memory is bounded by the largest frame that the file really holds.
+pub(crate) struct Scan<'f> {
+    file: &'f dyn DiskFile,
+    segment: u32,
+    salt: u64,
+    at: u32,
+    end: u32,
+    window: Vec<u8>,
+    window_at: u32,
+}
+
+/// How much is read at a time.
+const CHUNK: usize = 256 * 1024;
+
+impl<'f> Scan<'f> {
+    pub(crate) fn new(file: &'f dyn DiskFile, from: Position, end: u32, salt: u64) -> Self {
+        let at = from.offset();
+        Self { file, segment: from.segment(), salt, at, end, window: Vec::new(), window_at: at }
+    }
+
+    /// The next step. After [`Step::End`] it is the end again.
+    pub(crate) fn next(&mut self) -> io::Result<Step<'_>> {
+        let (at, salt) = (Position::new(self.segment, self.at), self.salt);
+        let head = Head::parse(self.bytes(self.at, HEAD)?, at, salt);
+        let Some(head) = head.filter(|head| head.frame_bytes() as u64 <= u64::from(self.end - self.at)) else {
+            return self.gap();
+        };
+        let from = self.at;
+        self.at += head.frame_bytes() as u32;
+        let body = &self.bytes(from, head.frame_bytes())?[HEAD..];
+        Ok(if head.vouches_for(body, at, salt) {
+            Step::Frame(Frame { at, head, body })
+        } else {
+            Step::BadBody(at, head)
+        })
+    }
+
+    /// No frame begins at `self.at`: looks for the next head, byte by byte. A good one ends the gap whatever its body is,
+    /// so that nothing is looked for inside a damaged value, and its session is known to be damaged.
+    fn gap(&mut self) -> io::Result<Step<'_>> {
+        let (from, salt) = (self.at, self.salt);
+        let mut last_written = from;
+        for at in from..self.end {
+            let position = Position::new(self.segment, at);
+            let bytes = self.bytes(at, HEAD)?;
+            if bytes[0] != 0 {
+                last_written = at + 1;
+            }
+            let head = Head::parse(bytes, position, salt);
+            if at > from && head.is_some_and(|head| head.frame_bytes() as u64 <= u64::from(self.end - at)) {
+                self.at = at;
+                return Ok(Step::Gap { from, to: at });
+            }
+        }
+        Ok(Step::End { from, to: last_written })
+    }
+
+    /// Up to `count` bytes at this offset; fewer only before the end.
+    fn bytes(&mut self, at: u32, count: usize) -> io::Result<&[u8]> {
+        let count = count.min((self.end - at) as usize);
+        let have = self.window_at as usize + self.window.len();
+        if (at as usize) < self.window_at as usize || at as usize + count > have {
+            let want = count.max(CHUNK).min((self.end - at) as usize);
+            self.window.resize(want, 0);
+            let read = self.file.read_at(&mut self.window, u64::from(at))?;
+            // A file that is shorter than it should be reads as zeros: no frame is there.
+            self.window[read..].fill(0);
+            self.window_at = at;
+        }
+        let from = (at - self.window_at) as usize;
+        Ok(&self.window[from..from + count])
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Mutex;
+
+    use super::super::frame::{Frames, Kind, NO_KEY};
+    use super::super::segment;
+    use super::*;
+
+    /// A file in memory.
+    pub(crate) struct Bytes(pub(crate) Mutex<Vec<u8>>);
+
+    impl DiskFile for Bytes {
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.0.lock().unwrap().len() as u64)
+        }
+        fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+            let bytes = self.0.lock().unwrap();
+            let from = (at as usize).min(bytes.len());
+            let count = into.len().min(bytes.len() - from);
+            into[..count].copy_from_slice(&bytes[from..from + count]);
+            Ok(count)
+        }
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn cut(&self, _: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+        fn drop_cache(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const SALT: u64 = 7;
+
+    fn file(bodies: &[&[u8]]) -> (Vec<u8>, Vec<u32>) {
+        let mut frames = Frames::at(segment::start(1), segment::start(1), SALT);
+        let at = bodies.iter().map(|body| frames.push(Kind::Put, &NO_KEY, &[body]).offset()).collect();
+        ([&[0; 64][..], frames.bytes()].concat(), at)
+    }
+
+    fn steps(bytes: Vec<u8>) -> Vec<String> {
+        let end = bytes.len() as u32;
+        let file = Bytes(Mutex::new(bytes));
+        let mut scan = Scan::new(&file, segment::start(1), end, SALT);
+        let mut steps = Vec::new();
+        loop {
+            match scan.next().unwrap() {
+                Step::Frame(frame) => steps.push(String::from_utf8_lossy(frame.body).into_owned()),
+                Step::BadBody(..) => steps.push("bad".into()),
+                Step::Gap { from, to } => steps.push(format!("gap {}", to - from)),
+                Step::End { from, to } => {
+                    steps.push(format!("end {}", to - from));
+                    return steps;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whole_frames_come_in_order_and_zeros_end_them() {
+        let (mut bytes, _) = file(&[b"one", b"two"]);
+        assert_eq!(steps(bytes.clone()), ["one", "two", "end 0"]);
+        bytes.resize(bytes.len() + 100_000, 0);
+        assert_eq!(steps(bytes), ["one", "two", "end 0"]);
+    }
+
+    #[test]
+    fn a_bad_body_is_stepped_over_and_a_bad_head_looked_behind() {
+        let (bytes, at) = file(&[b"one", b"two", b"three"]);
+        let mut bad_body = bytes.clone();
+        bad_body[at[1] as usize + HEAD] ^= 1;
+        assert_eq!(steps(bad_body), ["one", "bad", "three", "end 0"]);
+        let mut bad_head = bytes;
+        bad_head[at[1] as usize + 3] ^= 1;
+        assert_eq!(steps(bad_head), ["one", "gap 40", "three", "end 0"]);
+    }
+
+    #[test]
+    fn a_gap_ends_at_a_good_head_whatever_its_body_is() {
+        let (mut bytes, at) = file(&[b"one", b"two", b"three"]);
+        bytes[at[0] as usize] ^= 1;
+        bytes[at[1] as usize + HEAD] ^= 1;
+        assert_eq!(steps(bytes), ["gap 40", "bad", "three", "end 0"]);
+    }
+
+    #[test]
+    fn a_torn_last_frame_is_what_is_left_at_the_end() {
+        let (bytes, at) = file(&[b"one", b"two"]);
+        for cut in at[1] as usize + 1..bytes.len() {
+            let left = cut - at[1] as usize;
+            let got = steps(bytes[..cut].to_vec());
+            assert_eq!(got[0], "one");
+            assert!(got[1].starts_with("end") && got.len() == 2, "cut at {cut}: {got:?}, {left} left");
+        }
+    }
+
+    #[test]
+    fn a_frame_inside_a_value_is_never_taken_for_one() {
+        let (inner, _) = file(&[b"forged"]);
+        let (bytes, at) = file(&[&inner[64..], b"two"]);
+        let mut bad_body = bytes.clone();
+        bad_body[at[1] as usize - 1] ^= 1;
+        assert_eq!(steps(bad_body), ["bad", "two", "end 0"]);
+        let mut bad_head = bytes;
+        bad_head[at[0] as usize] ^= 1;
+        assert!(steps(bad_head)[0].starts_with("gap"));
+    }
+}

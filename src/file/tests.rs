@@ -1,0 +1,295 @@
+//! The engine over a disk in memory: recovery at every cut and flip, and several handles on one directory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::disk::Disk;
+use super::plan::Op;
+use super::position::Position;
+use super::segment::HEADER;
+use super::sim::MemoryDisk;
+use super::*;
+use crate::block_on::block_on;
+use crate::data::Data;
+use crate::error::ErrorKind;
+use crate::lifetime::Lifetime;
+
+const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+fn options() -> Settings {
+    FileStore::options().segment_bytes(1 << 20).durability(Durability::Never).0
+}
+
+fn open(disk: &MemoryDisk, settings: Settings) -> Result<FileStore> {
+    let engine = Arc::new(recover::open(Arc::new(disk.clone()), Path::new("simulated"), settings)?);
+    let keeper = Arc::new(Keeper::start(engine.clone())?);
+    Ok(FileStore { engine, keeper })
+}
+
+fn key(n: u32) -> SessionKey {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&n.to_le_bytes());
+    SessionKey::from_bytes(bytes)
+}
+
+fn record(n: u32, value: &[u8]) -> Record {
+    let mut record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
+    let name: Arc<str> = "v".into();
+    record.set_data(Data::from_entries(&BTreeMap::from([(name, value)])));
+    record
+}
+
+fn create(store: &FileStore, n: u32, value: &[u8]) -> Revision {
+    block_on(store.create(&record(n, value), NOW)).unwrap()
+}
+
+fn value(store: &FileStore, n: u32) -> Option<Vec<u8>> {
+    block_on(store.load(&key(n), NOW)).unwrap().map(|record| record.data().get("v").unwrap().to_vec())
+}
+
+/// Where the log ends, without the clean close that dropping the store would write.
+fn tail(store: &FileStore) -> Position {
+    store.engine.log.tail()
+}
+
+#[test]
+fn what_was_saved_is_there_after_reopening() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    let revision = create(&store, 1, b"one");
+    create(&store, 2, b"two");
+    let updated = block_on(store.update(&record(1, b"uno"), revision, NOW)).unwrap();
+    assert!(matches!(updated, Update::Stored(_)));
+    block_on(store.destroy(&key(2))).unwrap();
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(value(&store, 1), Some(b"uno".to_vec()));
+    assert_eq!(value(&store, 2), None);
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
+fn two_handles_see_each_others_sessions_at_the_next_load() {
+    let disk = MemoryDisk::default();
+    let (one, two) = (open(&disk, options()).unwrap(), open(&disk, options()).unwrap());
+    for n in 0..100 {
+        create(&one, n, b"from one");
+        assert_eq!(value(&two, n), Some(b"from one".to_vec()));
+        block_on(two.destroy(&key(n))).unwrap();
+        assert_eq!(value(&one, n), None);
+    }
+}
+
+#[test]
+fn the_last_segment_cut_at_every_byte_loses_no_frame_before_the_cut() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    let mut ends = Vec::new();
+    for n in 0..8 {
+        create(&store, n, &[n as u8; 20]);
+        ends.push(tail(&store).offset());
+    }
+    let copy = disk.copy();
+    let name = copy.segments().pop().unwrap();
+    let bytes = copy.bytes(&name)[..*ends.last().unwrap() as usize].to_vec();
+    for cut in 0..=bytes.len() {
+        let crashed = copy.copy();
+        crashed.set(&name, bytes[..cut].to_vec());
+        let store = open(&crashed, options()).unwrap();
+        let torn = cut > HEADER as usize && !ends.contains(&(cut as u32));
+        assert_eq!(crashed.aside(), usize::from(torn), "what is torn is kept aside, cut at {cut}");
+        for (n, end) in ends.iter().enumerate() {
+            let expected = (*end as usize <= cut).then(|| vec![n as u8; 20]);
+            assert_eq!(value(&store, n as u32), expected, "session {n}, cut at {cut}");
+        }
+        // And it goes on: what is saved now is there the next time.
+        create(&store, 99, b"later");
+        drop(store);
+        assert_eq!(value(&open(&crashed, options()).unwrap(), 99), Some(b"later".to_vec()), "cut at {cut}");
+    }
+}
+
+#[test]
+fn every_byte_of_the_last_segment_flipped_loses_no_frame_before_the_damage() {
+    for clean in [false, true] {
+        let disk = MemoryDisk::default();
+        let store = open(&disk, options()).unwrap();
+        let mut ends = Vec::new();
+        for n in 0..8 {
+            create(&store, n, &[n as u8; 20]);
+            ends.push(tail(&store).offset() as usize);
+        }
+        let mut copy = disk.copy();
+        if clean {
+            drop(store);
+            copy = disk.copy();
+        }
+        let name = copy.segments().pop().unwrap();
+        let bytes = copy.bytes(&name);
+        for at in 0..*ends.last().unwrap() {
+            let damaged = copy.copy();
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            damaged.set(&name, flipped);
+            if at < HEADER as usize {
+                // The only header with the salt: nothing can be checked, and nothing is touched.
+                let error = open(&damaged, options()).unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat), "{error}");
+                assert_eq!(damaged.bytes(&name)[HEADER as usize..], bytes[HEADER as usize..]);
+                continue;
+            }
+            let store = open(&damaged, options()).unwrap();
+            let hit = ends.iter().position(|end| at < *end).unwrap();
+            for n in 0..ends.len() {
+                let found = block_on(store.load(&key(n as u32), NOW));
+                if n < hit {
+                    assert!(matches!(found, Ok(Some(_))), "session {n} before the damage at {at}");
+                } else if n == hit {
+                    // Lost with the damage, or known to be damaged; never as it was not.
+                    assert!(!matches!(found, Ok(Some(_))), "session {n} damaged at {at}");
+                } else if clean {
+                    assert!(matches!(found, Ok(Some(_))), "session {n} behind durable damage at {at}");
+                }
+            }
+            assert!(!store.damage().is_empty() || !clean, "damage at {at} was reported");
+        }
+    }
+}
+
+#[test]
+fn a_writer_that_died_before_publishing_leaves_its_whole_frames_to_the_next() {
+    let disk = MemoryDisk::default();
+    let (dead, next) = (open(&disk, options()).unwrap(), open(&disk, options()).unwrap());
+    create(&next, 1, b"before");
+    let from = tail(&next);
+    // What a process leaves that is killed between its write and its publication.
+    let frames = {
+        let mut frames = super::frame::Frames::at(from, from, next.engine.log.salt);
+        frames.push(super::frame::Kind::Put, &key(2), &[&record(2, b"whole").to_bytes()]);
+        let whole = frames.end();
+        frames.push(super::frame::Kind::Put, &key(3), &[&record(3, b"torn").to_bytes()]);
+        let torn = (frames.end().offset() - from.offset() - 3) as usize;
+        dead.engine.log.page().intent.0.store(frames.end().as_u64(), std::sync::atomic::Ordering::Release);
+        let file = dead.engine.log.file(from.segment()).unwrap();
+        file.write_at(&frames.bytes()[..torn], u64::from(from.offset())).unwrap();
+        (whole, torn)
+    };
+    assert_eq!(value(&next, 2), None, "not published yet");
+    create(&next, 4, b"after");
+    assert_eq!(value(&next, 2), Some(b"whole".to_vec()));
+    assert_eq!(value(&next, 3), None);
+    assert_eq!(value(&next, 4), Some(b"after".to_vec()));
+    assert!(frames.0 < tail(&next));
+    assert_eq!(value(&dead, 4), Some(b"after".to_vec()));
+}
+
+#[test]
+fn segments_roll_and_leave_at_the_oldest_end_while_everything_alive_stays() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.segment_bytes = 4096;
+    let store = open(&disk, settings.clone()).unwrap();
+    let other = open(&disk, settings.clone()).unwrap();
+    let mut revision = create(&store, 0, b"kept");
+    let keep = create(&store, 1, b"never changed");
+    for n in 0u32..2000 {
+        let updated = block_on(store.update(&record(0, &n.to_le_bytes()), revision, NOW)).unwrap();
+        let Update::Stored(now) = updated else { panic!("{updated:?}") };
+        revision = now;
+    }
+    let begun = std::time::Instant::now();
+    while store.engine.log_is_wasteful() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::yield_now();
+    }
+    let stats = store.stats(NOW).unwrap();
+    assert!(stats.disk_bytes <= 2 * stats.live_bytes + 4096 + 4096, "{stats:?}");
+    assert!(tail(&store).segment() > 20);
+    for store in [&store, &other] {
+        assert_eq!(value(store, 0), Some(1999u32.to_le_bytes().to_vec()));
+        let kept = block_on(store.load(&key(1), NOW)).unwrap().unwrap();
+        assert_eq!(kept.revision(), keep, "a move changes no revision");
+    }
+    drop((store, other));
+    let store = open(&disk, settings).unwrap();
+    assert_eq!(value(&store, 0), Some(1999u32.to_le_bytes().to_vec()));
+    assert_eq!(value(&store, 1), Some(b"never changed".to_vec()));
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
+fn a_roll_that_died_after_the_seal_is_finished_by_the_next_writer() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let from = tail(&store);
+    let mut frames = super::frame::Frames::at(from, from, store.engine.log.salt);
+    frames.push(super::frame::Kind::Seal, &super::frame::NO_KEY, &[]);
+    let file = store.engine.log.file(from.segment()).unwrap();
+    file.write_at(frames.bytes(), u64::from(from.offset())).unwrap();
+    store.engine.log.page().intent.0.store(frames.end().as_u64(), std::sync::atomic::Ordering::Release);
+    // For one who opens after all have died, and for one who goes on.
+    let crashed = disk.copy();
+    create(&store, 2, b"after");
+    assert_eq!(tail(&store).segment(), from.segment() + 1);
+    let reopened = open(&crashed, options()).unwrap();
+    create(&reopened, 2, b"after");
+    for store in [store, reopened] {
+        assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+        assert_eq!(value(&store, 2), Some(b"after".to_vec()));
+    }
+}
+
+#[test]
+fn an_operation_is_a_timeout_when_another_holds_the_lock_and_was_not_begun() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.lock_wait = Duration::from_millis(30);
+    let store = open(&disk, settings).unwrap();
+    let lock = Disk::lock(&disk, WRITER_LOCK).unwrap();
+    assert!(lock.try_exclusive().unwrap());
+    let error = block_on(store.create(&record(1, b"late"), NOW)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Timeout, "{error}");
+    lock.unlock().unwrap();
+    assert_eq!(value(&store, 1), None);
+    create(&store, 1, b"in time");
+}
+
+#[test]
+fn a_save_dropped_while_it_waits_was_not_begun() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    let lock = Disk::lock(&disk, WRITER_LOCK).unwrap();
+    assert!(lock.try_exclusive().unwrap());
+    {
+        let mut save = Box::pin(store.run(Op::Create { record: record(1, b"dropped"), now: NOW }));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(save.as_mut().poll(&mut context).is_pending());
+    }
+    lock.unlock().unwrap();
+    create(&store, 2, b"next");
+    assert_eq!(value(&store, 1), None);
+}
+
+#[test]
+fn a_group_checks_each_operation_against_those_before_it() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    let revision = create(&store, 1, b"0");
+    let lock = Disk::lock(&disk, WRITER_LOCK).unwrap();
+    assert!(lock.try_exclusive().unwrap());
+    let (store, record) = (&store, &record(1, b"1"));
+    let outcomes: Vec<Result<Update>> = std::thread::scope(|scope| {
+        let saves = (0..8).map(|_| scope.spawn(move || block_on(store.update(record, revision, NOW))));
+        let saves: Vec<_> = saves.collect();
+        while store.engine.queue.lock().unwrap().as_ref().unwrap().len() < 8 {
+            std::thread::yield_now();
+        }
+        lock.unlock().unwrap();
+        saves.into_iter().map(|save| save.join().unwrap()).collect()
+    });
+    let stored = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Update::Stored(_)))).count();
+    let conflicts = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Update::Conflict(_)))).count();
+    assert_eq!((stored, conflicts), (1, 7));
+}

@@ -1,0 +1,311 @@
+//! The writing side of the log: one group of operations, one lock, one write.
+//!
+//! The steps of a write stand in [`Held::group`], in order, each with its reason.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
+
+use super::disk::DiskLock;
+use super::frame::{Frame, Frames, HEAD, Head, Kind};
+use super::log::{Log, State};
+use super::plan::{Answer, Op, Plan, Waits};
+use super::position::Position;
+use super::scan::{Scan, Step};
+use super::segment::{self, Header};
+use super::settings::Settings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Durability;
+
+/// What this process needs to append. There is one, behind a mutex: threads take turns there, processes at the lock.
+pub(crate) struct Writer {
+    lock: Box<dyn DiskLock>,
+    /// Up to here space is reserved on the disk.
+    reserved: Position,
+}
+
+/// An operation's answer, and up to where the log must be durable before it may be given.
+pub(crate) type Outcome = (Result<Answer>, Option<Position>);
+
+/// What is reserved at a time, and what of it only destroy, move and trim may use (rule 7).
+const RESERVE: u32 = 256 * 1024;
+const LAST: u32 = 64 * 1024;
+
+/// Beyond this nothing is appended to a segment, whatever happens; offsets stay below 2^32 (rule 20).
+const LARGEST_SEGMENT: u32 = 2 << 30;
+
+/// Room that is left for a group below 2^32 bytes (rule 20).
+pub(crate) const LARGEST_GROUP: usize = 4 << 20;
+
+/// The group did not fit and a new segment is needed, which takes a sync: not for a caller who must not block.
+pub(crate) struct NeedsRoll;
+
+impl Writer {
+    pub(crate) fn new(lock: Box<dyn DiskLock>) -> Self {
+        Self { lock, reserved: Position::default() }
+    }
+
+    /// Takes the lock between processes, if that is possible without waiting.
+    pub(crate) fn try_hold(&mut self, log: &Log) -> Result<Option<Held<'_>>> {
+        let taken = self.lock.try_exclusive().map_err(|error| log.io("taking the writer lock", error))?;
+        Ok(taken.then_some(Held(self)))
+    }
+}
+
+/// The writer with the lock between processes; given up with this, also by a panic.
+pub(crate) struct Held<'a>(&'a mut Writer);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // An error here means that there is no lock any more, which is what was wanted.
+        let _ = self.0.lock.unlock();
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        self.0
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        self.0
+    }
+}
+
+impl Held<'_> {
+    /// Carries out a group of operations, with the lock held. All of it is written, or none.
+    pub(crate) fn group(
+        &mut self,
+        log: &Log,
+        settings: &Settings,
+        ops: &[&Op],
+        may_roll: bool,
+    ) -> Result<Vec<Outcome>, NeedsRoll> {
+        match self.try_group(log, settings, ops, may_roll) {
+            Ok(Some(outcomes)) => Ok(outcomes),
+            Ok(None) => Err(NeedsRoll),
+            Err(error) => Ok(ops.iter().map(|_| (Err(error.repeated()), None)).collect()),
+        }
+    }
+
+    fn try_group(
+        &mut self,
+        log: &Log,
+        settings: &Settings,
+        ops: &[&Op],
+        may_roll: bool,
+    ) -> Result<Option<Vec<Outcome>>> {
+        // A failed sync anywhere means that nobody knows what is on disk.
+        refuse_if_poisoned(log)?;
+        // Whoever wrote last may have died in the middle; what they left is put in order first.
+        self.adopt(log)?;
+        // Conditions are checked against all that was written before.
+        let full = {
+            let state = log.read()?;
+            let end = state.index.applied;
+            if state.index.sealed() || end.offset() >= settings.segment_bytes {
+                drop(state);
+                if !may_roll {
+                    return Ok(None);
+                }
+                match self.roll(log) {
+                    // A full disk that has no room for a new segment can still log out in the old one, whose limit is soft.
+                    Err(error) if *error.kind() == ErrorKind::Full && end.offset() < LARGEST_SEGMENT => {}
+                    rolled => rolled?,
+                }
+                if log.read()?.index.sealed() {
+                    return Err(Error::new(ErrorKind::Full, "beginning a segment").at(&log.path));
+                }
+            }
+            let bytes: usize = ops.iter().map(|op| op.size()).sum();
+            !self.reserve(log, bytes)?
+        };
+        let (frames, written, outcomes) = {
+            let state = log.read_unchecked();
+            let frames = Frames::at(state.index.applied, log.durable(), log.salt);
+            let mut plan = Plan::new(log, &state.index, &settings.limits, settings.store_bytes, frames);
+            plan.full = full;
+            let outcomes: Vec<_> = ops.iter().map(|op| plan.add(op)).collect();
+            let (frames, written) = plan.into_written();
+            (frames, written, outcomes)
+        };
+        if !frames.bytes().is_empty() {
+            self.append(log, &frames)?;
+            publish(log, &frames, written);
+        }
+        let end = frames.end();
+        let saves_wait = settings.durability == Durability::Always;
+        Ok(Some(
+            outcomes
+                .into_iter()
+                .map(|answered| {
+                    let waits = match answered.waits {
+                        Waits::Never => false,
+                        Waits::AsConfigured => saves_wait,
+                        Waits::Always => true,
+                    };
+                    // Also with nothing to write: what was decided on may not be durable yet (rule 1).
+                    (answered.answer, (waits && end > log.durable()).then_some(end))
+                })
+                .collect(),
+        ))
+    }
+
+    /// One write call. What it will have written is stated beforehand, so that whoever finds it half done knows how far
+    /// to look (rule 5). If it fails it is undone, durably, so that no position is used twice.
+    fn append(&mut self, log: &Log, frames: &Frames) -> Result<()> {
+        let (start, end) = (frames.start(), frames.end());
+        let file = log.file(start.segment())?;
+        log.page().intent.0.store(end.as_u64(), Ordering::Release);
+        if let Err(error) = file.write_at(frames.bytes(), u64::from(start.offset())) {
+            if file.cut(u64::from(start.offset())).and_then(|()| file.sync()).is_err() {
+                poison(log);
+            }
+            self.reserved = start;
+            log.page().intent.0.store(0, Ordering::Release);
+            return Err(log.segment_io("appending to the log", start.segment(), error));
+        }
+        Ok(())
+    }
+
+    /// Puts in order what a writer left who died between stating what it would write and publishing it: whole frames
+    /// become part of the log, what is torn becomes zeros.
+    fn adopt(&mut self, log: &Log) -> Result<()> {
+        let intent = Position::from_u64(log.page().intent.0.load(Ordering::Acquire));
+        if intent == Position::default() {
+            return Ok(());
+        }
+        let tail = log.tail();
+        if intent > tail && intent.segment() == tail.segment() {
+            let file = log.file(tail.segment())?;
+            let failed = |error| log.segment_io("putting a half-done write in order", tail.segment(), error);
+            let mut end = tail.offset();
+            let mut scan = Scan::new(&*file, tail, intent.offset(), log.salt);
+            while let Step::Frame(frame) = scan.next().map_err(failed)? {
+                end = frame.at.plus(frame.head.frame_bytes()).offset();
+            }
+            if end < intent.offset() {
+                let torn = vec![0; (intent.offset() - end) as usize];
+                file.write_at(&torn, u64::from(end)).map_err(failed)?;
+            }
+            if file.sync().is_err() {
+                poison(log);
+                return refuse_if_poisoned(log);
+            }
+            let end = Position::new(tail.segment(), end);
+            log.page().durable.0.fetch_max(end.as_u64(), Ordering::AcqRel);
+            log.page().tail.0.store(end.as_u64(), Ordering::Release);
+        }
+        log.page().intent.0.store(0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Goes over to a new segment, durable at every step, so that a sealed segment is a synced one (rule 6).
+    pub(crate) fn roll(&mut self, log: &Log) -> Result<()> {
+        let (at, sealed) = {
+            let state = log.read_unchecked();
+            (state.index.applied, state.index.sealed())
+        };
+        let number = at.segment();
+        let next = number.checked_add(1).ok_or_else(|| {
+            Error::new(ErrorKind::Full, "beginning a segment").at(&log.path).because("all segment numbers are used")
+        })?;
+        // Room for the next segment first, while it is easy to turn back: a file without a header is nothing yet. A leftover
+        // of a roll that died is emptied.
+        let failed = |error| log.segment_io("beginning a segment", next, error);
+        let begun = log.disk.create(&segment::name(next)).map_err(failed)?;
+        begun.reserve(0, u64::from(LAST)).map_err(failed)?;
+        let file = log.file(number)?;
+        let failed = |error| log.segment_io("sealing a segment", number, error);
+        // The seal says that the log goes on in the next segment. A roll that died behind this step left it already.
+        let mut end = at;
+        if !sealed {
+            let mut frames = Frames::at(at, log.durable(), log.salt);
+            frames.push(Kind::Seal, &super::frame::NO_KEY, &[]);
+            self.append(log, &frames)?;
+            end = frames.end();
+        }
+        // Space reserved behind it is given back.
+        file.cut(u64::from(end.offset())).map_err(failed)?;
+        // All that it holds is on disk before anything can be in the next: so only the last segment needs a look after
+        // a power loss.
+        log.sync_segment(number)?;
+        let failed = |error| log.segment_io("beginning a segment", next, error);
+        begun.write_at(&Header { number: next, salt: log.salt }.to_bytes(), 0).map_err(failed)?;
+        begun.sync().map_err(failed)?;
+        log.disk.sync_names().map_err(failed)?;
+        log.adopt_file(next, begun);
+        // Now it may be seen.
+        let start = segment::start(next);
+        log.change(|state| {
+            log.page().durable.0.fetch_max(start.as_u64(), Ordering::AcqRel);
+            log.page().tail.0.store(start.as_u64(), Ordering::Release);
+            state.index.go_on(next, end.offset());
+        });
+        log.page().intent.0.store(0, Ordering::Release);
+        self.reserved = start;
+        Ok(())
+    }
+
+    /// Reserves space for a group; says whether there is some beyond the last that is kept.
+    fn reserve(&mut self, log: &Log, bytes: usize) -> Result<bool> {
+        let end = log.tail();
+        if self.reserved.segment() != end.segment() || self.reserved < end {
+            self.reserved = end;
+        }
+        let enough = |reserved: Position| reserved.offset() - end.offset() >= LAST + bytes as u32;
+        if enough(self.reserved) {
+            return Ok(true);
+        }
+        let file = log.file(end.segment())?;
+        // As much as usual; or else just what is needed.
+        for more in [RESERVE + LAST + bytes as u32, LAST + bytes as u32] {
+            match file.reserve(u64::from(end.offset()), u64::from(more)) {
+                Ok(()) => {
+                    self.reserved = end.plus(more as usize);
+                    return Ok(true);
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
+                Err(error) => return Err(log.segment_io("reserving space", end.segment(), error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The tail first, then the index, both before any reader of this process gets the index again: nobody sees here what
+/// another process cannot see yet (rule 13).
+fn publish(log: &Log, frames: &Frames, written: Vec<crate::record::Record>) {
+    log.change(|State { index, cache }| {
+        log.page().tail.0.store(frames.end().as_u64(), Ordering::Release);
+        let (mut rest, mut at) = (frames.bytes(), frames.start());
+        while let Some(head) = Head::parse(rest, at, log.salt) {
+            let (frame, behind) = rest.split_at(head.frame_bytes());
+            index.apply(&Frame { at, head, body: &frame[HEAD..] });
+            rest = behind;
+            at = at.plus(head.frame_bytes());
+        }
+        index.applied = frames.end();
+        for record in written {
+            let key = *record.key();
+            cache.keep(index, &key, record.into());
+        }
+    });
+    log.page().intent.0.store(0, Ordering::Release);
+}
+
+/// After a failed sync nothing is written by anybody until the store is opened anew.
+pub(crate) fn poison(log: &Log) {
+    log.page().poison.0.store(1, Ordering::Release);
+}
+
+pub(crate) fn refuse_if_poisoned(log: &Log) -> Result<()> {
+    if log.page().poison.0.load(Ordering::Acquire) == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Poisoned, "saving a session").at(&log.path))
+}
