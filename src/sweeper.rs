@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::{RuntimeFree, Store, Swept};
 use crate::time::Clock;
 
+/// What is told of each round.
+type OnRound = Box<dyn FnMut(&Result<Swept>) + Send>;
+
 /// Settings of a [`Sweeper`].
 ///
 /// ```
@@ -35,7 +38,7 @@ pub struct SweeperBuilder<S, C> {
     clock: C,
     every: Duration,
     budget: usize,
-    on_round: Box<dyn FnMut(&Result<Swept>) + Send>,
+    on_round: OnRound,
 }
 
 impl<S: Store, C: Clock> SweeperBuilder<S, C> {

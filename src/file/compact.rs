@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::engine::Engine;
-use super::frame::Kind;
+use super::frame::{Frame, Kind};
 use super::log::{Log, State};
 use super::plan::Op;
 use super::position::Position;
@@ -35,10 +35,14 @@ impl Engine {
 
     fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
         let oldest = self.log.read()?.index.oldest;
-        let batch = self.next_batch(oldest)?;
-        let Some(mut writer) = self.lock_for_compaction()? else { return Ok(false) };
+        let (batch, looked_through) = self.next_batch(oldest)?;
+        if batch.is_empty() && !self.set_aside_unreadable(oldest)? {
+            return Ok(false);
+        }
+        let mut writer = self.writer();
+        let Some(mut held) = writer.try_hold(&self.log)? else { return Ok(false) };
         let mut run = |op: Op| -> Result<()> {
-            let outcomes = writer.group(&self.log, &self.settings, &[&op], true);
+            let outcomes = held.group(&self.log, &self.settings, &[&op], true);
             let outcome = outcomes.ok().and_then(|mut outcomes| outcomes.pop());
             outcome.map_or(Ok(()), |(answer, _)| answer.map(drop))
         };
@@ -52,33 +56,58 @@ impl Engine {
         } else {
             run(Op::Move { live: batch })
         };
-        writer.unlock();
-        done.map(|()| true)
+        drop(held);
+        drop(writer);
+        done?;
+        // Only now: a batch that failed is looked for again.
+        *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = looked_through;
+        Ok(true)
     }
 
-    fn lock_for_compaction(&self) -> Result<Option<std::sync::MutexGuard<'_, super::writer::Writer>>> {
-        let writer = self.writer();
-        Ok(writer.try_lock(&self.log)?.then_some(writer))
+    /// What is still in a segment when everything readable was moved: it is kept aside, and goes with the segment (rule 7).
+    /// Says whether the segment may go: not if something readable is left after all.
+    fn set_aside_unreadable(&self, segment: u32) -> Result<bool> {
+        let left: Vec<(SessionKey, Position, u32)> = {
+            let State { index, .. } = &*self.log.read()?;
+            if index.live_bytes_in(segment) == 0 {
+                return Ok(true);
+            }
+            let slots = index.keys().filter(|(_, slot)| slot.at.segment() == segment);
+            slots.map(|(key, slot)| (*key, slot.at, slot.bytes)).collect()
+        };
+        let file = self.log.file(segment)?;
+        for (key, at, length) in left {
+            let mut bytes = vec![0; length as usize];
+            let read = file.read_at(&mut bytes, u64::from(at.offset()));
+            read.map_err(|error| self.log.segment_io("compacting", segment, error))?;
+            if Frame::parse(&bytes, at, self.log.salt).is_some() {
+                *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = Position::default();
+                return Ok(false);
+            }
+            self.log.report(segment, at.offset(), at.offset() + length, Some(key));
+            self.log.set_aside(at, &bytes)?;
+        }
+        Ok(true)
     }
 
-    /// Some of what lives in a segment, in the order of the log, from where the last batch ended.
-    fn next_batch(&self, segment: u32) -> Result<Vec<(SessionKey, Position)>> {
+    /// Some of what lives in a segment, in the order of the log, from where the last batch ended; and where this one ends.
+    fn next_batch(&self, segment: u32) -> Result<(Vec<(SessionKey, Position)>, Position)> {
+        let mut from = *self.compacted.lock().unwrap_or_else(PoisonError::into_inner);
+        if from.segment() != segment {
+            from = segment::start(segment);
+        }
         if self.log.read()?.index.live_bytes_in(segment) == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), from));
         }
         let file = self.log.file(segment)?;
         let reading = |error| self.log.segment_io("compacting", segment, error);
         let length = file.len().map_err(reading)? as u32;
-        let mut from = self.compacted.lock().unwrap_or_else(PoisonError::into_inner);
-        if from.segment() != segment {
-            *from = segment::start(segment);
-        }
-        let mut scan = Scan::new(&*file, *from, length, self.log.salt);
+        let mut scan = Scan::new(&*file, from, length, self.log.salt);
         let (mut living, mut bytes) = (Vec::new(), 0);
         while bytes < BATCH {
             match scan.next().map_err(reading)? {
                 Step::Frame(frame) => {
-                    *from = frame.at.plus(frame.head.frame_bytes());
+                    from = frame.at.plus(frame.head.frame_bytes());
                     let State { index, .. } = &*self.log.read()?;
                     let batch = frame.inner(self.log.salt).filter(|_| frame.head.kind == Kind::Batch);
                     for frame in batch.chain([frame]) {
@@ -92,7 +121,7 @@ impl Engine {
                 Step::End { .. } => break,
             }
         }
-        Ok(living)
+        Ok((living, from))
     }
 }
 

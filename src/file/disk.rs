@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use super::lock::FileLock;
 use super::tail::{PAGE, Tail};
@@ -79,12 +79,7 @@ impl RealDisk {
         let doing = "opening the session directory";
         let failed = |error| Error::io(doing, error).at(path);
         let refused = |why: String| Error::new(ErrorKind::Refused, doing).at(path).because(why);
-        if !path.try_exists().map_err(failed)? {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-            // Else a power loss could take the whole store with its name (rule 6).
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
-        }
+        let created = create_directory(path).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
             rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
@@ -92,6 +87,10 @@ impl RealDisk {
             }
             error => failed(error.into()),
         })?;
+        if created {
+            // Whatever the umask says.
+            rustix::fs::fchmod(&directory, Mode::RWXU).map_err(|error| failed(error.into()))?;
+        }
         let stat = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?;
         let mode = Mode::from_raw_mode(stat.st_mode);
         if mode.intersects(Mode::RWXG | Mode::RWXO) {
@@ -102,7 +101,7 @@ impl RealDisk {
             )));
         }
         let system = rustix::fs::fstatfs(&directory).map_err(|error| failed(error.into()))?;
-        if let Some(network) = network_file_system(system.f_type)
+        if let Some(network) = network_file_system(&system)
             && !allow_network
         {
             return Err(refused(format!(
@@ -111,7 +110,9 @@ impl RealDisk {
                  if one machine alone uses it"
             )));
         }
-        Ok(Self { directory: directory.into(), path: path.to_path_buf() })
+        // Absolute, so that a change of the working directory moves nothing.
+        let path = std::path::absolute(path).map_err(failed)?;
+        Ok(Self { directory: directory.into(), path })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -134,9 +135,41 @@ impl RealDisk {
     }
 }
 
-/// File systems of other machines, by the numbers of statfs(2). FUSE may be local, but promises nothing about locks.
-fn network_file_system(magic: rustix::fs::FsWord) -> Option<&'static str> {
-    Some(match magic as u32 {
+/// Creates a directory and those above it that are missing; says whether it did. Whatever stands there already is looked at
+/// by who opens it.
+fn create_directory(path: &Path) -> io::Result<bool> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_directory(parent)?;
+            return create_directory(path);
+        }
+        Err(error) => return Err(error),
+    }
+    // Else a power loss could take the whole store with its name (rule 6).
+    File::open(parent)?.sync_all()?;
+    Ok(true)
+}
+
+/// The file system of another machine that this is, if it is one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
+    network_by_magic(system.f_type as u32)
+}
+
+/// Elsewhere the system itself says whether a file system is a local one.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
+    const LOCAL: u32 = 0x1000; // MNT_LOCAL of sys/mount.h
+    (system.f_flags as u32 & LOCAL == 0).then_some("a network file system")
+}
+
+/// By the numbers of statfs(2). FUSE may be local, but promises nothing about locks.
+#[cfg(any(target_os = "linux", target_os = "android", test))]
+fn network_by_magic(magic: u32) -> Option<&'static str> {
+    Some(match magic {
         0x6969 => "NFS",
         0x517b | 0xfe53_4d42 | 0xff53_4d42 => "SMB",
         0x0102_1997 => "9P",
@@ -194,12 +227,15 @@ impl Disk for RealDisk {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.directory, QUARANTINE, flags, Mode::empty())?;
         let directory = self.path.join(QUARANTINE);
         let mut file = tempfile::NamedTempFile::new_in(&directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(directory.join(name)).map_err(|error| error.error)?;
-        Ok(())
+        File::from(opened).sync_all()?;
+        self.sync_names()
     }
 
     fn is_gone(&self) -> io::Result<bool> {
@@ -237,16 +273,29 @@ impl DiskFile for File {
         self.set_len(length)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
-        match rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, from, bytes) {
+        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes) {
             // A file system that cannot reserve has nothing in reserve; that is no failure.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn reserve(&self, _from: u64, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn drop_cache(&self) -> io::Result<()> {
-        Ok(rustix::fs::fadvise(self, 0, None, Advice::DontNeed)?)
+        Ok(rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?)
+    }
+
+    /// A system that cannot be asked to forget is taken at its word.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -256,8 +305,8 @@ mod tests {
 
     #[test]
     fn network_file_systems_are_told_by_their_numbers() {
-        assert_eq!(network_file_system(0x6969), Some("NFS"));
-        assert_eq!(network_file_system(0xff53_4d42_u32 as i32 as rustix::fs::FsWord), Some("SMB"));
-        assert_eq!(network_file_system(0xef53), None, "ext4");
+        assert_eq!(network_by_magic(0x6969), Some("NFS"));
+        assert_eq!(network_by_magic(0xff53_4d42), Some("SMB"));
+        assert_eq!(network_by_magic(0xef53), None, "ext4");
     }
 }

@@ -17,7 +17,7 @@ use super::position::Position;
 use super::settings::Settings;
 use super::sync::{Synced, Waiting};
 use super::wait::Pauses;
-use super::writer::{NeedsRoll, Writer};
+use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 
@@ -32,6 +32,7 @@ pub(crate) struct Engine {
     pub(crate) compacted: Mutex<Position>,
     keeper: OnceLock<Thread>,
     closed: AtomicBool,
+    pid: u32,
     /// Held shared as long as the store is open: nobody recovers what is in use (rule 9).
     users: Box<dyn DiskLock>,
 }
@@ -45,11 +46,12 @@ impl Engine {
             log,
             settings,
             writer: Mutex::new(writer),
-            queue: Mutex::new(VecDeque::new()),
+            queue: Mutex::new(Some(VecDeque::new())),
             waiting: Waiting::default(),
             compacted: Mutex::default(),
             keeper: OnceLock::new(),
             closed: AtomicBool::new(false),
+            pid: std::process::id(),
             users,
         }
     }
@@ -67,10 +69,19 @@ impl Engine {
     }
 
     pub(crate) fn refuse_if_closed(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "using the session store").at(&self.log.path));
+        if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    /// A forked child shares the parent's locks, and both would believe that they hold them (rule 18).
+    pub(crate) fn refuse_if_forked(&self) -> Result<()> {
+        if std::process::id() == self.pid {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::new(ErrorKind::Forked, "using the session store").at(&self.log.path))
+    }
+
+    pub(crate) fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, "using the session store").at(&self.log.path)
     }
 
     pub(crate) fn wake_keeper(&self) {
@@ -83,26 +94,25 @@ impl Engine {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Job>>> {
+    fn queue(&self) -> MutexGuard<'_, Option<VecDeque<Arc<Job>>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out what is queued, as far as the lock can be had without waiting; says whether the queue is empty.
+    /// Carries out what is queued, as far as the lock can be had without waiting; says whether all of it was.
     fn serve_queue(&self) -> bool {
-        let mut writer = self.writer();
-        while !self.queue().is_empty() {
-            match writer.try_lock(&self.log) {
-                Ok(true) => {}
-                Ok(false) => return false,
-                Err(error) => {
-                    let jobs = std::mem::take(&mut *self.queue());
-                    jobs.iter().for_each(|job| job.finish((Err(error.repeated()), None)));
-                    return true;
-                }
+        // Looked at with the writer free: whoever queues while it is taken relies on its holder to look again.
+        while self.has_queued() {
+            let carried_out = {
+                let mut writer = self.writer();
+                // It may roll, so it never asks for a roll.
+                let held = writer.try_hold(&self.log);
+                held.map(|held| held.map(|mut held| self.carry_out_next(&mut held, true).unwrap_or_default()))
+            };
+            match carried_out {
+                Ok(Some(carried_out)) => carried_out.tell(),
+                Ok(None) => return false,
+                Err(error) => self.take_from_queue(|_| true, |job| job.finish((Err(error.repeated()), None))),
             }
-            // May roll, so it never asks for a roll.
-            let (Ok(()) | Err(NeedsRoll)) = self.carry_out_next(&mut writer, true);
-            writer.unlock();
         }
         true
     }
@@ -110,17 +120,24 @@ impl Engine {
     /// Those whose time is over leave the queue, and then hear of it (rule 19).
     fn time_out_queued(&self) {
         let now = Instant::now();
-        let late = {
-            let mut queue = self.queue();
-            let (late, rest): (Vec<_>, _) = queue.drain(..).partition(|job| job.deadline <= now);
-            *queue = rest.into();
-            late
+        self.take_from_queue(|job| job.deadline.is_some_and(|deadline| deadline <= now), |job| job.time_out(self));
+    }
+
+    fn take_from_queue(&self, which: impl Fn(&Job) -> bool, and: impl Fn(&Job)) {
+        let taken = match &mut *self.queue() {
+            Some(queue) => {
+                let (taken, rest): (Vec<_>, Vec<_>) = queue.drain(..).partition(|job| which(job));
+                queue.extend(rest);
+                taken
+            }
+            None => return,
         };
-        late.iter().for_each(|job: &Arc<Job>| job.time_out(self));
+        taken.iter().for_each(|job| and(job));
     }
 
     /// The thread's work, until the store is closed.
     fn keep(self: &Arc<Self>) {
+        let _retire = Retire(self);
         let period = match self.settings.durability {
             Durability::Every(interval) => interval.min(TICK),
             _ => TICK,
@@ -142,12 +159,14 @@ impl Engine {
                 self.tick();
             }
             let compacting = served && self.compact_step();
-            if self.closed.load(Ordering::Acquire) && self.waiting.is_empty() && self.queue().is_empty() {
+            let idle = self.waiting.is_empty() && !self.has_queued();
+            if idle && self.closed.load(Ordering::Acquire) {
                 return;
             }
+            // Whoever leaves work here wakes the thread, and a wake-up before the park ends it at once.
             if !served {
                 std::thread::park_timeout(pauses.next());
-            } else if !compacting && self.waiting.is_empty() {
+            } else if idle && !compacting {
                 std::thread::park_timeout(period.saturating_sub(last_tick.elapsed()));
             }
         }
@@ -168,15 +187,29 @@ impl Engine {
 
     /// Syncs, and states in the log that everything is on disk.
     fn finish(&self) -> Result<()> {
-        self.log.sync()?;
+        let synced = self.log.sync();
+        // Also if that failed: whoever still has the writer is done with it before the directory is given free.
         let mut writer = self.writer();
-        if writer.try_lock(&self.log)? {
-            let _ = writer.group(&self.log, &self.settings, &[&Op::Mark], false);
-            writer.unlock();
-            drop(writer);
+        synced?;
+        if let Some(mut held) = writer.try_hold(&self.log)? {
+            let _ = held.group(&self.log, &self.settings, &[&Op::Mark], false);
+            drop(held);
             self.log.sync()?;
         }
         Ok(())
+    }
+}
+
+/// Also when the thread panics, nobody waits for it for ever.
+struct Retire<'a>(&'a Engine);
+
+impl Drop for Retire<'_> {
+    fn drop(&mut self) {
+        let Self(engine) = self;
+        engine.closed.store(true, Ordering::Release);
+        let left = engine.queue().take().unwrap_or_default();
+        left.iter().for_each(|job| job.finish((Err(engine.closed_error()), None)));
+        engine.waiting.retire(engine.log.durable(), &engine.closed_error());
     }
 }
 
@@ -198,9 +231,12 @@ impl Keeper {
     /// Finishes what is under way, syncs, and gives the directory free. A second time it does nothing.
     pub(crate) fn close(&self) -> Result<()> {
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        // In a forked child there is neither the thread nor a lock of its own.
+        self.engine.refuse_if_forked()?;
         self.engine.closed.store(true, Ordering::Release);
         thread.thread().unpark();
-        let kept = thread.join();
+        // The last handle may go with a task that the thread itself has woken; it ends by itself then.
+        let kept = if thread.thread().id() == std::thread::current().id() { Ok(()) } else { thread.join() };
         let finished = self.engine.finish();
         let freed = self.engine.users.unlock().map_err(|error| self.engine.log.io("closing the session store", error));
         if kept.is_err() {

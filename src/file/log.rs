@@ -35,11 +35,14 @@ pub(crate) struct Log {
     state: RwLock<State>,
     /// `state.index.applied`, to be compared with the tail without a lock.
     applied: AtomicU64,
-    /// Open segments, each with where the log ended after it was opened.
-    files: Mutex<BTreeMap<u32, (Arc<dyn DiskFile>, Position)>>,
+    /// Open segments.
+    files: Mutex<BTreeMap<u32, OpenSegment>>,
     pub(crate) damage: Mutex<Vec<Damage>>,
     pub(crate) counters: Counters,
 }
+
+/// A segment's file, and where the log ended when it had been opened.
+type OpenSegment = (Arc<dyn DiskFile>, Position);
 
 /// A place in a file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +145,7 @@ impl Log {
             let locked = attempt >= 3
                 && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.io("waiting for the writer lock", error))?;
-            let rebuilt = self.from_scratch();
+            let rebuilt = self.read_from_scratch();
             if locked {
                 lock.unlock().map_err(|error| self.io("releasing the writer lock", error))?;
             }
@@ -163,16 +166,16 @@ impl Log {
         unreachable!("the loop ends by returning")
     }
 
-    /// An index read from all segments there are: those that follow one another up to the tail.
-    pub(crate) fn from_scratch(&self) -> Result<Index> {
-        let mut first = self.tail().segment();
-        for number in self.segments()?.into_iter().rev() {
-            if number.checked_add(1) == Some(first) {
-                first = number;
-            }
-        }
-        let mut index = Index::new(self.salt, first);
+    /// An index read from all segments there are.
+    fn read_from_scratch(&self) -> Result<Index> {
+        let last = self.tail().segment();
+        let mut segments = self.segments()?;
+        segments.retain(|number| *number <= last);
+        let mut index = Index::new(self.salt, *segments.first().unwrap_or(&last));
+        index.expect_bytes(self.bytes_of(&segments)?);
+        self.replay_sealed(&mut index, &segments)?;
         self.follow(&mut index)?;
+        index.settle();
         Ok(index)
     }
 
@@ -209,9 +212,32 @@ impl Log {
             if !last {
                 index.go_on(at.segment() + 1, length);
             } else {
+                if length < tail.offset() {
+                    self.report(at.segment(), length, tail.offset(), None);
+                }
                 index.applied = tail;
             }
         }
+    }
+
+    /// Applies all segments but the last, and goes on to that one. What a removal left behind, or one that is missing,
+    /// makes no difference to who reads it: everybody applies what there is, and a trim forgets what stands before it.
+    pub(crate) fn replay_sealed(&self, index: &mut Index, segments: &[u32]) -> Result<()> {
+        for pair in segments.windows(2) {
+            let &[number, next] = pair else { unreachable!("windows of two") };
+            let file = self.file(number)?;
+            let end = file.len().map_err(|error| self.segment_io("reading the log", number, error))?;
+            let length = self.replay(&*file, index, end.min(u64::from(u32::MAX)) as u32)?;
+            if !index.sealed() {
+                // Cut at the end of a frame, which no look at the frames would tell.
+                self.report(number, length, length, None);
+            }
+            if next != number + 1 {
+                self.report(number + 1, 0, 0, None);
+            }
+            index.go_on(next, length);
+        }
+        Ok(())
     }
 
     /// Applies the frames from where the index is to `end` of the same segment; says how long the segment is.
@@ -291,14 +317,11 @@ impl Log {
             let path = self.path.join(segment::name(at.segment()));
             Err(Error::new(ErrorKind::Damaged, doing()).at(path).because(why))
         };
-        let mut buffer = vec![0; bytes as usize];
-        let file = self.file(at.segment())?;
-        let read = file.read_at(&mut buffer, u64::from(at.offset()));
-        read.map_err(|error| self.segment_io(doing(), at.segment(), error))?;
-        let Some(frame) = Frame::parse(&buffer, at, self.salt) else {
+        let Some(bytes) = self.read_frame(at, bytes)? else {
             self.report(at.segment(), at.offset(), at.offset() + bytes, Some(*key));
             return damaged("its bytes on disk are not those that were written");
         };
+        let frame = Frame::parse(&bytes, at, self.salt).expect("the frame was just found whole");
         match frame.record() {
             Some((revision, record)) if frame.head.key == *key => {
                 Record::from_bytes(*key, Revision::from_u64(revision), record)
@@ -306,6 +329,14 @@ impl Log {
             }
             _ => damaged("another frame stands where its record should be"),
         }
+    }
+
+    /// The bytes of a frame, if they are whole.
+    pub(crate) fn read_frame(&self, at: Position, bytes: u32) -> Result<Option<Vec<u8>>> {
+        let mut buffer = vec![0; bytes as usize];
+        let read = self.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
+        read.map_err(|error| self.segment_io("reading a record", at.segment(), error))?;
+        Ok(Frame::parse(&buffer, at, self.salt).is_some().then_some(buffer))
     }
 
     /// An open segment.
@@ -319,7 +350,7 @@ impl Log {
 
     /// An open segment, and where the log ended when it had been opened. What was written before that may have failed to
     /// reach the disk without this descriptor ever saying so (rule 4).
-    pub(crate) fn file_and_age(&self, number: u32) -> Result<(Arc<dyn DiskFile>, Position)> {
+    pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = files.get(&number) {
             return Ok(known.clone());
@@ -343,6 +374,12 @@ impl Log {
     pub(crate) fn close_trimmed(&self, oldest: u32) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         *files = files.split_off(&oldest);
+    }
+
+    /// Keeps the bytes that stand at a place where a person can look at them.
+    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
+        let name = format!("{}-{:08x}", segment::name(at.segment()), at.offset());
+        self.disk.set_aside(&name, bytes).map_err(|error| self.io("setting damaged bytes aside", error))
     }
 
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {

@@ -24,7 +24,7 @@ impl<S: Store> Sessions<S> {
     /// Whatever `f` fails with, and then nothing is stored; [`ErrorKind::NoVisitor`] for a login, a rotation, and for
     /// what is put in after [`destroy`](Session::destroy); [`ErrorKind::Contention`] after 256 conflicts; whatever the
     /// store fails with.
-    pub async fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T> + Send) -> Result<Option<T>> {
+    pub async fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
         let Some(mut record) = self.load(key, self.policy().now()).await? else { return Ok(None) };
         for attempt in 0..ATTEMPTS {
             let (wish, value) = run(&self.0.policy, &record, &f)?;
@@ -108,7 +108,11 @@ enum Wish {
 fn run<T>(policy: &Arc<Policy>, record: &Record, f: impl Fn(&Session) -> Result<T>) -> Result<(Wish, T)> {
     let session = Session::without_visitor(Arc::clone(policy), record.clone());
     let value = f(&session)?;
-    let State { record, ended, changes, .. } = session.unseen_state().take()?;
+    let State { record, ended, changes, .. } = {
+        let mut state = session.unseen_state();
+        state.check_open()?;
+        state.take()
+    };
     let wish = match ended {
         None if changes.is_empty() => Wish::Nothing,
         None => Wish::Store(changes.onto_seen(&record)),
