@@ -83,6 +83,7 @@ impl<'d> Browser<'d> {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
+            "--hide-scrollbars",
             "--window-size=1200,900",
             &user_data,
         ];
