@@ -35,7 +35,7 @@ impl Engine {
 
     fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
         let oldest = self.log.read()?.index.oldest;
-        let batch = self.next_batch(oldest)?;
+        let (batch, looked_through) = self.next_batch(oldest)?;
         let Some(mut writer) = self.lock_for_compaction()? else { return Ok(false) };
         let mut run = |op: Op| -> Result<()> {
             let outcomes = writer.group(&self.log, &self.settings, &[&op], true);
@@ -50,7 +50,10 @@ impl Engine {
                 .and_then(|()| self.log.sync())
                 .and_then(|()| self.log.remove_trimmed())
         } else {
+            // Only what was written is behind the compactor: a batch that failed is the next one again, or the trim would
+            // end sessions that live.
             run(Op::Move { live: batch })
+                .map(|()| *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = looked_through)
         };
         writer.unlock();
         done.map(|()| true)
@@ -61,24 +64,24 @@ impl Engine {
         Ok(writer.try_lock(&self.log)?.then_some(writer))
     }
 
-    /// Some of what lives in a segment, in the order of the log, from where the last batch ended.
-    fn next_batch(&self, segment: u32) -> Result<Vec<(SessionKey, Position)>> {
+    /// Some of what lives in a segment, in the order of the log, from where the last batch ended; and where this one ends.
+    fn next_batch(&self, segment: u32) -> Result<(Vec<(SessionKey, Position)>, Position)> {
+        let mut from = *self.compacted.lock().unwrap_or_else(PoisonError::into_inner);
+        if from.segment() != segment {
+            from = segment::start(segment);
+        }
         if self.log.read()?.index.live_bytes_in(segment) == 0 {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), from));
         }
         let file = self.log.file(segment)?;
         let reading = |error| self.log.segment_io("compacting", segment, error);
         let length = file.len().map_err(reading)? as u32;
-        let mut from = self.compacted.lock().unwrap_or_else(PoisonError::into_inner);
-        if from.segment() != segment {
-            *from = segment::start(segment);
-        }
-        let mut scan = Scan::new(&*file, *from, length, self.log.salt);
+        let mut scan = Scan::new(&*file, from, length, self.log.salt);
         let (mut living, mut bytes) = (Vec::new(), 0);
         while bytes < BATCH {
             match scan.next().map_err(reading)? {
                 Step::Frame(frame) => {
-                    *from = frame.at.plus(frame.head.frame_bytes());
+                    from = frame.at.plus(frame.head.frame_bytes());
                     let State { index, .. } = &*self.log.read()?;
                     let batch = frame.inner(self.log.salt).filter(|_| frame.head.kind == Kind::Batch);
                     for frame in batch.chain([frame]) {
@@ -92,7 +95,7 @@ impl Engine {
                 Step::End { .. } => break,
             }
         }
-        Ok(living)
+        Ok((living, from))
     }
 }
 

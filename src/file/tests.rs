@@ -291,3 +291,40 @@ fn a_group_checks_each_operation_against_those_before_it() {
     let conflicts = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Update::Conflict(_)))).count();
     assert_eq!((stored, conflicts), (1, 7));
 }
+
+/// An engine without its thread, so that compaction takes a step when the test says so; and more of the log is of no
+/// use than its segments of 4 KiB allow. Sessions 0 to 49 live.
+fn wasteful(disk: &MemoryDisk) -> Arc<Engine> {
+    let mut settings = options();
+    settings.segment_bytes = 64 << 10;
+    let store = open(disk, settings.clone()).unwrap();
+    (0..50).for_each(|n| drop(create(&store, n, &[n as u8; 20])));
+    let mut revision = create(&store, 99, b"changes");
+    while tail(&store).segment() < 2 {
+        let updated = block_on(store.update(&record(99, &[0; 500]), revision, NOW)).unwrap();
+        let Update::Stored(now) = updated else { panic!("{updated:?}") };
+        revision = now;
+    }
+    drop(store);
+    settings.segment_bytes = 4096;
+    let engine = Arc::new(recover::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
+    assert!(engine.log_is_wasteful());
+    engine
+}
+
+#[test]
+fn compaction_that_meets_a_taken_lock_moves_the_same_sessions_the_next_time() {
+    let disk = MemoryDisk::default();
+    let engine = wasteful(&disk);
+    let lock = Disk::lock(&disk, WRITER_LOCK).unwrap();
+    assert!(lock.try_exclusive().unwrap());
+    assert!(!engine.compact_step());
+    lock.unlock().unwrap();
+    while engine.compact_step() {}
+    assert!(engine.log.read().unwrap().index.oldest > 1, "segment 1 has left the log");
+    drop(engine);
+    let store = open(&disk, options()).unwrap();
+    for n in 0..50 {
+        assert_eq!(value(&store, n), Some(vec![n as u8; 20]), "session {n}");
+    }
+}
