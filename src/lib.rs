@@ -1,6 +1,22 @@
-//! cloakroom: a session store that any server links in.
+#![doc = include_str!("../README.md")]
+//!
+//! # The way of a session
+//!
+//! [`cookie`] reads the visitor's ticket, [`SessionId`] is what it says, and [`SessionKey`] what it is known by from there
+//! on. A [`Store`] keeps the [`Record`] under that key: [`FileStore`], [`MemoryStore`], or one of your own. [`Sessions`]
+//! opens it as a [`Session`], which a handler reads and changes, and commits the changes; the [`Committed`] outcome
+//! holds the cookie that goes back.
 
+#[cfg(not(unix))]
+compile_error!(
+    "cloakroom runs on Unix only: its FileStore needs flock(2), shared mappings and modes of files, which Windows does not have"
+);
+
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod cookie;
+#[cfg(feature = "tower")]
+pub mod tower;
 pub mod value;
 
 mod any;
@@ -17,6 +33,7 @@ mod owner;
 mod record;
 mod session;
 mod sessions;
+mod status;
 mod store;
 mod sweeper;
 mod time;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::cookie::Cookie;
 use crate::store::Store;
+use crate::sweeper::SweeperBuilder;
 use crate::time::Clock;
 
 pub use blocking::Blocking;
@@ -53,7 +54,7 @@ pub use presented::Presented;
 pub struct Sessions<S>(Arc<Shared<S>>);
 
 struct Shared<S> {
-    store: S,
+    store: Arc<S>,
     policy: Arc<Policy>,
 }
 
@@ -77,6 +78,11 @@ impl<S: Store> Sessions<S> {
     /// The clock by which sessions end.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.policy.clock
+    }
+
+    /// A sweeper of this store, by the clock of these sessions.
+    pub fn sweeper(&self) -> SweeperBuilder<Arc<S>, Arc<dyn Clock>> {
+        SweeperBuilder::new(Arc::clone(&self.0.store), Arc::clone(self.clock()))
     }
 
     fn policy(&self) -> &Policy {

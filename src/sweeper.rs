@@ -30,12 +30,15 @@ use crate::time::Clock;
 /// # }
 /// ```
 #[must_use]
+
+/// What is told of each round.
+type OnRound = Box<dyn FnMut(&Result<Swept>) + Send>;
 pub struct SweeperBuilder<S, C> {
     store: S,
     clock: C,
     every: Duration,
     budget: usize,
-    on_round: Box<dyn FnMut(&Result<Swept>) + Send>,
+    on_round: OnRound,
 }
 
 impl<S: Store, C: Clock> SweeperBuilder<S, C> {

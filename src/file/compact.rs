@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::engine::Engine;
-use super::frame::Kind;
+use super::frame::{Frame, Kind};
 use super::log::{Log, State};
 use super::plan::Op;
 use super::position::Position;
@@ -36,6 +36,9 @@ impl Engine {
     fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
         let oldest = self.log.read()?.index.oldest;
         let (batch, looked_through) = self.next_batch(oldest)?;
+        if batch.is_empty() && !self.set_aside_unreadable(oldest)? {
+            return Ok(false);
+        }
         let Some(mut writer) = self.lock_for_compaction()? else { return Ok(false) };
         let mut run = |op: Op| -> Result<()> {
             let outcomes = writer.group(&self.log, &self.settings, &[&op], true);
@@ -50,13 +53,41 @@ impl Engine {
                 .and_then(|()| self.log.sync())
                 .and_then(|()| self.log.remove_trimmed())
         } else {
-            // Only what was written is behind the compactor: a batch that failed is the next one again, or the trim would
-            // end sessions that live.
             run(Op::Move { live: batch })
-                .map(|()| *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = looked_through)
         };
         writer.unlock();
-        done.map(|()| true)
+        drop(writer);
+        done?;
+        // Only now: a batch that failed is looked for again.
+        *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = looked_through;
+        Ok(true)
+    }
+
+    /// What is still in a segment when everything readable was moved: it is kept aside, and goes with the segment (rule 7).
+    /// Says whether the segment may go: not if something readable is left after all, such as a record that only a newer
+    /// version understands.
+    fn set_aside_unreadable(&self, segment: u32) -> Result<bool> {
+        let left: Vec<(SessionKey, Position, u32)> = {
+            let State { index, .. } = &*self.log.read()?;
+            if index.live_bytes_in(segment) == 0 {
+                return Ok(true);
+            }
+            let slots = index.keys().filter(|(_, slot)| slot.at.segment() == segment);
+            slots.map(|(key, slot)| (*key, slot.at, slot.bytes)).collect()
+        };
+        let file = self.log.file(segment)?;
+        for (key, at, length) in left {
+            let mut bytes = vec![0; length as usize];
+            let read = file.read_at(&mut bytes, u64::from(at.offset()));
+            read.map_err(|error| self.log.segment_io("compacting", segment, error))?;
+            if Frame::parse(&bytes, at, self.log.salt).is_some() {
+                *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = Position::default();
+                return Ok(false);
+            }
+            self.log.report(segment, at.offset(), at.offset() + length, Some(key));
+            self.log.set_aside(at, &bytes)?;
+        }
+        Ok(true)
     }
 
     fn lock_for_compaction(&self) -> Result<Option<std::sync::MutexGuard<'_, super::writer::Writer>>> {
@@ -85,7 +116,7 @@ impl Engine {
                     let State { index, .. } = &*self.log.read()?;
                     let batch = frame.inner(self.log.salt).filter(|_| frame.head.kind == Kind::Batch);
                     for frame in batch.chain([frame]) {
-                        if index.get(&frame.head.key).is_some_and(|slot| slot.at == frame.at) {
+                        if index.get(&frame.head.key).is_some_and(|slot| slot.at == frame.at && !slot.damaged) {
                             living.push((frame.head.key, frame.at));
                             bytes += frame.head.body;
                         }

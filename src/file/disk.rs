@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use super::lock::FileLock;
 use super::tail::{PAGE, Tail};
@@ -102,7 +102,7 @@ impl RealDisk {
             )));
         }
         let system = rustix::fs::fstatfs(&directory).map_err(|error| failed(error.into()))?;
-        if let Some(network) = network_file_system(system.f_type)
+        if let Some(network) = network_file_system(&system)
             && !allow_network
         {
             return Err(refused(format!(
@@ -134,9 +134,23 @@ impl RealDisk {
     }
 }
 
-/// File systems of other machines, by the numbers of statfs(2). FUSE may be local, but promises nothing about locks.
-fn network_file_system(magic: rustix::fs::FsWord) -> Option<&'static str> {
-    Some(match magic as u32 {
+/// The file system of another machine that this is, if it is one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
+    network_by_magic(system.f_type as u32)
+}
+
+/// Elsewhere the system itself says whether a file system is a local one.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
+    const LOCAL: u32 = 0x1000; // MNT_LOCAL of sys/mount.h
+    (system.f_flags as u32 & LOCAL == 0).then_some("a network file system")
+}
+
+/// By the numbers of statfs(2). FUSE may be local, but promises nothing about locks.
+#[cfg(any(target_os = "linux", target_os = "android", test))]
+fn network_by_magic(magic: u32) -> Option<&'static str> {
+    Some(match magic {
         0x6969 => "NFS",
         0x517b | 0xfe53_4d42 | 0xff53_4d42 => "SMB",
         0x0102_1997 => "9P",
@@ -237,16 +251,29 @@ impl DiskFile for File {
         self.set_len(length)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
-        match rustix::fs::fallocate(self, FallocateFlags::KEEP_SIZE, from, bytes) {
+        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes) {
             // A file system that cannot reserve has nothing in reserve; that is no failure.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn reserve(&self, _from: u64, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn drop_cache(&self) -> io::Result<()> {
-        Ok(rustix::fs::fadvise(self, 0, None, Advice::DontNeed)?)
+        Ok(rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?)
+    }
+
+    /// A system that cannot be asked to forget is taken at its word.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -256,8 +283,8 @@ mod tests {
 
     #[test]
     fn network_file_systems_are_told_by_their_numbers() {
-        assert_eq!(network_file_system(0x6969), Some("NFS"));
-        assert_eq!(network_file_system(0xff53_4d42_u32 as i32 as rustix::fs::FsWord), Some("SMB"));
-        assert_eq!(network_file_system(0xef53), None, "ext4");
+        assert_eq!(network_by_magic(0x6969), Some("NFS"));
+        assert_eq!(network_by_magic(0xff53_4d42), Some("SMB"));
+        assert_eq!(network_by_magic(0xef53), None, "ext4");
     }
 }

@@ -45,7 +45,7 @@ impl Engine {
             log,
             settings,
             writer: Mutex::new(writer),
-            queue: Mutex::new(VecDeque::new()),
+            queue: Mutex::new(Some(VecDeque::new())),
             waiting: Waiting::default(),
             compacted: Mutex::default(),
             keeper: OnceLock::new(),
@@ -67,10 +67,11 @@ impl Engine {
     }
 
     pub(crate) fn refuse_if_closed(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "using the session store").at(&self.log.path));
-        }
-        Ok(())
+        if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    pub(crate) fn closed_error(&self) -> Error {
+        Error::new(ErrorKind::Closed, "using the session store").at(&self.log.path)
     }
 
     pub(crate) fn wake_keeper(&self) {
@@ -83,26 +84,24 @@ impl Engine {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Job>>> {
+    fn queue(&self) -> MutexGuard<'_, Option<VecDeque<Arc<Job>>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out what is queued, as far as the lock can be had without waiting; says whether the queue is empty.
+    /// Carries out what is queued, as far as the lock can be had without waiting; says whether all of it was.
     fn serve_queue(&self) -> bool {
-        let mut writer = self.writer();
-        while !self.queue().is_empty() {
+        // Looked at with the writer free: whoever queues while it is taken relies on its holder to look again.
+        while self.has_queued() {
+            let mut writer = self.writer();
             match writer.try_lock(&self.log) {
-                Ok(true) => {}
-                Ok(false) => return false,
-                Err(error) => {
-                    let jobs = std::mem::take(&mut *self.queue());
-                    jobs.iter().for_each(|job| job.finish((Err(error.repeated()), None)));
-                    return true;
+                Ok(true) => {
+                    // It may roll, so it never asks for a roll.
+                    let (Ok(()) | Err(NeedsRoll)) = self.carry_out_next(&mut writer, true);
+                    writer.unlock();
                 }
+                Ok(false) => return false,
+                Err(error) => self.take_from_queue(|_| true, |job| job.finish((Err(error.repeated()), None))),
             }
-            // May roll, so it never asks for a roll.
-            let (Ok(()) | Err(NeedsRoll)) = self.carry_out_next(&mut writer, true);
-            writer.unlock();
         }
         true
     }
@@ -110,17 +109,24 @@ impl Engine {
     /// Those whose time is over leave the queue, and then hear of it (rule 19).
     fn time_out_queued(&self) {
         let now = Instant::now();
-        let late = {
-            let mut queue = self.queue();
-            let (late, rest): (Vec<_>, _) = queue.drain(..).partition(|job| job.deadline <= now);
-            *queue = rest.into();
-            late
+        self.take_from_queue(|job| job.deadline <= now, |job| job.time_out(self));
+    }
+
+    fn take_from_queue(&self, which: impl Fn(&Job) -> bool, and: impl Fn(&Job)) {
+        let taken = match &mut *self.queue() {
+            Some(queue) => {
+                let (taken, rest): (Vec<_>, Vec<_>) = queue.drain(..).partition(|job| which(job));
+                queue.extend(rest);
+                taken
+            }
+            None => return,
         };
-        late.iter().for_each(|job: &Arc<Job>| job.time_out(self));
+        taken.iter().for_each(|job| and(job));
     }
 
     /// The thread's work, until the store is closed.
     fn keep(self: &Arc<Self>) {
+        let _retire = Retire(self);
         let period = match self.settings.durability {
             Durability::Every(interval) => interval.min(TICK),
             _ => TICK,
@@ -142,12 +148,14 @@ impl Engine {
                 self.tick();
             }
             let compacting = served && self.compact_step();
-            if self.closed.load(Ordering::Acquire) && self.waiting.is_empty() && self.queue().is_empty() {
+            let idle = self.waiting.is_empty() && !self.has_queued();
+            if idle && self.closed.load(Ordering::Acquire) {
                 return;
             }
+            // Whoever leaves work here wakes the thread, and a wake-up before the park ends it at once.
             if !served {
                 std::thread::park_timeout(pauses.next());
-            } else if !compacting && self.waiting.is_empty() {
+            } else if idle && !compacting {
                 std::thread::park_timeout(period.saturating_sub(last_tick.elapsed()));
             }
         }
@@ -177,6 +185,19 @@ impl Engine {
             self.log.sync()?;
         }
         Ok(())
+    }
+}
+
+/// Also when the thread panics, nobody waits for it for ever.
+struct Retire<'a>(&'a Engine);
+
+impl Drop for Retire<'_> {
+    fn drop(&mut self) {
+        let Self(engine) = self;
+        engine.closed.store(true, Ordering::Release);
+        engine.take_from_queue(|_| true, |job| job.finish((Err(engine.closed_error()), None)));
+        *engine.queue() = None;
+        engine.waiting.retire(engine.log.durable(), &engine.closed_error());
     }
 }
 

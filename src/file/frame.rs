@@ -55,8 +55,19 @@ pub(crate) enum Kind {
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        use Kind::{Batch, Clear, Destroy, Mark, Move, Put, Seal, Sweep, Touch, Trim};
-        [Put, Touch, Destroy, Batch, Move, Trim, Sweep, Seal, Mark, Clear].into_iter().find(|kind| *kind as u8 == byte)
+        Some(match byte {
+            1 => Self::Put,
+            2 => Self::Touch,
+            3 => Self::Destroy,
+            4 => Self::Batch,
+            5 => Self::Move,
+            6 => Self::Trim,
+            7 => Self::Sweep,
+            8 => Self::Seal,
+            9 => Self::Mark,
+            10 => Self::Clear,
+            _ => return None,
+        })
     }
 }
 

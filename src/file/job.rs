@@ -39,7 +39,8 @@ impl Job {
     }
 }
 
-pub(crate) type Queue = Mutex<VecDeque<Arc<Job>>>;
+/// Who waits for the writer, in order; `None` once the store's thread has gone and nobody would come for them.
+pub(crate) type Queue = Mutex<Option<VecDeque<Arc<Job>>>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -82,7 +83,10 @@ impl Future for Submit<'_> {
                     deadline: Instant::now() + engine.settings.lock_wait,
                     state: Mutex::new(JobState::Waiting(Some(context.waker().clone()))),
                 });
-                lock(&engine.queue).push_back(job.clone());
+                match &mut *lock(&engine.queue) {
+                    Some(queue) => queue.push_back(job.clone()),
+                    None => return Poll::Ready(Err(engine.closed_error())),
+                }
                 self.state = SubmitState::Queued(job);
                 engine.pump();
                 Poll::Pending
@@ -110,8 +114,10 @@ impl Future for Submit<'_> {
 
 impl Drop for Submit<'_> {
     fn drop(&mut self) {
-        if let SubmitState::Queued(job) = &self.state {
-            lock(&self.engine.queue).retain(|queued| !Arc::ptr_eq(queued, job));
+        if let SubmitState::Queued(job) = &self.state
+            && let Some(queue) = &mut *lock(&self.engine.queue)
+        {
+            queue.retain(|queued| !Arc::ptr_eq(queued, job));
         }
     }
 }
@@ -127,7 +133,7 @@ impl Engine {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(None),
         };
-        if !lock(&self.queue).is_empty() {
+        if self.has_queued() {
             return Ok(None);
         }
         for _ in 0..SPINS {
@@ -135,7 +141,7 @@ impl Engine {
                 let outcome = writer.group(&self.log, &self.settings, &[op], false);
                 writer.unlock();
                 drop(writer);
-                if !lock(&self.queue).is_empty() {
+                if self.has_queued() {
                     self.pump();
                 }
                 return Ok(outcome.ok().and_then(|mut outcomes| outcomes.pop()));
@@ -143,6 +149,10 @@ impl Engine {
             std::hint::spin_loop();
         }
         Ok(None)
+    }
+
+    pub(crate) fn has_queued(&self) -> bool {
+        lock(&self.queue).as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
     /// Sees to it that what is queued is carried out: here if the way is free, else by who is in the way.
@@ -160,7 +170,7 @@ impl Engine {
         drop(writer);
         // What is left, because another process holds the lock or because there was more than one group, is the
         // thread's: a future's poll does one group's work and no more.
-        if !lock(&self.queue).is_empty() {
+        if self.has_queued() {
             self.wake_keeper();
         }
     }
@@ -178,8 +188,11 @@ impl Engine {
                 Ok(())
             }
             Err(needs_roll) => {
-                let mut queue = lock(&self.queue);
-                group.into_iter().rev().for_each(|job| queue.push_front(job));
+                if let Some(queue) = &mut *lock(&self.queue) {
+                    group.into_iter().rev().for_each(|job| queue.push_front(job));
+                } else {
+                    group.iter().for_each(|job| job.finish((Err(self.closed_error()), None)));
+                }
                 Err(needs_roll)
             }
         }
@@ -189,6 +202,7 @@ impl Engine {
     fn next_group(&self) -> Vec<Arc<Job>> {
         let mut queue = lock(&self.queue);
         let mut group: Vec<Arc<Job>> = Vec::new();
+        let Some(queue) = &mut *queue else { return group };
         let mut bytes = 0;
         while let Some(job) = queue.front() {
             bytes += job.op.size();

@@ -35,11 +35,14 @@ pub(crate) struct Log {
     state: RwLock<State>,
     /// `state.index.applied`, to be compared with the tail without a lock.
     applied: AtomicU64,
-    /// Open segments, each with where the log ended after it was opened.
-    files: Mutex<BTreeMap<u32, (Arc<dyn DiskFile>, Position)>>,
+    /// Open segments.
+    files: Mutex<BTreeMap<u32, OpenSegment>>,
     pub(crate) damage: Mutex<Vec<Damage>>,
     pub(crate) counters: Counters,
 }
+
+/// A segment's file, and where the log ended when it had been opened.
+type OpenSegment = (Arc<dyn DiskFile>, Position);
 
 /// A place in a file that is not what was written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +145,7 @@ impl Log {
             let locked = attempt >= 3
                 && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.io("waiting for the writer lock", error))?;
-            let rebuilt = self.from_scratch();
+            let rebuilt = self.read_from_scratch();
             if locked {
                 lock.unlock().map_err(|error| self.io("releasing the writer lock", error))?;
             }
@@ -164,7 +167,7 @@ impl Log {
     }
 
     /// An index read from all segments there are: those that follow one another up to the tail.
-    pub(crate) fn from_scratch(&self) -> Result<Index> {
+    pub(crate) fn read_from_scratch(&self) -> Result<Index> {
         let mut first = self.tail().segment();
         for number in self.segments()?.into_iter().rev() {
             if number.checked_add(1) == Some(first) {
@@ -172,8 +175,19 @@ impl Log {
             }
         }
         let mut index = Index::new(self.salt, first);
+        index.expect_bytes(self.bytes_of(&(first..=self.tail().segment()).collect::<Vec<_>>())?);
         self.follow(&mut index)?;
+        index.settle();
         Ok(index)
+    }
+
+    /// How many bytes these segments have.
+    pub(crate) fn bytes_of(&self, segments: &[u32]) -> Result<u64> {
+        let length = |number: &u32| {
+            let length = self.file(*number)?.len();
+            length.map_err(|error| self.segment_io("looking at a segment", *number, error))
+        };
+        segments.iter().map(length).sum()
     }
 
     /// The numbers of all segments in the directory, in order.
@@ -310,7 +324,7 @@ impl Log {
 
     /// An open segment, and where the log ended when it had been opened. What was written before that may have failed to
     /// reach the disk without this descriptor ever saying so (rule 4).
-    pub(crate) fn file_and_age(&self, number: u32) -> Result<(Arc<dyn DiskFile>, Position)> {
+    pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = files.get(&number) {
             return Ok(known.clone());
@@ -334,6 +348,12 @@ impl Log {
     pub(crate) fn close_trimmed(&self, oldest: u32) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         *files = files.split_off(&oldest);
+    }
+
+    /// Keeps the bytes that stand at a place where a person can look at them.
+    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
+        let name = format!("{}-{:08x}", segment::name(at.segment()), at.offset());
+        self.disk.set_aside(&name, bytes).map_err(|error| self.io("setting damaged bytes aside", error))
     }
 
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {

@@ -104,6 +104,7 @@ impl FileStore {
     ///
     /// If the log cannot be read.
     pub fn stats(&self, now: Timestamp) -> Result<Stats> {
+        self.engine.refuse_if_closed()?;
         self.engine.stats(now)
     }
 
@@ -119,7 +120,7 @@ impl FileStore {
     }
 
     /// Finishes what is under way, syncs, and closes the store for all its handles. Later operations are
-    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), but for loads of what is in memory.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     ///
     /// # Errors
     ///
@@ -149,6 +150,7 @@ impl Store for FileStore {
     }
 
     async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        self.engine.refuse_if_closed()?;
         self.engine.log.load(key, now)
     }
 
@@ -169,6 +171,7 @@ impl Store for FileStore {
     }
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
+        self.engine.refuse_if_closed()?;
         let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).copied().collect();
         let mut records = Vec::with_capacity(keys.len());
         for key in keys {
@@ -187,6 +190,7 @@ impl Store for FileStore {
     }
 
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        self.engine.refuse_if_closed()?;
         let keys: Vec<SessionKey> = {
             let state = self.engine.log.read()?;
             state.index.keys().filter(|(_, slot)| !slot.expiry.is_expired_at(now)).map(|(key, _)| *key).collect()
@@ -202,6 +206,7 @@ impl Store for FileStore {
     }
 
     async fn count(&self, now: Timestamp) -> Result<u64> {
+        self.engine.refuse_if_closed()?;
         let state = self.engine.log.read()?;
         Ok((state.index.len() - state.index.ended_at(now).count()) as u64)
     }

@@ -278,7 +278,9 @@ impl<'a> Plan<'a> {
     fn put(&mut self, mut record: Record, ended: &[SessionKey]) -> Result<Revision> {
         let bytes = record.to_bytes();
         self.limits.check(&record, &bytes).map_err(|error| error.at(&self.log.path))?;
-        let Some(room) = self.room.checked_sub(bytes.len() as u64) else {
+        let freed = ended.iter().chain([record.key()]).filter_map(|key| self.index.get(key));
+        let freed: u64 = freed.map(|slot| u64::from(slot.bytes)).sum();
+        let Some(room) = self.room.saturating_add(freed).checked_sub(bytes.len() as u64) else {
             let why = "its limit of bytes is reached";
             return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.path).because(why));
         };

@@ -104,6 +104,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     let log = Log::new(disk, path.to_path_buf(), salt, tail, state(index, settings));
 
     let mut index = Index::new(salt, segments[0]);
+    index.expect_bytes(log.bytes_of(&segments)?);
     let (last, sealed) = segments.split_last().expect("there is a segment: if there was none, it was made");
     for (number, next) in sealed.iter().zip(&segments[1..]) {
         let file = log.file(*number)?;
@@ -115,6 +116,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
         index.go_on(*next, length);
     }
     let new_segment = recover_last(&log, &mut index, *last)?;
+    index.settle();
     let end = index.applied;
     log.change(|state| {
         state.index = index;
@@ -211,8 +213,7 @@ fn recover_last(log: &Log, index: &mut Index, number: u32) -> Result<bool> {
     }
     let mut bytes = vec![0; (survey.behind - survey.end) as usize];
     file.read_at(&mut bytes, u64::from(survey.end)).map_err(failed)?;
-    let name = format!("{}-{:08x}", segment::name(number), survey.end);
-    log.disk.set_aside(&name, &bytes).map_err(|error| log.io("setting damaged bytes aside", error))?;
+    log.set_aside(Position::new(number, survey.end), &bytes)?;
     log.report(number, survey.end, survey.behind, None);
     // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
     file.cut(u64::from(survey.end)).map_err(failed)?;

@@ -11,9 +11,8 @@ use super::position::Position;
 use super::writer::{poison, refuse_if_poisoned};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Saves that are written and wait to be durable.
-#[derive(Default)]
-pub(crate) struct Waiting(Mutex<Vec<Arc<Waiter>>>);
+/// Saves that are written and wait to be durable; `None` once the store's thread has gone.
+pub(crate) struct Waiting(Mutex<Option<Vec<Arc<Waiter>>>>);
 
 struct Waiter {
     until: Position,
@@ -25,19 +24,34 @@ enum WaiterState {
     Done(Result<()>),
 }
 
+impl Default for Waiting {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
 impl Waiting {
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.lock().as_ref().is_none_or(Vec::is_empty)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Waiter>>> {
+    /// Nobody syncs any more: those who still wait hear of it, those who come later sync themselves.
+    pub(crate) fn retire(&self, durable: Position, closed: &Error) {
+        self.settle(durable, None);
+        self.settle(durable, Some(closed));
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<Arc<Waiter>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells those whose save is durable by now; or, if the sync failed, all.
     fn settle(&self, durable: Position, failure: Option<&Error>) {
-        let settled: Vec<_> =
-            self.lock().extract_if(.., |waiter| failure.is_some() || waiter.until <= durable).collect();
+        let settled: Vec<_> = match &mut *self.lock() {
+            Some(waiting) => waiting.extract_if(.., |waiter| failure.is_some() || waiter.until <= durable).collect(),
+            None => return,
+        };
         for waiter in settled {
             let outcome = failure.map_or(Ok(()), |error| Err(error.repeated()));
             let mut state = waiter.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +97,11 @@ impl Future for Synced<'_> {
         let state = Mutex::new(WaiterState::Waiting(context.waker().clone()));
         let waiter = Arc::new(Waiter { until: self.until, state });
         engine.log.counters.disk_waits.fetch_add(1, Ordering::Relaxed);
-        engine.waiting.lock().push(waiter.clone());
+        match &mut *engine.waiting.lock() {
+            Some(waiting) => waiting.push(waiter.clone()),
+            // The store was closed between this save's write and now; its last sync may have come before.
+            None => return Poll::Ready(engine.log.sync()),
+        }
         self.waiter = Some(waiter);
         engine.wake_keeper();
         Poll::Pending

@@ -76,7 +76,7 @@ impl<S: RuntimeFree> Blocking<S> {
     /// # Errors
     ///
     /// As there.
-    pub fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T> + Send) -> Result<Option<T>> {
+    pub fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
         block_on(self.0.edit(key, f))
     }
 

@@ -171,7 +171,7 @@ impl<S: Store> SessionsBuilder<S> {
             keep_changes_on_error: self.keep_changes_on_error,
             clock: self.clock,
         };
-        Ok(Sessions(Arc::new(Shared { store: self.store, policy: Arc::new(policy) })))
+        Ok(Sessions(Arc::new(Shared { store: Arc::new(self.store), policy: Arc::new(policy) })))
     }
 }
 

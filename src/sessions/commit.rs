@@ -109,7 +109,8 @@ impl<S: Store> Committing<'_, S> {
             return Ok(self.lost());
         }
         let outcome = if touch { Outcome::Touched } else { Outcome::Unchanged };
-        if !policy.rolling && !(touch && policy.renews_cookie(&self.seen, now)) {
+        let renew = policy.rolling || (touch && policy.renews_cookie(&self.seen));
+        if !renew {
             return Ok(Committed::new(outcome, None));
         }
         // A cookie may only go out for a session that is still there under this id, and the touch does not tell: after
@@ -131,16 +132,16 @@ impl<S: Store> Committing<'_, S> {
         };
         let Some(record) = self.sessions.swap(swap).await? else { return Ok(self.lost()) };
         let Some(id) = rotated else {
-            let id = self.id.take().filter(|_| self.cookie_changes(&record));
+            let id = self.id.take().filter(|_| self.cookie_changes());
             return Ok(self.stored(Outcome::Stored, record, id.as_ref()));
         };
         self.leave_trace(record.key()).await;
         Ok(self.stored(Outcome::Rotated, record, Some(&id)))
     }
 
-    fn cookie_changes(&self, record: &Record) -> bool {
+    fn cookie_changes(&self) -> bool {
         let policy = self.sessions.policy();
-        policy.rolling || self.changes.concern_cookie() || policy.renews_cookie(record, self.now())
+        policy.rolling || self.changes.concern_cookie() || policy.renews_cookie(&self.seen)
     }
 
     /// Opens the grace window, if there is to be one.

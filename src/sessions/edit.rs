@@ -24,7 +24,7 @@ impl<S: Store> Sessions<S> {
     /// Whatever `f` fails with, and then nothing is stored; [`ErrorKind::NoVisitor`] for a login, a rotation, and for
     /// what is put in after [`destroy`](Session::destroy); [`ErrorKind::Contention`] after 256 conflicts; whatever the
     /// store fails with.
-    pub async fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T> + Send) -> Result<Option<T>> {
+    pub async fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
         let Some(mut record) = self.load(key, self.policy().now()).await? else { return Ok(None) };
         for attempt in 0..ATTEMPTS {
             let (wish, value) = run(&self.0.policy, &record, &f)?;

@@ -38,16 +38,14 @@ impl<S: Store> Sessions<S> {
     /// # Errors
     ///
     /// As [`open`](Sessions::open).
-    pub fn open_presented(&self, presented: Presented) -> impl Future<Output = Result<Session>> + Send + use<'_, S> {
-        async move {
-            let now = self.policy().now();
-            for id in presented.0.into_iter().flatten() {
-                if let Some(state) = self.find(id, now).await? {
-                    return Ok(Session::new(Arc::clone(&self.0.policy), state));
-                }
+    pub async fn open_presented(&self, presented: Presented) -> Result<Session> {
+        let now = self.policy().now();
+        for id in presented.0.into_iter().flatten() {
+            if let Some(state) = self.find(id, now).await? {
+                return Ok(Session::new(Arc::clone(&self.0.policy), state));
             }
-            Ok(self.blank())
         }
+        Ok(self.blank())
     }
 
     /// Forgets what the session was changed, and reads it again. A session that is gone is blank from then on.
@@ -71,7 +69,7 @@ impl<S: Store> Sessions<S> {
         state.check_open()?;
         *state = match record {
             Some(record) => State { access, id, record, is_stored: true, ended: None, changes: Changes::default() },
-            None => self.blank_state(),
+            None => State { access, ..self.blank_state() },
         };
         Ok(())
     }

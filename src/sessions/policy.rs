@@ -78,9 +78,12 @@ impl Policy {
         }
     }
 
-    /// Whether the session may outlive the Max-Age its cookie can have, so that the cookie must be sent again.
-    pub(crate) fn renews_cookie(&self, record: &Record, now: Timestamp) -> bool {
-        let absolute = self.expiry(record).absolute();
-        record.cookie() == CookieKind::Permanent && absolute.is_none_or(|absolute| absolute.since(now) > MAX_AGE)
+    /// Whether the session may outlive the cookie that the visitor has, so that it must be sent again. Where there is an
+    /// absolute deadline, Max-Age reaches it unless it is too far off; and what counts is how far it was when the session
+    /// was seen before, for that is when the cookie was sent.
+    pub(crate) fn renews_cookie(&self, seen: &Record) -> bool {
+        let absolute = self.expiry(seen).absolute();
+        seen.cookie() == CookieKind::Permanent
+            && absolute.is_none_or(|absolute| absolute.since(seen.last_seen()) > MAX_AGE)
     }
 }

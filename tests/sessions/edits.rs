@@ -1,0 +1,132 @@
+use std::cell::Cell;
+
+use cloakroom::{Error, ErrorKind, Outcome, SessionKey};
+
+use crate::support::*;
+
+fn stored(site: &Site) -> (Browser, SessionKey) {
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
+    let key = browser.handle(site).unwrap();
+    site.store.calls();
+    (browser, key)
+}
+
+#[test]
+fn a_task_changes_a_session_after_the_response_was_sent() {
+    let site = site();
+    let (browser, key) = stored(&site);
+    site.advance(10 * MINUTE);
+    let old: Option<Option<i32>> = site
+        .sessions
+        .blocking()
+        .edit(&key, |session| {
+            let old = session.get("n")?;
+            session.insert("n", &5)?;
+            Ok(old)
+        })
+        .unwrap();
+    assert_eq!(old, Some(Some(1)));
+    assert_eq!(site.store.calls(), ["load", "update"]);
+    let session = site.open(&browser);
+    assert_eq!(session.get("n").unwrap(), Some(5));
+    assert_eq!(session.last_seen(), START, "that was not the visitor");
+}
+
+#[test]
+fn an_edit_that_changes_nothing_writes_nothing() {
+    let site = site();
+    let (_, key) = stored(&site);
+    assert_eq!(site.sessions.blocking().edit(&key, |session| session.get::<i32>("n")).unwrap(), Some(Some(1)));
+    assert_eq!(site.store.calls(), ["load"]);
+}
+
+#[test]
+fn an_edit_runs_again_on_what_a_request_made_of_the_session() {
+    let site = site();
+    let (browser, key) = stored(&site);
+    let (sessions, other) = (site.sessions.clone(), browser.clone());
+    let headers = other.headers(&site);
+    site.store.before("update", move || {
+        let session = sessions.blocking().open(&headers).unwrap();
+        session.insert("n", &100).unwrap();
+        session.insert("m", &1).unwrap();
+        let _ = sessions.blocking().commit(session).unwrap();
+    });
+    let runs = Cell::new(0);
+    let edited = site.sessions.blocking().edit(&key, |session| {
+        runs.set(runs.get() + 1);
+        let n: i32 = session.get("n")?.unwrap();
+        session.insert("n", &(n + 1))?;
+        Ok(n)
+    });
+    assert_eq!(edited.unwrap(), Some(100));
+    assert_eq!(runs.get(), 2);
+    let session = site.open(&browser);
+    assert_eq!((session.get("n").unwrap(), session.get("m").unwrap()), (Some(101), Some(1)));
+}
+
+#[test]
+fn an_edit_of_a_session_that_is_gone_is_none() {
+    let site = site();
+    let (browser, key) = stored(&site);
+    let unknown = SessionKey::from_bytes([3; 16]);
+    assert_eq!(site.sessions.blocking().edit(&unknown, |_| Ok(())).unwrap(), None);
+    let (store, gone) = (site.store.memory.clone(), key);
+    site.store.before("update", move || now(cloakroom::Store::destroy(&store, &gone)).unwrap());
+    assert_eq!(site.sessions.blocking().edit(&key, |session| session.insert("n", &2)).unwrap(), None);
+    assert_eq!(site.open(&browser).handle(), None);
+    assert_eq!(site.count(), 0);
+}
+
+#[test]
+fn an_edit_that_fails_stores_nothing() {
+    let site = site();
+    let (browser, key) = stored(&site);
+    let failed = site.sessions.blocking().edit(&key, |session| {
+        session.insert("n", &2)?;
+        Err::<(), _>(Error::new(ErrorKind::Config, "changing my mind"))
+    });
+    assert!(failed.unwrap_err().to_string().starts_with("changing my mind"));
+    assert_eq!(site.open(&browser).get("n").unwrap(), Some(1));
+}
+
+#[test]
+fn an_edit_cannot_give_a_new_id_but_it_can_end_the_session() {
+    let site = site();
+    let (browser, key) = stored(&site);
+    let blocking = site.sessions.blocking();
+    for refused in [
+        blocking.edit(&key, |session| session.rotate()),
+        blocking.edit(&key, |session| session.login("user 42")),
+        blocking.edit(&key, |session| {
+            session.destroy()?;
+            session.insert("n", &1)
+        }),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), &ErrorKind::NoVisitor);
+    }
+    assert_eq!(site.open(&browser).get("n").unwrap(), Some(1));
+    assert_eq!(blocking.edit(&key, |session| session.destroy()).unwrap(), Some(()));
+    assert_eq!(site.open(&browser).handle(), None);
+}
+
+#[test]
+fn a_session_of_an_edit_cannot_be_kept() {
+    let site = site();
+    let (_, key) = stored(&site);
+    let kept = site.sessions.blocking().edit(&key, |session| Ok(session.clone())).unwrap().unwrap();
+    assert_eq!(kept.insert("n", &9).unwrap_err().kind(), &ErrorKind::Committed);
+}
+
+#[test]
+fn a_test_cookie_opens_what_was_put_in() {
+    let site = site();
+    let blocking = site.sessions.blocking();
+    let cookie = blocking.test_cookie(|session| session.login("user 42")).unwrap();
+    assert!(cookie.starts_with("__Host-sid="));
+    let session = blocking.open([&cookie]).unwrap();
+    assert_eq!(session.owner().unwrap(), Some("user 42".into()));
+    assert_eq!(blocking.commit(session).unwrap().outcome(), Outcome::Unchanged);
+    assert_eq!(blocking.test_cookie(|_| Ok(())).unwrap_err().kind(), &ErrorKind::Config);
+}

@@ -1,0 +1,161 @@
+use cloakroom::{Outcome, SessionId, SessionKey};
+
+use crate::support::*;
+
+#[test]
+fn a_slow_request_begun_before_login_and_answered_after_leaves_the_user_logged_in() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
+    let [slow, slow_and_changed, slow_logout] = [(); 3].map(|()| site.open(&browser));
+
+    site.visit(&mut browser, |session| session.login("user 42").unwrap());
+    site.advance(10 * MINUTE);
+    slow_and_changed.insert("cart", &2).unwrap();
+    slow_logout.destroy().unwrap();
+    for session in [slow, slow_and_changed, slow_logout] {
+        let committed = site.commit(session);
+        assert_lost(&committed);
+        browser.receive(&site, &committed);
+    }
+    let session = site.open(&browser);
+    assert_eq!(session.owner().unwrap(), Some("user 42".into()));
+    assert_eq!(session.get("cart").unwrap(), Some(1));
+}
+
+#[test]
+fn of_a_session_gone_at_commit_nothing_is_written_and_the_commit_reports_what_was_lost() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("a", &1).unwrap());
+    let session = site.open(&browser);
+    session.insert("c", &1).unwrap();
+    session.modify("a", |n: Option<i32>| n).unwrap();
+    session.remove("b").unwrap();
+    session.flash("hello").unwrap();
+    let [rotating, unchanged] = [site.open(&browser), site.open(&browser)];
+    rotating.rotate().unwrap();
+    let restarting = site.open(&browser);
+    restarting.destroy().unwrap();
+    restarting.insert("new", &1).unwrap();
+    site.visit(&mut browser.clone(), |other| other.destroy().unwrap());
+
+    let committed = site.commit(session);
+    assert_lost(&committed);
+    assert_eq!(committed.lost(), ["a", "b", "c"]);
+    assert_lost(&site.commit(rotating));
+    let committed = site.commit(restarting);
+    assert_lost(&committed);
+    assert_eq!(committed.lost(), ["new"]);
+    site.advance(5 * MINUTE);
+    assert_lost(&site.commit(unchanged));
+    assert_eq!(site.count(), 0);
+}
+
+#[test]
+fn a_session_that_ends_during_the_request_is_gone_at_its_commit() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("a", &1).unwrap());
+    let [changed, unchanged, destroyed] = [(); 3].map(|()| site.open(&browser));
+    changed.insert("a", &2).unwrap();
+    destroyed.destroy().unwrap();
+    site.advance(30 * MINUTE);
+    for session in [changed, unchanged, destroyed] {
+        assert_lost(&site.commit(session));
+    }
+}
+
+#[test]
+fn only_the_request_that_destroyed_the_session_removes_the_cookie() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("a", &1).unwrap());
+    let [logout, again, slow] = [(); 3].map(|()| site.open(&browser));
+    logout.destroy().unwrap();
+    again.destroy().unwrap();
+    let committed = site.commit(logout);
+    assert_eq!(committed.outcome(), Outcome::Destroyed);
+    browser.receive(&site, &committed);
+    assert!(!browser.has_cookie());
+    assert_lost(&site.commit(again));
+    site.advance(10 * MINUTE);
+    assert_lost(&site.commit(slow));
+}
+
+#[test]
+fn the_cookie_is_removed_with_the_attributes_it_was_set_with() {
+    let site = site_with(|builder| {
+        let cookie = cloakroom::cookie::Cookie::named("sid").prefix(cloakroom::cookie::Prefix::Secure);
+        builder.cookie(cookie.domain("example.com").path("/shop"))
+    });
+    let cookie = site.sessions.blocking().test_cookie(|session| session.insert("a", &1)).unwrap();
+    let session = site.sessions.blocking().open([cookie]).unwrap();
+    session.destroy().unwrap();
+    let committed = site.commit(session);
+    assert_eq!(
+        committed.set_cookie().unwrap().as_str(),
+        "__Secure-sid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; \
+         Domain=example.com; Path=/shop; Secure; HttpOnly; SameSite=Lax"
+    );
+}
+
+#[test]
+fn what_is_put_in_after_destroy_begins_a_new_session_in_the_same_step() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| {
+        session.login("user 42").unwrap();
+        session.insert("cart", &1).unwrap();
+    });
+    let before = browser.clone();
+    site.advance(MINUTE);
+    site.store.calls();
+    // Others that change the session meanwhile change nothing about that.
+    let session = site.open(&browser);
+    site.visit(&mut before.clone(), |other| other.insert("cart", &2).unwrap());
+    session.insert("cart", &3).unwrap();
+    session.destroy().unwrap();
+    assert!(session.is_destroyed() && session.is_new());
+    assert_eq!(session.names().unwrap(), [""; 0]);
+    assert_eq!(session.owner().unwrap(), None);
+    session.flash("You are logged out").unwrap();
+    site.store.calls();
+    let committed = site.commit(session);
+    assert_eq!(committed.outcome(), Outcome::Created);
+    assert_eq!(site.store.calls(), ["rotate", "rotate"]);
+    browser.receive(&site, &committed);
+
+    assert_eq!(site.open(&before).handle(), None);
+    let session = site.open(&browser);
+    assert_eq!(session.take_flashes::<String>().unwrap(), ["You are logged out"]);
+    assert_eq!((session.owner().unwrap(), session.created()), (None, START.plus(MINUTE)));
+    assert_eq!(site.count(), 1);
+}
+
+#[test]
+fn destroying_what_is_not_stored_does_nothing() {
+    let site = site();
+    for mut browser in [Browser::default(), Browser::with_id(&SessionId::generate().unwrap().expose())] {
+        assert_nothing(&site.request(&mut browser, |session| {
+            session.insert("a", &1).unwrap();
+            session.destroy().unwrap();
+            assert!(!session.is_destroyed());
+        }));
+    }
+    assert_eq!(site.count(), 0);
+}
+
+#[test]
+fn a_destroyed_session_never_comes_back_whatever_was_under_way() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("a", &1).unwrap());
+    let key = SessionKey::of(&SessionId::parse(browser.id()).unwrap());
+    let session = site.open(&browser);
+    session.insert("a", &2).unwrap();
+    let store = site.store.clone();
+    site.store.before("update", move || now(cloakroom::Store::destroy(&store.memory, &key)).unwrap());
+    assert_lost(&site.commit(session));
+    assert_eq!(site.count(), 0);
+}

@@ -1,0 +1,160 @@
+use cloakroom::{ErrorKind, Lifetime, Outcome, Owner};
+
+use crate::support::*;
+
+#[test]
+fn login_gives_a_new_id_an_owner_and_both_deadlines_anew_and_keeps_the_data() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
+    let before = browser.clone();
+    site.advance(20 * MINUTE);
+    let committed = site.request(&mut browser, |session| {
+        session.login("user 42").unwrap();
+        assert_eq!(session.owner().unwrap(), Some(Owner::from("user 42")));
+        assert_eq!(session.authenticated_at(), Some(START.plus(20 * MINUTE)));
+    });
+    assert_eq!(committed.outcome(), Outcome::Rotated);
+    assert_ne!(browser.id(), before.id());
+    assert_eq!(site.open(&before).handle(), None, "the old id is dead");
+
+    let session = site.open(&browser);
+    assert_eq!(session.get("cart").unwrap(), Some(1));
+    assert_eq!(session.owner().unwrap(), Some(Owner::from("user 42")));
+    assert_eq!((session.created(), session.authenticated_at()), (START, Some(START.plus(20 * MINUTE))));
+    assert_eq!(session.ends_at(), START.plus(50 * MINUTE));
+    assert_eq!(site.count(), 1);
+    // The absolute deadline as well: used all the time, it lives 12 hours from the login.
+    for _ in 0..(12 * 60 / 20 - 1) {
+        site.advance(20 * MINUTE);
+        assert_eq!(site.request(&mut browser, |_| ()).outcome(), Outcome::Touched);
+    }
+    assert_eq!(site.open(&browser).ends_at(), START.plus(20 * MINUTE + 12 * HOUR));
+}
+
+#[test]
+fn login_to_a_session_not_yet_stored_creates_it_with_all_that() {
+    let site = site();
+    let mut browser = Browser::default();
+    let committed = site.request(&mut browser, |session| session.login("user 42").unwrap());
+    assert_eq!(committed.outcome(), Outcome::Created);
+    assert_eq!(site.store.calls(), ["create"]);
+    let session = site.open(&browser);
+    assert_eq!(session.owner().unwrap(), Some(Owner::from("user 42")));
+    assert_eq!((session.authenticated_at(), session.ends_at()), (Some(START), START.plus(30 * MINUTE)));
+}
+
+#[test]
+fn login_for_gives_the_session_a_lifetime_of_its_own() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.login_for("user 42", Lifetime::AAL1).unwrap());
+    assert_eq!(site.open(&browser).ends_at(), START.plus(30 * DAY));
+    // The next ordinary login is under the policy again.
+    site.visit(&mut browser, |session| session.login("user 42").unwrap());
+    assert_eq!(site.open(&browser).ends_at(), START.plus(30 * MINUTE));
+}
+
+#[test]
+fn login_and_rotation_keep_what_other_requests_change_meanwhile() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
+    let before = browser.clone();
+    let login = site.open(&browser);
+    login.login("user 42").unwrap();
+    login.modify("logins", |n: Option<u8>| Some(n.unwrap_or(0) + 1)).unwrap();
+    site.visit(&mut before.clone(), |other| other.insert("cart", &2).unwrap());
+    site.store.calls();
+    let committed = site.commit(login.clone());
+    assert_eq!(site.store.calls(), ["rotate", "rotate"]);
+    assert_eq!(committed.outcome(), Outcome::Rotated);
+    browser.receive(&site, &committed);
+
+    let session = site.open(&browser);
+    assert_eq!(login.handle(), session.handle(), "the handle knows what was stored");
+    assert_eq!(session.get("cart").unwrap(), Some(2));
+    assert_eq!(session.get("logins").unwrap(), Some(1));
+    assert_eq!(session.owner().unwrap(), Some("user 42".into()));
+    assert_eq!(site.open(&before).handle(), None);
+}
+
+#[test]
+fn of_two_logins_at_once_one_wins_and_the_other_sets_no_cookie() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
+    let [first, second] = [site.open(&browser), site.open(&browser)];
+    first.login("user 1").unwrap();
+    second.login("user 2").unwrap();
+    assert_eq!(site.commit(first).outcome(), Outcome::Rotated);
+    assert_lost(&site.commit(second));
+    assert_eq!(site.count(), 1);
+}
+
+#[test]
+fn rotate_changes_the_id_and_no_deadline() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.login("user 42").unwrap());
+    let (before, ended) = (browser.clone(), START.plus(12 * HOUR));
+    for _ in 0..(12 * 60 / 20 - 1) {
+        site.advance(20 * MINUTE);
+        let committed = site.request(&mut browser, |session| session.rotate().unwrap());
+        assert_eq!(committed.outcome(), Outcome::Rotated);
+    }
+    let session = site.open(&browser);
+    assert_ne!(browser.id(), before.id());
+    assert_eq!(session.ends_at(), ended);
+    assert_eq!((session.created(), session.authenticated_at()), (START, Some(START)));
+    site.clock.set(ended);
+    assert_eq!(site.open(&browser).handle(), None);
+}
+
+#[test]
+fn set_owner_changes_the_owner_alone() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.login("user 42").unwrap());
+    let id = browser.id().to_owned();
+    site.advance(MINUTE);
+    site.visit(&mut browser, |session| session.set_owner(Some("user 43".into())).unwrap());
+    assert_eq!(browser.id(), id);
+    let session = site.open(&browser);
+    assert_eq!(session.owner().unwrap(), Some("user 43".into()));
+    assert_eq!(session.authenticated_at(), Some(START));
+    site.visit(&mut browser, |session| session.set_owner(None).unwrap());
+    let session = site.open(&browser);
+    assert_eq!((session.owner().unwrap(), session.authenticated_at()), (None, None));
+}
+
+#[test]
+fn set_lifetime_begins_both_deadlines_anew() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("a", &1).unwrap());
+    site.advance(20 * MINUTE);
+    site.visit(&mut browser, |session| {
+        session.set_lifetime(Lifetime::new(HOUR, 90 * MINUTE)).unwrap();
+        assert_eq!(session.ends_at(), START.plus(80 * MINUTE));
+    });
+    site.advance(50 * MINUTE);
+    site.visit(&mut browser, |_| ());
+    assert_eq!(site.open(&browser).ends_at(), START.plus(110 * MINUTE));
+}
+
+#[test]
+fn an_owner_that_no_store_takes_is_refused_at_once() {
+    let site = site();
+    let session = site.open(&Browser::default());
+    let owner = "x".repeat(256);
+    for refused in [
+        session.login(owner.as_str()),
+        session.login_for(owner.as_str(), Lifetime::AAL1),
+        session.set_owner(Some(owner.as_str().into())),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), &ErrorKind::TooLarge { what: "the owner", size: 256, limit: 255 });
+    }
+    session.login(&owner[..255]).unwrap();
+    assert_eq!(site.commit(session).outcome(), Outcome::Created);
+}

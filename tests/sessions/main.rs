@@ -1,0 +1,19 @@
+//! What sessions promise, sentence by sentence, over a MemoryStore.
+
+#![allow(missing_docs, unreachable_pub)]
+
+mod support;
+
+mod changing;
+mod cookies;
+mod edits;
+mod failing;
+mod gone;
+mod grace;
+mod handles;
+mod login;
+mod opening;
+mod owners;
+mod settings;
+mod threads;
+mod touching;

@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+use cloakroom::cookie::Cookie;
+use cloakroom::{ErrorKind, Lifetime, MemoryStore, Outcome, Sessions, SessionsBuilder};
+
+use crate::support::*;
+
+#[test]
+fn what_is_not_said_is_30_minutes_idle_and_12_hours_at_most_in_a_host_cookie() {
+    let sessions = Sessions::builder(MemoryStore::new()).build().unwrap();
+    let session = sessions.blocking().open([""; 0]).unwrap();
+    assert_eq!(session.ends_at().since(session.created()), 30 * MINUTE);
+    assert!(!session.is_permanent());
+    assert_eq!(sessions.cookie().name(), "__Host-sid");
+    let site = site_with(|builder| builder.no_idle_timeout());
+    assert_eq!(site.open(&Browser::default()).ends_at(), START.plus(12 * HOUR));
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_with_the_reason() {
+    type Setting = fn(SessionsBuilder<MemoryStore>) -> SessionsBuilder<MemoryStore>;
+    let settings: [(Setting, &str); 11] = [
+        (|builder| builder.no_idle_timeout().no_absolute_timeout(), "an idle timeout or an absolute timeout"),
+        (|builder| builder.idle_timeout(Duration::ZERO), "zero"),
+        (|builder| builder.lifetime(Lifetime::absolute(Duration::ZERO)), "zero"),
+        (|builder| builder.touch_after(1.0), "touch_after"),
+        (|builder| builder.touch_after(-0.1), "touch_after"),
+        (|builder| builder.touch_after(f64::NAN), "touch_after"),
+        (|builder| builder.rotation_grace(61 * Duration::from_secs(1)), "60 seconds"),
+        (|builder| builder.cookie(Cookie::named("")), "no name of its own"),
+        (|builder| builder.cookie(Cookie::named("s").secure(false)), "demands Secure"),
+        (|builder| builder.cookie(Cookie::named("s").max_age(DAY)), "permanent()"),
+        (|builder| builder.cookie(Cookie::named("s".repeat(4070))), "4096"),
+    ];
+    for (setting, why) in settings {
+        let error = setting(Sessions::builder(MemoryStore::new())).build().unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Config);
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+#[test]
+fn the_longest_timeouts_overflow_nothing() {
+    let site = site_with(|builder| builder.lifetime(Lifetime::new(Duration::MAX, Duration::MAX)).permanent(true));
+    let mut browser = Browser::default();
+    let committed = site.request(&mut browser, |session| session.insert("a", &1).unwrap());
+    assert_eq!(max_age(&committed), Some(34_560_000));
+    site.advance(1000 * DAY);
+    assert_eq!(
+        site.commit(site.sessions.blocking().open([format!("__Host-sid={}", browser.id())]).unwrap()).outcome(),
+        Outcome::Unchanged
+    );
+}
+
+#[test]
+fn the_sweeper_sweeps_this_store_by_this_clock() {
+    let site = site();
+    site.visit(&mut Browser::default(), |session| session.insert("a", &1).unwrap());
+    site.advance(HOUR);
+    let (tell, told) = std::sync::mpsc::channel();
+    let sweeper = site.sessions.sweeper().on_round(move |round| {
+        let _ = tell.send(round.as_ref().unwrap().removed);
+    });
+    let _sweeper = sweeper.spawn().unwrap();
+    assert_eq!(told.recv().unwrap(), 1);
+}
