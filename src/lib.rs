@@ -22,6 +22,8 @@ pub mod value;
 mod any;
 mod block_on;
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod data;
 mod error;
 mod file;

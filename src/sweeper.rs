@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::{RuntimeFree, Store, Swept};
 use crate::time::Clock;
 
+/// What is told of each round.
+type OnRound = Box<dyn FnMut(&Result<Swept>) + Send>;
+
 /// Settings of a [`Sweeper`].
 ///
 /// ```
@@ -30,9 +33,6 @@ use crate::time::Clock;
 /// # }
 /// ```
 #[must_use]
-
-/// What is told of each round.
-type OnRound = Box<dyn FnMut(&Result<Swept>) + Send>;
 pub struct SweeperBuilder<S, C> {
     store: S,
     clock: C,

@@ -39,9 +39,10 @@ impl Engine {
         if batch.is_empty() && !self.set_aside_unreadable(oldest)? {
             return Ok(false);
         }
-        let Some(mut writer) = self.lock_for_compaction()? else { return Ok(false) };
+        let mut writer = self.writer();
+        let Some(mut held) = writer.try_hold(&self.log)? else { return Ok(false) };
         let mut run = |op: Op| -> Result<()> {
-            let outcomes = writer.group(&self.log, &self.settings, &[&op], true);
+            let outcomes = held.group(&self.log, &self.settings, &[&op], true);
             let outcome = outcomes.ok().and_then(|mut outcomes| outcomes.pop());
             outcome.map_or(Ok(()), |(answer, _)| answer.map(drop))
         };
@@ -55,7 +56,7 @@ impl Engine {
         } else {
             run(Op::Move { live: batch })
         };
-        writer.unlock();
+        drop(held);
         drop(writer);
         done?;
         // Only now: a batch that failed is looked for again.
@@ -64,8 +65,7 @@ impl Engine {
     }
 
     /// What is still in a segment when everything readable was moved: it is kept aside, and goes with the segment (rule 7).
-    /// Says whether the segment may go: not if something readable is left after all, such as a record that only a newer
-    /// version understands.
+    /// Says whether the segment may go: not if something readable is left after all.
     fn set_aside_unreadable(&self, segment: u32) -> Result<bool> {
         let left: Vec<(SessionKey, Position, u32)> = {
             let State { index, .. } = &*self.log.read()?;
@@ -90,11 +90,6 @@ impl Engine {
         Ok(true)
     }
 
-    fn lock_for_compaction(&self) -> Result<Option<std::sync::MutexGuard<'_, super::writer::Writer>>> {
-        let writer = self.writer();
-        Ok(writer.try_lock(&self.log)?.then_some(writer))
-    }
-
     /// Some of what lives in a segment, in the order of the log, from where the last batch ended; and where this one ends.
     fn next_batch(&self, segment: u32) -> Result<(Vec<(SessionKey, Position)>, Position)> {
         let mut from = *self.compacted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +111,7 @@ impl Engine {
                     let State { index, .. } = &*self.log.read()?;
                     let batch = frame.inner(self.log.salt).filter(|_| frame.head.kind == Kind::Batch);
                     for frame in batch.chain([frame]) {
-                        if index.get(&frame.head.key).is_some_and(|slot| slot.at == frame.at && !slot.damaged) {
+                        if index.get(&frame.head.key).is_some_and(|slot| slot.at == frame.at) {
                             living.push((frame.head.key, frame.at));
                             bytes += frame.head.body;
                         }

@@ -79,12 +79,7 @@ impl RealDisk {
         let doing = "opening the session directory";
         let failed = |error| Error::io(doing, error).at(path);
         let refused = |why: String| Error::new(ErrorKind::Refused, doing).at(path).because(why);
-        if !path.try_exists().map_err(failed)? {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-            // Else a power loss could take the whole store with its name (rule 6).
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
-        }
+        let created = create_directory(path).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
             rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
@@ -92,6 +87,10 @@ impl RealDisk {
             }
             error => failed(error.into()),
         })?;
+        if created {
+            // Whatever the umask says.
+            rustix::fs::fchmod(&directory, Mode::RWXU).map_err(|error| failed(error.into()))?;
+        }
         let stat = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?;
         let mode = Mode::from_raw_mode(stat.st_mode);
         if mode.intersects(Mode::RWXG | Mode::RWXO) {
@@ -111,7 +110,9 @@ impl RealDisk {
                  if one machine alone uses it"
             )));
         }
-        Ok(Self { directory: directory.into(), path: path.to_path_buf() })
+        // Absolute, so that a change of the working directory moves nothing.
+        let path = std::path::absolute(path).map_err(failed)?;
+        Ok(Self { directory: directory.into(), path })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -132,6 +133,24 @@ impl RealDisk {
         }
         Ok(file.into())
     }
+}
+
+/// Creates a directory and those above it that are missing; says whether it did. Whatever stands there already is looked at
+/// by who opens it.
+fn create_directory(path: &Path) -> io::Result<bool> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_directory(parent)?;
+            return create_directory(path);
+        }
+        Err(error) => return Err(error),
+    }
+    // Else a power loss could take the whole store with its name (rule 6).
+    File::open(parent)?.sync_all()?;
+    Ok(true)
 }
 
 /// The file system of another machine that this is, if it is one.
@@ -208,12 +227,15 @@ impl Disk for RealDisk {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.directory, QUARANTINE, flags, Mode::empty())?;
         let directory = self.path.join(QUARANTINE);
         let mut file = tempfile::NamedTempFile::new_in(&directory)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(directory.join(name)).map_err(|error| error.error)?;
-        Ok(())
+        File::from(opened).sync_all()?;
+        self.sync_names()
     }
 
     fn is_gone(&self) -> io::Result<bool> {

@@ -17,7 +17,7 @@ use super::position::Position;
 use super::settings::Settings;
 use super::sync::{Synced, Waiting};
 use super::wait::Pauses;
-use super::writer::{NeedsRoll, Writer};
+use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 
@@ -32,6 +32,7 @@ pub(crate) struct Engine {
     pub(crate) compacted: Mutex<Position>,
     keeper: OnceLock<Thread>,
     closed: AtomicBool,
+    pid: u32,
     /// Held shared as long as the store is open: nobody recovers what is in use (rule 9).
     users: Box<dyn DiskLock>,
 }
@@ -50,6 +51,7 @@ impl Engine {
             compacted: Mutex::default(),
             keeper: OnceLock::new(),
             closed: AtomicBool::new(false),
+            pid: std::process::id(),
             users,
         }
     }
@@ -68,6 +70,14 @@ impl Engine {
 
     pub(crate) fn refuse_if_closed(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    /// A forked child shares the parent's locks, and both would believe that they hold them (rule 18).
+    pub(crate) fn refuse_if_forked(&self) -> Result<()> {
+        if std::process::id() == self.pid {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Forked, "using the session store").at(&self.log.path))
     }
 
     pub(crate) fn closed_error(&self) -> Error {
@@ -92,14 +102,15 @@ impl Engine {
     fn serve_queue(&self) -> bool {
         // Looked at with the writer free: whoever queues while it is taken relies on its holder to look again.
         while self.has_queued() {
-            let mut writer = self.writer();
-            match writer.try_lock(&self.log) {
-                Ok(true) => {
-                    // It may roll, so it never asks for a roll.
-                    let (Ok(()) | Err(NeedsRoll)) = self.carry_out_next(&mut writer, true);
-                    writer.unlock();
-                }
-                Ok(false) => return false,
+            let carried_out = {
+                let mut writer = self.writer();
+                // It may roll, so it never asks for a roll.
+                let held = writer.try_hold(&self.log);
+                held.map(|held| held.map(|mut held| self.carry_out_next(&mut held, true).unwrap_or_default()))
+            };
+            match carried_out {
+                Ok(Some(carried_out)) => carried_out.tell(),
+                Ok(None) => return false,
                 Err(error) => self.take_from_queue(|_| true, |job| job.finish((Err(error.repeated()), None))),
             }
         }
@@ -109,7 +120,7 @@ impl Engine {
     /// Those whose time is over leave the queue, and then hear of it (rule 19).
     fn time_out_queued(&self) {
         let now = Instant::now();
-        self.take_from_queue(|job| job.deadline <= now, |job| job.time_out(self));
+        self.take_from_queue(|job| job.deadline.is_some_and(|deadline| deadline <= now), |job| job.time_out(self));
     }
 
     fn take_from_queue(&self, which: impl Fn(&Job) -> bool, and: impl Fn(&Job)) {
@@ -176,12 +187,13 @@ impl Engine {
 
     /// Syncs, and states in the log that everything is on disk.
     fn finish(&self) -> Result<()> {
-        self.log.sync()?;
+        let synced = self.log.sync();
+        // Also if that failed: whoever still has the writer is done with it before the directory is given free.
         let mut writer = self.writer();
-        if writer.try_lock(&self.log)? {
-            let _ = writer.group(&self.log, &self.settings, &[&Op::Mark], false);
-            writer.unlock();
-            drop(writer);
+        synced?;
+        if let Some(mut held) = writer.try_hold(&self.log)? {
+            let _ = held.group(&self.log, &self.settings, &[&Op::Mark], false);
+            drop(held);
             self.log.sync()?;
         }
         Ok(())
@@ -195,8 +207,8 @@ impl Drop for Retire<'_> {
     fn drop(&mut self) {
         let Self(engine) = self;
         engine.closed.store(true, Ordering::Release);
-        engine.take_from_queue(|_| true, |job| job.finish((Err(engine.closed_error()), None)));
-        *engine.queue() = None;
+        let left = engine.queue().take().unwrap_or_default();
+        left.iter().for_each(|job| job.finish((Err(engine.closed_error()), None)));
         engine.waiting.retire(engine.log.durable(), &engine.closed_error());
     }
 }
@@ -219,9 +231,12 @@ impl Keeper {
     /// Finishes what is under way, syncs, and gives the directory free. A second time it does nothing.
     pub(crate) fn close(&self) -> Result<()> {
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        // In a forked child there is neither the thread nor a lock of its own.
+        self.engine.refuse_if_forked()?;
         self.engine.closed.store(true, Ordering::Release);
         thread.thread().unpark();
-        let kept = thread.join();
+        // The last handle may go with a task that the thread itself has woken; it ends by itself then.
+        let kept = if thread.thread().id() == std::thread::current().id() { Ok(()) } else { thread.join() };
         let finished = self.engine.finish();
         let freed = self.engine.users.unlock().map_err(|error| self.engine.log.io("closing the session store", error));
         if kept.is_err() {

@@ -48,8 +48,6 @@ pub(crate) struct Slot {
     pub(crate) revision: Revision,
     pub(crate) expiry: Expiry,
     pub(crate) owner: Option<Owner>,
-    /// The frame's body is not what was written: the session is there, and cannot be read (rule 11).
-    pub(crate) damaged: bool,
     /// The record, if it is cached.
     pub(crate) cached: Option<Arc<Record>>,
     /// Whether the cached record was used since the cache looked last.
@@ -220,7 +218,7 @@ impl Index {
             // Nothing is known of its deadlines, so it stays until somebody ends it.
             let before = self.slots.get(&head.key).map(|slot| slot.expiry);
             let expiry = before.unwrap_or_else(|| Expiry::from_parts(Timestamp::NEVER, None, None));
-            self.set(head.key, Slot::damaged(at, head, expiry));
+            self.set(head.key, Slot::unreadable(at, head, expiry));
         }
     }
 
@@ -244,12 +242,11 @@ impl Index {
                 revision: Revision::from_u64(revision),
                 expiry: head.expiry,
                 owner: head.owner.map(|owner| self.shared_owner(owner)),
-                damaged: false,
                 cached,
                 used: AtomicBool::new(false),
             },
             // The frame is whole, so a newer version wrote the record: it is there, and this version cannot read it.
-            None => Slot::damaged(frame.at, &frame.head, Expiry::from_parts(Timestamp::NEVER, None, None)),
+            None => Slot::unreadable(frame.at, &frame.head, Expiry::from_parts(Timestamp::NEVER, None, None)),
         };
         self.set(frame.head.key, slot);
     }
@@ -342,14 +339,14 @@ fn take(endings: &mut BTreeMap<u64, KeySet>, bucket: &u64, key: &SessionKey) {
 }
 
 impl Slot {
-    fn damaged(at: Position, head: &Head, expiry: Expiry) -> Self {
+    /// The session is there, and its record cannot be read (rule 11): whoever loads it is told why.
+    fn unreadable(at: Position, head: &Head, expiry: Expiry) -> Self {
         Self {
             at,
             bytes: head.frame_bytes() as u32,
             revision: Revision::from_u64(at.as_u64()),
             expiry,
             owner: None,
-            damaged: true,
             cached: None,
             used: AtomicBool::new(false),
         }
@@ -486,6 +483,6 @@ mod tests {
         put(&mut frames, &record(1, 10, None));
         let head = Head::parse(frames.bytes(), Position::new(1, 500), SALT).unwrap();
         index.apply_damaged(Position::new(1, 500), &head);
-        assert!(index.get(&key(1)).unwrap().damaged);
+        assert_eq!(index.get(&key(1)).unwrap().at, Position::new(1, 500));
     }
 }

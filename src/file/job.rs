@@ -2,20 +2,23 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::engine::Engine;
 use super::plan::Op;
-use super::writer::{LARGEST_GROUP, NeedsRoll, Outcome};
+use super::writer::{Held, LARGEST_GROUP, NeedsRoll, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An operation that waits for its turn. Whoever has the writer next carries it out, on behalf of its future.
 pub(crate) struct Job {
     pub(crate) op: Op,
     /// When it gives up; it has left the queue before it says so (rule 19).
-    pub(crate) deadline: Instant,
+    pub(crate) deadline: Option<Instant>,
+    /// Its future was dropped.
+    abandoned: AtomicBool,
     state: Mutex<JobState>,
 }
 
@@ -75,12 +78,14 @@ impl Future for Submit<'_> {
         match std::mem::replace(&mut self.state, SubmitState::Finished) {
             SubmitState::New(op) => {
                 engine.refuse_if_closed()?;
+                engine.refuse_if_forked()?;
                 if let Some(outcome) = engine.try_alone(&op)? {
                     return Poll::Ready(Ok(outcome));
                 }
                 let job = Arc::new(Job {
                     op,
-                    deadline: Instant::now() + engine.settings.lock_wait,
+                    deadline: Instant::now().checked_add(engine.settings.lock_wait),
+                    abandoned: AtomicBool::new(false),
                     state: Mutex::new(JobState::Waiting(Some(context.waker().clone()))),
                 });
                 match &mut *lock(&engine.queue) {
@@ -114,11 +119,23 @@ impl Future for Submit<'_> {
 
 impl Drop for Submit<'_> {
     fn drop(&mut self) {
-        if let SubmitState::Queued(job) = &self.state
-            && let Some(queue) = &mut *lock(&self.engine.queue)
-        {
-            queue.retain(|queued| !Arc::ptr_eq(queued, job));
+        if let SubmitState::Queued(job) = &self.state {
+            job.abandoned.store(true, Ordering::Release);
+            if let Some(queue) = &mut *lock(&self.engine.queue) {
+                queue.retain(|queued| !Arc::ptr_eq(queued, job));
+            }
         }
+    }
+}
+
+/// Jobs that are done, and whose futures do not know it yet. They are told with no lock held, for a waker may do anything.
+#[derive(Default)]
+#[must_use]
+pub(crate) struct CarriedOut(Vec<(Arc<Job>, Outcome)>);
+
+impl CarriedOut {
+    pub(crate) fn tell(self) {
+        self.0.into_iter().for_each(|(job, outcome)| job.finish(outcome));
     }
 }
 
@@ -137,16 +154,19 @@ impl Engine {
             return Ok(None);
         }
         for _ in 0..SPINS {
-            if writer.try_lock(&self.log)? {
-                let outcome = writer.group(&self.log, &self.settings, &[op], false);
-                writer.unlock();
-                drop(writer);
-                if self.has_queued() {
-                    self.pump();
-                }
-                return Ok(outcome.ok().and_then(|mut outcomes| outcomes.pop()));
+            let Some(mut held) = writer.try_hold(&self.log)? else {
+                std::hint::spin_loop();
+                continue;
+            };
+            // Closed since the future looked: another process may be recovering by now.
+            self.refuse_if_closed()?;
+            let outcome = held.group(&self.log, &self.settings, &[op], false);
+            drop(held);
+            drop(writer);
+            if self.has_queued() {
+                self.pump();
             }
-            std::hint::spin_loop();
+            return Ok(outcome.ok().and_then(|mut outcomes| outcomes.pop()));
         }
         Ok(None)
     }
@@ -163,11 +183,12 @@ impl Engine {
             // Whoever has it looks at the queue after giving it up.
             Err(TryLockError::WouldBlock) => return,
         };
-        if let Ok(true) = writer.try_lock(&self.log) {
-            let _ = self.carry_out_next(&mut writer, false);
-            writer.unlock();
+        let mut carried_out = CarriedOut::default();
+        if let Ok(Some(mut held)) = writer.try_hold(&self.log) {
+            carried_out = self.carry_out_next(&mut held, false).unwrap_or_default();
         }
         drop(writer);
+        carried_out.tell();
         // What is left, because another process holds the lock or because there was more than one group, is the
         // thread's: a future's poll does one group's work and no more.
         if self.has_queued() {
@@ -176,20 +197,18 @@ impl Engine {
     }
 
     /// One group from the queue, with both locks held.
-    pub(crate) fn carry_out_next(&self, writer: &mut super::writer::Writer, may_roll: bool) -> Result<(), NeedsRoll> {
+    pub(crate) fn carry_out_next(&self, held: &mut Held<'_>, may_roll: bool) -> Result<CarriedOut, NeedsRoll> {
         let group = self.next_group();
         let ops: Vec<&Op> = group.iter().map(|job| &job.op).collect();
         if ops.is_empty() {
-            return Ok(());
+            return Ok(CarriedOut::default());
         }
-        match writer.group(&self.log, &self.settings, &ops, may_roll) {
-            Ok(outcomes) => {
-                group.iter().zip(outcomes).for_each(|(job, outcome)| job.finish(outcome));
-                Ok(())
-            }
+        match held.group(&self.log, &self.settings, &ops, may_roll) {
+            Ok(outcomes) => Ok(CarriedOut(group.into_iter().zip(outcomes).collect())),
             Err(needs_roll) => {
                 if let Some(queue) = &mut *lock(&self.queue) {
-                    group.into_iter().rev().for_each(|job| queue.push_front(job));
+                    let waited_for = group.into_iter().filter(|job| !job.abandoned.load(Ordering::Acquire));
+                    waited_for.rev().for_each(|job| queue.push_front(job));
                 } else {
                     group.iter().for_each(|job| job.finish((Err(self.closed_error()), None)));
                 }

@@ -166,16 +166,14 @@ impl Log {
         unreachable!("the loop ends by returning")
     }
 
-    /// An index read from all segments there are: those that follow one another up to the tail.
-    pub(crate) fn read_from_scratch(&self) -> Result<Index> {
-        let mut first = self.tail().segment();
-        for number in self.segments()?.into_iter().rev() {
-            if number.checked_add(1) == Some(first) {
-                first = number;
-            }
-        }
-        let mut index = Index::new(self.salt, first);
-        index.expect_bytes(self.bytes_of(&(first..=self.tail().segment()).collect::<Vec<_>>())?);
+    /// An index read from all segments there are.
+    fn read_from_scratch(&self) -> Result<Index> {
+        let last = self.tail().segment();
+        let mut segments = self.segments()?;
+        segments.retain(|number| *number <= last);
+        let mut index = Index::new(self.salt, *segments.first().unwrap_or(&last));
+        index.expect_bytes(self.bytes_of(&segments)?);
+        self.replay_sealed(&mut index, &segments)?;
         self.follow(&mut index)?;
         index.settle();
         Ok(index)
@@ -214,9 +212,32 @@ impl Log {
             if !last {
                 index.go_on(at.segment() + 1, length);
             } else {
+                if length < tail.offset() {
+                    self.report(at.segment(), length, tail.offset(), None);
+                }
                 index.applied = tail;
             }
         }
+    }
+
+    /// Applies all segments but the last, and goes on to that one. What a removal left behind, or one that is missing,
+    /// makes no difference to who reads it: everybody applies what there is, and a trim forgets what stands before it.
+    pub(crate) fn replay_sealed(&self, index: &mut Index, segments: &[u32]) -> Result<()> {
+        for pair in segments.windows(2) {
+            let &[number, next] = pair else { unreachable!("windows of two") };
+            let file = self.file(number)?;
+            let end = file.len().map_err(|error| self.segment_io("reading the log", number, error))?;
+            let length = self.replay(&*file, index, end.min(u64::from(u32::MAX)) as u32)?;
+            if !index.sealed() {
+                // Cut at the end of a frame, which no look at the frames would tell.
+                self.report(number, length, length, None);
+            }
+            if next != number + 1 {
+                self.report(number + 1, 0, 0, None);
+            }
+            index.go_on(next, length);
+        }
+        Ok(())
     }
 
     /// Applies the frames from where the index is to `end` of the same segment; says how long the segment is.
@@ -296,14 +317,11 @@ impl Log {
             let path = self.path.join(segment::name(at.segment()));
             Err(Error::new(ErrorKind::Damaged, doing()).at(path).because(why))
         };
-        let mut buffer = vec![0; bytes as usize];
-        let file = self.file(at.segment())?;
-        let read = file.read_at(&mut buffer, u64::from(at.offset()));
-        read.map_err(|error| self.segment_io(doing(), at.segment(), error))?;
-        let Some(frame) = Frame::parse(&buffer, at, self.salt) else {
+        let Some(bytes) = self.read_frame(at, bytes)? else {
             self.report(at.segment(), at.offset(), at.offset() + bytes, Some(*key));
             return damaged("its bytes on disk are not those that were written");
         };
+        let frame = Frame::parse(&bytes, at, self.salt).expect("the frame was just found whole");
         match frame.record() {
             Some((revision, record)) if frame.head.key == *key => {
                 Record::from_bytes(*key, Revision::from_u64(revision), record)
@@ -311,6 +329,14 @@ impl Log {
             }
             _ => damaged("another frame stands where its record should be"),
         }
+    }
+
+    /// The bytes of a frame, if they are whole.
+    pub(crate) fn read_frame(&self, at: Position, bytes: u32) -> Result<Option<Vec<u8>>> {
+        let mut buffer = vec![0; bytes as usize];
+        let read = self.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
+        read.map_err(|error| self.segment_io("reading a record", at.segment(), error))?;
+        Ok(Frame::parse(&buffer, at, self.salt).is_some().then_some(buffer))
     }
 
     /// An open segment.

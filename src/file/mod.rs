@@ -42,7 +42,7 @@ use self::disk::RealDisk;
 use self::engine::{Engine, Keeper};
 use self::plan::{Answer, Op};
 use self::settings::Settings;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::owner::Owner;
 use crate::record::{Record, Revision};
@@ -175,8 +175,13 @@ impl Store for FileStore {
         let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).copied().collect();
         let mut records = Vec::with_capacity(keys.len());
         for key in keys {
-            // Between the look at the index and this it may have gone, or got another owner.
-            records.extend(self.engine.log.load(&key, now)?.filter(|record| record.owner() == Some(owner)));
+            match self.engine.log.load(&key, now) {
+                // Between the look at the index and this it may have gone, or got another owner.
+                Ok(record) => records.extend(record.filter(|record| record.owner() == Some(owner))),
+                // Nobody can use it, and it must not hide the user's other sessions; it is among the reported damage.
+                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(records)
     }
@@ -195,14 +200,20 @@ impl Store for FileStore {
             let state = self.engine.log.read()?;
             state.index.keys().filter(|(_, slot)| !slot.expiry.is_expired_at(now)).map(|(key, _)| *key).collect()
         };
+        // A session that cannot be read hides no other: it is the scan's error when all others were visited.
+        let mut unreadable = Ok(());
         for key in keys {
-            if let Some(record) = self.engine.log.load(&key, now)?
-                && visit(record).is_break()
-            {
-                break;
+            match self.engine.log.load(&key, now) {
+                Ok(None) => {}
+                Ok(Some(record)) => {
+                    if visit(record).is_break() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => unreadable = unreadable.and(Err(error)),
             }
         }
-        Ok(())
+        unreadable
     }
 
     async fn count(&self, now: Timestamp) -> Result<u64> {

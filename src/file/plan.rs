@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use super::frame::{Frames, Kind, NO_KEY};
+use super::frame::{Frame, Frames, Kind, NO_KEY};
 use super::index::{Index, KeyHasher, KeyMap};
 use super::log::Log;
 use super::position::Position;
@@ -198,7 +198,11 @@ impl<'a> Plan<'a> {
         self.expect_free(record.key(), now)?;
         let mut record = record.clone();
         record.touch(current.expiry.last_seen());
-        let mut ended = self.make_room(&record, Some(*old), now)?;
+        let mut ended = if current.owner == record.owner().cloned() {
+            Vec::new()
+        } else {
+            self.make_room(&record, Some(*old), now)?
+        };
         ended.push(*old);
         let revision = self.put(record, &ended)?;
         Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: Waits::Always })
@@ -250,21 +254,31 @@ impl<'a> Plan<'a> {
     fn relocate(&mut self, live: &[(SessionKey, Position)]) -> Result<Answered> {
         for (key, at) in live {
             // What has been replaced or ended since the compactor looked stays where it is.
-            let Some(slot) = self.index.get(key).filter(|slot| slot.at == *at && !slot.damaged) else { continue };
+            let Some(slot) = self.index.get(key).filter(|slot| slot.at == *at) else { continue };
             let record = match slot.record() {
-                Some(record) => record,
-                // What cannot be read is passed (rule 7): the damage is on record, and the trim ends the session.
-                None => match self.log.read_record(key, *at, slot.bytes) {
-                    Ok(mut record) => {
-                        record.set_expiry(slot.expiry);
-                        record
+                Some(record) => record.to_bytes(),
+                // What cannot be read is passed (rule 7): it is kept aside before the trim ends the session.
+                None => match self.log.read_frame(*at, slot.bytes)? {
+                    Some(frame) => {
+                        let Some((_, bytes)) =
+                            Frame::parse(&frame, *at, self.log.salt).and_then(|frame| frame.record())
+                        else {
+                            continue;
+                        };
+                        match Record::from_bytes(*key, slot.revision, bytes) {
+                            Ok(mut record) => {
+                                record.set_expiry(slot.expiry);
+                                record.to_bytes()
+                            }
+                            // Whole, and not to be read: a newer version wrote it, and will want it as it is.
+                            Err(_) => bytes.to_vec(),
+                        }
                     }
-                    Err(error) if *error.kind() == ErrorKind::Damaged => continue,
-                    Err(error) => return Err(error),
+                    None => continue,
                 },
             };
             let revision = slot.revision.as_u64().to_le_bytes();
-            self.frames.push(Kind::Move, key, &[&revision, &record.to_bytes()]);
+            self.frames.push(Kind::Move, key, &[&revision, &record]);
         }
         Ok(Answered { answer: Ok(Answer::Done), waits: Waits::Never })
     }
@@ -315,7 +329,7 @@ impl<'a> Plan<'a> {
         let others = self.owned(owner).into_iter().filter(|key| key != record.key() && Some(*key) != replaced);
         let mut others: Vec<(Timestamp, SessionKey)> =
             others.filter_map(|key| Some((self.live(&key, now)?.expiry.last_seen(), key))).collect();
-        let surplus = (others.len() + 1).saturating_sub(limit.sessions.max(1));
+        let surplus = (others.len() + 1).saturating_sub(limit.sessions);
         if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
             let kind = ErrorKind::OwnerLimit { limit: limit.sessions };
             return Err(Error::new(kind, format!("saving session {}", record.key())));

@@ -96,26 +96,26 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     let names = disk.names().map_err(|error| Error::io("listing the session directory", error).at(path))?;
     let mut segments: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
     segments.sort_unstable();
-    let salt = salt(&*disk, path, &mut segments)?;
+    drop_unfinished(&*disk, path, &mut segments)?;
+    let (salt, headless) = salt(&*disk, path, &mut segments)?;
     let tail = disk.tail(TAIL_PAGE, true);
     let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
     tail.page().version.0.store(PAGE_VERSION, Ordering::Release);
     let index = Index::new(salt, segments[0]);
     let log = Log::new(disk, path.to_path_buf(), salt, tail, state(index, settings));
 
+    for number in headless {
+        // Else nobody could join, or know the salt when the other segments have gone.
+        let file = log.file(number)?;
+        let written = file.write_at(&Header { number, salt }.to_bytes(), 0).and_then(|()| file.sync());
+        written.map_err(|error| log.segment_io("writing a segment's header again", number, error))?;
+        log.report(number, 0, segment::HEADER, None);
+    }
     let mut index = Index::new(salt, segments[0]);
     index.expect_bytes(log.bytes_of(&segments)?);
-    let (last, sealed) = segments.split_last().expect("there is a segment: if there was none, it was made");
-    for (number, next) in sealed.iter().zip(&segments[1..]) {
-        let file = log.file(*number)?;
-        let end = file.len().map_err(|error| log.segment_io("reading the log", *number, error))?;
-        let length = log.replay(&*file, &mut index, end.min(u64::from(u32::MAX)) as u32)?;
-        if *next != number + 1 {
-            log.report(number + 1, 0, 0, None);
-        }
-        index.go_on(*next, length);
-    }
-    let new_segment = recover_last(&log, &mut index, *last)?;
+    log.replay_sealed(&mut index, &segments)?;
+    let last = index.applied.segment();
+    let new_segment = recover_last(&log, &mut index, last)?;
     index.settle();
     let end = index.applied;
     log.change(|state| {
@@ -125,7 +125,12 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     });
     if new_segment {
         let lock = log.disk.lock(WRITER_LOCK).map_err(|error| log.io("opening the writer lock", error))?;
-        Writer::new(lock).roll(&log)?;
+        let mut writer = Writer::new(lock);
+        let Some(mut held) = writer.try_hold(&log)? else {
+            let why = "its writer lock is held by a process that has not opened it";
+            return Err(Error::new(ErrorKind::Timeout, "opening the session store").at(path).because(why));
+        };
+        held.roll(&log)?;
     }
     // Left by a process that died between a trim and the removal (rule 7).
     if segments[0] < log.read()?.index.oldest {
@@ -134,36 +139,51 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     Ok(log)
 }
 
-/// The salt that all segments share. Makes the first segment if there is none.
-fn salt(disk: &dyn Disk, path: &Path, segments: &mut Vec<u32>) -> Result<u64> {
+/// Removes a last segment that has no header yet: a roll died before it was anything.
+fn drop_unfinished(disk: &dyn Disk, path: &Path, segments: &mut Vec<u32>) -> Result<()> {
+    let [.., _, last] = segments[..] else { return Ok(()) };
+    let name = segment::name(last);
+    let failed = |error| Error::io("removing an unfinished segment", error).at(path.join(&name));
+    if disk.open(&name).and_then(|file| file.len()).map_err(failed)? < u64::from(segment::HEADER) {
+        disk.remove(&name).and_then(|()| disk.sync_names()).map_err(failed)?;
+        segments.pop();
+    }
+    Ok(())
+}
+
+/// The salt that all segments share, and those whose header does not say it. Makes the first segment if there is none.
+fn salt(disk: &dyn Disk, path: &Path, segments: &mut Vec<u32>) -> Result<(u64, Vec<u32>)> {
     let mut salt = None;
-    let mut bad = None;
+    let mut headless = Vec::new();
     for number in segments.iter().rev() {
         let file = disk.open(&segment::name(*number));
         let file = file.map_err(|error| Error::io("opening a segment", error).at(path.join(segment::name(*number))))?;
         match header(&*file, path, *number)? {
             Ok(header) => salt = salt.or(Some(header.salt)),
             // A damaged header costs nothing but itself, as long as another segment has the salt.
-            Err(BadHeader::Damaged) => bad = Some((*number, file)),
+            Err(BadHeader::Damaged) => headless.push(*number),
             Err(newer) => return Err(bad_header(path, *number, newer)),
         }
     }
-    match (salt, bad) {
-        (Some(salt), _) => Ok(salt),
-        // Creating the store was interrupted before anything could be saved.
-        (None, Some((1, file))) if segments.len() == 1 && is_unfinished(&*file, path)? => first_segment(disk, path),
-        (None, Some((number, _))) => Err(bad_header(path, number, BadHeader::Damaged)),
-        (None, None) => {
+    match (salt, &segments[..]) {
+        (Some(salt), _) => Ok((salt, headless)),
+        (None, []) => {
             segments.push(1);
-            first_segment(disk, path)
+            Ok((first_segment(disk, path)?, Vec::new()))
         }
+        // Creating the store was interrupted before anything could be saved.
+        (None, [1]) if is_unfinished(disk, path)? => Ok((first_segment(disk, path)?, Vec::new())),
+        (None, [number, ..]) => Err(bad_header(path, *number, BadHeader::Damaged)),
     }
 }
 
-fn is_unfinished(file: &dyn DiskFile, path: &Path) -> Result<bool> {
-    let length = file.len().map_err(|error| Error::io("reading a segment's header", error).at(path))?;
+/// Whether the first segment holds nothing at all.
+fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
+    let failed = |error| Error::io("reading a segment's header", error).at(path.join(segment::name(1)));
+    let file = disk.open(&segment::name(1)).map_err(failed)?;
+    let length = file.len().map_err(failed)?;
     let mut bytes = vec![0; length.min(4096) as usize];
-    file.read_at(&mut bytes, 0).map_err(|error| Error::io("reading a segment's header", error).at(path))?;
+    file.read_at(&mut bytes, 0).map_err(failed)?;
     Ok(length <= u64::from(segment::HEADER) || bytes.iter().all(|byte| *byte == 0))
 }
 
@@ -186,12 +206,6 @@ fn recover_last(log: &Log, index: &mut Index, number: u32) -> Result<bool> {
     let file = log.file(number)?;
     let failed = |error| log.segment_io("recovering the last segment", number, error);
     let length = file.len().map_err(failed)?.min(u64::from(u32::MAX)) as u32;
-    if length < segment::HEADER {
-        // A roll died before the header was written: nothing was ever published here.
-        file.write_at(&Header { number, salt: log.salt }.to_bytes(), 0).map_err(failed)?;
-        file.sync().map_err(failed)?;
-        return Ok(false);
-    }
     let mut survey = Survey::of(log, &*file, number, length)?;
     if !survey.clean {
         // Not closed properly: what the page cache says is no witness of what is on disk (rule 4).

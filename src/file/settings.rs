@@ -112,8 +112,8 @@ impl FileOptions {
         let Settings { durability, segment_bytes, limits, .. } = &self.0;
         let wrong = if *durability == Durability::Volatile {
             Some("a file store cannot be volatile; use MemoryStore".to_owned())
-        } else if *durability == Durability::Every(Duration::ZERO) {
-            Some("Every(0) would sync without end; use Always".to_owned())
+        } else if matches!(durability, Durability::Every(interval) if *interval < Duration::from_millis(1)) {
+            Some("a sync more often than every millisecond; use Durability::Always".to_owned())
         } else if !(4 << 10..=1 << 30).contains(segment_bytes) {
             Some(format!("a segment of {segment_bytes} bytes; 4 KiB to 1 GiB are possible"))
         } else if limits.record_bytes > 256 << 20 {

@@ -2,14 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::disk::{Disk, DiskFile, DiskLock};
 use super::tail::{Page, Tail};
 
-/// Shared by all handles on one "directory". No crash and no fault yet: what is written is there.
+/// Shared by all handles on one "directory". What is written is there; faults come when a test asks for them.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryDisk(Arc<Mutex<Inner>>);
+pub(crate) struct MemoryDisk(Arc<Mutex<Inner>>, Arc<Faults>);
+
+/// What fails from now on.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// Every sync.
+    pub(crate) syncs: AtomicBool,
+    /// Every write and reservation, for want of space.
+    pub(crate) space: AtomicBool,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -35,9 +45,15 @@ impl MemoryDisk {
     pub(crate) fn copy(&self) -> Self {
         let copy = Self::default();
         for (name, file) in &self.lock().files {
-            copy.lock().files.insert(name.clone(), MemoryFile(Arc::new(Mutex::new(file.0.lock().unwrap().clone()))));
+            copy.lock()
+                .files
+                .insert(name.clone(), MemoryFile(Arc::new(Mutex::new(file.0.lock().unwrap().clone())), copy.1.clone()));
         }
         copy
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.1
     }
 
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
@@ -58,7 +74,7 @@ impl MemoryDisk {
 }
 
 #[derive(Clone, Default)]
-struct MemoryFile(Arc<Mutex<Vec<u8>>>);
+struct MemoryFile(Arc<Mutex<Vec<u8>>>, Arc<Faults>);
 
 struct MemoryLock {
     holders: Arc<Mutex<Holders>>,
@@ -71,7 +87,7 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = MemoryFile::default();
+        let file = MemoryFile(Arc::default(), self.1.clone());
         self.lock().files.insert(name.to_owned(), file.clone());
         Ok(Arc::new(file))
     }
@@ -167,6 +183,9 @@ impl DiskFile for MemoryFile {
     }
 
     fn write_at(&self, new: &[u8], at: u64) -> io::Result<()> {
+        if self.1.space.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let mut bytes = self.0.lock().unwrap();
         let end = at as usize + new.len();
         if bytes.len() < end {
@@ -177,7 +196,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(())
+        if self.1.syncs.load(Ordering::Relaxed) { Err(io::Error::other("the disk failed")) } else { Ok(()) }
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
@@ -186,7 +205,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
-        Ok(())
+        if self.1.space.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn drop_cache(&self) -> io::Result<()> {

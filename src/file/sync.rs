@@ -37,9 +37,8 @@ impl Waiting {
 
     /// Nobody syncs any more: those who still wait hear of it, those who come later sync themselves.
     pub(crate) fn retire(&self, durable: Position, closed: &Error) {
-        self.settle(durable, None);
-        self.settle(durable, Some(closed));
-        *self.lock() = None;
+        let left = self.lock().take().unwrap_or_default();
+        tell(left, durable, Some(closed));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<Arc<Waiter>>>> {
@@ -52,13 +51,18 @@ impl Waiting {
             Some(waiting) => waiting.extract_if(.., |waiter| failure.is_some() || waiter.until <= durable).collect(),
             None => return,
         };
-        for waiter in settled {
-            let outcome = failure.map_or(Ok(()), |error| Err(error.repeated()));
-            let mut state = waiter.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if let WaiterState::Waiting(waker) = std::mem::replace(&mut *state, WaiterState::Done(outcome)) {
-                drop(state);
-                waker.wake();
-            }
+        tell(settled, durable, failure);
+    }
+}
+
+/// Each is told with no lock held: a waker may do anything.
+fn tell(waiters: Vec<Arc<Waiter>>, durable: Position, failure: Option<&Error>) {
+    for waiter in waiters {
+        let outcome = failure.filter(|_| waiter.until > durable).map_or(Ok(()), |error| Err(error.repeated()));
+        let mut state = waiter.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let WaiterState::Waiting(waker) = std::mem::replace(&mut *state, WaiterState::Done(outcome)) {
+            drop(state);
+            waker.wake();
         }
     }
 }

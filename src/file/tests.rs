@@ -294,39 +294,161 @@ fn a_group_checks_each_operation_against_those_before_it() {
     assert_eq!((stored, conflicts), (1, 7));
 }
 
-/// An engine without its thread, so that compaction takes a step when the test says so; and more of the log is of no
-/// use than its segments of 4 KiB allow. Sessions 0 to 49 live.
-fn wasteful(disk: &MemoryDisk) -> Arc<Engine> {
+/// Segments of 4 KiB, some of them full.
+fn filled(disk: &MemoryDisk) -> (FileStore, Settings) {
     let mut settings = options();
-    settings.segment_bytes = 64 << 10;
-    let store = open(disk, settings.clone()).unwrap();
-    (0..50).for_each(|n| drop(create(&store, n, &[n as u8; 20])));
-    let mut revision = create(&store, 99, b"changes");
-    while tail(&store).segment() < 2 {
-        let updated = block_on(store.update(&record(99, &[0; 500]), revision, NOW)).unwrap();
-        let Update::Stored(now) = updated else { panic!("{updated:?}") };
-        revision = now;
-    }
-    drop(store);
     settings.segment_bytes = 4096;
-    let engine = Arc::new(recover::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
-    assert!(engine.log_is_wasteful());
-    engine
+    let store = open(disk, settings.clone()).unwrap();
+    for n in 0..100 {
+        create(&store, n, &[n as u8; 100]);
+    }
+    assert!(tail(&store).segment() > 3);
+    (store, settings)
 }
 
 #[test]
-fn compaction_that_meets_a_taken_lock_moves_the_same_sessions_the_next_time() {
+fn a_segment_whose_header_is_damaged_keeps_its_sessions_and_can_be_joined() {
     let disk = MemoryDisk::default();
-    let engine = wasteful(&disk);
-    let lock = Disk::lock(&disk, WRITER_LOCK).unwrap();
-    assert!(lock.try_exclusive().unwrap());
-    assert!(!engine.compact_step());
-    lock.unlock().unwrap();
-    while engine.compact_step() {}
-    assert!(engine.log.read().unwrap().index.oldest > 1, "segment 1 has left the log");
-    drop(engine);
+    let (store, settings) = filled(&disk);
+    let last = disk.segments().pop().unwrap();
+    for name in disk.segments() {
+        let damaged = disk.copy();
+        let mut bytes = damaged.bytes(&name);
+        bytes[..64].fill(0);
+        damaged.set(&name, bytes);
+        let one = open(&damaged, settings.clone()).unwrap();
+        let two = open(&damaged, settings.clone()).unwrap();
+        for n in 0..100 {
+            assert_eq!(value(&one, n), Some(vec![n as u8; 100]), "{name}");
+            assert_eq!(value(&two, n), Some(vec![n as u8; 100]), "{name}");
+        }
+        assert_eq!(one.damage().len(), 1);
+    }
+    assert_eq!(super::segment::name(tail(&store).segment()), last);
+}
+
+#[test]
+fn a_new_segment_that_has_no_header_yet_is_nothing() {
+    for bytes in [0, 1, 63] {
+        let disk = MemoryDisk::default();
+        let (store, settings) = filled(&disk);
+        let crashed = disk.copy();
+        let next = super::segment::name(tail(&store).segment() + 1);
+        crashed.create(&next).unwrap().write_at(&[7; 63][..bytes], 0).unwrap();
+        let store = open(&crashed, settings).unwrap();
+        assert_eq!(value(&store, 99), Some(vec![99; 100]));
+        assert!(!crashed.segments().contains(&next));
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_costs_what_was_in_it_for_all_who_open() {
+    let disk = MemoryDisk::default();
+    let (_store, settings) = filled(&disk);
+    let crashed = disk.copy();
+    crashed.remove(&crashed.segments()[1]).unwrap();
+    let one = open(&crashed, settings.clone()).unwrap();
+    let two = open(&crashed, settings).unwrap();
+    let found: Vec<bool> = (0..100).map(|n| value(&one, n).is_some()).collect();
+    assert!(found[0] && found[99] && found.contains(&false));
+    assert_eq!(found, (0..100).map(|n| value(&two, n).is_some()).collect::<Vec<_>>());
+    assert!(!one.damage().is_empty());
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_written_until_all_have_closed_and_reads_go_on() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.durability = Durability::Always;
+    let (one, two) = (open(&disk, settings.clone()).unwrap(), open(&disk, settings.clone()).unwrap());
+    create(&one, 1, b"acknowledged");
+    disk.faults().syncs.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = block_on(one.create(&record(2, b"lost"), NOW)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Poisoned, "{error}");
+    disk.faults().syncs.store(false, std::sync::atomic::Ordering::Relaxed);
+    for store in [&one, &two] {
+        assert_eq!(block_on(store.create(&record(3, b"no"), NOW)).unwrap_err().kind(), &ErrorKind::Poisoned);
+        assert_eq!(block_on(store.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::Poisoned);
+        assert_eq!(value(store, 1), Some(b"acknowledged".to_vec()));
+    }
+    drop((one, two));
+    let store = open(&disk, settings).unwrap();
+    create(&store, 3, b"again");
+    assert_eq!(value(&store, 1), Some(b"acknowledged".to_vec()));
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
+    let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();
-    for n in 0..50 {
-        assert_eq!(value(&store, n), Some(vec![n as u8; 20]), "session {n}");
+    create(&store, 1, b"before");
+    disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
+    // What was reserved lasts for a while; what is refused is refused with its reason.
+    let large = vec![0; 300 << 10];
+    let error = block_on(store.create(&record(2, &large), NOW)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
+    let error = block_on(store.destroy(&key(1))).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Full, "the write itself fails here: {error}");
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
+    create(&store, 2, b"after");
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    assert_eq!(value(&store, 2), Some(b"after".to_vec()));
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
+fn a_batch_of_moves_that_could_not_be_written_is_moved_later() {
+    let disk = MemoryDisk::default();
+    let (store, settings) = filled(&disk);
+    // Another process holds the lock whenever this one wants to move something.
+    let lock = Disk::lock(&disk, WRITER_LOCK).unwrap();
+    for n in 0..97 {
+        block_on(store.destroy(&key(n))).unwrap();
+    }
+    for round in 0u32..3000 {
+        assert!(wait::until(Duration::from_secs(60), || lock.try_exclusive()).unwrap());
+        let _ = store.engine.compact_step();
+        lock.unlock().unwrap();
+        create(&store, 1000 + round, b"filler");
+        block_on(store.destroy(&key(1000 + round))).unwrap();
+    }
+    for store in [&store, &open(&disk, settings).unwrap()] {
+        for n in 97..100 {
+            assert_eq!(value(store, n), Some(vec![n as u8; 100]));
+        }
+    }
+}
+
+#[test]
+fn a_closed_store_refuses_everything_and_leaves_nobody_waiting() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.durability = Durability::Always;
+    for _ in 0..20 {
+        let store = open(&disk, settings.clone()).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = store.clone();
+                scope.spawn(move || {
+                    for n in 0.. {
+                        let key = thread * 1_000_000 + n;
+                        match block_on(store.create(&record(key, b"x"), NOW)) {
+                            Err(error) if *error.kind() == ErrorKind::KeyTaken => {}
+                            Err(error) => {
+                                assert_eq!(error.kind(), &ErrorKind::Closed, "{error}");
+                                return;
+                            }
+                            Ok(_) => {}
+                        }
+                    }
+                });
+            }
+            std::thread::yield_now();
+            store.close().unwrap();
+        });
+        assert_eq!(block_on(store.load(&key(0), NOW)).unwrap_err().kind(), &ErrorKind::Closed);
     }
 }

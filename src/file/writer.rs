@@ -1,8 +1,9 @@
 //! The writing side of the log: one group of operations, one lock, one write.
 //!
-//! The steps of a write stand in [`Writer::group`], in order, each with its reason.
+//! The steps of a write stand in [`Held::group`], in order, each with its reason.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 
 use super::disk::DiskLock;
@@ -21,7 +22,6 @@ pub(crate) struct Writer {
     lock: Box<dyn DiskLock>,
     /// Up to here space is reserved on the disk.
     reserved: Position,
-    pid: u32,
 }
 
 /// An operation's answer, and up to where the log must be durable before it may be given.
@@ -31,6 +31,9 @@ pub(crate) type Outcome = (Result<Answer>, Option<Position>);
 const RESERVE: u32 = 256 * 1024;
 const LAST: u32 = 64 * 1024;
 
+/// Beyond this nothing is appended to a segment, whatever happens; offsets stay below 2^32 (rule 20).
+const LARGEST_SEGMENT: u32 = 2 << 30;
+
 /// Room that is left for a group below 2^32 bytes (rule 20).
 pub(crate) const LARGEST_GROUP: usize = 4 << 20;
 
@@ -39,23 +42,41 @@ pub(crate) struct NeedsRoll;
 
 impl Writer {
     pub(crate) fn new(lock: Box<dyn DiskLock>) -> Self {
-        Self { lock, reserved: Position::default(), pid: std::process::id() }
+        Self { lock, reserved: Position::default() }
     }
 
     /// Takes the lock between processes, if that is possible without waiting.
-    pub(crate) fn try_lock(&self, log: &Log) -> Result<bool> {
-        if std::process::id() != self.pid {
-            // A forked child shares the parent's lock, and both would believe they hold it (rule 18).
-            return Err(Error::new(ErrorKind::Forked, "saving a session").at(&log.path));
-        }
-        self.lock.try_exclusive().map_err(|error| log.io("taking the writer lock", error))
+    pub(crate) fn try_hold(&mut self, log: &Log) -> Result<Option<Held<'_>>> {
+        let taken = self.lock.try_exclusive().map_err(|error| log.io("taking the writer lock", error))?;
+        Ok(taken.then_some(Held(self)))
     }
+}
 
-    pub(crate) fn unlock(&self) {
+/// The writer with the lock between processes; given up with this, also by a panic.
+pub(crate) struct Held<'a>(&'a mut Writer);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
         // An error here means that there is no lock any more, which is what was wanted.
-        let _ = self.lock.unlock();
+        let _ = self.0.lock.unlock();
     }
+}
 
+impl Deref for Held<'_> {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        self.0
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Writer {
+        self.0
+    }
+}
+
+impl Held<'_> {
     /// Carries out a group of operations, with the lock held. All of it is written, or none.
     pub(crate) fn group(
         &mut self,
@@ -91,7 +112,14 @@ impl Writer {
                 if !may_roll {
                     return Ok(None);
                 }
-                self.roll(log)?;
+                match self.roll(log) {
+                    // A full disk that has no room for a new segment can still log out in the old one, whose limit is soft.
+                    Err(error) if *error.kind() == ErrorKind::Full && end.offset() < LARGEST_SEGMENT => {}
+                    rolled => rolled?,
+                }
+                if log.read()?.index.sealed() {
+                    return Err(Error::new(ErrorKind::Full, "beginning a segment").at(&log.path));
+                }
             }
             let bytes: usize = ops.iter().map(|op| op.size()).sum();
             !self.reserve(log, bytes)?
@@ -183,6 +211,14 @@ impl Writer {
             (state.index.applied, state.index.sealed())
         };
         let number = at.segment();
+        let next = number.checked_add(1).ok_or_else(|| {
+            Error::new(ErrorKind::Full, "beginning a segment").at(&log.path).because("all segment numbers are used")
+        })?;
+        // Room for the next segment first, while it is easy to turn back: a file without a header is nothing yet. A leftover
+        // of a roll that died is emptied.
+        let failed = |error| log.segment_io("beginning a segment", next, error);
+        let begun = log.disk.create(&segment::name(next)).map_err(failed)?;
+        begun.reserve(0, u64::from(LAST)).map_err(failed)?;
         let file = log.file(number)?;
         let failed = |error| log.segment_io("sealing a segment", number, error);
         // The seal says that the log goes on in the next segment. A roll that died behind this step left it already.
@@ -198,16 +234,11 @@ impl Writer {
         // All that it holds is on disk before anything can be in the next: so only the last segment needs a look after
         // a power loss.
         log.sync_segment(number)?;
-        let next = number.checked_add(1).ok_or_else(|| {
-            Error::new(ErrorKind::Full, "beginning a segment").at(&log.path).because("all segment numbers are used")
-        })?;
-        // A leftover of a roll that died here is emptied.
         let failed = |error| log.segment_io("beginning a segment", next, error);
-        let file = log.disk.create(&segment::name(next)).map_err(failed)?;
-        file.write_at(&Header { number: next, salt: log.salt }.to_bytes(), 0).map_err(failed)?;
-        file.sync().map_err(failed)?;
+        begun.write_at(&Header { number: next, salt: log.salt }.to_bytes(), 0).map_err(failed)?;
+        begun.sync().map_err(failed)?;
         log.disk.sync_names().map_err(failed)?;
-        log.adopt_file(next, file);
+        log.adopt_file(next, begun);
         // Now it may be seen.
         let start = segment::start(next);
         log.change(|state| {
@@ -238,7 +269,7 @@ impl Writer {
                     self.reserved = end.plus(more as usize);
                     return Ok(true);
                 }
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
                 Err(error) => return Err(log.segment_io("reserving space", end.segment(), error)),
             }
         }

@@ -14,7 +14,7 @@ pub(crate) struct State {
     pub(crate) record: Record,
     pub(crate) is_stored: bool,
     /// The session that this request destroyed; `record` is blank since.
-    pub(crate) ended: Option<Record>,
+    pub(crate) ended: Option<Box<Record>>,
     pub(crate) changes: Changes,
 }
 
@@ -63,24 +63,22 @@ impl State {
     pub(crate) fn destroy(&mut self, blank: Record) {
         let record = std::mem::replace(&mut self.record, blank);
         if self.is_stored {
-            self.ended = Some(record);
+            self.ended = Some(Box::new(record));
         }
         self.is_stored = false;
         self.changes = Changes::default();
     }
 
     /// Takes out what a commit carries; from now on every clone of the handle is told so.
-    pub(crate) fn take(&mut self) -> Result<State> {
-        self.check_open()?;
-        let taken = State {
-            access: self.access,
+    pub(crate) fn take(&mut self) -> State {
+        self.access = Access::Committed;
+        State {
+            access: Access::Committed,
             id: self.id.take(),
             record: self.record.clone(),
             is_stored: self.is_stored,
             ended: self.ended.clone(),
             changes: std::mem::take(&mut self.changes),
-        };
-        self.access = Access::Committed;
-        Ok(taken)
+        }
     }
 }

@@ -30,7 +30,7 @@ impl<S: Store> Sessions<S> {
     /// [`ErrorKind::Committed`](crate::ErrorKind::Committed); whatever the store fails with, its limits included.
     /// Nothing was stored then, as far as the store can tell.
     pub async fn commit(&self, session: Session) -> Result<Committed> {
-        let taken = session.unseen_state().take()?;
+        let taken = self.take(&session, false)?;
         self.carry_out(&session, taken).await
     }
 
@@ -43,19 +43,39 @@ impl<S: Store> Sessions<S> {
     ///
     /// As [`commit`](Sessions::commit).
     pub async fn commit_after_error(&self, session: Session) -> Result<Committed> {
-        let mut taken = session.unseen_state().take()?;
-        if !self.policy().keep_changes_on_error {
-            taken.changes = Changes::default();
-        }
+        let taken = self.take(&session, !self.policy().keep_changes_on_error)?;
         self.carry_out(&session, taken).await
     }
 
-    async fn carry_out(&self, session: &Session, taken: State) -> Result<Committed> {
-        let State { access, id, record: seen, is_stored, ended, changes } = taken;
+    /// What there is to commit, if anything; the handle is used up.
+    fn take(&self, session: &Session, drop_changes: bool) -> Result<Option<State>> {
+        let mut state = session.unseen_state();
+        state.check_open()?;
+        if drop_changes {
+            state.changes = Changes::default();
+        }
+        let is_idle = state.access == Access::ReadOnly
+            || state.ended.is_none() && state.changes.is_empty() && (!state.is_stored || self.is_quiet(&state.record));
+        if is_idle {
+            state.access = Access::Committed;
+            return Ok(None);
+        }
+        Ok(Some(state.take()))
+    }
+
+    /// Whether nothing is to be done about a session that was not changed. Most requests end here, so this costs
+    /// nothing but a look at the clock.
+    fn is_quiet(&self, record: &Record) -> bool {
+        let (policy, now) = (self.policy(), self.policy().now());
+        !policy.rolling && !policy.is_over(record, now) && !policy.touch_is_due(record, now)
+    }
+
+    async fn carry_out(&self, session: &Session, taken: Option<State>) -> Result<Committed> {
+        let Some(taken) = taken else { return Ok(Committed::new(Outcome::Unchanged, None)) };
+        let State { id, record: seen, is_stored, ended, changes, .. } = taken;
         let committing = Committing { sessions: self, session, id, seen, changes };
         match ended {
-            _ if access == Access::ReadOnly => Ok(Committed::new(Outcome::Unchanged, None)),
-            Some(ended) => committing.end(ended).await,
+            Some(ended) => committing.end(*ended).await,
             None if !is_stored => committing.create().await,
             None if committing.changes.is_empty() => committing.keep_alive().await,
             None => committing.store().await,

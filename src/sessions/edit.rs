@@ -108,7 +108,11 @@ enum Wish {
 fn run<T>(policy: &Arc<Policy>, record: &Record, f: impl Fn(&Session) -> Result<T>) -> Result<(Wish, T)> {
     let session = Session::without_visitor(Arc::clone(policy), record.clone());
     let value = f(&session)?;
-    let State { record, ended, changes, .. } = session.unseen_state().take()?;
+    let State { record, ended, changes, .. } = {
+        let mut state = session.unseen_state();
+        state.check_open()?;
+        state.take()
+    };
     let wish = match ended {
         None if changes.is_empty() => Wish::Nothing,
         None => Wish::Store(changes.onto_seen(&record)),

@@ -45,7 +45,7 @@ impl<S: Store> Sessions<S> {
                 return Ok(Session::new(Arc::clone(&self.0.policy), state));
             }
         }
-        Ok(self.blank())
+        Ok(self.blank_at(now))
     }
 
     /// Forgets what the session was changed, and reads it again. A session that is gone is blank from then on.
@@ -58,7 +58,7 @@ impl<S: Store> Sessions<S> {
         let (access, id, key) = {
             let state = session.unseen_state();
             state.check_open()?;
-            let stored = if state.is_stored { Some(&state.record) } else { state.ended.as_ref() };
+            let stored = if state.is_stored { Some(&state.record) } else { state.ended.as_deref() };
             (state.access, state.id.clone(), stored.map(|record| *record.key()))
         };
         let record = match key {
@@ -69,17 +69,21 @@ impl<S: Store> Sessions<S> {
         state.check_open()?;
         *state = match record {
             Some(record) => State { access, id, record, is_stored: true, ended: None, changes: Changes::default() },
-            None => State { access, ..self.blank_state() },
+            None => State { access, ..self.blank_state(now) },
         };
         Ok(())
     }
 
     pub(super) fn blank(&self) -> Session {
-        Session::new(Arc::clone(&self.0.policy), self.blank_state())
+        self.blank_at(self.policy().now())
     }
 
-    fn blank_state(&self) -> State {
-        let record = self.policy().blank(self.policy().now());
+    fn blank_at(&self, now: Timestamp) -> Session {
+        Session::new(Arc::clone(&self.0.policy), self.blank_state(now))
+    }
+
+    fn blank_state(&self, now: Timestamp) -> State {
+        let record = self.policy().blank(now);
         let changes = Changes::default();
         State { access: Access::Full, id: None, record, is_stored: false, ended: None, changes }
     }

@@ -1,0 +1,79 @@
+//! What is stated to survive the process does.
+
+use super::bench::{Bench, Subject, Trouble, Verdict, ensure, promises};
+use super::fixture::{at, changed, key, moved, number, owned, put, session};
+use crate::store::{Durability, Store};
+
+promises! {
+    "what was acknowledged survives the process" => keeps_what_was_stored,
+    "what was destroyed stays so beyond the process" => destroy_lasts,
+    "what was rotated stays so beyond the process" => rotate_lasts,
+    "what was destroyed by its owner stays so beyond the process" => destroy_owned_by_lasts,
+    "what was cleared stays so beyond the process" => clear_lasts,
+}
+
+/// A store that states that something survives, with sessions 1 and 2 in it.
+fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Verdict<Subject<'a, S>> {
+    let store = bench.open();
+    if store.store.durability() == Durability::Volatile {
+        return Err(Trouble::Skipped("the store states that nothing survives the process"));
+    }
+    store.create(&owned(1, "ada"), at(0))?;
+    store.create(&owned(2, "ada"), at(0))?;
+    Ok(store)
+}
+
+fn keeps_what_was_stored<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+    let store = open(bench)?;
+    let before = store.loaded(&key(1), at(0))?;
+    store.change(&key(2), at(0), |record| put(record, "n", 22))?;
+    let store = bench.reopen(store)?;
+    let after = store.load(&key(1), at(0))?;
+    // A revision need not mean the same to the next process, but what it loads must be what it can update.
+    let Some(after) = after else { return Err(Trouble::Broken("an acknowledged session is gone".into())) };
+    let mut same = before.clone();
+    same.set_revision(after.revision());
+    ensure!(after == same, "before {before:?}, and after {after:?}");
+    store.updated(&changed(&after, 11), after.revision(), at(0))?;
+    let kept = number(&store.loaded(&key(2), at(0))?, "n");
+    ensure!(kept == 22, "an acknowledged update is gone");
+    let listed = store.owned_by(&"ada".into(), at(0))?.len();
+    ensure!(listed == 2, "of an owner's two sessions {listed} are listed afterwards");
+    Ok(())
+}
+
+fn destroy_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+    let store = open(bench)?;
+    store.destroy(&key(1))?;
+    let store = bench.reopen(store)?;
+    ensure!(!store.is_there(&key(1), at(0))?, "a destroyed session came back");
+    Ok(())
+}
+
+fn rotate_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+    let store = open(bench)?;
+    let record = store.loaded(&key(1), at(0))?;
+    store.rotated(&key(1), record.revision(), &moved(&record, 3), at(0))?;
+    let store = bench.reopen(store)?;
+    ensure!(!store.is_there(&key(1), at(0))?, "a session came back under the key it had before its rotation");
+    ensure!(store.is_there(&key(3), at(0))?, "a session is gone from the key that a rotation gave it");
+    Ok(())
+}
+
+fn destroy_owned_by_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+    let store = open(bench)?;
+    store.create(&session(3), at(0))?;
+    store.destroy_owned_by(&"ada".into(), Some(&key(2)))?;
+    let store = bench.reopen(store)?;
+    ensure!(!store.is_there(&key(1), at(0))?, "a session came back that was destroyed with all of its owner's");
+    Ok(())
+}
+
+fn clear_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+    let store = open(bench)?;
+    store.clear()?;
+    let store = bench.reopen(store)?;
+    let count = store.count(at(0))?;
+    ensure!(count == 0, "{count} sessions came back that clear had ended");
+    Ok(())
+}
