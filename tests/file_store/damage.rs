@@ -31,7 +31,9 @@ fn damaged(store: &FileStore, n: u32) -> Error {
 /// 30 sessions in several segments; session n holds "session n's secret" twice over.
 fn filled(place: &Path) -> FileStore {
     let store = FileStore::options().segment_bytes(4096).durability(Durability::Never).open(place).unwrap();
-    (0..30).for_each(|n| drop(create(&store, n, &secret(n))));
+    for n in 0..30 {
+        create(&store, n, &secret(n));
+    }
     store
 }
 

@@ -45,7 +45,9 @@ const CHILDS_PLACE: &str = "CLOAKROOM_TEST_UMASK_PLACE";
 fn child_that_fills_a_store() {
     let Some(place) = std::env::var_os(CHILDS_PLACE).map(PathBuf::from) else { return };
     let store = FileStore::options().segment_bytes(4096).open(&place).unwrap();
-    (0..50).for_each(|n| drop(create(&store, n, &[n as u8; 100])));
+    for n in 0..50 {
+        create(&store, n, &[n as u8; 100]);
+    }
     assert!(segments(&place).len() > 1);
     drop(store);
     let last = segments(&place).pop().unwrap();
@@ -163,7 +165,9 @@ fn a_newer_segment_format_is_refused_by_name_and_nothing_is_touched() {
     for oldest in [false, true] {
         let (_keep, place) = place();
         let store = FileStore::options().segment_bytes(4096).open(&place).unwrap();
-        (0..40).for_each(|n| drop(create(&store, n, &[n as u8; 100])));
+        for n in 0..40 {
+            create(&store, n, &[n as u8; 100]);
+        }
         drop(store);
         let all = segments(&place);
         let newer = if oldest { &all[0] } else { &all[all.len() - 1] };

@@ -77,7 +77,11 @@ fn saves_at_once_share_their_syncs() {
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let store = &store;
-            scope.spawn(move || (0..25).for_each(|n| drop(create(store, thread * 100 + n, b"group"))));
+            scope.spawn(move || {
+                for n in 0..25 {
+                    create(store, thread * 100 + n, b"group");
+                }
+            });
         }
     });
     let stats = store.stats(NOW).unwrap();

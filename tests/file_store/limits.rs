@@ -128,7 +128,7 @@ fn two_handles_never_exceed_a_users_limit_together() {
 fn options_that_make_no_sense_are_refused_before_anything_is_made() {
     let wrong: [(&str, FileOptions); 6] = [
         ("volatile", FileStore::options().durability(Durability::Volatile)),
-        ("Every(0)", FileStore::options().durability(Durability::Every(Duration::ZERO))),
+        ("every millisecond", FileStore::options().durability(Durability::Every(Duration::ZERO))),
         ("4095 bytes", FileStore::options().segment_bytes(4095)),
         ("0 bytes", FileStore::options().segment_bytes(0)),
         ("1073741825 bytes", FileStore::options().segment_bytes((1 << 30) + 1)),

@@ -13,7 +13,9 @@ fn a_scan_meets_each_session_that_lives_throughout_exactly_once_while_others_com
     let (_keep, place) = quick_place();
     let options = FileStore::options().durability(Durability::Never).segment_bytes(4096);
     let (reader, writer) = (options.clone().open(&place).unwrap(), options.open(&place).unwrap());
-    (0..100).for_each(|n| drop(create(&reader, n, &[n as u8; 50])));
+    for n in 0..100 {
+        create(&reader, n, &[n as u8; 50]);
+    }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -43,7 +45,9 @@ fn a_scan_meets_each_session_that_lives_throughout_exactly_once_while_others_com
 fn a_scan_ends_when_it_is_told_to() {
     let (_keep, place) = place();
     let store = FileStore::options().durability(Durability::Never).open(&place).unwrap();
-    (0..10).for_each(|n| drop(create(&store, n, b"")));
+    for n in 0..10 {
+        create(&store, n, b"");
+    }
     let mut met = 0;
     let visit = &mut |_| {
         met += 1;

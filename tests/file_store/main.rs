@@ -1,5 +1,6 @@
 //! FileStore on a real directory: what it lets near its files, what it keeps, and what it says when something is wrong.
 
+#![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, reason = "the helpers are part of tests, too")]
 
 mod closing;

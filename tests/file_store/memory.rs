@@ -12,7 +12,9 @@ fn a_store_much_larger_than_its_cache_reads_everything_right() {
     let options = FileStore::options().durability(Durability::Never).cache_bytes(32 << 10).segment_bytes(64 << 10);
     let store = options.clone().open(&place).unwrap();
     let content = |n: u32| [n.to_le_bytes(); 100].concat();
-    (0..1500).for_each(|n| drop(create(&store, n, &content(n))));
+    for n in 0..1500 {
+        create(&store, n, &content(n));
+    }
     for store in [store, options.open(&place).unwrap()] {
         for n in (0..1500).chain((0..1500).rev()) {
             assert_eq!(value(&store, n), Some(content(n)), "session {n}");
@@ -70,7 +72,7 @@ fn the_figures_are_right() {
     block_on(store.destroy(&key(0))).unwrap();
     let stats = store.stats(NOW).unwrap();
     assert_eq!(stats.live, 7);
-    assert_eq!(stats.live_bytes, bytes / 8 * 7);
+    assert!((7 * 700..bytes - 700).contains(&stats.live_bytes), "{stats:?}");
 
     let reopened = options.open(&place).unwrap();
     for _ in 0..3 {

@@ -27,9 +27,13 @@ fn the_log_stays_within_twice_what_lives_and_a_segment() {
     let options = FileStore::options().durability(Durability::Never).segment_bytes(16 << 10);
     let store = options.clone().open(&place).unwrap();
     let kept = create(&store, 1000, b"from the beginning");
-    (0..20).for_each(|n| drop(create(&store, n, &[n as u8; 300])));
+    for n in 0..20 {
+        create(&store, n, &[n as u8; 300]);
+    }
     for round in 0..50u8 {
-        (0..20).for_each(|n| drop(replace(&store, n, &[round; 300])));
+        for n in 0..20 {
+            replace(&store, n, &[round; 300]);
+        }
     }
     wait_until("the log shrinks", || is_tight(&store.stats(NOW).unwrap(), 16 << 10));
     wait_until("files go", || segments(&place).len() as u64 == store.stats(NOW).unwrap().segments);
@@ -55,7 +59,9 @@ fn sweeping_and_clearing_give_space_back() {
     let later = NOW.plus(2 * MINUTE);
     assert_eq!(block_on(store.sweep(later, 1000)).unwrap().removed, 100);
     wait_until("segments of swept sessions go", || segments(&place).len() <= 2);
-    (0..100).for_each(|n| drop(create(&store, n, &[1; 300])));
+    for n in 0..100 {
+        create(&store, n, &[1; 300]);
+    }
     block_on(store.clear()).unwrap();
     wait_until("segments of cleared sessions go", || segments(&place).len() <= 2);
 }
@@ -88,14 +94,18 @@ fn handles_that_compact_and_handles_that_sleep_agree() {
     let options = FileStore::options().durability(Durability::Never).segment_bytes(4096);
     let stores: Vec<FileStore> = (0..4).map(|_| options.clone().open(&place).unwrap()).collect();
     let sleeper = options.clone().open(&place).unwrap();
-    (0..60).for_each(|n| drop(create(&stores[0], n, &[0; 40])));
+    for n in 0..60 {
+        create(&stores[0], n, &[0; 40]);
+    }
     assert_eq!(value(&sleeper, 0), Some(vec![0; 40]));
     // All of them write, so each meets the others' locks while it compacts.
     std::thread::scope(|scope| {
         for (from, store) in stores.iter().enumerate() {
             scope.spawn(move || {
                 for round in 1..=60u8 {
-                    (0..15).for_each(|n| drop(replace(store, from as u32 * 15 + n, &[round; 40])));
+                    for n in 0..15 {
+                        replace(store, from as u32 * 15 + n, &[round; 40]);
+                    }
                 }
             });
         }
