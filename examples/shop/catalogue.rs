@@ -23,14 +23,14 @@ pub const ITEMS: &[Item] = &[
         name: "Loden coat",
         about: "Boiled wool, horn buttons. Older than fashion.",
         cents: 28_900,
-        picture: r#"<path d="M44 22l16 10 16-10 20 14-6 22-8-4v44H38V54l-8 4-6-22z"/><path class="thin" d="M60 32v66M54 50h.1M54 64h.1M54 78h.1"/>"#,
+        picture: r#"<path d="M47 18l13 7 13-7q13 2 16 9l12 49-10 3-9-28v51H38V51l-9 28-10-3 12-49q3-7 16-9z"/><path class="thin" d="M60 26L50 42l10 14 10-14zM60 56v46M54 66h.1M54 78h.1M54 90h.1"/>"#,
     },
     Item {
         id: "umbrella",
         name: "Umbrella",
         about: "Ash handle, eight ribs, one opinion about wind.",
         cents: 7_400,
-        picture: r#"<path d="M18 64a42 42 0 0 1 84 0q-7-7-14 0-7-7-14 0-7-7-14 0-7-7-14 0-7-7-14 0-7-7-14 0z"/><path class="thin" d="M60 22v-6M60 60v32a8 8 0 0 0 16 0"/>"#,
+        picture: r#"<path d="M18 64a42 42 0 0 1 84 0q-7-7-14 0-7-7-14 0-7-7-14 0-7-7-14 0-7-7-14 0-7-7-14 0z"/><path class="line" d="M60 22v-6M60 60v32a8 8 0 0 0 16 0"/>"#,
     },
     Item {
         id: "hat",
@@ -51,14 +51,14 @@ pub const ITEMS: &[Item] = &[
         name: "Scarf",
         about: "Two metres of lambswool, wound as you like.",
         cents: 5_900,
-        picture: r#"<path d="M36 26q24 16 48 0l6 16q-14 10-24 11l8 45H54l-2-45q-14-2-22-11z"/><path class="thin" d="M57 98v7M62 98v7M67 98v7M72 98v7"/>"#,
+        picture: r#"<path d="M36 26q24 16 48 0l6 16q-14 10-24 11l8 45H54l-2-45q-14-2-22-11z"/><path class="line" d="M57 98v7M62 98v7M67 98v7M72 98v7"/>"#,
     },
     Item {
         id: "case",
         name: "Weekend case",
         about: "Holds two days, or one and a half with books.",
         cents: 19_500,
-        picture: r#"<rect x="20" y="44" width="80" height="52" rx="7"/><path class="thin" d="M46 44v-9q0-5 5-5h18q5 0 5 5v9M38 44v52M82 44v52"/>"#,
+        picture: r#"<rect x="20" y="44" width="80" height="52" rx="7"/><path class="line" d="M46 44v-9q0-5 5-5h18q5 0 5 5v9"/><path class="thin" d="M38 44v52M82 44v52"/>"#,
     },
 ];
 

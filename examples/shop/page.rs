@@ -26,7 +26,7 @@ pub fn page(title: &str, visitor: &Visitor, body: &str) -> Response {
         Some(consent) => format!("<p>Cookies: {}.</p>", consent.as_str()),
         None => format!(
             r#"<form class="banner" method="post" action="/consent" aria-label="Cookies">{}
-<p>We keep your cart in a cookie's name. May we set cookies that are not necessary, too?</p>
+<p>Your cart and your login need a cookie. May we set others, too?</p>
 <button name="choice" value="necessary" class="quiet">Necessary only</button>
 <button name="choice" value="all">All</button></form>"#,
             visitor.csrf_field()

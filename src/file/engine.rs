@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::disk::DiskLock;
 use super::job::{Job, Queue, Submit};
 use super::log::Log;
-use super::plan::{Answer, Op};
+use super::op::{Answer, Op};
 use super::position::Position;
 use super::settings::Settings;
 use super::sync::{Synced, Waiting};

@@ -1,7 +1,7 @@
 //! A small HTTP client: one request a connection, and a cookie jar like a browser's on http://localhost.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -27,20 +27,24 @@ impl Reply {
         self.all("set-cookie").find(|set| set.split('=').next() == Some(name))
     }
 
-    /// Reads a response until the server closes the connection.
-    pub fn read(mut stream: TcpStream) -> std::io::Result<Self> {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes)?;
-        let text = String::from_utf8(bytes).expect("responses are UTF-8");
-        let (head, body) = text.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-        let mut lines = head.lines();
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status line");
-        let headers = lines.filter_map(|line| line.split_once(": "));
-        Ok(Self {
-            status: status.parse().expect("a status"),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            body: body.to_owned(),
-        })
+    /// Reads a response: its head, and as many bytes as that announces, or else all there are.
+    pub fn read(stream: TcpStream) -> io::Result<Self> {
+        let mut stream = BufReader::new(stream);
+        let mut line = || -> io::Result<String> {
+            let mut line = String::new();
+            stream.read_line(&mut line)?;
+            Ok(line.trim_end().to_owned())
+        };
+        let status = line()?.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let mut headers = Vec::new();
+        while let Some((name, value)) = line()?.split_once(':') {
+            headers.push((name.to_owned(), value.trim().to_owned()));
+        }
+        let status = status.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut reply = Self { status, headers, body: String::new() };
+        let length = reply.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(u64::MAX);
+        stream.take(length).read_to_string(&mut reply.body)?;
+        Ok(reply)
     }
 }
 
@@ -51,7 +55,7 @@ pub fn request(
     path: &str,
     headers: &[(&str, &str)],
     body: &str,
-) -> std::io::Result<Reply> {
+) -> io::Result<Reply> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.write_all(head(address, method, path, headers, body.len()).as_bytes())?;

@@ -149,7 +149,7 @@ fn logging_out_kills_the_id_and_takes_the_cookie_away() {
 }
 
 #[test]
-fn no_issued_id_stands_in_any_file_or_file_name() {
+fn no_issued_id_is_in_any_file_or_file_name() {
     let dir = dir();
     let shop = shop(&dir);
     let mut ids = BTreeSet::new();

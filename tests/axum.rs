@@ -1,14 +1,19 @@
 //! The axum extractor, and errors as responses.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and nothing of it is public")]
+
+#[allow(dead_code, reason = "shared with the tests of the layer")]
+#[path = "tower/faulty.rs"]
+mod faulty;
 
 use std::sync::Arc;
 
-use crate::faulty::Faulty;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cloakroom::tower::SessionLayer;
 use cloakroom::{Error, ErrorKind, Session, Sessions};
+use faulty::Faulty;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;

@@ -1,4 +1,7 @@
 //! The tower layer, around plain services.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and nothing of it is public")]
+
+mod faulty;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -6,10 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::faulty::Faulty;
 use cloakroom::cookie::Cookie;
 use cloakroom::tower::{FailureResponse, SessionLayer, SessionSlot, session_of};
 use cloakroom::{Error, ErrorKind, ManualClock, Session, Sessions, SessionsBuilder, Timestamp};
+use faulty::Faulty;
 use http::header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE, VARY};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceExt, service_fn};
