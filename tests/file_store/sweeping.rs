@@ -1,7 +1,5 @@
 //! Expired sessions are removed within a budget, in the log, for everybody.
 
-use std::time::Duration;
-
 use cloakroom::{Durability, FileStore, Store, Swept, Timestamp};
 
 use super::support::{MINUTE, NOW, block_on, create, key, load, place, record_until, scanned};
