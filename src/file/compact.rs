@@ -33,7 +33,7 @@ impl Engine {
         self.log_is_wasteful() && self.try_compact_step().unwrap_or(false)
     }
 
-    fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
+    pub(crate) fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
         let oldest = self.log.read()?.index.oldest;
         let (batch, looked_through) = self.next_batch(oldest)?;
         if batch.is_empty() && !self.set_aside_unreadable(oldest)? {
