@@ -161,6 +161,8 @@ impl Said {
 
     /// Each slot holds what was done last, or what was begun since; which of the two is known from here on.
     fn check(&mut self, store: &FileStore, when: &str) {
+        // Who writes next carries on what the dead had written and not yet published. Until then it may go either way.
+        block_on(store.destroy(&key(u32::MAX))).unwrap();
         let slots: BTreeSet<String> = self.done.keys().chain(self.begun.keys()).cloned().collect();
         let mut live = 0;
         for slot in slots {
