@@ -81,12 +81,15 @@ pub(crate) fn unknown_key(n: u64) -> SessionKey {
     key(n | 1 << 63)
 }
 
-/// What the `n`th session holds: 200 to 1,000 bytes, 600 in the mean.
+/// What the `n`th session holds: 200 to 1,000 bytes once it is encoded, 600 in the mean.
+pub(crate) fn text(n: u64) -> String {
+    "x".repeat(192 + Numbers(!n).below(801) as usize)
+}
+
+/// The same as a store gets it.
 pub(crate) fn data(n: u64) -> Data {
-    let bytes = 200 + Numbers(!n).below(801) as usize;
-    let filler = "x".repeat(bytes - 8);
     let name: Arc<str> = "cart".into();
-    Data::from_entries(&BTreeMap::from([(name, value::encode(&filler).unwrap())]))
+    Data::from_entries(&BTreeMap::from([(name, value::encode(&text(n)).unwrap())]))
 }
 
 /// The `n`th session, seen within the last half an hour.

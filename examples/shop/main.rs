@@ -86,7 +86,8 @@ impl Options {
 
 /// Serves until SIGTERM or Ctrl-C, and then until the requests under way are finished.
 async fn serve(shop: Shop, port: u16) -> io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let not_bound = |error: io::Error| io::Error::new(error.kind(), format!("listening on 127.0.0.1:{port}: {error}"));
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(not_bound)?;
     println!("The shop is open at http://{}", listener.local_addr()?);
     let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (closing, mut closed) = tokio::sync::watch::channel(());

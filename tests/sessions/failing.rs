@@ -68,7 +68,7 @@ fn a_site_may_keep_changes_after_an_error() {
 #[test]
 fn a_store_that_fails_fails_the_commit() {
     type Handler = fn(&Session);
-    let operations: [(&str, Handler); 5] = [
+    let operations: [(&'static str, Handler); 5] = [
         ("update", |session| session.insert("a", &2).unwrap()),
         ("rotate", |session| session.rotate().unwrap()),
         ("destroy", |session| session.destroy().unwrap()),
