@@ -67,8 +67,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Entry`] if the value is not a `T`. It stays as it is, and [`remove`](Session::remove) or
-    /// [`insert`](Session::insert) can replace it.
+    /// [`ErrorKind::Entry`] if the value is not a `T`; the cause may quote a part of it. It stays as it is, and
+    /// [`remove`](Session::remove) or [`insert`](Session::insert) can replace it.
     pub fn get<T: DeserializeOwned>(&self, entry: impl EntryName<T>) -> Result<Option<T>> {
         let name = checked(&entry)?;
         let found = self.look(name, |state| state.changes.note_read(name))?;

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use super::engine::Engine;
 use super::frame::{Frame, Kind};
 use super::log::{Log, State};
-use super::plan::Op;
+use super::op::Op;
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;

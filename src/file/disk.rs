@@ -76,6 +76,8 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 impl RealDisk {
     /// Opens the directory, or creates it.
     pub(crate) fn open(path: &Path, allow_network: bool) -> Result<Self> {
+        // Without a slash at the end, behind which a symlink would be followed after all.
+        let path: &Path = &path.components().collect::<PathBuf>();
         let doing = "opening the session directory";
         let failed = |error| Error::io(doing, error).at(path);
         let refused = |why: String| Error::new(ErrorKind::Refused, doing).at(path).because(why);

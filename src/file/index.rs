@@ -355,7 +355,9 @@ impl Slot {
     /// The cached record as it is now: touches change no record, only the slot.
     pub(crate) fn record(&self) -> Option<Record> {
         let cached = self.cached.as_ref()?;
-        self.used.store(true, Ordering::Relaxed);
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
         let mut record = Record::clone(cached);
         record.set_expiry(self.expiry);
         Some(record)

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::engine::Engine;
-use super::plan::Op;
+use super::op::Op;
 use super::writer::{Held, LARGEST_GROUP, NeedsRoll, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 

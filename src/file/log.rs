@@ -1,13 +1,14 @@
-//! The reading side of the log: its files, the index kept up with the tail, and records read back.
+//! The reading side of the log: the index kept up with the tail, and records read back.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::cache::Cache;
+use super::damage::Damages;
 use super::disk::{Disk, DiskFile};
+use super::files::Files;
 use super::frame::{Frame, Kind};
 use super::index::Index;
 use super::position::Position;
@@ -35,26 +36,9 @@ pub(crate) struct Log {
     state: RwLock<State>,
     /// `state.index.applied`, to be compared with the tail without a lock.
     applied: AtomicU64,
-    /// Open segments.
-    files: Mutex<BTreeMap<u32, OpenSegment>>,
-    pub(crate) damage: Mutex<Vec<Damage>>,
+    pub(crate) files: Files,
+    pub(crate) damage: Damages,
     pub(crate) counters: Counters,
-}
-
-/// A segment's file, and where the log ended when it had been opened.
-type OpenSegment = (Arc<dyn DiskFile>, Position);
-
-/// A place in a file that is not what was written there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// The file, relative to the store's directory.
-    pub file: String,
-    /// Where it begins, in bytes.
-    pub from: u64,
-    /// Where it ends.
-    pub to: u64,
-    /// The session whose record it was, if that can be told.
-    pub key: Option<SessionKey>,
 }
 
 /// What [`stats`](super::FileStore::stats) counts.
@@ -66,11 +50,6 @@ pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
 }
 
-/// How many damaged places are remembered; beyond it they are only passed over.
-const DAMAGE_KEPT: usize = 1000;
-/// How many segments are kept open.
-const FILES_OPEN: usize = 64;
-
 impl Log {
     pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, tail: Tail, state: State) -> Self {
         let applied = AtomicU64::new(state.index.applied.as_u64());
@@ -81,8 +60,8 @@ impl Log {
             tail,
             state: RwLock::new(state),
             applied,
-            files: Mutex::default(),
-            damage: Mutex::default(),
+            files: Files::default(),
+            damage: Damages::default(),
             counters: Counters::default(),
         }
     }
@@ -274,14 +253,6 @@ impl Log {
         }
     }
 
-    pub(crate) fn report(&self, segment: u32, from: u32, to: u32, key: Option<SessionKey>) {
-        let damage = Damage { file: segment::name(segment), from: from.into(), to: to.into(), key };
-        let mut known = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < DAMAGE_KEPT && !known.contains(&damage) {
-            known.push(damage);
-        }
-    }
-
     /// A session, if it lives: from the cache, or from its frame.
     pub(crate) fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         for _ in 0..3 {
@@ -337,49 +308,6 @@ impl Log {
         let read = self.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
         read.map_err(|error| self.segment_io("reading a record", at.segment(), error))?;
         Ok(Frame::parse(&buffer, at, self.salt).is_some().then_some(buffer))
-    }
-
-    /// An open segment.
-    ///
-    /// # Errors
-    ///
-    /// One that [`is_not_found`] if the segment is not there (any more).
-    pub(crate) fn file(&self, number: u32) -> Result<Arc<dyn DiskFile>> {
-        self.file_and_age(number).map(|(file, _)| file)
-    }
-
-    /// An open segment, and where the log ended when it had been opened. What was written before that may have failed to
-    /// reach the disk without this descriptor ever saying so (rule 4).
-    pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = files.get(&number) {
-            return Ok(known.clone());
-        }
-        let opened = self.disk.open(&segment::name(number));
-        let file = opened.map_err(|error| self.segment_io("opening a segment", number, error))?;
-        if files.len() >= FILES_OPEN {
-            files.pop_first();
-        }
-        let known = (file, self.tail());
-        files.insert(number, known.clone());
-        Ok(known)
-    }
-
-    /// A segment that this process has just created, or all of whose bytes it has just synced.
-    pub(crate) fn adopt_file(&self, number: u32, file: Arc<dyn DiskFile>) {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(number, (file, segment::start(number)));
-    }
-
-    /// Closes segments that were trimmed, so that this process pins no space (rule 15).
-    pub(crate) fn close_trimmed(&self, oldest: u32) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        *files = files.split_off(&oldest);
-    }
-
-    /// Keeps the bytes that stand at a place where a person can look at them.
-    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
-        let name = format!("{}-{:08x}", segment::name(at.segment()), at.offset());
-        self.disk.set_aside(&name, bytes).map_err(|error| self.io("setting damaged bytes aside", error))
     }
 
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {

@@ -6,13 +6,16 @@
 
 mod cache;
 mod compact;
+mod damage;
 mod disk;
 mod engine;
+mod files;
 mod frame;
 mod index;
 mod job;
 mod lock;
 mod log;
+mod op;
 mod plan;
 mod position;
 mod recover;
@@ -32,15 +35,15 @@ mod writer;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-pub use self::log::Damage;
+pub use self::damage::Damage;
 pub use self::settings::FileOptions;
 pub use self::stats::Stats;
 
 use self::disk::RealDisk;
 use self::engine::{Engine, Keeper};
-use self::plan::{Answer, Op};
+use self::op::{Answer, Op};
 use self::settings::Settings;
 use crate::error::{ErrorKind, Result};
 use crate::key::SessionKey;
@@ -111,7 +114,7 @@ impl FileStore {
     /// The damaged places that were met since the store was opened, at most 1,000 of them. What could be kept of the last
     /// segment's is in the directory `quarantine`.
     pub fn damage(&self) -> Vec<Damage> {
-        self.engine.log.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.engine.log.damage.list()
     }
 
     /// The directory, as it was given.

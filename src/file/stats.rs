@@ -48,7 +48,7 @@ impl Engine {
             cache_misses: counters.cache_misses.load(Ordering::Relaxed),
             disk_waits: counters.disk_waits.load(Ordering::Relaxed),
             syncs: counters.syncs.load(Ordering::Relaxed),
-            damaged: self.log.damage.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len() as u64,
+            damaged: self.log.damage.list().len() as u64,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::Disk;
-use super::plan::Op;
+use super::op::Op;
 use super::position::Position;
 use super::segment::HEADER;
 use super::sim::MemoryDisk;

@@ -144,11 +144,15 @@ impl<S: Store> Committing<'_, S> {
     /// Changed, perhaps with a new id.
     async fn store(mut self) -> Result<Committed> {
         let rotated = if self.changes.rotates() { Some(SessionId::generate()?) } else { None };
+        let key = rotated.as_ref().map_or(*self.seen.key(), SessionKey::of);
+        let under_key = |mut record: Record| {
+            record.set_key(key);
+            record
+        };
         let swap = Swap {
             seen: &self.seen,
-            changed: self.changes.onto_seen(&self.seen),
-            change: |current: &Record| self.changes.onto_current(&self.seen, current),
-            rotate_to: rotated.as_ref().map(SessionKey::of),
+            changed: under_key(self.changes.onto_seen(&self.seen)),
+            change: |current: &Record| self.changes.onto_current(&self.seen, current).map(under_key),
         };
         let Some(record) = self.sessions.swap(swap).await? else { return Ok(self.lost()) };
         let Some(id) = rotated else {
@@ -184,12 +188,7 @@ impl<S: Store> Committing<'_, S> {
             return self.destroy(ended).await;
         };
         // As a rotation, because that is one step: old and new never live both, or neither.
-        let swap = Swap {
-            seen: &ended,
-            changed: record.clone(),
-            change: |_: &Record| Ok(record.clone()),
-            rotate_to: Some(*record.key()),
-        };
+        let swap = Swap { seen: &ended, changed: record.clone(), change: |_: &Record| Ok(record.clone()) };
         match self.sessions.swap(swap).await? {
             Some(record) => Ok(self.stored(Outcome::Created, record, Some(&id))),
             None => Ok(self.lost()),

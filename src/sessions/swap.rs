@@ -28,12 +28,10 @@ pub(super) enum Swapped {
 pub(super) struct Swap<'a, F> {
     /// What the request saw.
     pub(super) seen: &'a Record,
-    /// What it wants of that.
+    /// What it wants of that; under another key if the session is to be rotated.
     pub(super) changed: Record,
     /// What it wants of what others made of it.
     pub(super) change: F,
-    /// The key that the session is to have from now on.
-    pub(super) rotate_to: Option<SessionKey>,
 }
 
 impl<S: Store> Sessions<S> {
@@ -50,9 +48,6 @@ impl<S: Store> Sessions<S> {
         }
         for attempt in 0..ATTEMPTS {
             next.touch(self.policy().now());
-            if let Some(new) = swap.rotate_to {
-                next.set_key(new);
-            }
             match self.try_swap(key, expected, next, attempt).await? {
                 Swapped::Stored(record) => return Ok(Some(record)),
                 Swapped::Gone => return Ok(None),

@@ -67,7 +67,8 @@ fn a_site_may_keep_changes_after_an_error() {
 
 #[test]
 fn a_store_that_fails_fails_the_commit() {
-    let operations: [(&'static str, fn(&Session)); 5] = [
+    type Handler = fn(&Session);
+    let operations: [(&'static str, Handler); 5] = [
         ("update", |session| session.insert("a", &2).unwrap()),
         ("rotate", |session| session.rotate().unwrap()),
         ("destroy", |session| session.destroy().unwrap()),

@@ -173,6 +173,9 @@ fn a_slow_request_with_the_old_id_writes_nothing_into_what_the_rotation_left() {
     }
     let session = site.open(&old);
     assert_eq!((session.handle(), session.get("a").unwrap()), (Some(key(&browser)), Some(1)));
+    site.advance(30 * SECOND);
+    assert_eq!(site.open(&old).handle(), None, "and the window ends when it would have");
+    assert_eq!(browser.handle(&site), Some(key(&browser)));
 }
 
 #[test]

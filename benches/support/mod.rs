@@ -1,0 +1,134 @@
+//! What the benchmarks share: sessions like a shop's, stores that are full of them, and the map that they are held
+//! against.
+
+#![allow(dead_code, unused_imports, reason = "no benchmark uses all of it")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
+
+mod block_on;
+pub(crate) mod child;
+mod map;
+mod raw;
+mod saver;
+mod table;
+mod visitor;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom::value;
+use cloakroom::{Data, Durability, FileOptions, FileStore, Lifetime, Record, SessionKey, Store, Timestamp};
+use tempfile::TempDir;
+
+pub(crate) use block_on::block_on;
+pub(crate) use map::Map;
+pub(crate) use raw::{GroupCommit, RawLog};
+pub(crate) use saver::{Saver, together};
+pub(crate) use table::{Goal, Table, medians};
+pub(crate) use visitor::{Visit, Visitor};
+
+/// When a benchmark begins; it lets time go by itself.
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+/// Far beyond what the touches of a whole run add up to.
+const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether this is `cargo bench`, and not `cargo test` looking whether the benchmarks still run.
+pub(crate) fn is_measuring() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// How many sessions a store holds unless said otherwise.
+pub(crate) fn sessions() -> u64 {
+    if is_measuring() { 100_000 } else { 1_000 }
+}
+
+/// An empty directory beside the build's output: on a disk, where a sync costs what it costs, and not in a file system
+/// in memory.
+pub(crate) fn directory() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+pub(crate) struct Numbers(pub(crate) u64);
+
+impl Numbers {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.0;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        number ^ (number >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// The key of the `n`th session; as even as the hash that real keys are.
+pub(crate) fn key(n: u64) -> SessionKey {
+    let mut numbers = Numbers(n.wrapping_mul(0x0123_4567_89ab_cdef));
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&numbers.next().to_le_bytes());
+    bytes[8..].copy_from_slice(&numbers.next().to_le_bytes());
+    SessionKey::from_bytes(bytes)
+}
+
+/// A key that no session has.
+pub(crate) fn unknown_key(n: u64) -> SessionKey {
+    key(n | 1 << 63)
+}
+
+/// What the `n`th session holds: 200 to 1,000 bytes once it is encoded, 600 in the mean.
+pub(crate) fn text(n: u64) -> String {
+    "x".repeat(192 + Numbers(!n).below(801) as usize)
+}
+
+/// The same as a store gets it.
+pub(crate) fn data(n: u64) -> Data {
+    let name: Arc<str> = "cart".into();
+    Data::from_entries(&BTreeMap::from([(name, value::encode(&text(n)).unwrap())]))
+}
+
+/// The `n`th session, seen within the last half an hour.
+pub(crate) fn record(n: u64) -> Record {
+    seen_within(n, Duration::from_secs(30 * 60), IDLE)
+}
+
+/// The `n`th session, over [`ENDED`].
+pub(crate) fn ending(n: u64) -> Record {
+    seen_within(n, Duration::from_secs(18), Duration::from_secs(60))
+}
+
+/// When [`ending`] sessions are over, and no other.
+pub(crate) const ENDED: Timestamp = Timestamp::from_secs(1_700_000_060);
+
+fn seen_within(n: u64, last: Duration, idle: Duration) -> Record {
+    let before = Duration::from_millis(Numbers(n).below(last.as_millis() as u64));
+    let seen = Timestamp::from_millis(NOW.as_millis() - before.as_millis() as u64);
+    let mut record = Record::new(key(n), Lifetime::idle(idle), seen);
+    record.set_data(data(n));
+    record
+}
+
+/// Options that keep all records in memory, as the map does.
+pub(crate) fn options(durability: Durability) -> FileOptions {
+    FileStore::options().durability(durability).cache_bytes(4 << 30)
+}
+
+/// A new store with this many sessions. To fill it nothing waits for the disk; what follows does as it is told.
+pub(crate) fn filled(directory: &Path, sessions: u64, durability: Durability) -> FileStore {
+    let store = options(Durability::Never).open(directory).unwrap();
+    for n in 0..sessions {
+        block_on(store.create(&record(n), NOW)).unwrap();
+    }
+    store.close().unwrap();
+    let store = options(durability).open(directory).unwrap();
+    // Once through, so that all of it is in memory.
+    for n in 0..sessions {
+        assert!(block_on(store.load(&key(n), NOW)).unwrap().is_some());
+    }
+    store
+}

@@ -1,0 +1,55 @@
+//! Places in the files that are not what was written there.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::log::Log;
+use super::position::Position;
+use super::segment;
+use crate::error::Result;
+use crate::key::SessionKey;
+
+/// A place in a file that is not what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The file, relative to the store's directory.
+    pub file: String,
+    /// Where it begins, in bytes.
+    pub from: u64,
+    /// Where it ends.
+    pub to: u64,
+    /// The session whose record it was, if that can be told.
+    pub key: Option<SessionKey>,
+}
+
+/// The places met since the store was opened.
+#[derive(Default)]
+pub(crate) struct Damages(Mutex<Vec<Damage>>);
+
+/// How many of them are remembered; beyond it they are only passed over.
+const DAMAGE_KEPT: usize = 1000;
+
+impl Damages {
+    pub(crate) fn list(&self) -> Vec<Damage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, damage: Damage) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < DAMAGE_KEPT && !known.contains(&damage) {
+            known.push(damage);
+        }
+    }
+}
+
+impl Log {
+    /// Notes a damaged place, once.
+    pub(crate) fn report(&self, segment: u32, from: u32, to: u32, key: Option<SessionKey>) {
+        self.damage.add(Damage { file: segment::name(segment), from: from.into(), to: to.into(), key });
+    }
+
+    /// Keeps the bytes that stand at a place where a person can look at them.
+    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
+        let name = format!("{}-{:08x}", segment::name(at.segment()), at.offset());
+        self.disk.set_aside(&name, bytes).map_err(|error| self.io("setting damaged bytes aside", error))
+    }
+}

@@ -1,0 +1,65 @@
+//! The log's segments as open files.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::disk::DiskFile;
+use super::log::Log;
+use super::position::Position;
+use super::segment;
+use crate::error::Result;
+
+/// Segments that are open, by number.
+#[derive(Default)]
+pub(crate) struct Files(Mutex<BTreeMap<u32, OpenSegment>>);
+
+/// A segment's file, and where the log ended when it had been opened.
+type OpenSegment = (Arc<dyn DiskFile>, Position);
+
+/// How many segments are kept open.
+const FILES_OPEN: usize = 64;
+
+impl Files {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, OpenSegment>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log {
+    /// An open segment.
+    ///
+    /// # Errors
+    ///
+    /// One that [`is_not_found`](super::log::is_not_found) if the segment is not there (any more).
+    pub(crate) fn file(&self, number: u32) -> Result<Arc<dyn DiskFile>> {
+        self.file_and_age(number).map(|(file, _)| file)
+    }
+
+    /// An open segment, and where the log ended when it had been opened. What was written before that may have failed to
+    /// reach the disk without this descriptor ever saying so (rule 4).
+    pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
+        let mut files = self.files.lock();
+        if let Some(known) = files.get(&number) {
+            return Ok(known.clone());
+        }
+        let opened = self.disk.open(&segment::name(number));
+        let file = opened.map_err(|error| self.segment_io("opening a segment", number, error))?;
+        if files.len() >= FILES_OPEN {
+            files.pop_first();
+        }
+        let known = (file, self.tail());
+        files.insert(number, known.clone());
+        Ok(known)
+    }
+
+    /// A segment that this process has just created, or all of whose bytes it has just synced.
+    pub(crate) fn adopt_file(&self, number: u32, file: Arc<dyn DiskFile>) {
+        self.files.lock().insert(number, (file, segment::start(number)));
+    }
+
+    /// Closes segments that were trimmed, so that this process pins no space (rule 15).
+    pub(crate) fn close_trimmed(&self, oldest: u32) {
+        let mut files = self.files.lock();
+        *files = files.split_off(&oldest);
+    }
+}

@@ -1,0 +1,18 @@
+//! FileStore on a real directory: what it lets near its files, what it keeps, and what it says when something is wrong.
+
+#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, reason = "the helpers are part of tests, too")]
+
+mod closing;
+mod damage;
+mod directory;
+mod durability;
+mod limits;
+mod listing;
+mod memory;
+mod planted;
+mod space;
+mod sweeping;
+
+#[path = "../support/mod.rs"]
+mod support;

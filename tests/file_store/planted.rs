@@ -1,0 +1,133 @@
+//! Files that somebody else put into the directory. Requirement 23 of docs/security.md.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+
+use cloakroom::{FileStore, Store};
+
+use super::support::{NOW, block_on, create, place, record, segments, value};
+
+fn private_directory(path: &Path) {
+    fs::DirBuilder::new().mode(0o700).create(path).unwrap();
+}
+
+#[test]
+fn a_symlink_planted_as_a_file_of_the_store_is_not_followed() {
+    for name in ["00000001.log", "opening.lock", "users.lock", "writer.lock", "tail.page"] {
+        for to_something in [true, false] {
+            let (keep, place) = place();
+            private_directory(&place);
+            let outside = keep.path().join("precious");
+            if to_something {
+                fs::write(&outside, "precious").unwrap();
+                fs::set_permissions(&outside, fs::Permissions::from_mode(0o640)).unwrap();
+            }
+            symlink(&outside, place.join(name)).unwrap();
+            let error = FileStore::open(&place).unwrap_err();
+            let path = error.path().unwrap();
+            assert!(path.ends_with(name) || path == place, "{error}");
+            assert_eq!(outside.exists(), to_something, "{name}");
+            if to_something {
+                assert_eq!(fs::read(&outside).unwrap(), b"precious", "{name}");
+                let mode = fs::metadata(&outside).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o640, "{name}");
+            }
+            // And it is the planted file that was in the way, nothing else.
+            fs::remove_file(place.join(name)).unwrap();
+            create(&FileStore::open(&place).unwrap(), 1, b"later");
+        }
+    }
+}
+
+#[test]
+fn a_symlink_planted_as_the_next_segment_is_not_followed_and_the_store_goes_on_without_it() {
+    let (keep, place) = place();
+    let store = FileStore::options().segment_bytes(4096).open(&place).unwrap();
+    let outside = keep.path().join("target");
+    symlink(&outside, place.join("00000002.log")).unwrap();
+    let mut saved = Vec::new();
+    let error = loop {
+        let n = saved.len() as u32;
+        assert!(n < 100, "a new segment was begun");
+        match block_on(store.create(&record(n, &[7; 100]), NOW)) {
+            Ok(_) => saved.push(n),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("00000002.log"), "{error}");
+    assert!(!outside.exists());
+    fs::remove_file(place.join("00000002.log")).unwrap();
+    create(&store, 1000, b"after");
+    drop(store);
+    assert!(fs::symlink_metadata(place.join("00000002.log")).unwrap().is_file());
+    let store = FileStore::open(&place).unwrap();
+    assert_eq!(value(&store, 1000), Some(b"after".to_vec()));
+    for n in saved {
+        assert_eq!(value(&store, n), Some(vec![7; 100]), "session {n}");
+    }
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
+fn a_symlink_planted_as_the_quarantine_gets_no_session() {
+    let (keep, place) = place();
+    create(&FileStore::open(&place).unwrap(), 1, b"kept");
+    let segment = segments(&place).pop().unwrap();
+    fs::write(&segment, [&fs::read(&segment).unwrap()[..], b"torn"].concat()).unwrap();
+    let outside = keep.path().join("outside");
+    private_directory(&outside);
+    symlink(&outside, place.join("quarantine")).unwrap();
+    FileStore::open(&place).unwrap_err();
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    fs::remove_file(place.join("quarantine")).unwrap();
+    assert_eq!(value(&FileStore::open(&place).unwrap(), 1), Some(b"kept".to_vec()));
+}
+
+#[test]
+fn what_is_no_regular_file_is_no_segment() {
+    let (_keep, place) = place();
+    private_directory(&place);
+    fs::create_dir(place.join("00000001.log")).unwrap();
+    let error = FileStore::open(&place).unwrap_err();
+    assert!(error.path().unwrap().ends_with("00000001.log"), "{error}");
+    assert!(place.join("00000001.log").is_dir());
+}
+
+#[test]
+fn stray_files_are_left_alone() {
+    let (_keep, place) = place();
+    private_directory(&place);
+    let names: [&[u8]; 8] = [
+        b"notes.txt",
+        b"00000001.log.bak",
+        b"1.log",
+        b"99999999999.log",
+        b"-0000001.log",
+        b".log",
+        b"00000002.hint",
+        b"not\xffunicode.log",
+    ];
+    for name in names {
+        fs::write(place.join(OsStr::from_bytes(name)), "mine").unwrap();
+    }
+    fs::create_dir(place.join("folder")).unwrap();
+    let options = FileStore::options().segment_bytes(4096);
+    let store = options.clone().open(&place).unwrap();
+    // Far enough that segments come and go.
+    let mut revision = create(&store, 1, b"");
+    for n in 0..200u8 {
+        revision = super::support::replace(&store, 1, &[n; 100]);
+    }
+    drop(store);
+    let store = options.open(&place).unwrap();
+    assert_eq!(value(&store, 1), Some(vec![199; 100]));
+    assert_eq!(super::support::load(&store, 1).unwrap().revision(), revision);
+    assert_eq!(store.damage(), []);
+    for name in names {
+        assert_eq!(fs::read(place.join(OsStr::from_bytes(name))).unwrap(), b"mine");
+    }
+    assert!(place.join("folder").is_dir());
+}
