@@ -453,3 +453,24 @@ fn a_closed_store_refuses_everything_and_leaves_nobody_waiting() {
         assert_eq!(block_on(store.load(&key(0), NOW)).unwrap_err().kind(), &ErrorKind::Closed);
     }
 }
+
+#[test]
+fn two_processes_that_compact_at_once_never_trim_the_segment_that_is_written_to() {
+    let disk = MemoryDisk::default();
+    drop(filled(&disk));
+    let (one, two) = (open(&disk, options()).unwrap(), open(&disk, options()).unwrap());
+    while two.engine.try_compact_step().unwrap() {}
+    assert_eq!(two.stats(NOW).unwrap().segments, 1);
+    // The other decided to trim before it had read what the first did.
+    let current = tail(&one).segment();
+    assert!(!one.engine.try_compact_step().unwrap());
+    for oldest in [current - 1, current, current + 1] {
+        block_on(one.run(Op::Trim { oldest })).unwrap();
+    }
+    for store in [&one, &two, &open(&disk, options()).unwrap()] {
+        assert_eq!(store.stats(NOW).unwrap().live, 100);
+        for n in 0..100 {
+            assert_eq!(value(store, n), Some(vec![n as u8; 100]));
+        }
+    }
+}
