@@ -283,7 +283,8 @@ impl Index {
     }
 
     fn trim(&mut self, frame: &Frame<'_>) {
-        let Some(oldest) = frame.oldest() else { return };
+        // What leaves the log lies behind; a frame that says anything else is none of ours.
+        let Some(oldest) = frame.oldest().filter(|oldest| *oldest <= frame.at.segment()) else { return };
         self.oldest = self.oldest.max(oldest);
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
@@ -478,14 +479,28 @@ mod tests {
 
     #[test]
     fn a_move_keeps_the_revision_and_a_trim_forgets_what_it_leaves_behind() {
-        let index = index(|frames| {
+        let mut index = index(|frames| {
             let old = put(frames, &record(1, 10, None));
             frames.push(Kind::Move, &key(1), &[&old.as_u64().to_le_bytes(), &record(1, 10, None).to_bytes()]);
             put(frames, &record(2, 10, None));
-            frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
         });
+        assert_eq!(index.get(&key(1)).unwrap().revision.as_u64(), START.as_u64());
+        let next = segment::start(2);
+        let mut frames = Frames::at(next, next, SALT);
+        frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
+        index.go_on(2, 1000);
+        index.apply(&Frame::parse(frames.bytes(), next, SALT).unwrap());
         assert_eq!(index.oldest, 2);
         assert_eq!(index.len(), 0, "both stood in segment 1");
+    }
+
+    #[test]
+    fn a_trim_of_segments_that_are_still_to_come_says_nothing() {
+        let index = index(|frames| {
+            put(frames, &record(1, 10, None));
+            frames.push(Kind::Trim, &NO_KEY, &[&u32::MAX.to_le_bytes()]);
+        });
+        assert_eq!((index.oldest, index.segments(), index.len()), (1, 1, 1));
     }
 
     #[test]

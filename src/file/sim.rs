@@ -1,4 +1,4 @@
-//! A disk in memory, for tests that open a store thousands of times.
+//! A disk in memory, for tests and fuzz targets that open a store thousands of times.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -60,8 +60,10 @@ impl MemoryDisk {
         self.lock().files[name].0.lock().unwrap().clone()
     }
 
+    /// Puts a file there, or another in its place.
     pub(crate) fn set(&self, name: &str, bytes: Vec<u8>) {
-        *self.lock().files[name].0.lock().unwrap() = bytes;
+        let file = MemoryFile(Arc::new(Mutex::new(bytes)), self.1.clone());
+        self.lock().files.insert(name.to_owned(), file);
     }
 
     pub(crate) fn segments(&self) -> Vec<String> {
