@@ -452,3 +452,31 @@ fn a_closed_store_refuses_everything_and_leaves_nobody_waiting() {
         assert_eq!(block_on(store.load(&key(0), NOW)).unwrap_err().kind(), &ErrorKind::Closed);
     }
 }
+
+#[test]
+fn a_compactor_that_slept_leaves_the_only_segment_that_is_left() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.segment_bytes = 64 << 10;
+    let store = open(&disk, settings.clone()).unwrap();
+    let mut revision = create(&store, 1, b"");
+    while tail(&store).segment() == 1 {
+        let updated = block_on(store.update(&record(1, &[0; 500]), revision, NOW)).unwrap();
+        let Update::Stored(now) = updated else { panic!("{updated:?}") };
+        revision = now;
+    }
+    drop(store);
+    // A process that compacts when the test says so, and one that does when it has to.
+    settings.segment_bytes = 4096;
+    let sleeper = Arc::new(recover::open(Arc::new(disk.clone()), Path::new("simulated"), settings.clone()).unwrap());
+    let busy = open(&disk, settings).unwrap();
+    block_on(busy.clear()).unwrap();
+    assert!(wait::until(Duration::from_secs(60), || Ok(busy.stats(NOW).unwrap().segments == 1)).unwrap());
+    assert!(sleeper.log_is_wasteful(), "it has not heard of that");
+    sleeper.compact_step();
+    assert_eq!(busy.stats(NOW).unwrap().segments, 1);
+    create(&busy, 2, b"later");
+    drop((sleeper, busy));
+    assert_eq!(disk.segments(), [super::segment::name(2)]);
+    assert_eq!(value(&open(&disk, options()).unwrap(), 2), Some(b"later".to_vec()));
+}
