@@ -27,6 +27,9 @@ pub mod conformance;
 mod data;
 mod error;
 mod file;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod key;
 mod lifetime;

@@ -8,7 +8,6 @@ use std::sync::{Arc, PoisonError};
 
 use super::engine::Engine;
 use super::frame::{Frame, Kind};
-use super::index::Index;
 use super::log::{Log, State};
 use super::op::Op;
 use super::position::Position;
@@ -23,10 +22,8 @@ const BATCH: u32 = 128 * 1024;
 impl Engine {
     /// Whether the log takes more than it may.
     pub(crate) fn log_is_wasteful(&self) -> bool {
-        self.is_wasteful(&self.log.read_unchecked().index)
-    }
-
-    fn is_wasteful(&self, index: &Index) -> bool {
+        let state = self.log.read_unchecked();
+        let index = &state.index;
         index.segments() > 1 && index.log_bytes() > 2 * index.live_bytes() + u64::from(self.settings.segment_bytes)
     }
 
@@ -36,15 +33,15 @@ impl Engine {
         self.log_is_wasteful() && self.try_compact_step().unwrap_or(false)
     }
 
-    fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
-        let oldest = {
-            // Others may have compacted all but the last segment since this process looked, and the last one never goes.
+    pub(crate) fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
+        let (oldest, current) = {
             let State { index, .. } = &*self.log.read()?;
-            if !self.is_wasteful(index) {
-                return Ok(false);
-            }
-            index.oldest
+            (index.oldest, index.applied.segment())
         };
+        // What looked wasteful a moment ago may have been seen to by another process.
+        if oldest == current {
+            return Ok(false);
+        }
         let (batch, looked_through) = self.next_batch(oldest)?;
         if batch.is_empty() && !self.set_aside_unreadable(oldest)? {
             return Ok(false);

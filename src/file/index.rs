@@ -233,8 +233,10 @@ impl Index {
     fn put(&mut self, frame: &Frame<'_>) {
         let head = frame.record().and_then(|(revision, bytes)| Some((revision, record::Head::read(bytes).ok()?.0)));
         // A move changes nothing, so what is cached stays so.
-        let before = self.slots.get_mut(&frame.head.key).filter(|_| frame.head.kind == Kind::Move);
-        let cached = before.and_then(|slot| slot.cached.take());
+        let cached = match frame.head.kind {
+            Kind::Move => self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take()),
+            _ => None,
+        };
         let slot = match head {
             Some((revision, head)) => Slot {
                 at: frame.at,
@@ -281,7 +283,8 @@ impl Index {
     }
 
     fn trim(&mut self, frame: &Frame<'_>) {
-        let Some(oldest) = frame.oldest() else { return };
+        // What leaves the log lies behind; a frame that says anything else is none of ours.
+        let Some(oldest) = frame.oldest().filter(|oldest| *oldest <= frame.at.segment()) else { return };
         self.oldest = self.oldest.max(oldest);
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
@@ -295,18 +298,28 @@ impl Index {
     }
 
     fn set(&mut self, key: SessionKey, slot: Slot) {
-        self.remove(&key);
-        *self.live.entry(slot.at.segment()).or_default() += u64::from(slot.bytes);
-        self.live_bytes += u64::from(slot.bytes);
-        self.endings.entry(bucket(&slot.expiry)).or_default().insert(key);
-        if let Some(owner) = &slot.owner {
-            self.owners.entry(owner.clone()).or_default().insert(key);
+        let (at, bytes, bucket) = (slot.at.segment(), u64::from(slot.bytes), bucket(&slot.expiry));
+        let owner = slot.owner.clone();
+        // One look-up for a new session and for a replaced one: opening a large store is little else.
+        if let Some(replaced) = self.slots.insert(key, slot) {
+            self.forget(&key, &replaced);
         }
-        self.slots.insert(key, slot);
+        *self.live.entry(at).or_default() += bytes;
+        self.live_bytes += bytes;
+        self.endings.entry(bucket).or_default().insert(key);
+        if let Some(owner) = owner {
+            self.owners.entry(owner).or_default().insert(key);
+        }
     }
 
     fn remove(&mut self, key: &SessionKey) {
-        let Some(slot) = self.slots.remove(key) else { return };
+        if let Some(removed) = self.slots.remove(key) {
+            self.forget(key, &removed);
+        }
+    }
+
+    /// Takes what was known of a slot out of everything but the slots.
+    fn forget(&mut self, key: &SessionKey, slot: &Slot) {
         take(&mut self.endings, &bucket(&slot.expiry), key);
         if let Some(owner) = &slot.owner
             && let Some(keys) = self.owners.get_mut(owner)
@@ -466,14 +479,28 @@ mod tests {
 
     #[test]
     fn a_move_keeps_the_revision_and_a_trim_forgets_what_it_leaves_behind() {
-        let index = index(|frames| {
+        let mut index = index(|frames| {
             let old = put(frames, &record(1, 10, None));
             frames.push(Kind::Move, &key(1), &[&old.as_u64().to_le_bytes(), &record(1, 10, None).to_bytes()]);
             put(frames, &record(2, 10, None));
-            frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
         });
+        assert_eq!(index.get(&key(1)).unwrap().revision.as_u64(), START.as_u64());
+        let next = segment::start(2);
+        let mut frames = Frames::at(next, next, SALT);
+        frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
+        index.go_on(2, 1000);
+        index.apply(&Frame::parse(frames.bytes(), next, SALT).unwrap());
         assert_eq!(index.oldest, 2);
         assert_eq!(index.len(), 0, "both stood in segment 1");
+    }
+
+    #[test]
+    fn a_trim_of_segments_that_are_still_to_come_says_nothing() {
+        let index = index(|frames| {
+            put(frames, &record(1, 10, None));
+            frames.push(Kind::Trim, &NO_KEY, &[&u32::MAX.to_le_bytes()]);
+        });
+        assert_eq!((index.oldest, index.segments(), index.len()), (1, 1, 1));
     }
 
     #[test]

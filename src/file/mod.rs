@@ -22,7 +22,8 @@ mod recover;
 mod scan;
 mod segment;
 mod settings;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, clippy::unwrap_used, reason = "the tests use more of it"))]
 mod sim;
 mod stats;
 mod sync;
@@ -41,7 +42,15 @@ pub use self::damage::Damage;
 pub use self::settings::FileOptions;
 pub use self::stats::Stats;
 
-use self::disk::RealDisk;
+#[cfg(fuzzing)]
+pub(crate) use self::{
+    frame::{Frame, Frames, Kind},
+    position::Position,
+    segment::{Header, name as segment_name},
+    sim::MemoryDisk,
+};
+
+use self::disk::{Disk, RealDisk};
 use self::engine::{Engine, Keeper};
 use self::op::{Answer, Op};
 use self::settings::Settings;
@@ -96,7 +105,11 @@ impl FileStore {
 
     fn open_with(settings: Settings, directory: &Path) -> Result<Self> {
         let disk = RealDisk::open(directory, settings.allow_network_file_system)?;
-        let engine = Arc::new(recover::open(Arc::new(disk), directory, settings)?);
+        Self::open_on(Arc::new(disk), settings, directory)
+    }
+
+    pub(crate) fn open_on(disk: Arc<dyn Disk>, settings: Settings, directory: &Path) -> Result<Self> {
+        let engine = Arc::new(recover::open(disk, directory, settings)?);
         let keeper = Arc::new(Keeper::start(engine.clone())?);
         Ok(Self { engine, keeper })
     }

@@ -40,7 +40,7 @@ pub(crate) enum Tail {
     /// Mapped from a file of a page's length.
     Mapped(MmapRaw),
     /// Shared by the handles of one simulated disk.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     InMemory(std::sync::Arc<Page>),
 }
 
@@ -59,7 +59,7 @@ impl Tail {
             // to 64); it lives as long as `self`; every bit pattern is a valid `Page`; and all access, here and in the
             // other processes, goes through its atomics. The file is never shortened after it was mapped.
             Self::Mapped(map) => unsafe { &*map.as_ptr().cast::<Page>() },
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             Self::InMemory(page) => page,
         }
     }

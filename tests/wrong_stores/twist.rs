@@ -32,7 +32,7 @@ pub(crate) struct Notes<T>(Mutex<T>);
 
 impl<T> Notes<T> {
     pub(crate) fn get(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap()
+        self.0.lock().expect("no wrong store panics")
     }
 }
 
@@ -255,7 +255,7 @@ impl<T: Twist> Wrong<T> {
         if !self.twist.makes_room() {
             return write();
         }
-        let _writing = self.writing.lock().unwrap();
+        let _writing = self.writing.lock().expect("no wrong store panics");
         self.twist.make_room(&self.memory, by, record, replaced, now)?;
         write()
     }
@@ -338,7 +338,7 @@ pub(crate) async fn yield_once() {
 pub(crate) fn report<T: Twist>() -> Report {
     Suite::new(async |limits| Wrong::<T>::new(limits))
         .reopen(async |store| {
-            store.twist.reopen(&store.memory).unwrap();
+            store.twist.reopen(&store.memory).expect("a MemoryStore does not fail");
             store
         })
         .damage(async |store, key| Wrong { damaged: Some(key), ..store })
