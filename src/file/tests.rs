@@ -385,13 +385,19 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();
     create(&store, 1, b"before");
+    for n in 100..120 {
+        let mut owned = record(n, b"owned");
+        owned.set_owner(Some("ada".into()), None);
+        block_on(store.create(&owned, NOW)).unwrap();
+    }
     disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
     // What was reserved lasts for a while; what is refused is refused with its reason.
     let large = vec![0; 300 << 10];
     let error = block_on(store.create(&record(2, &large), NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
-    let error = block_on(store.destroy(&key(1))).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Full, "the write itself fails here: {error}");
+    // Half of this is written before the disk fails: none of it may stay.
+    let error = block_on(store.destroy_owned_by(&"ada".into(), None)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
     assert_eq!(value(&store, 1), Some(b"before".to_vec()));
     disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
     create(&store, 2, b"after");
@@ -399,6 +405,7 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
     let store = open(&disk, options()).unwrap();
     assert_eq!(value(&store, 1), Some(b"before".to_vec()));
     assert_eq!(value(&store, 2), Some(b"after".to_vec()));
+    assert_eq!(block_on(store.owned_by(&"ada".into(), NOW)).unwrap().len(), 20);
     assert_eq!(store.damage(), []);
 }
 
