@@ -354,8 +354,8 @@ fn owner(n: u8) -> Owner {
 }
 
 proptest! {
-    // 200 cases, or as many as PROPTEST_CASES says.
-    #![proptest_config(Config { failure_persistence: None, ..if std::env::var_os("PROPTEST_CASES").is_some() { Config::default() } else { Config::with_cases(200) } })]
+    // 400 cases, or as many as PROPTEST_CASES says.
+    #![proptest_config(Config { failure_persistence: None, ..if std::env::var_os("PROPTEST_CASES").is_some() { Config::default() } else { Config::with_cases(400) } })]
     #[test]
     fn the_store_answers_as_the_model_does(ops in proptest::collection::vec((op(), 0..2usize), 1..120)) {
         let mut run = Run::new();
