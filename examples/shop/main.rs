@@ -28,7 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use cloakroom::cookie::{Cookie, CookieBuilder};
 use cloakroom::tower::SessionLayer;
-use cloakroom::{FileStore, Sessions, SweeperBuilder, Swept, SystemClock};
+use cloakroom::{FileStore, Sessions, Swept};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -108,7 +108,7 @@ async fn serve(shop: Shop, port: u16) -> io::Result<()> {
 
 fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let shop = Shop::open(options)?;
-    let _sweeper = SweeperBuilder::new(shop.sessions.store().clone(), SystemClock).on_round(report).spawn()?;
+    let _sweeper = shop.sessions.sweeper().on_round(report).spawn()?;
     tokio::runtime::Runtime::new()?.block_on(serve(shop, options.port))?;
     Ok(())
 }
