@@ -87,7 +87,7 @@ impl Engine {
             let mut bytes = vec![0; length as usize];
             let read = file.read_at(&mut bytes, u64::from(at.offset()));
             read.map_err(|error| self.log.segment_io("compacting", segment, error))?;
-            if Frame::parse(&bytes, at, self.log.salt).is_some() {
+            if Frame::parse_anywhere(&bytes, at, self.log.salt).is_some() {
                 *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = Position::default();
                 return Ok(false);
             }

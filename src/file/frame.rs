@@ -11,7 +11,9 @@
 //! | 37 | length | body |
 //!
 //! Numbers are little-endian. Both hashes are seeded with the store's random salt and the frame's own position, so no
-//! bytes inside a value can pass for a frame (protocol rule 10). The head has a check of its own, so a frame with a
+//! bytes inside a value can pass for a frame (protocol rule 10). The frames inside a batch have another seed: the batch's
+//! end may be torn off, and no part of it may pass for a frame of the log. Nobody knows what comes after to be durable, so
+//! what claims so is no frame either. The head has a check of its own, so a frame with a
 //! bad body is stepped over whole, and still says which session it was about (rule 11). A head of zeros is no frame:
 //! there the written part of a segment ends.
 //!
@@ -88,7 +90,7 @@ impl Head {
     pub(crate) fn parse(bytes: &[u8], at: Position, salt: u64) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD>()?;
         let number = |from: usize| u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
-        if head[20] == 0 || number(16) != check(head, at, salt) {
+        if head[20] == 0 || number(4) > at.offset() || number(16) != check(head, at, salt) {
             return None;
         }
         let mut key = [0; 16];
@@ -124,6 +126,11 @@ impl Head {
     }
 }
 
+/// The salt of what stands inside a batch.
+const fn inside(salt: u64) -> u64 {
+    !salt
+}
+
 fn seed(at: Position, salt: u64) -> u64 {
     salt ^ at.as_u64().wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -151,11 +158,16 @@ impl<'a> Frame<'a> {
         head.vouches_for(body, at, salt).then_some(Self { at, head, body })
     }
 
+    /// The frame that begins these bytes, in the log itself or inside a batch: wherever the index says that it stands.
+    pub(crate) fn parse_anywhere(bytes: &'a [u8], at: Position, salt: u64) -> Option<Self> {
+        Self::parse(bytes, at, salt).or_else(|| Self::parse(bytes, at, inside(salt)))
+    }
+
     /// The frames inside a batch. The batch's own check covers them.
     pub(crate) fn inner(&self, salt: u64) -> impl Iterator<Item = Frame<'a>> {
         let (mut rest, mut at) = (self.body, self.at.plus(HEAD));
         std::iter::from_fn(move || {
-            let head = Head::parse(rest, at, salt)?;
+            let head = Head::parse(rest, at, inside(salt))?;
             let frame = Frame { at, head, body: rest.get(HEAD..head.frame_bytes())? };
             rest = &rest[head.frame_bytes()..];
             at = at.plus(head.frame_bytes());
@@ -213,7 +225,10 @@ impl Frames {
     /// Appends a batch of what `fill` appends.
     pub(crate) fn batch<T>(&mut self, fill: impl FnOnce(&mut Self) -> T) -> T {
         let from = self.open();
+        let salt = self.salt;
+        self.salt = inside(salt);
         let filled = fill(self);
+        self.salt = salt;
         self.close(from, Kind::Batch, &NO_KEY);
         filled
     }
@@ -293,12 +308,19 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_claims_to_know_what_comes_after_it_is_none() {
+        let mut frames = Frames::at(AT, AT.plus(1), SALT);
+        frames.push(Kind::Mark, &NO_KEY, &[]);
+        assert!(Frame::parse(frames.bytes(), AT, SALT).is_none());
+    }
+
+    #[test]
     fn zeros_are_no_frame() {
         assert!(Frame::parse(&[0; 256], AT, SALT).is_none());
     }
 
     #[test]
-    fn a_batch_holds_frames_that_are_valid_on_their_own() {
+    fn a_batch_holds_frames_that_are_valid_there_and_nowhere_else() {
         let mut frames = Frames::at(AT, Position::new(2, 999), SALT);
         let put = frames.batch(|frames| {
             frames.push(Kind::Destroy, &NO_KEY, &[]);
@@ -309,7 +331,11 @@ mod tests {
         assert_eq!(inner.iter().map(|frame| frame.head.kind).collect::<Vec<_>>(), [Kind::Destroy, Kind::Put]);
         assert_eq!(inner[1].at, put);
         let from = (put.offset() - AT.offset()) as usize;
-        assert_eq!(Frame::parse(&frames.bytes()[from..], put, SALT).unwrap().body, b"new");
+        assert_eq!(Frame::parse_anywhere(&frames.bytes()[from..], put, SALT).unwrap().body, b"new");
+        assert!(
+            Frame::parse(&frames.bytes()[from..], put, SALT).is_none(),
+            "in the log itself it would be half a batch"
+        );
         assert_eq!(batch.head.durable, 0, "a statement about an earlier segment says nothing about this one");
     }
 }

@@ -292,7 +292,7 @@ impl Log {
             self.report(at.segment(), at.offset(), at.offset() + bytes, Some(*key));
             return damaged("its bytes on disk are not those that were written");
         };
-        let frame = Frame::parse(&bytes, at, self.salt).expect("the frame was just found whole");
+        let frame = Frame::parse_anywhere(&bytes, at, self.salt).expect("the frame was just found whole");
         match frame.record() {
             Some((revision, record)) if frame.head.key == *key => {
                 Record::from_bytes(*key, Revision::from_u64(revision), record)
@@ -307,7 +307,7 @@ impl Log {
         let mut buffer = vec![0; bytes as usize];
         let read = self.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
         read.map_err(|error| self.segment_io("reading a record", at.segment(), error))?;
-        Ok(Frame::parse(&buffer, at, self.salt).is_some().then_some(buffer))
+        Ok(Frame::parse_anywhere(&buffer, at, self.salt).is_some().then_some(buffer))
     }
 
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {

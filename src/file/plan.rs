@@ -164,7 +164,7 @@ impl<'a> Plan<'a> {
                 None => match self.log.read_frame(*at, slot.bytes)? {
                     Some(frame) => {
                         let Some((_, bytes)) =
-                            Frame::parse(&frame, *at, self.log.salt).and_then(|frame| frame.record())
+                            Frame::parse_anywhere(&frame, *at, self.log.salt).and_then(|frame| frame.record())
                         else {
                             continue;
                         };

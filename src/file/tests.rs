@@ -498,3 +498,34 @@ fn whoever_waits_for_the_disk_when_the_stores_thread_ends_hears_of_it() {
     block_on(super::sync::Synced::new(&store.engine, tail(&store))).unwrap();
     assert!(store.engine.log.durable() >= tail(&store));
 }
+
+#[test]
+fn a_rotation_cut_or_damaged_anywhere_leaves_exactly_one_of_the_two_ids_or_an_error() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    let revision = create(&store, 1, b"old");
+    let before = tail(&store).offset() as usize;
+    let _ = block_on(store.rotate(&key(1), revision, &record(2, b"new"), NOW)).unwrap();
+    let after = tail(&store).offset() as usize;
+    // Nothing is stated to be durable, then all of it.
+    for closed in [disk.copy(), {
+        drop(store);
+        disk.copy()
+    }] {
+        let name = closed.segments().pop().unwrap();
+        let whole = closed.bytes(&name);
+        let cuts = (before..=after).map(|cut| whole[..cut].to_vec());
+        let flips = (before..after).map(|at| {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            flipped
+        });
+        for (n, bytes) in cuts.chain(flips).enumerate() {
+            let crashed = closed.copy();
+            crashed.set(&name, bytes);
+            let store = open(&crashed, options()).unwrap();
+            let ids = (value(&store, 1).is_some(), value(&store, 2).is_some());
+            assert!(ids == (true, false) || ids == (false, true), "variant {n}: {ids:?}");
+        }
+    }
+}
