@@ -19,7 +19,8 @@ use axum_core::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 
-use crate::tower::{SessionSlot, private, session_of, status};
+use crate::tower::headers::mark_private;
+use crate::tower::{SessionSlot, session_of, status};
 use crate::{Error, Result, Session};
 
 /// Without a layer, the rejection is a 500 that names it.
@@ -48,7 +49,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = text(&self);
-        private::mark(response.headers_mut());
+        mark_private(response.headers_mut());
         response.extensions_mut().insert(Arc::new(self));
         response
     }

@@ -128,7 +128,7 @@ impl Sessions {
         if replaced.and_then(|key| self.records.get(&key)).is_some_and(|before| before.owner() == Some(owner)) {
             return Ok(());
         }
-        let others = self.of(owner).filter(|other| !other.is_expired_at(now) && other.key() != record.key());
+        let others = self.of(owner).filter(|other| !other.is_expired_at(now));
         let mut others: Vec<_> = others.map(|other| (other.last_seen(), *other.key())).collect();
         let surplus = (others.len() + 1).saturating_sub(limit.sessions);
         if surplus == 0 {

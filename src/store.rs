@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 /// ([`Expiry::is_expired_at`](crate::Expiry::is_expired_at)), swept or not. The futures need no particular runtime
 /// unless the store says so; a store whose futures need none at all is also [`RuntimeFree`].
 ///
-/// A future that is dropped leaves its operation whole or not begun. [`conformance`](crate::conformance) checks all
-/// of this for any store.
+/// A future that is dropped leaves its operation whole or not begun. The suite `conformance`, a feature of this crate,
+/// checks all of this for any store.
 ///
 /// # Errors
 ///

@@ -75,3 +75,23 @@ fn the_types_of_frameworks_stay_in_their_adapters() {
         assert!(files.iter().all(stays), "{word} in {files:?}");
     }
 }
+
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for directory in ["src", "tests"] {
+        sources(&root.join(directory), &mut files);
+    }
+    let code: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let quoted = page.split('`').skip(1).step_by(2);
+    let tests: Vec<&str> = quoted.filter(|name| name.len() > 14 && !name.contains(['/', '.', ' ', ':'])).collect();
+    assert!(tests.len() > 50, "the page was read");
+    for test in tests {
+        assert!(code.contains(&format!("fn {test}()")), "{test}");
+    }
+    let rows =
+        page.lines().filter(|line| line.split('|').nth(1).is_some_and(|number| number.trim().parse::<u32>().is_ok()));
+    assert_eq!(rows.count(), 38);
+}

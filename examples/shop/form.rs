@@ -1,8 +1,9 @@
 //! Forms, and the token that shows a form to be ours (against cross-site request forgery).
 //!
 //! The token is kept in the session. A visitor who has none, since nothing was stored for them yet, gets it in a signed
-//! cookie; the first form that begins a session takes the token along, so pages in other tabs stay good. Another site
-//! can make a browser send our cookies, but cannot read the token to put it into its form.
+//! cookie; the first form that begins a session takes the token along, and a login keeps it, so pages in other tabs stay
+//! good. Another site can make a browser send our cookies, but it can neither read the token to put it into its form,
+//! nor plant a token that it knows: browsers refuse that for cookies named `__Host-`. Logging out ends the token.
 
 use std::collections::HashMap;
 

@@ -28,7 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use cloakroom::cookie::{Cookie, CookieBuilder};
 use cloakroom::tower::SessionLayer;
-use cloakroom::{FileStore, Sessions, SweeperBuilder, Swept, SystemClock};
+use cloakroom::{FileStore, Sessions, Swept};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -86,7 +86,8 @@ impl Options {
 
 /// Serves until SIGTERM or Ctrl-C, and then until the requests under way are finished.
 async fn serve(shop: Shop, port: u16) -> io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let not_bound = |error: io::Error| io::Error::new(error.kind(), format!("listening on 127.0.0.1:{port}: {error}"));
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(not_bound)?;
     println!("The shop is open at http://{}", listener.local_addr()?);
     let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (closing, mut closed) = tokio::sync::watch::channel(());
@@ -107,7 +108,7 @@ async fn serve(shop: Shop, port: u16) -> io::Result<()> {
 
 fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let shop = Shop::open(options)?;
-    let _sweeper = SweeperBuilder::new(shop.sessions.store().clone(), SystemClock).on_round(report).spawn()?;
+    let _sweeper = shop.sessions.sweeper().on_round(report).spawn()?;
     tokio::runtime::Runtime::new()?.block_on(serve(shop, options.port))?;
     Ok(())
 }

@@ -1,10 +1,15 @@
 //! What the operations on a user's sessions promise.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use super::bench::{Bench, Subject, Verdict, ensure, promises, together};
 use super::fixture::{IDLE, at, increment, key, moved, number, owned, put, session};
 use crate::error::{Error, ErrorKind};
 use crate::key::SessionKey;
 use crate::owner::Owner;
+use crate::record::Record;
 use crate::store::Store;
 
 promises! {
@@ -157,7 +162,7 @@ fn reaches_all<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     let mut late = owned(4, "ada");
     late.touch(at(5));
     store.create(&late, at(5))?;
-    let grant = |record: &mut crate::record::Record| {
+    let grant = |record: &mut Record| {
         put(record, "role", 7);
         Ok(record.key() != &key(2))
     };
@@ -189,22 +194,27 @@ fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     let mut record = owned(1, "ada");
     put(&mut record, "n", 0);
     store.create(&record, at(0))?;
+    let done = AtomicBool::new(false);
     together(2, |thread| {
-        for _ in 0..CHANGES {
-            if thread == 0 {
-                store.change(&key(1), at(0), |record| increment(record, "n"))?;
-            } else {
-                let promote = |record: &mut crate::record::Record| {
-                    increment(record, "role");
-                    Ok(true)
-                };
-                store.update_owned_by(&"ada".into(), promote, at(0))?;
-            }
+        if thread == 0 {
+            let changes = (0..CHANGES).try_for_each(|_| {
+                // Not so fast that the other thread could fairly say it meets with nothing but conflicts.
+                thread::sleep(Duration::from_millis(1));
+                store.change(&key(1), at(0), |record| increment(record, "n")).map(drop)
+            });
+            done.store(true, Ordering::SeqCst);
+            return changes;
+        }
+        let promote = |record: &mut Record| {
+            increment(record, "role");
+            Ok(true)
+        };
+        while !done.load(Ordering::SeqCst) {
+            store.update_owned_by(&"ada".into(), promote, at(0))?;
         }
         Ok(())
     })?;
-    let record = store.loaded(&key(1), at(0))?;
-    let counted = number(&record, "n");
+    let counted = number(&store.loaded(&key(1), at(0))?, "n");
     ensure!(counted == CHANGES, "of {CHANGES} changes made meanwhile, {counted} are there");
     Ok(())
 }

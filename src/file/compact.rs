@@ -33,8 +33,15 @@ impl Engine {
         self.log_is_wasteful() && self.try_compact_step().unwrap_or(false)
     }
 
-    fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
-        let oldest = self.log.read()?.index.oldest;
+    pub(crate) fn try_compact_step(self: &Arc<Self>) -> Result<bool> {
+        let (oldest, current) = {
+            let State { index, .. } = &*self.log.read()?;
+            (index.oldest, index.applied.segment())
+        };
+        // What looked wasteful a moment ago may have been seen to by another process.
+        if oldest == current {
+            return Ok(false);
+        }
         let (batch, looked_through) = self.next_batch(oldest)?;
         if batch.is_empty() && !self.set_aside_unreadable(oldest)? {
             return Ok(false);

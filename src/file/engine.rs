@@ -138,12 +138,13 @@ impl Engine {
     /// The thread's work, until the store is closed.
     fn keep(self: &Arc<Self>) {
         let _retire = Retire(self);
-        let period = match self.settings.durability {
-            Durability::Every(interval) => interval.min(TICK),
-            _ => TICK,
+        let sync_every = match self.settings.durability {
+            Durability::Every(interval) => Some(interval),
+            _ => None,
         };
+        let period = sync_every.map_or(TICK, |interval| interval.min(TICK));
         let mut pauses = Pauses::new();
-        let mut last_tick = Instant::now();
+        let (mut last_tick, mut last_sync) = (Instant::now(), Instant::now());
         loop {
             if !self.waiting.is_empty() {
                 self.sync_for_waiting();
@@ -157,6 +158,11 @@ impl Engine {
             if last_tick.elapsed() >= period {
                 last_tick = Instant::now();
                 self.tick();
+            }
+            if sync_every.is_some_and(|interval| last_sync.elapsed() >= interval) {
+                last_sync = Instant::now();
+                // An error poisons the store, and so shows itself to the next who saves.
+                let _ = self.log.sync();
             }
             let compacting = served && self.compact_step();
             let idle = self.waiting.is_empty() && !self.has_queued();
@@ -172,12 +178,8 @@ impl Engine {
         }
     }
 
-    /// What has to be done now and then. Errors show themselves to the next who saves.
+    /// An idle process keeps up, so that it pins no trimmed segment and has little to read when it wakes (rule 15).
     fn tick(&self) {
-        if matches!(self.settings.durability, Durability::Every(_)) {
-            let _ = self.log.sync();
-        }
-        // An idle process keeps up, so that it pins no trimmed segment and has little to read when it wakes (rule 15).
         if let Ok(state) = self.log.read() {
             let oldest = state.index.oldest;
             drop(state);

@@ -233,8 +233,10 @@ impl Index {
     fn put(&mut self, frame: &Frame<'_>) {
         let head = frame.record().and_then(|(revision, bytes)| Some((revision, record::Head::read(bytes).ok()?.0)));
         // A move changes nothing, so what is cached stays so.
-        let before = self.slots.get_mut(&frame.head.key).filter(|_| frame.head.kind == Kind::Move);
-        let cached = before.and_then(|slot| slot.cached.take());
+        let cached = match frame.head.kind {
+            Kind::Move => self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take()),
+            _ => None,
+        };
         let slot = match head {
             Some((revision, head)) => Slot {
                 at: frame.at,
@@ -296,18 +298,28 @@ impl Index {
     }
 
     fn set(&mut self, key: SessionKey, slot: Slot) {
-        self.remove(&key);
-        *self.live.entry(slot.at.segment()).or_default() += u64::from(slot.bytes);
-        self.live_bytes += u64::from(slot.bytes);
-        self.endings.entry(bucket(&slot.expiry)).or_default().insert(key);
-        if let Some(owner) = &slot.owner {
-            self.owners.entry(owner.clone()).or_default().insert(key);
+        let (at, bytes, bucket) = (slot.at.segment(), u64::from(slot.bytes), bucket(&slot.expiry));
+        let owner = slot.owner.clone();
+        // One look-up for a new session and for a replaced one: opening a large store is little else.
+        if let Some(replaced) = self.slots.insert(key, slot) {
+            self.forget(&key, &replaced);
         }
-        self.slots.insert(key, slot);
+        *self.live.entry(at).or_default() += bytes;
+        self.live_bytes += bytes;
+        self.endings.entry(bucket).or_default().insert(key);
+        if let Some(owner) = owner {
+            self.owners.entry(owner).or_default().insert(key);
+        }
     }
 
     fn remove(&mut self, key: &SessionKey) {
-        let Some(slot) = self.slots.remove(key) else { return };
+        if let Some(removed) = self.slots.remove(key) {
+            self.forget(key, &removed);
+        }
+    }
+
+    /// Takes what was known of a slot out of everything but the slots.
+    fn forget(&mut self, key: &SessionKey, slot: &Slot) {
         take(&mut self.endings, &bucket(&slot.expiry), key);
         if let Some(owner) = &slot.owner
             && let Some(keys) = self.owners.get_mut(owner)
@@ -356,7 +368,9 @@ impl Slot {
     /// The cached record as it is now: touches change no record, only the slot.
     pub(crate) fn record(&self) -> Option<Record> {
         let cached = self.cached.as_ref()?;
-        self.used.store(true, Ordering::Relaxed);
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
         let mut record = Record::clone(cached);
         record.set_expiry(self.expiry);
         Some(record)

@@ -64,7 +64,7 @@ impl<'a> Plan<'a> {
             Op::Sweep { now, budget } => Ok(self.sweep(*now, *budget)),
             Op::Clear => Ok(self.frame(Kind::Clear, &[], Waits::Always)),
             Op::Move { live } => self.relocate(live),
-            Op::Trim { oldest } => Ok(self.frame(Kind::Trim, &oldest.to_le_bytes(), Waits::Always)),
+            Op::Trim { oldest } => Ok(self.trim(*oldest)),
             Op::Mark => Ok(self.frame(Kind::Mark, &[], Waits::Never)),
         };
         answered.unwrap_or_else(Answered::failed)
@@ -184,6 +184,14 @@ impl<'a> Plan<'a> {
             self.frames.push(Kind::Move, key, &[&revision, &record]);
         }
         Ok(Answered { answer: Ok(Answer::Done), waits: Waits::Never })
+    }
+
+    fn trim(&mut self, oldest: u32) -> Answered {
+        // Another process may have come first, and the segment that is written to never goes.
+        if self.index.oldest < oldest && oldest <= self.frames.start().segment() {
+            return self.frame(Kind::Trim, &oldest.to_le_bytes(), Waits::Always);
+        }
+        Answered { answer: Ok(Answer::Done), waits: Waits::Always }
     }
 
     fn frame(&mut self, kind: Kind, body: &[u8], waits: Waits) -> Answered {

@@ -95,43 +95,12 @@ impl<'f> Scan<'f> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::Mutex;
-
+mod tests {
+    use super::super::disk::Disk;
     use super::super::frame::{Frames, Kind, NO_KEY};
     use super::super::segment;
+    use super::super::sim::MemoryDisk;
     use super::*;
-
-    /// A file in memory.
-    pub(crate) struct Bytes(pub(crate) Mutex<Vec<u8>>);
-
-    impl DiskFile for Bytes {
-        fn len(&self) -> io::Result<u64> {
-            Ok(self.0.lock().unwrap().len() as u64)
-        }
-        fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
-            let bytes = self.0.lock().unwrap();
-            let from = (at as usize).min(bytes.len());
-            let count = into.len().min(bytes.len() - from);
-            into[..count].copy_from_slice(&bytes[from..from + count]);
-            Ok(count)
-        }
-        fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        fn sync(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn cut(&self, _: u64) -> io::Result<()> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
-            Ok(())
-        }
-        fn drop_cache(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     const SALT: u64 = 7;
 
@@ -143,8 +112,10 @@ pub(crate) mod tests {
 
     fn steps(bytes: Vec<u8>) -> Vec<String> {
         let end = bytes.len() as u32;
-        let file = Bytes(Mutex::new(bytes));
-        let mut scan = Scan::new(&file, segment::start(1), end, SALT);
+        let disk = MemoryDisk::default();
+        let file = disk.create("segment").unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        let mut scan = Scan::new(&*file, segment::start(1), end, SALT);
         let mut steps = Vec::new();
         loop {
             match scan.next().unwrap() {

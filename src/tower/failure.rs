@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
-use super::private;
+use super::headers::mark_private;
 use crate::Error;
 
 /// Makes the response when the session could not be opened or committed: [`DefaultFailure`], or any
@@ -47,7 +47,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
 /// The error's response, not to be cached, with the error in its extensions.
 pub(super) fn fail<B>(failure: &impl FailureResponse<B>, error: Error) -> Response<B> {
     let mut response = failure.respond(&error);
-    private::mark(response.headers_mut());
+    mark_private(response.headers_mut());
     response.extensions_mut().insert(Arc::new(error));
     response
 }

@@ -33,8 +33,8 @@
 mod catch;
 mod failure;
 mod future;
+pub(crate) mod headers;
 mod layer;
-pub(crate) mod private;
 mod service;
 mod slot;
 

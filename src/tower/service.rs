@@ -14,8 +14,8 @@ use tower_service::Service;
 use super::catch::catch;
 use super::failure::{FailureResponse, fail};
 use super::future::ResponseFuture;
+use super::headers::{mark_private, set_cookie};
 use super::layer::SessionLayer;
-use super::private;
 use super::slot::SessionSlot;
 use crate::{Result, Session, Sessions, Store};
 
@@ -134,10 +134,10 @@ where
     match committed {
         Ok(committed) => {
             if looked_at || committed.set_cookie().is_some() {
-                private::mark(response.headers_mut());
+                mark_private(response.headers_mut());
             }
             if let Some(cookie) = committed.set_cookie() {
-                private::set_cookie(response.headers_mut(), cookie);
+                set_cookie(response.headers_mut(), cookie);
             }
             Ok(response)
         }

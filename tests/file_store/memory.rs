@@ -1,10 +1,11 @@
 //! What is kept in memory, and the figures.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use cloakroom::{Durability, FileStore, Store};
 
-use super::support::{NOW, block_on, create, key, load, place, record_until, replace, segments, value};
+use super::support::{NOW, block_on, create, key, load, place, quick_place, record_until, replace, segments, value};
 
 #[test]
 fn a_store_much_larger_than_its_cache_reads_everything_right() {
@@ -80,4 +81,33 @@ fn the_figures_are_right() {
     }
     let stats = reopened.stats(NOW).unwrap();
     assert_eq!((stats.live, stats.cache_misses, stats.cache_hits), (7, 1, 2));
+}
+
+#[test]
+fn a_reader_never_goes_back_to_an_older_version() {
+    let (_keep, place) = quick_place();
+    let options = FileStore::options().durability(Durability::Never).segment_bytes(1 << 20);
+    let (reader, writer) = (options.clone().open(&place).unwrap(), options.open(&place).unwrap());
+    // Large, so that reading one takes long enough for the next to come.
+    let content = |n: u32| n.to_le_bytes().repeat(5000);
+    create(&writer, 1, &content(0));
+    let newest = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut seen = 0;
+                while seen < 2000 {
+                    // What was acknowledged before the load began is the least that it may find.
+                    let least = newest.load(Ordering::Acquire).max(seen);
+                    let found = value(&reader, 1).unwrap();
+                    seen = u32::from_le_bytes(found[..4].try_into().unwrap());
+                    assert!(seen >= least, "{seen} after {least}");
+                }
+            });
+        }
+        for n in 1..=2000 {
+            replace(&writer, 1, &content(n));
+            newest.store(n, Ordering::Release);
+        }
+    });
 }

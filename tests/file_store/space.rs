@@ -68,24 +68,28 @@ fn sweeping_and_clearing_give_space_back() {
 
 #[test]
 fn a_touched_session_is_moved_with_its_new_deadline() {
-    let (_keep, place) = place();
-    let options = FileStore::options().durability(Durability::Never).segment_bytes(4096);
-    let store = options.clone().open(&place).unwrap();
-    block_on(store.create(&record_until(1, b"touched", 10 * MINUTE), NOW)).unwrap();
-    let seen = NOW.plus(9 * MINUTE);
-    block_on(store.touch(&key(1), seen)).unwrap();
-    create(&store, 2, b"");
-    wait_until("the first segment goes", || {
-        replace(&store, 2, &[0; 300]);
-        !segments(&place)[0].ends_with("00000001.log")
-    });
-    let check = |store: &FileStore| {
-        let record = block_on(store.load(&key(1), NOW.plus(15 * MINUTE))).unwrap().unwrap();
-        assert_eq!((record.last_seen(), super::support::value_of(&record)), (seen, &b"touched"[..]));
-    };
-    check(&store);
-    drop(store);
-    check(&options.open(&place).unwrap());
+    // From memory, and from the disk.
+    for cache_bytes in [1 << 20, 0] {
+        let (_keep, place) = place();
+        let options = FileStore::options().durability(Durability::Never).segment_bytes(4096).cache_bytes(cache_bytes);
+        let store = options.clone().open(&place).unwrap();
+        let revision = block_on(store.create(&record_until(1, b"touched", 10 * MINUTE), NOW)).unwrap();
+        let seen = NOW.plus(9 * MINUTE);
+        block_on(store.touch(&key(1), seen)).unwrap();
+        create(&store, 2, b"");
+        wait_until("the first segment goes", || {
+            replace(&store, 2, &[0; 300]);
+            !segments(&place)[0].ends_with("00000001.log")
+        });
+        let check = |store: &FileStore| {
+            let record = block_on(store.load(&key(1), NOW.plus(15 * MINUTE))).unwrap().unwrap();
+            assert_eq!((record.last_seen(), record.revision()), (seen, revision));
+            assert_eq!(super::support::value_of(&record), b"touched");
+        };
+        check(&store);
+        drop(store);
+        check(&options.open(&place).unwrap());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The headers of a response that was made for one visitor.
+//! What a session means for the headers of a response.
 
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, Entry, HeaderValue, SET_COOKIE, VARY};
@@ -6,7 +6,7 @@ use http::header::{CACHE_CONTROL, Entry, HeaderValue, SET_COOKIE, VARY};
 use crate::cookie::{NO_STORE, SetCookie, VARY as VARY_COOKIE};
 
 /// Keeps shared caches from giving the response to another visitor. A Cache-Control of the handler's own stays.
-pub(crate) fn mark(headers: &mut HeaderMap) {
+pub(crate) fn mark_private(headers: &mut HeaderMap) {
     if !varies_by_cookie(headers) {
         headers.append(VARY, HeaderValue::from_static(VARY_COOKIE.1));
     }
@@ -48,7 +48,7 @@ mod tests {
         for value in vary {
             headers.append(VARY, HeaderValue::from_static(value));
         }
-        mark(&mut headers);
+        mark_private(&mut headers);
         headers.get_all(VARY).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 

@@ -1,0 +1,74 @@
+//! Processes that hold a lock and do not move, as after SIGSTOP.
+
+use std::time::Duration;
+
+use cloakroom::{ErrorKind, FileStore, Store};
+
+use super::process::Process;
+use super::support::{NOW, block_on, create, key, place, record, value};
+
+#[test]
+fn a_process_that_holds_the_writer_lock_makes_others_time_out_and_its_death_frees_them() {
+    let (_keep, place) = place();
+    let store = FileStore::options().lock_wait(Duration::from_millis(50)).open(&place).unwrap();
+    let revision = create(&store, 1, b"before");
+    let mut holder = Process::start("hold", &place, "writer.lock");
+    holder.expect("held");
+    let failures = [
+        block_on(store.create(&record(2, b""), NOW)).map(drop),
+        block_on(store.update(&record(1, b""), revision, NOW)).map(drop),
+        block_on(store.destroy(&key(1))),
+        block_on(store.touch(&key(1), NOW.plus(Duration::from_secs(9)))).map(drop),
+        block_on(store.sweep(NOW, 100)).map(drop),
+    ];
+    for failure in failures {
+        let error = failure.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Timeout, "{error}");
+        assert_eq!(error.path(), Some(&*place), "{error}");
+        assert!(error.to_string().contains("another process"), "{error}");
+    }
+    // Reading goes on, also for a process that comes now.
+    let newcomer = FileStore::open(&place).unwrap();
+    for store in [&store, &newcomer] {
+        assert_eq!(value(store, 1), Some(b"before".to_vec()));
+        assert_eq!(block_on(store.count(NOW)).unwrap(), 1);
+    }
+    holder.kill();
+    // Nothing of what timed out was begun.
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    assert_eq!(value(&store, 2), None);
+    create(&store, 2, b"after");
+    assert_eq!(value(&newcomer, 2), Some(b"after".to_vec()));
+}
+
+#[test]
+fn saves_that_wait_for_a_lock_are_carried_out_when_it_is_free() {
+    let (_keep, place) = place();
+    let store = FileStore::options().lock_wait(Duration::from_secs(600)).open(&place).unwrap();
+    create(&store, 0, b"");
+    let mut holder = Process::start("hold", &place, "writer.lock");
+    holder.expect("held");
+    std::thread::scope(|scope| {
+        for n in 1..20 {
+            let store = &store;
+            scope.spawn(move || create(store, n, b"waited"));
+        }
+        holder.kill();
+    });
+    for n in 1..20 {
+        assert_eq!(value(&store, n), Some(b"waited".to_vec()));
+    }
+}
+
+#[test]
+fn opening_while_another_process_opens_for_ever_is_a_timeout() {
+    let (_keep, place) = place();
+    create(&FileStore::open(&place).unwrap(), 1, b"kept");
+    let mut holder = Process::start("hold", &place, "opening.lock");
+    holder.expect("held");
+    let error = FileStore::options().open_wait(Duration::from_millis(50)).open(&place).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Timeout, "{error}");
+    assert_eq!(error.path(), Some(&*place));
+    holder.kill();
+    assert_eq!(value(&FileStore::open(&place).unwrap(), 1), Some(b"kept".to_vec()));
+}

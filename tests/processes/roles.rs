@@ -1,0 +1,112 @@
+//! What the children do.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use cloakroom::{Durability, FileOptions, FileStore, Store, Update};
+use rustix::fs::{FlockOperation, flock};
+
+use super::process::{ARGUMENT, PLACE, ROLE, listen, say};
+use super::support::{NOW, block_on, key, load, record, replace, value};
+use super::{counting, killed};
+
+/// The role that the environment names; without one, which is how the harness runs it, nothing.
+#[test]
+fn child_in_its_role() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
+    let argument = std::env::var(ARGUMENT).unwrap();
+    match role.as_str() {
+        "answer" => answer(&place),
+        "serve" => serve(&place, argument.parse().unwrap()),
+        "count" => counting::count(&place, &argument),
+        "write" => killed::write_until_killed(&place, &argument),
+        "hold" => hold(&place.join(argument)),
+        "report" => report(&place),
+        role => panic!("no role is called {role}"),
+    }
+}
+
+/// Small segments and durability by name, so that rolling and compaction happen all the time.
+pub fn options(durability: &str) -> FileOptions {
+    let durability = match durability {
+        "always" => Durability::Always,
+        "every" => Durability::Every(std::time::Duration::from_millis(10)),
+        "never" => Durability::Never,
+        other => panic!("no durability is called {other}"),
+    };
+    FileStore::options().durability(durability).segment_bytes(4096)
+}
+
+pub fn number<T: FromStr>(text: &[u8]) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    str::from_utf8(text).unwrap().parse().unwrap()
+}
+
+/// Ping-pong: for each number that it is told, session 1 must hold it; the next is stored instead.
+fn answer(place: &Path) {
+    let store = options("never").open(place).unwrap();
+    say("open");
+    while let Some(told) = listen() {
+        assert_eq!(value(&store, 1).as_deref(), Some(told.as_bytes()));
+        replace(&store, 1, (number::<u64>(told.as_bytes()) + 1).to_string().as_bytes());
+        say("done");
+    }
+}
+
+/// A server: saves one session after another, from this number on, and tells of each, until it is told to end.
+fn serve(place: &Path, from: u32) {
+    let store = options("always").open(place).unwrap();
+    say("open");
+    let ending = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in from.. {
+                block_on(store.create(&record(n, &n.to_le_bytes()), NOW)).unwrap();
+                say(&n.to_string());
+                if ending.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        while listen().is_some() {}
+        ending.store(true, Ordering::Relaxed);
+    });
+    store.close().unwrap();
+}
+
+/// Holds a lock, as a process does that was stopped in the middle of a write.
+fn hold(file: &Path) {
+    let file = OpenOptions::new().read(true).write(true).open(file).unwrap();
+    flock(&file, FlockOperation::LockExclusive).unwrap();
+    say("held");
+    while listen().is_some() {}
+}
+
+/// Says what it finds for each number it is told, and for the word "end", destroys it.
+fn report(place: &Path) {
+    let store = options("always").open(place).unwrap();
+    say("open");
+    while let Some(told) = listen() {
+        if let Some(n) = told.strip_prefix("rotate ") {
+            let n = number::<u32>(n.as_bytes());
+            let current = load(&store, n).unwrap();
+            let mut moved = current.clone();
+            moved.set_key(key(n + 1));
+            let rotated = block_on(store.rotate(&key(n), current.revision(), &moved, NOW)).unwrap();
+            assert!(matches!(rotated, Update::Stored(_)), "{rotated:?}");
+            say("done");
+        } else if let Some(n) = told.strip_prefix("end ") {
+            block_on(store.destroy(&key(number(n.as_bytes())))).unwrap();
+            say("done");
+        } else {
+            let found = value(&store, number(told.as_bytes()));
+            say(&found.map_or("none".to_owned(), |value| String::from_utf8(value).unwrap()));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Stores that list, count, sweep and clear wrongly.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use cloakroom::{Owner, Record, SessionKey, Swept, Timestamp};
+
+use crate::twist::{Notes, wrong_stores};
+
+/// How a careless collation compares.
+fn folded(owner: &Owner) -> String {
+    owner.as_str().trim().to_lowercase()
+}
+
+fn alike(record: &Record, owner: &Owner) -> bool {
+    record.owner().is_some_and(|other| folded(other) == folded(owner))
+}
+
+wrong_stores! {
+    "owned_by finds all sessions of an owner" {
+        lists_one_page => {
+            owned_by(self, m, owner, now) {
+                let mut records = m.owned_by(owner, now)?;
+                records.truncate(10);
+                Ok(records)
+            }
+        }
+    }
+    "owned_by tells owners apart byte by byte" {
+        trims_and_folds_when_it_lists => {
+            owned_by(self, m, owner, now) {
+                Ok(m.all(now)?.into_iter().filter(|record| alike(record, owner)).collect())
+            }
+        }
+    }
+    "owned_by leaves out expired sessions" {
+        lists_what_was_not_swept => {
+            owned_by(self, m, owner, _now) {
+                m.owned_by(owner, Timestamp::EPOCH)
+            }
+        }
+    }
+    "owned_by follows a session from owner to owner" {
+        knows_the_first_owner_only(owners: Notes<HashMap<SessionKey, Option<Owner>>>) => {
+            create(self, m, record, now) {
+                self.owners.get().insert(*record.key(), record.owner().cloned());
+                m.create(record, now)
+            }
+            rotate(self, m, old, expected, record, now) {
+                self.owners.get().insert(*record.key(), record.owner().cloned());
+                m.rotate(old, expected, record, now)
+            }
+            owned_by(self, m, owner, now) {
+                let owners = self.owners.get();
+                let known = |record: &Record| owners.get(record.key()).is_some_and(|known| known.as_ref() == Some(owner));
+                Ok(m.owned_by(owner, now)?.into_iter().filter(known).collect())
+            }
+        }
+        never_takes_a_session_off_the_list(owners: Notes<HashMap<SessionKey, Vec<Owner>>>) => {
+            update(self, m, record, expected, now) {
+                self.owners.get().entry(*record.key()).or_default().extend(record.owner().cloned());
+                m.update(record, expected, now)
+            }
+            owned_by(self, m, owner, now) {
+                let owners = self.owners.get();
+                let was = |record: &Record| owners.get(record.key()).is_some_and(|owners| owners.contains(owner));
+                let listed = |record: &Record| record.owner() == Some(owner) || was(record);
+                Ok(m.all(now)?.into_iter().filter(listed).collect())
+            }
+        }
+    }
+    "destroy_owned_by ends exactly the sessions of that owner" {
+        trims_and_folds_when_it_destroys => {
+            destroy_owned_by(self, m, owner, except) {
+                let ended = m.destroy_owned_by(owner, except)?;
+                for record in m.all(Timestamp::EPOCH)?.iter().filter(|record| alike(record, owner)) {
+                    if Some(record.key()) != except {
+                        m.destroy(record.key())?;
+                    }
+                }
+                Ok(ended)
+            }
+        }
+        does_not_count_what_it_destroys => {
+            destroy_owned_by(self, m, owner, except) {
+                m.destroy_owned_by(owner, except)?;
+                Ok(0)
+            }
+        }
+    }
+    "destroy_owned_by spares the exception and nothing else" {
+        makes_no_exception => {
+            destroy_owned_by(self, m, owner, _except) {
+                m.destroy_owned_by(owner, None)
+            }
+        }
+        spares_all_for_an_exception_that_is_not_the_owners => {
+            destroy_owned_by(self, m, owner, except) {
+                if let Some(key) = except
+                    && m.peek(key)?.is_some_and(|record| record.owner() != Some(owner))
+                {
+                    return Ok(0);
+                }
+                m.destroy_owned_by(owner, except)
+            }
+        }
+    }
+    "sweep removes what has expired, within its budget, and says what it did" {
+        sweeps_without_a_budget => {
+            sweep(self, m, now, _budget) {
+                m.sweep(now, usize::MAX)
+            }
+        }
+        sweeps_nothing => {
+            sweep(self, _m, _now, _budget) {
+                Ok(Swept::default())
+            }
+        }
+        says_that_nothing_is_left => {
+            sweep(self, m, now, budget) {
+                Ok(Swept { more: false, ..m.sweep(now, budget)? })
+            }
+        }
+    }
+    "sweep removes nothing that lives" {
+        sweeps_by_the_first_deadline(ends: Notes<HashMap<SessionKey, Timestamp>>) => {
+            create(self, m, record, now) {
+                self.ends.get().insert(*record.key(), record.expiry().ends_at());
+                m.create(record, now)
+            }
+            sweep(self, m, now, budget) {
+                let mut ends = self.ends.get();
+                let due: Vec<_> = ends.iter().filter(|(_, end)| **end <= now).map(|(key, _)| *key).collect();
+                let mut removed = 0;
+                for key in due.into_iter().take(budget) {
+                    removed += u64::from(m.peek(&key)?.is_some());
+                    m.destroy(&key)?;
+                    ends.remove(&key);
+                }
+                let rest = m.sweep(now, budget - removed as usize)?;
+                Ok(Swept { removed: removed + rest.removed, more: rest.more })
+            }
+        }
+    }
+    "scan visits every live session once, also while others write" {
+        skips_the_last_of_many => {
+            scan(self, m, now, visit) {
+                let mut all = m.all(now)?;
+                if all.len() > 20 {
+                    all.pop();
+                }
+                let _ = all.into_iter().try_for_each(visit);
+                Ok(())
+            }
+        }
+        visits_again_what_was_written_meanwhile => {
+            scan(self, m, now, visit) {
+                let seen = m.all(now)?;
+                let revisions: HashMap<_, _> = seen.iter().map(|record| (*record.key(), record.revision())).collect();
+                if seen.into_iter().try_for_each(&mut *visit).is_break() {
+                    return Ok(());
+                }
+                let written = m.all(now)?.into_iter();
+                let written = written.filter(|record| revisions.get(record.key()) != Some(&record.revision()));
+                let _ = written.into_iter().try_for_each(visit);
+                Ok(())
+            }
+        }
+    }
+    "scan leaves out expired sessions" {
+        scans_what_was_not_swept => {
+            scan(self, m, _now, visit) {
+                m.scan(Timestamp::EPOCH, visit)
+            }
+        }
+    }
+    "scan stops when its visitor breaks" {
+        does_not_listen_to_its_visitor => {
+            scan(self, m, now, visit) {
+                m.scan(now, &mut |record| {
+                    let _ = visit(record);
+                    ControlFlow::Continue(())
+                })
+            }
+        }
+    }
+    "count counts the live sessions" {
+        counts_what_was_not_swept => {
+            count(self, m, _now) {
+                m.count(Timestamp::EPOCH)
+            }
+        }
+    }
+    "clear ends all sessions" {
+        clears_what_nobody_owns => {
+            clear(self, m) {
+                for record in m.all(Timestamp::EPOCH)?.iter().filter(|record| record.owner().is_none()) {
+                    m.destroy(record.key())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
