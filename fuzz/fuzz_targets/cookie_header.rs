@@ -18,14 +18,14 @@ fuzz_target!(|bytes: &[u8]| {
     let read: Vec<(&[u8], &[u8])> = pairs(&headers).collect();
 
     assert!(read.len() <= segments.min(MAX_PAIRS));
-    let mut before = (0, 0);
+    let mut before = Place::default();
     for (name, value) in &read {
         assert!(!name.is_empty() && !name.contains(&b'=') && !name.contains(&b';') && !value.contains(&b';'));
         assert!([name, value].iter().all(|part| trim(part) == **part));
-        // Each pair lies in one header, behind the pair before it.
-        let place = place(&headers, before.0, name, value).expect("both parts are slices of one header");
-        assert!(place >= before);
-        before = (place.0, place.1 + name.len());
+        // Each pair lies in one header, behind the pair before it, and not beyond the bound.
+        let place = before.next(&headers, name, value).expect("both parts are slices of one header");
+        assert!(place.end <= MAX_HEADER_BYTES);
+        before = place;
     }
 
     let total: usize = headers.iter().map(Vec::len).sum();
@@ -81,14 +81,29 @@ fn plainly(joined: &[u8]) -> Vec<(&[u8], &[u8])> {
     read.filter(|(name, _)| !name.is_empty()).collect()
 }
 
-/// Which header, from this one on, the two are slices of, and where in it the name begins.
-fn place(headers: &[Vec<u8>], from: usize, name: &[u8], value: &[u8]) -> Option<(usize, usize)> {
-    headers.iter().enumerate().skip(from).find_map(|(number, header)| {
-        let whole = header.as_ptr_range();
-        let within = |part: &[u8]| whole.start <= part.as_ptr_range().start && part.as_ptr_range().end <= whole.end;
-        let in_order = name.as_ptr_range().end <= value.as_ptr_range().start;
-        let at =
-            name.as_ptr() as usize - (within(name) && within(value) && in_order).then_some(whole.start as usize)?;
-        Some((number, at))
-    })
+/// Where a pair stands: in which header, how many bytes all those before it have, and where among all bytes the pair ends.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    header: usize,
+    before: usize,
+    end: usize,
+}
+
+impl Place {
+    /// The place of the pair that these slices are, if it is behind this one.
+    fn next(mut self, headers: &[Vec<u8>], name: &[u8], value: &[u8]) -> Option<Self> {
+        let contains = |header: &[u8], part: &[u8]| {
+            let (whole, part) = (header.as_ptr_range(), part.as_ptr_range());
+            whole.start <= part.start && part.end <= whole.end
+        };
+        while !contains(headers.get(self.header)?, name) {
+            self.before += headers[self.header].len();
+            self.header += 1;
+        }
+        let header = &headers[self.header];
+        let offset = |pointer: *const u8| self.before + pointer as usize - header.as_ptr() as usize;
+        let ends = [offset(name.as_ptr()), offset(name.as_ptr_range().end), offset(value.as_ptr())];
+        let is_behind = contains(header, value) && self.end <= ends[0] && ends[1] <= ends[2];
+        is_behind.then_some(Self { end: ends[2] + value.len(), ..self })
+    }
 }

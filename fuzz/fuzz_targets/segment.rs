@@ -1,15 +1,15 @@
-//! Recovery: whatever stands in the segments, opening never panics, and what it opens can be saved into and opened again
-//! with the same content.
+//! Recovery: whatever stands in the segments, opening never panics, what it opens can be saved into and opened again with
+//! the same content, and damage costs what the protocol says and no more.
 
 #![no_main]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cloakroom::fuzzing::{self, Disk, block_on};
-use cloakroom::{Durability, ErrorKind, FileOptions, FileStore, Lifetime, Record, Store};
-use cloakroom_fuzz::forged::{Forged, KEYS};
-use cloakroom_fuzz::{NOW, data, key, owner};
+use cloakroom::{ErrorKind, Lifetime, Record, Store};
+use cloakroom_fuzz::content::{Content, NEW, options};
+use cloakroom_fuzz::log::{HEADER, Log};
+use cloakroom_fuzz::{NOW, data, key};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -17,9 +17,12 @@ use libfuzzer_sys::fuzz_target;
 enum Input {
     /// One segment of arbitrary bytes, behind a header or without.
     Bytes { header: bool, bytes: Vec<u8> },
-    /// Segments of whole frames, and what has become of the last. Each frame says what is durable: with `true` everything
-    /// before it, else everything before the number.
-    Frames { first: u8, segments: Vec<Vec<(bool, u16, Forged)>>, changes: Vec<Change> },
+    /// Whole frames, and what has become of the last segment.
+    Changed { changes: Vec<Change>, log: Log },
+    /// Whole frames, but for the last, of which only a part was written.
+    Torn { at: u16, zeros: u8, log: Log },
+    /// Whole frames, but for one whose body is not what was written.
+    Harmed { which: u8, at: u16, log: Log },
 }
 
 /// Something that happens to a file; places are counted from its beginning and again when they are beyond its end.
@@ -33,35 +36,25 @@ enum Change {
     Append { bytes: Vec<u8> },
 }
 
-/// A session that no input knows.
-const NEW: u8 = 200;
-
 fuzz_target!(|input: Input| {
-    let disk = Disk::default();
     match input {
         Input::Bytes { header, bytes } => {
             let header = if header { fuzzing::segment(1, &[]) } else { Vec::new() };
+            let disk = Disk::default();
             disk.put_segment(1, [header, bytes].concat());
+            open_and_go_on(&disk);
         }
-        Input::Frames { first, segments, changes } => {
-            let numbers = u32::from(first)..;
-            let last = segments.len().saturating_sub(1);
-            for (at, (number, frames)) in numbers.zip(&segments).enumerate().take(4) {
-                let frame = |(before, durable, forged): &(bool, u16, Forged)| {
-                    ((!before).then_some(u32::from(*durable)), forged.frame())
-                };
-                let mut bytes = fuzzing::segment(number, &frames.iter().map(frame).collect::<Vec<_>>());
-                if at == last {
-                    changes.iter().for_each(|change| change.happen_to(&mut bytes));
-                }
-                disk.put_segment(number, bytes);
-            }
+        Input::Changed { changes, log } => {
+            let mut bytes = log.last_segment();
+            changes.iter().for_each(|change| change.happen_to(&mut bytes));
+            open_and_go_on(&log.disk(bytes));
         }
+        Input::Torn { at, zeros, log } => torn(usize::from(at), usize::from(zeros), log),
+        Input::Harmed { which, at, log } => harmed(usize::from(which), usize::from(at), log),
     }
-    check(&disk);
 });
 
-fn check(disk: &Disk) {
+fn open_and_go_on(disk: &Disk) {
     let store = match disk.open(options()) {
         Ok(store) => store,
         Err(error) => {
@@ -73,45 +66,61 @@ fn check(disk: &Disk) {
     let mut record = Record::new(key(NEW), Lifetime::idle(Duration::from_secs(60)), NOW);
     record.set_data(data(b"new"));
     block_on(store.create(&record, NOW)).expect("what could be opened can be saved into");
-    content.count += 1;
-    content.sessions.insert(NEW, Ok(Some(record.to_bytes())));
+    content.add(NEW, &record);
     assert_eq!(Content::of(&store), content, "before it is closed");
     let killed = disk.copy();
     drop(store);
-    for (disk, how) in [(&killed, "killed"), (disk, "closed")] {
-        let store = disk.open(options()).expect("what could be opened once can be opened again");
-        assert_eq!(Content::of(&store), content, "{how}");
+    assert_eq!(Content::in_(&killed), content, "killed");
+    assert_eq!(Content::in_(disk), content, "closed");
+}
+
+/// A torn end costs the frame that is torn.
+fn torn(at: usize, zeros: usize, mut log: Log) {
+    log.make_honest();
+    let whole = log.last_segment();
+    let at = HEADER + at % (whole.len() - HEADER + 1);
+    let torn = [&whole[..at], &vec![0; zeros]].concat();
+    // The bytes that were not written may have been zeros.
+    let written = torn.iter().zip(&whole).take_while(|(torn, whole)| torn == whole).count();
+    let found = Content::in_(&log.disk(torn));
+    log.cut(written);
+    assert_eq!(found, Content::in_(&log.disk(log.last_segment())));
+}
+
+/// A body that is not what was written is a hole, at which the log ends, unless something states that it had been on disk:
+/// then it is damage, and costs nothing but itself.
+fn harmed(which: usize, at: usize, mut log: Log) {
+    log.make_honest();
+    let places = log.places();
+    if places.is_empty() {
+        return;
     }
-}
-
-fn options() -> FileOptions {
-    FileStore::options().durability(Durability::Never)
-}
-
-/// All that a store can be asked.
-#[derive(Debug, PartialEq)]
-struct Content {
-    sessions: BTreeMap<u8, Result<Option<Vec<u8>>, ErrorKind>>,
-    owned: Vec<Result<usize, ErrorKind>>,
-    count: u64,
-}
-
-impl Content {
-    fn of(store: &FileStore) -> Self {
-        let load = |n: u8| {
-            let loaded = block_on(store.load(&key(n), NOW));
-            (n, loaded.map(|record| record.map(|record| record.to_bytes())).map_err(|error| error.kind().clone()))
-        };
-        let owned = |n: u8| {
-            let owned = block_on(store.owned_by(&owner(n)?.into(), NOW));
-            Some(owned.map(|records| records.len()).map_err(|error| error.kind().clone()))
-        };
-        Self {
-            sessions: (0..KEYS).chain([NEW]).map(load).collect(),
-            owned: (0..4).filter_map(owned).collect(),
-            count: block_on(store.count(NOW)).unwrap(),
+    let which = which % places.len();
+    let place = &places[which];
+    if place.body.is_empty() {
+        return;
+    }
+    let mut bytes = log.last_segment();
+    bytes[place.body.start + at % place.body.len()] ^= 1;
+    let mut found = Content::in_(&log.disk(bytes));
+    let is_damage = places.iter().any(|other| other.durable > place.start);
+    if !is_damage {
+        log.cut(place.start);
+        assert_eq!(found, Content::in_(&log.disk(log.last_segment())), "a hole");
+        return;
+    }
+    // The same log with a frame there that says nothing.
+    log.silence(which);
+    let mut expected = Content::in_(&log.disk(log.last_segment()));
+    if let Some(key) = place.record_of {
+        // What follows may have ended it, or not; but never is it what it was before.
+        if log.leaves_alone(which, key) {
+            assert!(!matches!(found.session(key), Ok(Some(_))), "an older version");
         }
+        found.forget(key);
+        expected.forget(key);
     }
+    assert_eq!(found, expected, "damage");
 }
 
 impl Change {

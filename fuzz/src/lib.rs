@@ -1,11 +1,28 @@
 //! What the fuzz targets share.
 
+pub mod content;
 pub mod forged;
+pub mod log;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cloakroom::{Data, SessionKey, Timestamp};
+use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
+
+/// As many as the input yields. (A `Vec` ends at the first zero bit, so that long ones would never come up.)
+#[derive(Debug)]
+pub struct Many<T>(pub Vec<T>);
+
+impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for Many<T> {
+    fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
+        let mut many = Vec::new();
+        while !input.is_empty() {
+            many.push(input.arbitrary()?);
+        }
+        Ok(Self(many))
+    }
+}
 
 /// When everything begins.
 pub const NOW: Timestamp = Timestamp::from_secs(1_000_000);
