@@ -20,6 +20,10 @@ use crate::key::SessionKey;
 use crate::record::{Record, Revision};
 use crate::time::Timestamp;
 
+/// How often a load follows a record that moves away under it: once or twice when the machine is busy, unless its segment is
+/// really missing.
+const MOVES_FOLLOWED: u32 = 100;
+
 /// What guards the index and the cached records: a reader shares it, a writer has it only to publish and apply.
 pub(crate) struct State {
     pub(crate) index: Index,
@@ -124,22 +128,22 @@ impl Log {
             let locked = attempt >= 3
                 && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.io("waiting for the writer lock", error))?;
-            let rebuilt = self.read_from_scratch();
+            // Also what came while it read: that, too, may have been trimmed by the time it is looked for.
+            let rebuilt = self.read_from_scratch().and_then(|index| {
+                self.change(|state| {
+                    if index.applied > state.index.applied {
+                        state.index = index;
+                        state.cache.forget();
+                    }
+                    self.follow(&mut state.index)
+                })
+            });
             if locked {
                 lock.unlock().map_err(|error| self.io("releasing the writer lock", error))?;
             }
             match rebuilt {
                 Err(error) if is_not_found(&error) && attempt < 4 => {}
-                Err(error) => return Err(error),
-                Ok(index) => {
-                    return self.change(|state| {
-                        if index.applied > state.index.applied {
-                            state.index = index;
-                            state.cache.forget();
-                        }
-                        self.follow(&mut state.index)
-                    });
-                }
+                other => return other,
             }
         }
         unreachable!("the loop ends by returning")
@@ -255,7 +259,7 @@ impl Log {
 
     /// A session, if it lives: from the cache, or from its frame.
     pub(crate) fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
-        for _ in 0..3 {
+        for _ in 0..MOVES_FOLLOWED {
             let state = self.read()?;
             let Some(slot) = state.index.live_at(key, now) else { return Ok(None) };
             if let Some(record) = slot.record() {
