@@ -22,9 +22,14 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
-    let Input { segment, durable, changes, behind, arbitrary, .. } = input;
+    let Input { segment, changes, behind, arbitrary, .. } = input;
     let offset = input.offset % (1 << 31);
     let frame = input.frame.frame();
+    if let Some(later) = input.durable.filter(|durable| *durable > offset) {
+        let bytes = frame.write(segment, offset, Some(later));
+        assert_eq!(Frame::read(&bytes, segment, offset), None, "it knows what comes after it");
+    }
+    let durable = input.durable.filter(|durable| *durable <= offset);
     let mut bytes = frame.write(segment, offset, durable);
     let length = bytes.len();
     bytes.extend(&behind);
@@ -52,10 +57,11 @@ fuzz_target!(|input: Input| {
     }
 });
 
-/// A batch whose body is not frames reads as one of fewer frames.
+/// A batch whose body is not frames, or holds a batch, reads as one of fewer frames.
 fn has_odd_batch(frame: &Frame) -> bool {
+    let is_batch = |frame: &Frame| matches!(frame, Frame::Batch(_) | Frame::Plain { kind: 4, .. });
     match frame {
-        Frame::Plain { kind, .. } => *kind == 4,
-        Frame::Batch(inner) => inner.iter().any(has_odd_batch),
+        Frame::Plain { .. } => is_batch(frame),
+        Frame::Batch(inner) => inner.iter().any(is_batch),
     }
 }
