@@ -103,7 +103,9 @@ impl Index {
     /// again: a third of the time it takes to open a large store.
     pub(crate) fn expect_bytes(&mut self, bytes: u64) {
         const SMALL_RECORD: u64 = 600;
-        self.slots.reserve(usize::try_from(bytes / SMALL_RECORD).unwrap_or(0));
+        // A file's length is a claim: a sparse one may say anything.
+        const MOST: u64 = 1 << 22;
+        self.slots.reserve((bytes / SMALL_RECORD).min(MOST) as usize);
     }
 
     /// Gives back what was expected and did not come.

@@ -186,3 +186,15 @@ fn a_directory_of_noise_is_an_error_and_no_panic() {
         assert!(error.path().unwrap().extension().is_some_and(|it| it == "log"), "{error}");
     }
 }
+
+#[test]
+fn a_segment_that_claims_to_be_huge_costs_no_memory() {
+    let (_keep, place) = place();
+    drop(filled(&place));
+    let oldest = &segments(&place)[0];
+    OpenOptions::new().write(true).open(oldest).unwrap().set_len(1 << 42).unwrap();
+    let store = FileStore::open(&place).unwrap();
+    for n in 0..30 {
+        assert_eq!(value(&store, n), Some(secret(n)), "session {n}");
+    }
+}
