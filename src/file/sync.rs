@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::engine::Engine;
-use super::log::Log;
+use super::log::{Log, is_not_found};
 use super::position::Position;
 use super::writer::{poison, refuse_if_poisoned};
 use crate::error::{Error, ErrorKind, Result};
@@ -130,7 +130,11 @@ impl Log {
                 let why = "the directory was removed while the store was open; nothing in it can last";
                 return Err(Error::new(ErrorKind::Io, "syncing the log").at(&self.path).because(why));
             }
-            self.sync_segment(tail.segment())?;
+            match self.sync_segment(tail.segment()) {
+                // Rolled, which syncs, and trimmed since the tail was read.
+                Err(error) if is_not_found(&error) && self.durable() > tail => {}
+                synced => synced?,
+            }
             self.page().durable.0.fetch_max(tail.as_u64(), Ordering::AcqRel);
         }
         Ok(())
