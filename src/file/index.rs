@@ -233,31 +233,22 @@ impl Index {
     }
 
     fn put(&mut self, frame: &Frame<'_>) {
-        let head = frame.record().and_then(|(revision, bytes)| Some((revision, record::Head::read(bytes).ok()?.0)));
+        let mut slot = Slot::of(frame);
         // A move changes nothing, so what is cached stays so.
-        let cached = match frame.head.kind {
-            Kind::Move => self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take()),
-            _ => None,
-        };
-        let slot = match head {
-            Some((revision, head)) => Slot {
-                at: frame.at,
-                bytes: frame.head.frame_bytes() as u32,
-                revision: Revision::from_u64(revision),
-                expiry: head.expiry,
-                owner: head.owner.map(|owner| self.shared_owner(owner)),
-                cached,
-                used: AtomicBool::new(false),
-            },
-            // The frame is whole, so a newer version wrote the record: it is there, and this version cannot read it.
-            None => Slot::unreadable(frame.at, &frame.head, Expiry::from_parts(Timestamp::NEVER, None, None)),
-        };
-        self.set(frame.head.key, slot);
+        if frame.head.kind == Kind::Move {
+            slot.cached = self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take());
+        }
+        self.place(frame.head.key, slot);
+    }
+
+    /// What a put says, read already.
+    pub(crate) fn place(&mut self, key: SessionKey, mut slot: Slot) {
+        slot.owner = slot.owner.map(|owner| self.shared(owner));
+        self.set(key, slot);
     }
 
     /// One allocation for each owner, however many sessions they have.
-    fn shared_owner(&self, owner: &str) -> Owner {
-        let owner = Owner::from(owner);
+    fn shared(&self, owner: Owner) -> Owner {
         self.owners.get_key_value(&owner).map_or(owner, |(shared, _)| shared.clone())
     }
 
@@ -354,6 +345,24 @@ fn take(endings: &mut BTreeMap<u64, KeySet>, bucket: &u64, key: &SessionKey) {
 }
 
 impl Slot {
+    /// What a put or a move says.
+    pub(crate) fn of(frame: &Frame<'_>) -> Self {
+        let head = frame.record().and_then(|(revision, bytes)| Some((revision, record::Head::read(bytes).ok()?.0)));
+        match head {
+            Some((revision, head)) => Self {
+                at: frame.at,
+                bytes: frame.head.frame_bytes() as u32,
+                revision: Revision::from_u64(revision),
+                expiry: head.expiry,
+                owner: head.owner.map(Owner::from),
+                cached: None,
+                used: AtomicBool::new(false),
+            },
+            // The frame is whole, so a newer version wrote the record: it is there, and this version cannot read it.
+            None => Self::unreadable(frame.at, &frame.head, Expiry::from_parts(Timestamp::NEVER, None, None)),
+        }
+    }
+
     /// The session is there, and its record cannot be read (rule 11): whoever loads it is told why.
     fn unreadable(at: Position, head: &Head, expiry: Expiry) -> Self {
         Self {

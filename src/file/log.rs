@@ -203,26 +203,6 @@ impl Log {
         }
     }
 
-    /// Applies all segments but the last, and goes on to that one. What a removal left behind, or one that is missing,
-    /// makes no difference to who reads it: everybody applies what there is, and a trim forgets what stands before it.
-    pub(crate) fn replay_sealed(&self, index: &mut Index, segments: &[u32]) -> Result<()> {
-        for pair in segments.windows(2) {
-            let &[number, next] = pair else { unreachable!("windows of two") };
-            let file = self.file(number)?;
-            let end = file.len().map_err(|error| self.segment_io("reading the log", number, error))?;
-            let length = self.replay(&*file, index, end.min(u64::from(u32::MAX)) as u32)?;
-            if !index.sealed() {
-                // Cut at the end of a frame, which no look at the frames would tell.
-                self.report(number, length, length, None);
-            }
-            if next != number + 1 {
-                self.report(number + 1, 0, 0, None);
-            }
-            index.go_on(next, length);
-        }
-        Ok(())
-    }
-
     /// Applies the frames from where the index is to `end` of the same segment; says how long the segment is.
     pub(crate) fn replay(&self, file: &dyn DiskFile, index: &mut Index, end: u32) -> Result<u32> {
         let number = index.applied.segment();

@@ -4,6 +4,7 @@
 //! [shared page](tail); `opening.lock`, `users.lock` and `writer.lock` the locks, empty and never removed; `quarantine/`
 //! what was found damaged. Other files are left alone.
 
+mod ahead;
 mod cache;
 mod compact;
 mod damage;
