@@ -5,11 +5,12 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use super::frame::{Frame, Head, Kind};
-use super::index::{Index, Slot};
+use super::index::Index;
 use super::log::Log;
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;
+use super::slot::Slot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 

@@ -26,6 +26,7 @@ mod settings;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, clippy::unwrap_used, reason = "the tests use more of it"))]
 mod sim;
+mod slot;
 mod stats;
 mod sync;
 mod tail;
