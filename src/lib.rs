@@ -38,6 +38,9 @@ mod owner;
 mod record;
 mod session;
 mod sessions;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod status;
 mod store;
 mod sweeper;

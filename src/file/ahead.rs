@@ -1,7 +1,8 @@
 //! Reading ahead: when a large log is read, one thread reads and checks the sealed segments while another applies them.
 //! Opening takes half the time so, where there are two processors.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::ops::ControlFlow;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::frame::{Frame, Head, Kind};
@@ -36,46 +37,83 @@ struct Piece {
 const PIECE: usize = 1024;
 const AHEAD: usize = 4;
 
+/// Starting a thread takes as long as reading so many bytes.
+const WORTH_A_THREAD: u64 = 1 << 20;
+
 impl Log {
     /// Applies all segments but the last, and goes on to that one. What a removal left behind, or one that is missing,
     /// makes no difference to who reads it: everybody applies what there is, and a trim forgets what stands before it.
-    pub(crate) fn replay_sealed(&self, index: &mut Index, segments: &[u32]) -> Result<()> {
-        let Some((_, sealed)) = segments.split_last().filter(|(_, sealed)| !sealed.is_empty()) else { return Ok(()) };
+    pub(crate) fn replay_sealed(&self, index: &mut Index, segments: &[u32], bytes: u64) -> Result<()> {
+        if bytes < WORTH_A_THREAD {
+            return self.apply_sealed(index, segments, |number, apply| {
+                self.read_segment(number, &mut |piece| {
+                    apply(piece);
+                    ControlFlow::Continue(())
+                })
+            });
+        }
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel(AHEAD);
             scope.spawn(move || {
+                let sealed = segments.split_last().map_or(segments, |(_, sealed)| sealed);
                 for number in sealed {
-                    if let Err(error) = self.read_segment(*number, &sender) {
-                        // Nobody listens any more only if the reading has failed already.
+                    // Nobody listens any more only if the applying has failed already.
+                    let mut listens = true;
+                    let read = self.read_segment(*number, &mut |piece| {
+                        listens = sender.send(Ok(piece)).is_ok();
+                        if listens { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    });
+                    if let Err(error) = read {
                         let _ = sender.send(Err(error));
+                        return;
+                    }
+                    if !listens {
                         return;
                     }
                 }
             });
-            for pair in segments.windows(2) {
-                let &[number, next] = pair else { unreachable!("windows of two") };
-                let (end, written) = loop {
+            self.apply_sealed(index, segments, |_, apply| {
+                loop {
                     let piece: Result<Piece> = receiver.recv().unwrap_or_else(|_| Err(self.reader_is_gone()));
-                    let Piece { read, end } = piece?;
-                    read.into_iter().for_each(|read| self.apply_read(index, number, read));
-                    if let Some(end) = end {
-                        break end;
+                    let piece = piece?;
+                    let is_last = piece.end.is_some();
+                    apply(piece);
+                    if is_last {
+                        return Ok(());
                     }
-                };
-                // Cut at the end of a frame, which no look at the frames would tell; or something else stands there.
-                if written > end || !index.sealed() {
-                    self.report(number, end, written, None);
                 }
-                if next != number + 1 {
-                    self.report(number + 1, 0, 0, None);
-                }
-                index.go_on(next, end);
-            }
-            Ok(())
+            })
         })
     }
 
-    fn read_segment(&self, number: u32, sender: &SyncSender<Result<Piece>>) -> Result<()> {
+    /// Applies the pieces of each sealed segment, which `pieces` hands over in order.
+    fn apply_sealed(
+        &self,
+        index: &mut Index,
+        segments: &[u32],
+        mut pieces: impl FnMut(u32, &mut dyn FnMut(Piece)) -> Result<()>,
+    ) -> Result<()> {
+        for pair in segments.windows(2) {
+            let &[number, next] = pair else { unreachable!("windows of two") };
+            let mut last = (0, 0);
+            pieces(number, &mut |piece| {
+                piece.read.into_iter().for_each(|read| self.apply_read(index, number, read));
+                last = piece.end.unwrap_or(last);
+            })?;
+            let (end, written) = last;
+            // Cut at the end of a frame, which no look at the frames would tell; or something else stands there.
+            if written > end || !index.sealed() {
+                self.report(number, end, written, None);
+            }
+            if next != number + 1 {
+                self.report(number + 1, 0, 0, None);
+            }
+            index.go_on(next, end);
+        }
+        Ok(())
+    }
+
+    fn read_segment(&self, number: u32, take: &mut dyn FnMut(Piece) -> ControlFlow<()>) -> Result<()> {
         let failed = |error| self.segment_io("reading the log", number, error);
         let file = self.file(number)?;
         let length = file.len().map_err(failed)?.min(u64::from(u32::MAX)) as u32;
@@ -97,7 +135,7 @@ impl Log {
             }
             if piece.read.len() == PIECE || piece.end.is_some() {
                 let is_last = piece.end.is_some();
-                if sender.send(Ok(std::mem::take(&mut piece))).is_err() || is_last {
+                if take(std::mem::take(&mut piece)).is_break() || is_last {
                     return Ok(());
                 }
             }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use super::lock::FileLock;
-use super::tail::{PAGE, Tail};
+use super::page::PAGE;
+use super::tail::Tail;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A directory of files, with what a log needs and nothing more. Names are plain file names.
 ///
 /// A failing call may have done its work in part; the log assumes nothing about it.
-pub(crate) trait Disk: Send + Sync + 'static {
+pub trait Disk: Send + Sync + 'static {
     /// The names of all files.
     fn names(&self) -> io::Result<Vec<String>>;
     /// A new, empty file; what was there under this name is emptied.
@@ -37,7 +38,7 @@ pub(crate) trait Disk: Send + Sync + 'static {
 }
 
 /// An open file.
-pub(crate) trait DiskFile: Send + Sync {
+pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Reads up to `into.len()` bytes; fewer only at the file's end.
@@ -55,7 +56,7 @@ pub(crate) trait DiskFile: Send + Sync {
 }
 
 /// A lock that is given up with its handle, and with its process.
-pub(crate) trait DiskLock: Send + Sync {
+pub trait DiskLock: Send + Sync {
     /// Takes it exclusively, if that is possible without waiting.
     fn try_exclusive(&self) -> io::Result<bool>;
     /// Takes it shared, if that is possible without waiting. A handle that holds it exclusively goes over to shared.

@@ -1,4 +1,4 @@
-//! The parts of an open file store, and the thread that works for it.
+//! The parts of an open file store.
 //!
 //! Locks, in the order in which they are taken: `writer` (threads), the writer lock (processes), `queue`, the log's
 //! state. None of them is held while a future waits.
@@ -6,8 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, Instant};
+use std::thread::Thread;
 
 use super::disk::DiskLock;
 use super::job::{Job, Queue, Submit};
@@ -16,10 +15,8 @@ use super::op::{Answer, Op};
 use super::position::Position;
 use super::settings::Settings;
 use super::sync::{Synced, Waiting};
-use super::wait::Pauses;
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::Durability;
 
 /// An open store.
 pub(crate) struct Engine {
@@ -36,9 +33,6 @@ pub(crate) struct Engine {
     /// Held shared as long as the store is open: nobody recovers what is in use (rule 9).
     users: Box<dyn DiskLock>,
 }
-
-/// How often the thread looks after things that nobody asked for.
-const TICK: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(crate) fn new(log: Log, settings: Settings, writer: Writer, users: Box<dyn DiskLock>) -> Self {
@@ -69,7 +63,7 @@ impl Engine {
     }
 
     pub(crate) fn refuse_if_closed(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(self.closed_error()) } else { Ok(()) }
+        if self.is_closed() { Err(self.closed_error()) } else { Ok(()) }
     }
 
     /// A forked child shares the parent's locks, and both would believe that they hold them (rule 18).
@@ -99,7 +93,7 @@ impl Engine {
     }
 
     /// Carries out what is queued, as far as the lock can be had without waiting; says whether all of it was.
-    fn serve_queue(&self) -> bool {
+    pub(crate) fn serve_queue(&self) -> bool {
         // Looked at with the writer free: whoever queues while it is taken relies on its holder to look again.
         while self.has_queued() {
             let carried_out = {
@@ -118,8 +112,8 @@ impl Engine {
     }
 
     /// Those whose time is over leave the queue, and then hear of it (rule 19).
-    fn time_out_queued(&self) {
-        let now = Instant::now();
+    pub(crate) fn time_out_queued(&self) {
+        let now = super::wait::now();
         self.take_from_queue(|job| job.deadline.is_some_and(|deadline| deadline <= now), |job| job.time_out(self));
     }
 
@@ -135,56 +129,47 @@ impl Engine {
         taken.iter().for_each(|job| and(job));
     }
 
-    /// The thread's work, until the store is closed.
-    fn keep(self: &Arc<Self>) {
-        let _retire = Retire(self);
-        let sync_every = match self.settings.durability {
-            Durability::Every(interval) => Some(interval),
-            _ => None,
-        };
-        let period = sync_every.map_or(TICK, |interval| interval.min(TICK));
-        let mut pauses = Pauses::new();
-        let (mut last_tick, mut last_sync) = (Instant::now(), Instant::now());
-        loop {
-            if !self.waiting.is_empty() {
-                self.sync_for_waiting();
-            }
-            let served = self.serve_queue();
-            if served {
-                pauses = Pauses::new();
-            } else {
-                self.time_out_queued();
-            }
-            if last_tick.elapsed() >= period {
-                last_tick = Instant::now();
-                self.tick();
-            }
-            if sync_every.is_some_and(|interval| last_sync.elapsed() >= interval) {
-                last_sync = Instant::now();
-                // An error poisons the store, and so shows itself to the next who saves.
-                let _ = self.log.sync();
-            }
-            let compacting = served && self.compact_step();
-            let idle = self.waiting.is_empty() && !self.has_queued();
-            if idle && self.closed.load(Ordering::Acquire) {
-                return;
-            }
-            // Whoever leaves work here wakes the thread, and a wake-up before the park ends it at once.
-            if !served {
-                std::thread::park_timeout(pauses.next());
-            } else if idle && !compacting {
-                std::thread::park_timeout(period.saturating_sub(last_tick.elapsed()));
-            }
-        }
-    }
-
     /// An idle process keeps up, so that it pins no trimmed segment and has little to read when it wakes (rule 15).
-    fn tick(&self) {
+    pub(crate) fn tick(&self) {
         if let Ok(state) = self.log.read() {
             let oldest = state.index.oldest;
             drop(state);
             self.log.close_trimmed(oldest);
         }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Says whose work it is to serve those who wait.
+    pub(crate) fn kept_by(&self, thread: Thread) {
+        self.keeper.set(thread).expect("a store has one thread");
+    }
+
+    pub(crate) fn is_keepers_thread(&self) -> bool {
+        self.keeper.get().is_some_and(|thread| thread.id() == std::thread::current().id())
+    }
+
+    /// Nothing new is begun from now on.
+    pub(crate) fn begin_close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake_keeper();
+    }
+
+    /// When all that was begun is done: the last sync, and the directory is free for others.
+    pub(crate) fn end_close(&self) -> Result<()> {
+        let finished = self.finish();
+        let freed = self.users.unlock().map_err(|error| self.log.io("closing the session store", error));
+        finished.and(freed)
+    }
+
+    /// Nobody works for the store any more: those who wait hear of it.
+    pub(crate) fn retire(&self) {
+        self.closed.store(true, Ordering::Release);
+        let left = self.queue().take().unwrap_or_default();
+        left.iter().for_each(|job| job.finish((Err(self.closed_error()), None)));
+        self.waiting.retire(self.log.durable(), &self.closed_error());
     }
 
     /// Syncs, and states in the log that everything is on disk.
@@ -199,61 +184,5 @@ impl Engine {
             self.log.sync()?;
         }
         Ok(())
-    }
-}
-
-/// Also when the thread panics, nobody waits for it for ever.
-struct Retire<'a>(&'a Engine);
-
-impl Drop for Retire<'_> {
-    fn drop(&mut self) {
-        let Self(engine) = self;
-        engine.closed.store(true, Ordering::Release);
-        let left = engine.queue().take().unwrap_or_default();
-        left.iter().for_each(|job| job.finish((Err(engine.closed_error()), None)));
-        engine.waiting.retire(engine.log.durable(), &engine.closed_error());
-    }
-}
-
-/// The thread, which ends with the last handle of the store.
-pub(crate) struct Keeper {
-    engine: Arc<Engine>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Keeper {
-    pub(crate) fn start(engine: Arc<Engine>) -> Result<Self> {
-        let keeping = engine.clone();
-        let thread = std::thread::Builder::new().name("cloakroom".into()).spawn(move || keeping.keep());
-        let thread = thread.map_err(|error| engine.log.io("starting the store's thread", error))?;
-        engine.keeper.set(thread.thread().clone()).expect("a store has one thread");
-        Ok(Self { engine, thread: Mutex::new(Some(thread)) })
-    }
-
-    /// Finishes what is under way, syncs, and gives the directory free. A second time it does nothing.
-    pub(crate) fn close(&self) -> Result<()> {
-        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
-        // In a forked child there is neither the thread nor a lock of its own.
-        self.engine.refuse_if_forked()?;
-        self.engine.closed.store(true, Ordering::Release);
-        thread.thread().unpark();
-        // The last handle may go with a task that the thread itself has woken; it ends by itself then.
-        let kept = if thread.thread().id() == std::thread::current().id() { Ok(()) } else { thread.join() };
-        let finished = self.engine.finish();
-        let freed = self.engine.users.unlock().map_err(|error| self.engine.log.io("closing the session store", error));
-        if kept.is_err() {
-            let why = "the store's thread had panicked";
-            return Err(Error::new(ErrorKind::Closed, "closing the session store")
-                .at(&self.engine.log.path)
-                .because(why));
-        }
-        finished.and(freed)
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        // Whoever wants to know calls close().
-        let _ = self.close();
     }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::engine::Engine;
 use super::op::Op;
+use super::wait;
 use super::writer::{Held, LARGEST_GROUP, NeedsRoll, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -84,7 +85,7 @@ impl Future for Submit<'_> {
                 }
                 let job = Arc::new(Job {
                     op,
-                    deadline: Instant::now().checked_add(engine.settings.lock_wait),
+                    deadline: wait::now().checked_add(engine.settings.lock_wait),
                     abandoned: AtomicBool::new(false),
                     state: Mutex::new(JobState::Waiting(Some(context.waker().clone()))),
                 });

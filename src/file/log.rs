@@ -11,10 +11,11 @@ use super::disk::{Disk, DiskFile};
 use super::files::Files;
 use super::frame::{Frame, Kind};
 use super::index::Index;
+use super::page::Page;
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;
-use super::tail::{Page, Tail};
+use super::tail::Tail;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};
@@ -76,12 +77,12 @@ impl Log {
 
     /// Where the log ends now.
     pub(crate) fn tail(&self) -> Position {
-        Position::from_u64(self.page().tail.0.load(Ordering::Acquire))
+        Position::from_u64(self.page().tail.get())
     }
 
     /// Up to where the log is on disk.
     pub(crate) fn durable(&self) -> Position {
-        Position::from_u64(self.page().durable.0.load(Ordering::Acquire))
+        Position::from_u64(self.page().durable.get())
     }
 
     /// The index, as far as the log reaches now.
@@ -155,8 +156,9 @@ impl Log {
         let mut segments = self.segments()?;
         segments.retain(|number| *number <= last);
         let mut index = Index::new(self.salt, *segments.first().unwrap_or(&last));
-        index.expect_bytes(self.bytes_of(&segments)?);
-        self.replay_sealed(&mut index, &segments)?;
+        let bytes = self.bytes_of(&segments)?;
+        index.expect_bytes(bytes);
+        self.replay_sealed(&mut index, &segments, bytes)?;
         self.follow(&mut index)?;
         index.settle();
         Ok(index)

@@ -8,27 +8,32 @@ mod ahead;
 mod cache;
 mod compact;
 mod damage;
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod disk;
 mod engine;
 mod files;
 mod frame;
 mod index;
 mod job;
+mod keeper;
 mod lock;
 mod log;
 mod op;
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
+mod page;
 mod plan;
 mod position;
 mod recover;
 mod scan;
 mod segment;
 mod settings;
-#[cfg(any(test, fuzzing))]
-#[cfg_attr(fuzzing, allow(dead_code, clippy::unwrap_used, reason = "the tests use more of it"))]
+#[cfg(any(test, fuzzing, feature = "simulation"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the tests use more of it"))]
 mod sim;
 mod slot;
 mod stats;
 mod sync;
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -49,11 +54,22 @@ pub(crate) use self::{
     frame::{Frame, Frames, Kind},
     position::Position,
     segment::{Header, name as segment_name},
-    sim::MemoryDisk,
 };
 
-use self::disk::{Disk, RealDisk};
-use self::engine::{Engine, Keeper};
+#[cfg(feature = "simulation")]
+pub(crate) use self::keeper::Keeping;
+#[cfg(any(fuzzing, feature = "simulation"))]
+pub use self::sim::MemoryDisk;
+#[cfg(feature = "simulation")]
+pub use self::{
+    disk::{Disk, DiskFile, DiskLock},
+    page::Page,
+    tail::Tail,
+};
+
+use self::disk::RealDisk;
+use self::engine::Engine;
+use self::keeper::Keeper;
 use self::op::{Answer, Op};
 use self::settings::Settings;
 use crate::error::{ErrorKind, Result};
@@ -81,7 +97,7 @@ const TAIL_PAGE: &str = "tail.page";
 /// so and reports. After a fork, open it anew in the child.
 #[derive(Clone)]
 pub struct FileStore {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     keeper: Arc<Keeper>,
 }
 
@@ -110,10 +126,22 @@ impl FileStore {
         Self::open_on(Arc::new(disk), settings, directory)
     }
 
-    pub(crate) fn open_on(disk: Arc<dyn Disk>, settings: Settings, directory: &Path) -> Result<Self> {
+    pub(crate) fn open_on(disk: Arc<dyn disk::Disk>, settings: Settings, directory: &Path) -> Result<Self> {
         let engine = Arc::new(recover::open(disk, directory, settings)?);
         let keeper = Arc::new(Keeper::start(engine.clone())?);
         Ok(Self { engine, keeper })
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(crate) fn open_by_hand(
+        disk: Arc<dyn disk::Disk>,
+        settings: Settings,
+        directory: &Path,
+    ) -> Result<(Self, Keeping)> {
+        let engine = Arc::new(recover::open(disk, directory, settings)?);
+        let keeping = Keeping::of(&engine);
+        let keeper = Arc::new(Keeper::by_hand(engine.clone()));
+        Ok((Self { engine, keeper }, keeping))
     }
 
     /// Figures about the store, by this time.

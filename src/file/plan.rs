@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use super::frame::{Frame, Frames, Kind, NO_KEY};
+use super::frame::{Frame, Frames, HEAD, Kind, NO_KEY};
 use super::index::{Index, KeyHasher, KeyMap};
 use super::log::Log;
 use super::op::{Answer, Answered, Op, Waits};
@@ -22,6 +22,8 @@ struct Planned {
     revision: Revision,
     expiry: Expiry,
     owner: Option<Owner>,
+    /// Bytes of its frame.
+    bytes: u64,
     record: Option<Record>,
 }
 
@@ -203,9 +205,9 @@ impl<'a> Plan<'a> {
     fn put(&mut self, mut record: Record, ended: &[SessionKey]) -> Result<Revision> {
         let bytes = record.to_bytes();
         self.limits.check(&record, &bytes).map_err(|error| error.at(&self.log.path))?;
-        let freed = ended.iter().chain([record.key()]).filter_map(|key| self.index.get(key));
-        let freed: u64 = freed.map(|slot| u64::from(slot.bytes)).sum();
-        let Some(room) = self.room.saturating_add(freed).checked_sub(bytes.len() as u64) else {
+        let freed: u64 = ended.iter().chain([record.key()]).map(|key| self.bytes_of(key)).sum();
+        let taken = (HEAD + bytes.len()) as u64;
+        let Some(room) = self.room.saturating_add(freed).checked_sub(taken) else {
             let why = "its limit of bytes is reached";
             return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.path).because(why));
         };
@@ -222,8 +224,13 @@ impl<'a> Plan<'a> {
         self.planned.extend(ended.iter().map(|key| (*key, None)));
         let revision = Revision::from_u64(at.as_u64());
         record.set_revision(revision);
-        let planned =
-            Planned { revision, expiry: *record.expiry(), owner: record.owner().cloned(), record: Some(record) };
+        let planned = Planned {
+            revision,
+            expiry: *record.expiry(),
+            owner: record.owner().cloned(),
+            bytes: taken,
+            record: Some(record),
+        };
         self.planned.insert(key, Some(planned));
         Ok(revision)
     }
@@ -279,7 +286,16 @@ impl<'a> Plan<'a> {
             Some(planned) => planned.as_ref().map(|planned| (planned.revision, planned.expiry, planned.owner.clone())),
             None => self.index.get(key).map(|slot| (slot.revision, slot.expiry, slot.owner.clone())),
         }?;
-        (!expiry.is_expired_at(now)).then_some(Planned { revision, expiry, owner, record: None })
+        let bytes = self.bytes_of(key);
+        (!expiry.is_expired_at(now)).then_some(Planned { revision, expiry, owner, bytes, record: None })
+    }
+
+    /// What stands under this key takes so many bytes.
+    fn bytes_of(&self, key: &SessionKey) -> u64 {
+        match self.planned.get(key) {
+            Some(planned) => planned.as_ref().map_or(0, |planned| planned.bytes),
+            None => self.index.get(key).map_or(0, |slot| u64::from(slot.bytes)),
+        }
     }
 
     fn stands(&self, key: &SessionKey) -> bool {

@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::cache::Cache;
 use super::disk::{Disk, DiskFile};
@@ -57,7 +56,7 @@ fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     let tail = disk
         .tail(TAIL_PAGE, false)
         .map_err(|error| Error::io("mapping the shared page", error).at(path.join(TAIL_PAGE)))?;
-    let version = tail.page().version.0.load(Ordering::Acquire);
+    let version = tail.page().version.get();
     if version != PAGE_VERSION {
         let why = format!(
             "processes that use it now run a version of cloakroom with another shared page ({version}, this one has \
@@ -65,7 +64,7 @@ fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
         );
         return Err(Error::new(ErrorKind::NewerFormat, "opening the session store").at(path).because(why));
     }
-    let end = Position::from_u64(tail.page().tail.0.load(Ordering::Acquire));
+    let end = Position::from_u64(tail.page().tail.get());
     let file = disk.open(&segment::name(end.segment()));
     let file =
         file.map_err(|error| Error::io("opening the last segment", error).at(path.join(segment::name(end.segment()))))?;
@@ -100,7 +99,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     let (salt, headless) = salt(&*disk, path, &mut segments)?;
     let tail = disk.tail(TAIL_PAGE, true);
     let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
-    tail.page().version.0.store(PAGE_VERSION, Ordering::Release);
+    tail.page().version.set(PAGE_VERSION);
     let index = Index::new(salt, segments[0]);
     let log = Log::new(disk, path.to_path_buf(), salt, tail, state(index, settings));
 
@@ -112,16 +111,17 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
         log.report(number, 0, segment::HEADER, None);
     }
     let mut index = Index::new(salt, segments[0]);
-    index.expect_bytes(log.bytes_of(&segments)?);
-    log.replay_sealed(&mut index, &segments)?;
+    let bytes = log.bytes_of(&segments)?;
+    index.expect_bytes(bytes);
+    log.replay_sealed(&mut index, &segments, bytes)?;
     let last = index.applied.segment();
     let new_segment = recover_last(&log, &mut index, last)?;
     index.settle();
     let end = index.applied;
     log.change(|state| {
         state.index = index;
-        log.page().durable.0.store(end.as_u64(), Ordering::Release);
-        log.page().tail.0.store(end.as_u64(), Ordering::Release);
+        log.page().durable.set(end.as_u64());
+        log.page().tail.set(end.as_u64());
     });
     if new_segment {
         let lock = log.disk.lock(WRITER_LOCK).map_err(|error| log.io("opening the writer lock", error))?;

@@ -6,19 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::disk::{Disk, DiskFile, DiskLock};
-use super::tail::{Page, Tail};
+use super::page::Page;
+use super::tail::Tail;
 
 /// Shared by all handles on one "directory". What is written is there; faults come when a test asks for them.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryDisk(Arc<Mutex<Inner>>, Arc<Faults>);
+pub struct MemoryDisk(Arc<Mutex<Inner>>, Arc<Faults>);
 
 /// What fails from now on.
 #[derive(Default)]
-pub(crate) struct Faults {
+pub struct Faults {
     /// Every sync.
-    pub(crate) syncs: AtomicBool,
+    pub syncs: AtomicBool,
     /// Every write and reservation, for want of space.
-    pub(crate) space: AtomicBool,
+    pub space: AtomicBool,
 }
 
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl MemoryDisk {
     }
 
     /// A disk with the same files, and nobody using it.
-    pub(crate) fn copy(&self) -> Self {
+    pub fn copy(&self) -> Self {
         let copy = Self::default();
         for (name, file) in &self.lock().files {
             copy.lock()
@@ -52,25 +53,29 @@ impl MemoryDisk {
         copy
     }
 
-    pub(crate) fn faults(&self) -> &Faults {
+    /// What shall fail.
+    pub fn faults(&self) -> &Faults {
         &self.1
     }
 
-    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+    /// A file's bytes.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
         self.lock().files[name].0.lock().unwrap().clone()
     }
 
     /// Puts a file there, or another in its place.
-    pub(crate) fn set(&self, name: &str, bytes: Vec<u8>) {
+    pub fn set(&self, name: &str, bytes: Vec<u8>) {
         let file = MemoryFile(Arc::new(Mutex::new(bytes)), self.1.clone());
         self.lock().files.insert(name.to_owned(), file);
     }
 
-    pub(crate) fn segments(&self) -> Vec<String> {
+    /// The names of the segments, in order.
+    pub fn segments(&self) -> Vec<String> {
         self.lock().files.keys().filter(|name| name.ends_with(".log")).cloned().collect()
     }
 
-    pub(crate) fn aside(&self) -> usize {
+    /// How many damaged places were set aside.
+    pub fn aside(&self) -> usize {
         self.lock().aside.len()
     }
 }

@@ -135,7 +135,7 @@ impl Log {
                 Err(error) if is_not_found(&error) && self.durable() > tail => {}
                 synced => synced?,
             }
-            self.page().durable.0.fetch_max(tail.as_u64(), Ordering::AcqRel);
+            self.page().durable.raise(tail.as_u64());
         }
         Ok(())
     }

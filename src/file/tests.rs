@@ -174,7 +174,7 @@ fn a_writer_that_died_before_publishing_leaves_its_whole_frames_to_the_next() {
         let whole = frames.end();
         frames.push(super::frame::Kind::Put, &key(3), &[&record(3, b"torn").to_bytes()]);
         let torn = (frames.end().offset() - from.offset() - 3) as usize;
-        dead.engine.log.page().intent.0.store(frames.end().as_u64(), std::sync::atomic::Ordering::Release);
+        dead.engine.log.page().intent.set(frames.end().as_u64());
         let file = dead.engine.log.file(from.segment()).unwrap();
         file.write_at(&frames.bytes()[..torn], u64::from(from.offset())).unwrap();
         (whole, torn)
@@ -231,7 +231,7 @@ fn a_roll_that_died_after_the_seal_is_finished_by_the_next_writer() {
     frames.push(super::frame::Kind::Seal, &super::frame::NO_KEY, &[]);
     let file = store.engine.log.file(from.segment()).unwrap();
     file.write_at(frames.bytes(), u64::from(from.offset())).unwrap();
-    store.engine.log.page().intent.0.store(frames.end().as_u64(), std::sync::atomic::Ordering::Release);
+    store.engine.log.page().intent.set(frames.end().as_u64());
     // For one who opens after all have died, and for one who goes on.
     let crashed = disk.copy();
     create(&store, 2, b"after");

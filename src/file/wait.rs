@@ -24,18 +24,35 @@ impl Pauses {
     }
 }
 
+/// The time that waits are measured with.
+pub(crate) fn now() -> Instant {
+    #[cfg(feature = "simulation")]
+    if let Some(now) = crate::simulation::now() {
+        return now;
+    }
+    Instant::now()
+}
+
+fn sleep(pause: Duration) {
+    #[cfg(feature = "simulation")]
+    if crate::simulation::sleep(pause) {
+        return;
+    }
+    std::thread::sleep(pause);
+}
+
 /// Tries until it succeeds or the time is over; says whether it succeeded.
 ///
 /// A lock is tried again and again rather than waited for in the kernel, because that wait has no limit, and a thread
 /// in it cannot be stopped.
 pub(crate) fn until(limit: Duration, mut attempt: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
-    let begun = Instant::now();
+    let begun = now();
     let mut pauses = Pauses::new();
     while !attempt()? {
-        if begun.elapsed() >= limit {
+        if now() - begun >= limit {
             return Ok(false);
         }
-        std::thread::sleep(pauses.next());
+        sleep(pauses.next());
     }
     Ok(true)
 }

@@ -4,7 +4,6 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::Ordering;
 
 use super::disk::DiskLock;
 use super::frame::{Frame, Frames, HEAD, Head, Kind};
@@ -161,13 +160,13 @@ impl Held<'_> {
     fn append(&mut self, log: &Log, frames: &Frames) -> Result<()> {
         let (start, end) = (frames.start(), frames.end());
         let file = log.file(start.segment())?;
-        log.page().intent.0.store(end.as_u64(), Ordering::Release);
+        log.page().intent.set(end.as_u64());
         if let Err(error) = file.write_at(frames.bytes(), u64::from(start.offset())) {
             if file.cut(u64::from(start.offset())).and_then(|()| file.sync()).is_err() {
                 poison(log);
             }
             self.reserved = start;
-            log.page().intent.0.store(0, Ordering::Release);
+            log.page().intent.set(0);
             return Err(log.segment_io("appending to the log", start.segment(), error));
         }
         Ok(())
@@ -176,7 +175,7 @@ impl Held<'_> {
     /// Puts in order what a writer left who died between stating what it would write and publishing it: whole frames
     /// become part of the log, what is torn becomes zeros.
     fn adopt(&mut self, log: &Log) -> Result<()> {
-        let intent = Position::from_u64(log.page().intent.0.load(Ordering::Acquire));
+        let intent = Position::from_u64(log.page().intent.get());
         if intent == Position::default() {
             return Ok(());
         }
@@ -198,10 +197,10 @@ impl Held<'_> {
                 return refuse_if_poisoned(log);
             }
             let end = Position::new(tail.segment(), end);
-            log.page().durable.0.fetch_max(end.as_u64(), Ordering::AcqRel);
-            log.page().tail.0.store(end.as_u64(), Ordering::Release);
+            log.page().durable.raise(end.as_u64());
+            log.page().tail.set(end.as_u64());
         }
-        log.page().intent.0.store(0, Ordering::Release);
+        log.page().intent.set(0);
         Ok(())
     }
 
@@ -243,11 +242,11 @@ impl Held<'_> {
         // Now it may be seen.
         let start = segment::start(next);
         log.change(|state| {
-            log.page().durable.0.fetch_max(start.as_u64(), Ordering::AcqRel);
-            log.page().tail.0.store(start.as_u64(), Ordering::Release);
+            log.page().durable.raise(start.as_u64());
+            log.page().tail.set(start.as_u64());
             state.index.go_on(next, end.offset());
         });
-        log.page().intent.0.store(0, Ordering::Release);
+        log.page().intent.set(0);
         self.reserved = start;
         Ok(())
     }
@@ -282,7 +281,7 @@ impl Held<'_> {
 /// another process cannot see yet (rule 13).
 fn publish(log: &Log, frames: &Frames, written: Vec<crate::record::Record>) {
     log.change(|State { index, cache }| {
-        log.page().tail.0.store(frames.end().as_u64(), Ordering::Release);
+        log.page().tail.set(frames.end().as_u64());
         let (mut rest, mut at) = (frames.bytes(), frames.start());
         while let Some(head) = Head::parse(rest, at, log.salt) {
             let (frame, behind) = rest.split_at(head.frame_bytes());
@@ -296,16 +295,16 @@ fn publish(log: &Log, frames: &Frames, written: Vec<crate::record::Record>) {
             cache.keep(index, &key, record.into());
         }
     });
-    log.page().intent.0.store(0, Ordering::Release);
+    log.page().intent.set(0);
 }
 
 /// After a failed sync nothing is written by anybody until the store is opened anew.
 pub(crate) fn poison(log: &Log) {
-    log.page().poison.0.store(1, Ordering::Release);
+    log.page().poison.set(1);
 }
 
 pub(crate) fn refuse_if_poisoned(log: &Log) -> Result<()> {
-    if log.page().poison.0.load(Ordering::Acquire) == 0 {
+    if log.page().poison.get() == 0 {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Poisoned, "saving a session").at(&log.path))

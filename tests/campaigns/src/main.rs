@@ -1,0 +1,86 @@
+//! The fault campaigns: what the file store promises, under every fault that can be made.
+//!
+//!     cargo run --release --manifest-path tests/campaigns/Cargo.toml -- NAME [--size N] [--seed S]
+//!
+//! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
+//! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
+
+mod ledger;
+mod run;
+
+use std::process::ExitCode;
+
+use run::{Campaign, CannotRun, Run};
+
+/// All campaigns, in the order of `docs/reliability.md`.
+const CAMPAIGNS: &[Campaign] = &[];
+
+fn main() -> ExitCode {
+    let args = match Args::parse() {
+        Ok(args) => args,
+        Err(error) => {
+            eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--no-record], NAME one of:");
+            for campaign in CAMPAIGNS {
+                eprintln!("    {:16} {} (--size {} unless said otherwise)", campaign.name, campaign.what, campaign.size);
+            }
+            eprintln!("    {:16} makes the table of docs/reliability.md anew", "table");
+            return ExitCode::from(2);
+        }
+    };
+    if args.name == "table" {
+        return match ledger::write_table() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("docs/reliability.md could not be written: {error}")),
+        };
+    }
+    let Some(campaign) = CAMPAIGNS.iter().find(|campaign| campaign.name == args.name) else {
+        let names: Vec<_> = CAMPAIGNS.iter().map(|campaign| campaign.name).collect();
+        return fail(&format!("no campaign is named {:?}; there are {}", args.name, names.join(", ")));
+    };
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed);
+    let outcome = (campaign.run)(&mut run);
+    let (runs, failures) = run.finish();
+    if args.record && runs > 0 && let Err(error) = ledger::append(campaign.name, runs, failures, seed) {
+        return fail(&format!("docs/reliability.jsonl could not be written: {error}"));
+    }
+    if let Err(CannotRun(why)) = outcome {
+        eprintln!("{} could not run: {why}", campaign.name);
+        println!("{}: {runs} runs, {} failures", campaign.name, failures + 1);
+        return ExitCode::FAILURE;
+    }
+    println!("{}: {runs} runs, {failures} failures", campaign.name);
+    if failures > 0 || runs == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn fail(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::from(2)
+}
+
+struct Args {
+    name: String,
+    size: Option<u64>,
+    seed: Option<u64>,
+    /// Whether the figures go into docs/reliability.jsonl.
+    record: bool,
+}
+
+impl Args {
+    fn parse() -> Result<Self, lexopt::Error> {
+        use lexopt::prelude::*;
+        let mut parser = lexopt::Parser::from_env();
+        let (mut name, mut size, mut seed, mut record) = (None, None, None, true);
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Long("size") => size = Some(parser.value()?.parse()?),
+                Long("seed") => seed = Some(parser.value()?.parse()?),
+                Long("no-record") => record = false,
+                Value(value) if name.is_none() => name = Some(value.string()?),
+                other => return Err(other.unexpected()),
+            }
+        }
+        let name = name.ok_or("which campaign?")?;
+        Ok(Self { name, size, seed, record })
+    }
+}
