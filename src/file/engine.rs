@@ -4,9 +4,8 @@
 //! state. None of them is held while a future waits.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::disk::DiskLock;
 use super::job::{Job, Queue, Submit};
@@ -15,6 +14,7 @@ use super::op::{Answer, Op};
 use super::position::Position;
 use super::settings::Settings;
 use super::sync::{Synced, Waiting};
+use super::threads::{self, AtomicBool, Mutex, MutexGuard, Thread};
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -165,7 +165,7 @@ impl Engine {
     }
 
     pub(crate) fn is_keepers_thread(&self) -> bool {
-        self.keeper.get().is_some_and(|thread| thread.id() == std::thread::current().id())
+        self.keeper.get().is_some_and(|thread| thread.id() == threads::current().id())
     }
 
     /// Nothing new is begun from now on.

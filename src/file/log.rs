@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::cache::Cache;
 use super::damage::Damages;
@@ -16,6 +16,7 @@ use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;
 use super::tail::Tail;
+use super::threads::{AtomicU64, RwLock, RwLockReadGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};

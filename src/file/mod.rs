@@ -38,6 +38,7 @@ mod sync;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod verify;
 mod wait;
 mod writer;
