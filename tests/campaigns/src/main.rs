@@ -7,13 +7,19 @@
 
 mod ledger;
 mod run;
+mod simulate;
 
 use std::process::ExitCode;
 
 use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
-const CAMPAIGNS: &[Campaign] = &[];
+const CAMPAIGNS: &[Campaign] = &[Campaign {
+    name: "simulate",
+    what: "processes, kills and power losses on a simulated disk, any schedule",
+    size: 50_000,
+    run: simulate::run,
+}];
 
 fn main() -> ExitCode {
     let args = match Args::parse() {
@@ -21,7 +27,10 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--no-record], NAME one of:");
             for campaign in CAMPAIGNS {
-                eprintln!("    {:16} {} (--size {} unless said otherwise)", campaign.name, campaign.what, campaign.size);
+                eprintln!(
+                    "    {:16} {} (--size {} unless said otherwise)",
+                    campaign.name, campaign.what, campaign.size
+                );
             }
             eprintln!("    {:16} makes the table of docs/reliability.md anew", "table");
             return ExitCode::from(2);
@@ -41,7 +50,10 @@ fn main() -> ExitCode {
     let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed);
     let outcome = (campaign.run)(&mut run);
     let (runs, failures) = run.finish();
-    if args.record && runs > 0 && let Err(error) = ledger::append(campaign.name, runs, failures, seed) {
+    if args.record
+        && runs > 0
+        && let Err(error) = ledger::append(campaign.name, runs, failures, seed)
+    {
         return fail(&format!("docs/reliability.jsonl could not be written: {error}"));
     }
     if let Err(CannotRun(why)) = outcome {
