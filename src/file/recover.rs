@@ -117,6 +117,9 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     let last = index.applied.segment();
     let new_segment = recover_last(&log, &mut index, last)?;
     index.settle();
+    // Who made the last segment may have died before its name was durable, and all that is synced from now on goes by that
+    // name (rule 6).
+    log.disk.sync_names().map_err(|error| log.io("making the names of the segments durable", error))?;
     let end = index.applied;
     log.change(|state| {
         state.index = index;
