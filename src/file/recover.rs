@@ -261,7 +261,12 @@ impl Found {
         }
         let number = index.applied.segment();
         let failed = |error| log.segment_io("recovering the last segment", number, error);
-        if !survey.clean && survey.durable < survey.end {
+        if !survey.clean && survey.durable == segment::HEADER {
+            // Who made the segment may have died before its header was durable. Without it the first segment is no store.
+            let header = Header { number, salt: log.salt };
+            file.write_at(&header.to_bytes(), 0).map_err(failed)?;
+        }
+        if !survey.clean {
             // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4).
             let mut bytes = vec![0; (survey.end - survey.durable) as usize];
             file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
