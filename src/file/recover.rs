@@ -12,7 +12,7 @@ use super::disk::{Disk, DiskFile, DiskLock};
 use super::engine::Engine;
 use super::frame::Kind;
 use super::index::Index;
-use super::log::{Log, State};
+use super::log::{Log, State, is_not_found};
 use super::op::Op;
 use super::position::Position;
 use super::scan::{Scan, Step};
@@ -76,6 +76,9 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
 
 const OPENING: &str = "opening the session store";
 
+/// How often joining begins again because the segment it was to begin with is gone.
+const TRIMS_FOLLOWED: u32 = 10;
+
 struct Locks {
     opening: Box<dyn DiskLock>,
     users: Box<dyn DiskLock>,
@@ -102,8 +105,20 @@ fn state(index: Index, settings: &Settings) -> State {
     State { index, cache: Cache::new(settings.cache_bytes) }
 }
 
-/// Joins those who use the directory already: the page says how far the log reaches.
+/// Joins those who use the directory already.
 fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
+    for _ in 0..TRIMS_FOLLOWED {
+        match try_join(disk.clone(), path, settings) {
+            // The segment that the page named was trimmed before it was opened: the page names another by now (rule 15).
+            Err(error) if is_not_found(&error) => {}
+            joined => return joined,
+        }
+    }
+    try_join(disk, path, settings)
+}
+
+/// The page says how far the log reaches.
+fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     let tail = disk
         .tail(TAIL_PAGE, false)
         .map_err(|error| Error::io("mapping the shared page", error).at(path.join(TAIL_PAGE)))?;
@@ -261,7 +276,12 @@ impl Found {
         }
         let number = index.applied.segment();
         let failed = |error| log.segment_io("recovering the last segment", number, error);
-        if !survey.clean && survey.durable < survey.end {
+        if !survey.clean && survey.durable == segment::HEADER {
+            // Who made the segment may have died before its header was durable. Without it the first segment is no store.
+            let header = Header { number, salt: log.salt };
+            file.write_at(&header.to_bytes(), 0).map_err(failed)?;
+        }
+        if !survey.clean {
             // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4).
             let mut bytes = vec![0; (survey.end - survey.durable) as usize];
             file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
@@ -275,6 +295,11 @@ impl Found {
             // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
             file.cut(u64::from(survey.end)).map_err(failed)?;
             file.sync().map_err(failed)?;
+        }
+        if !survey.clean {
+            // Who made the last segment may have died before its name was durable, and all that is synced from now on goes
+            // by that name (rule 6).
+            log.disk.sync_names().map_err(|error| log.io("making the segments' names durable", error))?;
         }
         Ok(())
     }

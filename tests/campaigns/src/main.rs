@@ -8,18 +8,17 @@
 mod ledger;
 mod run;
 mod scheduling;
+mod simulate;
 
 use std::process::ExitCode;
 
 use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
-const CAMPAIGNS: &[Campaign] = &[Campaign {
-    name: "scheduling",
-    what: "the group commit and the tail protocol, one order of steps after another",
-    size: 20_000,
-    run: scheduling::run,
-}];
+const CAMPAIGNS: &[Campaign] = &[
+    simulate::CAMPAIGN, //
+    scheduling::CAMPAIGN,
+];
 
 fn main() -> ExitCode {
     let args = match Args::parse() {

@@ -7,9 +7,16 @@
 use std::process::{Command, Stdio};
 
 use crate::ledger;
-use crate::run::{CannotRun, Run};
+use crate::run::{Campaign, CannotRun, Run};
 
-pub fn run(run: &mut Run) -> Result<(), CannotRun> {
+pub const CAMPAIGN: Campaign = Campaign {
+    name: "scheduling",
+    what: "the group commit and the tail protocol, one order of steps after another",
+    size: 20_000,
+    run,
+};
+
+fn run(run: &mut Run) -> Result<(), CannotRun> {
     let folder = ledger::root().join("tests/campaigns/scheduling");
     let output = Command::new("cargo")
         .args(["run", "--quiet", "--release", "--", &run.size.to_string(), &run.seed.to_string()])
