@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::Disk;
+use super::frame::HEAD;
 use super::op::Op;
 use super::position::Position;
 use super::segment::HEADER;
@@ -356,6 +357,30 @@ fn a_segment_that_is_missing_costs_what_was_in_it_for_all_who_open() {
     assert!(found[0] && found[99] && found.contains(&false));
     assert_eq!(found, (0..100).map(|n| value(&two, n).is_some()).collect::<Vec<_>>());
     assert!(!one.damage().is_empty());
+}
+
+#[test]
+fn a_record_that_a_sealed_segment_was_cut_in_is_an_error_and_never_its_older_version() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.segment_bytes = 4096;
+    let store = open(&disk, settings.clone()).unwrap();
+    let revision = create(&store, 1, b"old");
+    let before = tail(&store).offset() as usize;
+    let _ = block_on(store.update(&record(1, b"new"), revision, NOW)).unwrap();
+    let after = tail(&store).offset() as usize;
+    (2..30).for_each(|n| {
+        create(&store, n, &[7; 200]);
+    });
+    assert!(tail(&store).segment() > 1);
+    for cut in before + HEAD..after {
+        let damaged = disk.copy();
+        damaged.set("00000001.log", disk.bytes("00000001.log")[..cut].to_vec());
+        let store = open(&damaged, settings.clone()).unwrap();
+        let error = block_on(store.load(&key(1), NOW)).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Damaged, "cut at {cut}: {error}");
+        assert_eq!(store.damage()[0].key, Some(key(1)), "cut at {cut}");
+    }
 }
 
 #[test]
