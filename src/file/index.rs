@@ -61,6 +61,17 @@ pub(crate) struct Index {
     /// The lengths of the segments behind `applied`, and all together.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
+    doubt: Option<Doubt>,
+}
+
+/// Somewhere in the log stood frames of which nothing can be told. They may have ended sessions that stand before them
+/// (rule 11).
+struct Doubt {
+    before: Position,
+    /// Sessions that stand before it and were touched behind it, so they lived.
+    touched: KeySet,
+    /// Sessions that stood before it and were moved behind it, which says nothing.
+    moved: KeySet,
 }
 
 impl Index {
@@ -78,6 +89,7 @@ impl Index {
             live_bytes: 0,
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
+            doubt: None,
         }
     }
 
@@ -152,6 +164,23 @@ impl Index {
         last.map(|(end, key)| (end, key, count))
     }
 
+    /// Frames were lost before this place, and nobody can tell what they said.
+    pub(crate) fn doubt(&mut self, before: Position) {
+        self.doubt = Some(Doubt { before, touched: KeySet::default(), moved: KeySet::default() });
+    }
+
+    /// The sessions that such a frame may have ended.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
+        let slots = self.doubt.iter().flat_map(|_| &self.slots);
+        slots.filter(|(key, slot)| self.is_doubtful(key, slot)).map(|(key, _)| key)
+    }
+
+    fn is_doubtful(&self, key: &SessionKey, slot: &Slot) -> bool {
+        self.doubt
+            .as_ref()
+            .is_some_and(|doubt| slot.at < doubt.before && !doubt.touched.contains(key) || doubt.moved.contains(key))
+    }
+
     /// Bytes of frames that are needed.
     pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes
@@ -189,6 +218,7 @@ impl Index {
                 self.endings.clear();
                 self.live.clear();
                 self.live_bytes = 0;
+                self.doubt = None;
             }
             Kind::Seal => self.sealed = true,
             Kind::Mark => {}
@@ -203,6 +233,8 @@ impl Index {
             let before = self.slots.get(&head.key).map(|slot| slot.expiry);
             let expiry = before.unwrap_or_else(|| Expiry::from_parts(Timestamp::NEVER, None, None));
             self.set(head.key, Slot::unreadable(at, head, expiry));
+        } else if head.kind == Kind::Batch {
+            self.doubt(at);
         }
     }
 
@@ -217,15 +249,24 @@ impl Index {
     fn put(&mut self, frame: &Frame<'_>) {
         let mut slot = Slot::of(frame);
         // A move changes nothing, so what is cached stays so.
+        let key = frame.head.key;
+        let mut doubtful = false;
         if frame.head.kind == Kind::Move {
-            slot.cached = self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take());
+            doubtful = self.slots.get(&key).is_some_and(|slot| self.is_doubtful(&key, slot));
+            slot.cached = self.slots.get_mut(&key).and_then(|slot| slot.cached.take());
         }
-        self.place(frame.head.key, slot);
+        self.place(key, slot);
+        if let Some(doubt) = self.doubt.as_mut().filter(|_| doubtful) {
+            doubt.moved.insert(key);
+        }
     }
 
     /// What a put says, read already.
     pub(crate) fn place(&mut self, key: SessionKey, mut slot: Slot) {
         slot.owner = slot.owner.map(|owner| self.shared(owner));
+        if let Some(doubt) = &mut self.doubt {
+            doubt.moved.remove(&key);
+        }
         self.set(key, slot);
     }
 
@@ -239,6 +280,10 @@ impl Index {
         let before = bucket(&slot.expiry);
         slot.expiry.touch(Timestamp::from_millis(millis));
         let after = bucket(&slot.expiry);
+        if let Some(doubt) = &mut self.doubt {
+            doubt.touched.insert(frame.head.key);
+            doubt.moved.remove(&frame.head.key);
+        }
         if after != before {
             take(&mut self.endings, &before, &frame.head.key);
             self.endings.entry(after).or_default().insert(frame.head.key);

@@ -51,12 +51,14 @@ impl Keeping {
             self.last_tick = now;
             engine.tick();
         }
-        if self.sync_every.is_some_and(|interval| now - self.last_sync >= interval) {
+        // Who only reads has nothing to sync, nor to compact.
+        let writes = !engine.is_only_to_read();
+        if self.sync_every.is_some_and(|interval| writes && now - self.last_sync >= interval) {
             self.last_sync = now;
             // An error poisons the store, and so shows itself to the next who saves.
             let _ = engine.log.sync();
         }
-        let compacting = served && engine.compact_step();
+        let compacting = served && writes && engine.compact_step();
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
             return None;

@@ -199,6 +199,7 @@ impl Log {
             } else {
                 if length < tail.offset() {
                     self.report(at.segment(), length, tail.offset(), None);
+                    index.doubt(tail);
                 }
                 index.applied = tail;
             }
@@ -228,10 +229,12 @@ impl Log {
                 Step::Gap { from, to } => {
                     self.report(number, from, to, None);
                     index.applied = Position::new(number, to);
+                    index.doubt(index.applied);
                 }
                 Step::End { from, to } => {
                     if to > from {
                         self.report(number, from, to, None);
+                        index.doubt(Position::new(number, to));
                     }
                     return Ok(from);
                 }

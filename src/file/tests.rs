@@ -554,3 +554,70 @@ fn a_rotation_cut_or_damaged_anywhere_leaves_exactly_one_of_the_two_ids_or_an_er
         }
     }
 }
+
+fn open_to_read(disk: &MemoryDisk) -> Result<FileStore> {
+    FileStore::kept(Arc::new(recover::open_to_read(Arc::new(disk.clone()), Path::new("simulated"), options())?))
+}
+
+#[test]
+fn a_store_opened_to_read_changes_nothing_and_keeps_writers_out() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"here");
+    drop(store);
+    let name = disk.segments().pop().unwrap();
+    // Half a frame behind the end, as a kill leaves it.
+    disk.set(&name, [disk.bytes(&name), b"torn".to_vec()].concat());
+    let before = disk.bytes(&name);
+    let (one, two) = (open_to_read(&disk).unwrap(), open_to_read(&disk).unwrap());
+    assert!(one.is_only_to_read());
+    for reader in [&one, &two] {
+        assert_eq!(value(reader, 1), Some(b"here".to_vec()));
+        let refused = block_on(reader.create(&record(2, b"no"), NOW)).unwrap_err();
+        assert_eq!(refused.kind(), &ErrorKind::NotWritable);
+        assert_eq!(block_on(reader.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::NotWritable);
+    }
+    // Whoever began to write now would not be seen by those who read.
+    let kept_out = open(&disk, Settings { open_wait: Duration::ZERO, ..options() }).unwrap_err();
+    assert_eq!(kept_out.kind(), &ErrorKind::Timeout);
+    one.close().unwrap();
+    drop((one, two));
+    assert_eq!(disk.bytes(&name), before);
+    let store = open(&disk, options()).unwrap();
+    create(&store, 2, b"yes");
+}
+
+#[test]
+fn a_store_opened_to_read_beside_one_that_writes_sees_what_it_writes() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let reader = open_to_read(&disk).unwrap();
+    create(&store, 2, b"after");
+    block_on(store.destroy(&key(1))).unwrap();
+    assert_eq!((value(&reader, 1), value(&reader, 2)), (None, Some(b"after".to_vec())));
+    drop(store);
+    // Its lock is that of any user: a writer may come and find the page as it is.
+    let again = open(&disk, options()).unwrap();
+    create(&again, 3, b"again");
+    assert_eq!(value(&reader, 3), Some(b"again".to_vec()));
+}
+
+#[test]
+fn updates_of_one_group_are_credited_what_they_replace_once() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    let revision = create(&store, 1, &[0; 1000]);
+    let mut writer = store.engine.writer();
+    let mut held = writer.try_hold(&store.engine.log).unwrap().unwrap();
+    // Room for the session and no more: whatever a group does, it stays within.
+    let settings = Settings { store_bytes: store.engine.log.read().unwrap().index.live_bytes() + 500, ..options() };
+    let bigger = Op::Update { record: record(1, &[1; 1300]), expected: revision, now: NOW };
+    let more = Op::Create { record: record(2, &[2; 1000]), now: NOW };
+    let outcomes = held.group(&store.engine.log, &settings, &[&bigger, &more], true).ok().unwrap();
+    let full = outcomes.iter().map(|(answer, _)| answer.as_ref().is_err_and(|error| *error.kind() == ErrorKind::Full));
+    assert_eq!(full.collect::<Vec<_>>(), [false, true]);
+    drop(held);
+    drop(writer);
+    assert!(store.engine.log.read().unwrap().index.live_bytes() <= settings.store_bytes);
+}
