@@ -378,7 +378,7 @@ impl Survey {
     fn of(log: &Log, file: &dyn DiskFile, number: u32, length: u32) -> Result<Self> {
         let mut scan = Scan::new(file, segment::start(number), length, log.salt);
         let mut durable = segment::HEADER;
-        let mut bad: Vec<u32> = Vec::new();
+        let mut bad: Vec<(u32, u32)> = Vec::new();
         let mut clean = false;
         let (end, behind) = loop {
             match scan.next().map_err(|error| log.segment_io("recovering the last segment", number, error))? {
@@ -393,15 +393,16 @@ impl Survey {
                 // Its head is whole, and so is what it states.
                 Step::BadBody(at, head) => {
                     durable = durable.max(head.durable);
-                    bad.push(at.offset());
+                    bad.push((at.offset(), at.plus(head.frame_bytes()).offset()));
                 }
-                Step::Gap { from, .. } => bad.push(from),
+                Step::Gap { from, to } => bad.push((from, to)),
                 Step::End { from, to } => break (from, to),
             }
         };
         // A mark torn or cut behind whole frames leaves `clean` as the last whole frame says.
         let clean = clean && behind == end && bad.is_empty();
-        let hole = bad.into_iter().find(|place| *place >= durable);
+        // A gap may be damage in front and a hole behind: what was known to be durable ends where the hole begins.
+        let hole = bad.into_iter().find(|(_, to)| *to > durable).map(|(from, _)| from.max(durable));
         let last_written = end.max(behind);
         Ok(match hole {
             Some(hole) => Self { end: hole, durable, behind: last_written, clean: false },

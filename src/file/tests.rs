@@ -384,6 +384,30 @@ fn a_record_that_a_sealed_segment_was_cut_in_is_an_error_and_never_its_older_ver
 }
 
 #[test]
+fn a_gap_over_what_was_durable_and_what_was_not_ends_the_log_where_that_begins() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let from = tail(&store).offset() as usize;
+    create(&store, 2, b"damaged");
+    // It waits for the disk, so what comes later states that all before it is durable.
+    block_on(store.destroy(&key(9))).unwrap();
+    let durable = tail(&store).offset() as usize;
+    create(&store, 3, b"never reached the disk");
+    let to = tail(&store).offset() as usize;
+    create(&store, 4, b"reached it before");
+    let crashed = disk.copy();
+    let mut bytes = disk.bytes("00000001.log");
+    bytes[from..to].fill(0);
+    crashed.set("00000001.log", bytes);
+    let store = open(&crashed, options()).unwrap();
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    assert_eq!([2, 3, 4].map(|n| value(&store, n)), [const { None }; 3]);
+    assert_eq!(crashed.aside(), 1);
+    assert!(store.damage().iter().any(|it| it.from == durable as u64), "{:?}", store.damage());
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_written_until_all_have_closed_and_reads_go_on() {
     let disk = MemoryDisk::default();
     let mut settings = options();
