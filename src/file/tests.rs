@@ -408,6 +408,23 @@ fn a_gap_over_what_was_durable_and_what_was_not_ends_the_log_where_that_begins()
 }
 
 #[test]
+fn a_store_whose_only_header_was_overwritten_is_an_error_and_its_file_stays() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    (0..100).for_each(|n| {
+        create(&store, n, &[7; 100]);
+    });
+    drop(store);
+    let mut bytes = disk.bytes("00000001.log");
+    for zeros in [64, 4096, bytes.len()] {
+        bytes[..zeros].fill(0);
+        disk.set("00000001.log", bytes.clone());
+        assert_eq!(open(&disk, options()).unwrap_err().kind(), &ErrorKind::Damaged, "{zeros} zeros");
+        assert_eq!(disk.bytes("00000001.log"), bytes);
+    }
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_written_until_all_have_closed_and_reads_go_on() {
     let disk = MemoryDisk::default();
     let mut settings = options();
