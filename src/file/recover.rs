@@ -234,6 +234,10 @@ impl Found {
         log.replay(&*file, &mut index, survey.end)?;
         index.applied = Position::new(number, survey.end);
         index.settle();
+        if first > index.trimmed() {
+            // Segments leave only by a trim.
+            log.report(index.trimmed(), 0, 0, None);
+        }
         if survey.is_cut() && !index.sealed() {
             log.report(number, survey.end, survey.behind, None);
         }

@@ -425,6 +425,23 @@ fn a_store_whose_only_header_was_overwritten_is_an_error_and_its_file_stays() {
 }
 
 #[test]
+fn segments_that_are_missing_at_the_front_are_reported_unless_a_trim_let_them_go() {
+    let disk = MemoryDisk::default();
+    let (store, settings) = filled(&disk);
+    let crashed = disk.copy();
+    let names = crashed.segments();
+    names[..2].iter().for_each(|name| crashed.remove(name).unwrap());
+    let damage = open(&crashed, settings).unwrap().damage();
+    assert!(damage.iter().any(|it| it.file == names[0]), "{damage:?}");
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    while store.engine.try_compact_step().unwrap() {}
+    assert!(!disk.segments().contains(&names[0]));
+    drop(store);
+    assert_eq!(open(&disk, options()).unwrap().damage(), []);
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_written_until_all_have_closed_and_reads_go_on() {
     let disk = MemoryDisk::default();
     let mut settings = options();
