@@ -50,6 +50,8 @@ pub(crate) struct Index {
     pub(crate) applied: Position,
     /// The oldest segment that is part of the log.
     pub(crate) oldest: u32,
+    /// The oldest segment by what the log says: 1, or what the last trim left.
+    trimmed: u32,
     /// The segment that `applied` is in has been sealed; whoever was to begin the next has died.
     sealed: bool,
     slots: KeyMap<Slot>,
@@ -81,6 +83,7 @@ impl Index {
             salt,
             applied: segment::start(oldest),
             oldest,
+            trimmed: 1,
             sealed: false,
             slots: KeyMap::default(),
             owners: HashMap::new(),
@@ -195,6 +198,11 @@ impl Index {
         self.sealed_bytes + u64::from(self.applied.offset())
     }
 
+    /// Where the log says that it begins. Files below are leftovers; if the first one stands above, there were more.
+    pub(crate) fn trimmed(&self) -> u32 {
+        self.trimmed
+    }
+
     pub(crate) fn sealed(&self) -> bool {
         self.sealed
     }
@@ -306,6 +314,7 @@ impl Index {
         // What leaves the log lies behind; a frame that says anything else is none of ours.
         let Some(oldest) = frame.oldest().filter(|oldest| *oldest <= frame.at.segment()) else { return };
         self.oldest = self.oldest.max(oldest);
+        self.trimmed = self.trimmed.max(oldest);
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();

@@ -249,6 +249,10 @@ impl Found {
         log.replay(&*file, &mut index, survey.end)?;
         index.applied = Position::new(number, survey.end);
         index.settle();
+        if first > index.trimmed() {
+            // Segments leave only by a trim.
+            log.report(index.trimmed(), 0, 0, None);
+        }
         if survey.is_cut() && !index.sealed() {
             log.report(number, survey.end, survey.behind, None);
         }
@@ -362,10 +366,8 @@ fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
     if header(&*file, path, 1)?.is_ok() {
         return Ok(false);
     }
-    let length = file.len().map_err(failed)?;
-    let mut bytes = vec![0; length.min(4096) as usize];
-    file.read_at(&mut bytes, 0).map_err(failed)?;
-    Ok(length <= u64::from(segment::HEADER) || bytes.iter().all(|byte| *byte == 0))
+    // The header is durable before anything else is written: behind it stands nothing, or somebody's sessions.
+    Ok(file.len().map_err(failed)? <= u64::from(segment::HEADER))
 }
 
 fn first_segment(disk: &dyn Disk, path: &Path) -> Result<()> {
@@ -403,7 +405,7 @@ impl Survey {
     fn of(log: &Log, file: &dyn DiskFile, number: u32, length: u32) -> Result<Self> {
         let mut scan = Scan::new(file, segment::start(number), length, log.salt);
         let mut durable = segment::HEADER;
-        let mut bad: Vec<u32> = Vec::new();
+        let mut bad: Vec<(u32, u32)> = Vec::new();
         let mut clean = false;
         let (end, behind) = loop {
             match scan.next().map_err(|error| log.segment_io("recovering the last segment", number, error))? {
@@ -418,15 +420,16 @@ impl Survey {
                 // Its head is whole, and so is what it states.
                 Step::BadBody(at, head) => {
                     durable = durable.max(head.durable);
-                    bad.push(at.offset());
+                    bad.push((at.offset(), at.plus(head.frame_bytes()).offset()));
                 }
-                Step::Gap { from, .. } => bad.push(from),
+                Step::Gap { from, to } => bad.push((from, to)),
                 Step::End { from, to } => break (from, to),
             }
         };
         // A mark torn or cut behind whole frames leaves `clean` as the last whole frame says.
         let clean = clean && behind == end && bad.is_empty();
-        let hole = bad.into_iter().find(|place| *place >= durable);
+        // A gap may be damage in front and a hole behind: what was known to be durable ends where the hole begins.
+        let hole = bad.into_iter().find(|(_, to)| *to > durable).map(|(from, _)| from.max(durable));
         let last_written = end.max(behind);
         Ok(match hole {
             Some(hole) => Self { end: hole, durable, behind: last_written, clean: false },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::Disk;
+use super::frame::HEAD;
 use super::op::Op;
 use super::position::Position;
 use super::segment::HEADER;
@@ -356,6 +357,88 @@ fn a_segment_that_is_missing_costs_what_was_in_it_for_all_who_open() {
     assert!(found[0] && found[99] && found.contains(&false));
     assert_eq!(found, (0..100).map(|n| value(&two, n).is_some()).collect::<Vec<_>>());
     assert!(!one.damage().is_empty());
+}
+
+#[test]
+fn a_record_that_a_sealed_segment_was_cut_in_is_an_error_and_never_its_older_version() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.segment_bytes = 4096;
+    let store = open(&disk, settings.clone()).unwrap();
+    let revision = create(&store, 1, b"old");
+    let before = tail(&store).offset() as usize;
+    let _ = block_on(store.update(&record(1, b"new"), revision, NOW)).unwrap();
+    let after = tail(&store).offset() as usize;
+    (2..30).for_each(|n| {
+        create(&store, n, &[7; 200]);
+    });
+    assert!(tail(&store).segment() > 1);
+    for cut in before + HEAD..after {
+        let damaged = disk.copy();
+        damaged.set("00000001.log", disk.bytes("00000001.log")[..cut].to_vec());
+        let store = open(&damaged, settings.clone()).unwrap();
+        let error = block_on(store.load(&key(1), NOW)).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Damaged, "cut at {cut}: {error}");
+        assert_eq!(store.damage()[0].key, Some(key(1)), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_gap_over_what_was_durable_and_what_was_not_ends_the_log_where_that_begins() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let from = tail(&store).offset() as usize;
+    create(&store, 2, b"damaged");
+    // It waits for the disk, so what comes later states that all before it is durable.
+    block_on(store.destroy(&key(9))).unwrap();
+    let durable = tail(&store).offset() as usize;
+    create(&store, 3, b"never reached the disk");
+    let to = tail(&store).offset() as usize;
+    create(&store, 4, b"reached it before");
+    let crashed = disk.copy();
+    let mut bytes = disk.bytes("00000001.log");
+    bytes[from..to].fill(0);
+    crashed.set("00000001.log", bytes);
+    let store = open(&crashed, options()).unwrap();
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    assert_eq!([2, 3, 4].map(|n| value(&store, n)), [const { None }; 3]);
+    assert_eq!(crashed.aside(), 1);
+    assert!(store.damage().iter().any(|it| it.from == durable as u64), "{:?}", store.damage());
+}
+
+#[test]
+fn a_store_whose_only_header_was_overwritten_is_an_error_and_its_file_stays() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    (0..100).for_each(|n| {
+        create(&store, n, &[7; 100]);
+    });
+    drop(store);
+    let mut bytes = disk.bytes("00000001.log");
+    for zeros in [64, 4096, bytes.len()] {
+        bytes[..zeros].fill(0);
+        disk.set("00000001.log", bytes.clone());
+        assert_eq!(open(&disk, options()).unwrap_err().kind(), &ErrorKind::Damaged, "{zeros} zeros");
+        assert_eq!(disk.bytes("00000001.log"), bytes);
+    }
+}
+
+#[test]
+fn segments_that_are_missing_at_the_front_are_reported_unless_a_trim_let_them_go() {
+    let disk = MemoryDisk::default();
+    let (store, settings) = filled(&disk);
+    let crashed = disk.copy();
+    let names = crashed.segments();
+    names[..2].iter().for_each(|name| crashed.remove(name).unwrap());
+    let damage = open(&crashed, settings).unwrap().damage();
+    assert!(damage.iter().any(|it| it.file == names[0]), "{damage:?}");
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    while store.engine.try_compact_step().unwrap() {}
+    assert!(!disk.segments().contains(&names[0]));
+    drop(store);
+    assert_eq!(open(&disk, options()).unwrap().damage(), []);
 }
 
 #[test]
