@@ -6,6 +6,9 @@
 //! all, until the log is put in order behind its process. What a power loss takes is a suffix of the order (never something
 //! without all that came later), and reaches back to the last answer that waited for the disk at most.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
 use super::history::{Event, History, Op, OpId};
 use super::model::{self, Answer, Ask, KEYS, State};
 
@@ -21,7 +24,7 @@ struct Pending {
 }
 
 /// How things may stand.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Hash)]
 struct Config {
     /// The states since what is known to be durable; the last is the one that is seen.
     states: Vec<State>,
@@ -36,6 +39,13 @@ impl Config {
         self.states.last().expect("there is always a state")
     }
 
+    /// Two configurations with the same hash are taken for the same. A collision could only raise a false alarm.
+    fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        Hash::hash(self, &mut hasher);
+        hasher.finish()
+    }
+
     fn forget_before(&mut self, index: usize) {
         self.states.drain(..index);
         for (_, rest) in &mut self.rests {
@@ -45,7 +55,7 @@ impl Config {
 }
 
 /// More configurations than this and the history is given up; no schedule comes near.
-const MOST: usize = 50_000;
+const MOST: usize = 500_000;
 
 /// See the module.
 pub struct Oracle<'a> {
@@ -181,21 +191,24 @@ impl<'a> Oracle<'a> {
 
     /// All configurations that pending calls may lead to from here, until `enough` says so of one.
     fn closure(&self, from: Vec<Config>, enough: impl Fn(&Config) -> bool) -> Vec<Config> {
-        let mut seen: Vec<Config> = from;
+        let mut found = without_doubles(from);
+        let mut hashes: HashSet<u64> = HashSet::new();
         let mut at = 0;
-        while at < seen.len() && seen.len() <= MOST {
-            if !enough(&seen[at]) {
+        while at < found.len() && found.len() <= MOST {
+            if !enough(&found[at]) {
                 for pending in &self.pending {
-                    if let Some(next) = self.next(&seen[at], pending)
-                        && !seen.contains(&next)
-                    {
-                        seen.push(next);
+                    let Some(next) = self.next(&found[at], pending) else { continue };
+                    if hashes.is_empty() {
+                        hashes = found.iter().map(Config::hash).collect();
+                    }
+                    if hashes.insert(next.hash()) {
+                        found.push(next);
                     }
                 }
             }
             at += 1;
         }
-        seen
+        found
     }
 
     fn answered(&mut self, id: OpId) -> Result<(), String> {
@@ -290,11 +303,9 @@ impl<'a> Oracle<'a> {
 }
 
 fn without_doubles(configs: Vec<Config>) -> Vec<Config> {
-    let mut kept: Vec<Config> = Vec::with_capacity(configs.len());
-    for config in configs {
-        if !kept.contains(&config) {
-            kept.push(config);
-        }
+    if configs.len() < 2 {
+        return configs;
     }
-    kept
+    let mut hashes = HashSet::new();
+    configs.into_iter().filter(|config| hashes.insert(config.hash())).collect()
 }
