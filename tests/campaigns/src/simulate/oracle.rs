@@ -117,7 +117,8 @@ pub struct Oracle<'a> {
     states: RefCell<States>,
     /// Since the last recovery the power failed, or a sync.
     lost: bool,
-    poisoned: bool,
+    /// Since when it is known that a sync has failed.
+    poisoned: Option<usize>,
     at: usize,
 }
 
@@ -129,7 +130,7 @@ pub fn judge(history: &History) -> Result<(), String> {
     let first = Config::of(states.number([None; KEYS]));
     let states = RefCell::new(states);
     let mut oracle =
-        Oracle { history, pending: Vec::new(), configs: vec![first], states, lost: false, poisoned: false, at: 0 };
+        Oracle { history, pending: Vec::new(), configs: vec![first], states, lost: false, poisoned: None, at: 0 };
     for (at, event) in history.events.iter().enumerate() {
         oracle.at = at;
         oracle.follow(*event).map_err(|why| format!("{why} (event {at})"))?;
@@ -162,7 +163,7 @@ impl<'a> Oracle<'a> {
                 }
             }
             Event::PowerLost | Event::SyncFailed => self.lost = true,
-            Event::Poisoned => self.poisoned = true,
+            Event::Poisoned => _ = self.poisoned.get_or_insert(self.at),
             Event::Recovered => self.recovered(),
         }
         Ok(())
@@ -293,7 +294,7 @@ impl<'a> Oracle<'a> {
             return if matches!(op.ask, Ask::Close) { Ok(()) } else { Err(format!("{op:?} outlived a recovery")) };
         };
         let (bits, asked) = (self.pending[place].bits, self.pending[place].asked);
-        if self.poisoned && !op.ask.only_reads() {
+        if self.poisoned.is_some_and(|poisoned| poisoned < asked) && !op.ask.only_reads() {
             return Err(format!("{op:?} was done although a sync had failed"));
         }
         let before = std::mem::take(&mut self.configs);
@@ -359,7 +360,7 @@ impl<'a> Oracle<'a> {
         }
         self.configs = states.into_iter().map(Config::of).collect();
         self.pending.clear();
-        (self.lost, self.poisoned) = (false, false);
+        (self.lost, self.poisoned) = (false, None);
     }
 }
 
