@@ -154,7 +154,12 @@ impl Living {
     fn asked(&self, ask: Ask) -> OpId {
         let now = self.world.wall.get();
         let op = Op { life: self.life, ask, now, saves_wait: self.habits.saves_wait, answer: None };
-        self.world.trace(|| format!("asks {:?} at {}", op.ask, now % 10_000_000));
+        let id = self.world.history.borrow().ops.len();
+        self.world.trace(|| {
+            let history = self.world.history.borrow();
+            let writes = op.ask.writes().map(|value| &history.writes[usize::from(value)]);
+            format!("op {id} asks {:?} at {} {writes:?}", op.ask, now % 10_000_000)
+        });
         self.world.history.borrow_mut().ask(op)
     }
 
