@@ -246,8 +246,13 @@ impl Found {
             survey = Survey::of(&log, &*file, number, length)?;
         }
         index.applied = segment::start(number);
-        log.replay(&*file, &mut index, survey.end)?;
+        let read = log.replay(&*file, &mut index, survey.end)?;
         index.applied = Position::new(number, survey.end);
+        if read < survey.end {
+            // Known to be durable, and zeros.
+            log.report(number, read, survey.end, None);
+            index.doubt(index.applied);
+        }
         index.settle();
         if first > index.trimmed() {
             // Segments leave only by a trim.
