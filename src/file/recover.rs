@@ -11,7 +11,7 @@ use super::disk::{Disk, DiskFile};
 use super::engine::Engine;
 use super::frame::Kind;
 use super::index::Index;
-use super::log::{Log, State};
+use super::log::{Log, MOVES_FOLLOWED, State};
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment::{self, BadHeader, Header};
@@ -64,10 +64,23 @@ fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
         );
         return Err(Error::new(ErrorKind::NewerFormat, "opening the session store").at(path).because(why));
     }
-    let end = Position::from_u64(tail.page().tail.get());
-    let file = disk.open(&segment::name(end.segment()));
-    let file =
-        file.map_err(|error| Error::io("opening the last segment", error).at(path.join(segment::name(end.segment()))))?;
+    let mut attempts = 0;
+    let (end, file) = loop {
+        let end = Position::from_u64(tail.page().tail.get());
+        let name = segment::name(end.segment());
+        match disk.open(&name) {
+            Ok(file) => break (end, file),
+            // The others have gone on and trimmed it since the tail was read: what was its end is its beginning now (rule 15).
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound
+                    && Position::from_u64(tail.page().tail.get()).segment() != end.segment()
+                    && attempts < MOVES_FOLLOWED =>
+            {
+                attempts += 1;
+            }
+            Err(error) => return Err(Error::io("opening the last segment", error).at(path.join(name))),
+        }
+    };
     let header = header(&*file, path, end.segment())?;
     let salt = header.map_err(|bad| bad_header(path, end.segment(), bad))?.salt;
     let log = Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, 0), settings));
