@@ -5,7 +5,10 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod kill;
 mod ledger;
+mod power_loss;
+mod real;
 mod run;
 
 use std::process::ExitCode;
@@ -13,15 +16,36 @@ use std::process::ExitCode;
 use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
-const CAMPAIGNS: &[Campaign] = &[];
+const CAMPAIGNS: &[Campaign] = &[
+    Campaign {
+        name: "kill",
+        what: "four processes on one directory, killed and stopped at any moment",
+        size: 300,
+        run: kill::run,
+    },
+    Campaign {
+        name: "power-loss",
+        what: "an ext4 that stops writing in the middle of everything",
+        size: 40,
+        run: power_loss::run,
+    },
+];
 
 fn main() -> ExitCode {
+    // Campaigns with real processes start this binary again.
+    let mut words = std::env::args().skip(1);
+    if words.next().is_some_and(|word| word == real::worker::WORKER) {
+        return real::worker::main(&words.next().unwrap_or_default());
+    }
     let args = match Args::parse() {
         Ok(args) => args,
         Err(error) => {
             eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--no-record], NAME one of:");
             for campaign in CAMPAIGNS {
-                eprintln!("    {:16} {} (--size {} unless said otherwise)", campaign.name, campaign.what, campaign.size);
+                eprintln!(
+                    "    {:16} {} (--size {} unless said otherwise)",
+                    campaign.name, campaign.what, campaign.size
+                );
             }
             eprintln!("    {:16} makes the table of docs/reliability.md anew", "table");
             return ExitCode::from(2);
@@ -41,7 +65,10 @@ fn main() -> ExitCode {
     let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed);
     let outcome = (campaign.run)(&mut run);
     let (runs, failures) = run.finish();
-    if args.record && runs > 0 && let Err(error) = ledger::append(campaign.name, runs, failures, seed) {
+    if args.record
+        && runs > 0
+        && let Err(error) = ledger::append(campaign.name, runs, failures, seed)
+    {
         return fail(&format!("docs/reliability.jsonl could not be written: {error}"));
     }
     if let Err(CannotRun(why)) = outcome {
