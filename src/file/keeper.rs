@@ -1,11 +1,11 @@
 //! The store's own thread: it syncs for those who wait, carries out what is queued, and looks after things that nobody asked
 //! for.
 
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
+use super::threads::{self, JoinHandle, Mutex};
 use super::wait::{self, Pauses};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
@@ -51,12 +51,14 @@ impl Keeping {
             self.last_tick = now;
             engine.tick();
         }
-        if self.sync_every.is_some_and(|interval| now - self.last_sync >= interval) {
+        // Who only reads has nothing to sync, nor to compact.
+        let writes = !engine.is_only_to_read();
+        if self.sync_every.is_some_and(|interval| writes && now - self.last_sync >= interval) {
             self.last_sync = now;
             // An error poisons the store, and so shows itself to the next who saves.
             let _ = engine.log.sync();
         }
-        let compacting = served && engine.compact_step();
+        let compacting = served && writes && engine.compact_step();
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
             return None;
@@ -81,12 +83,12 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn start(engine: Arc<Engine>) -> Result<Self> {
         let kept = engine.clone();
-        let thread = std::thread::Builder::new().name("cloakroom".into()).spawn(move || {
+        let thread = threads::Builder::new().name("cloakroom".into()).spawn(move || {
             let _retire = Retire(&kept);
             let mut keeping = Keeping::of(&kept);
             while let Some(rest) = keeping.round(&kept) {
                 if !rest.is_zero() {
-                    std::thread::park_timeout(rest);
+                    threads::park_timeout(rest);
                 }
             }
         });

@@ -18,7 +18,7 @@ use crate::real::claims::Owed;
 use crate::real::crew::Crew;
 use crate::real::process::Process;
 use crate::real::said::{Order, Promise, Said};
-use crate::run::{CannotRun, Failure, Run};
+use crate::run::{Campaign, CannotRun, Failure, Run};
 
 const WORKERS: usize = 4;
 /// A directory is used for so many cycles.
@@ -39,7 +39,14 @@ struct Tally {
     timeouts: u64,
 }
 
-pub fn run(run: &mut Run) -> Result<(), CannotRun> {
+pub const CAMPAIGN: Campaign = Campaign {
+    name: "kill",
+    what: "four processes on one directory, killed and stopped at any moment",
+    size: 300,
+    run,
+};
+
+fn run(run: &mut Run) -> Result<(), CannotRun> {
     let cannot = |error| CannotRun(format!("no directory could be made: {error}"));
     tempfile::tempdir().map_err(cannot)?;
     let mut tally = Tally::default();

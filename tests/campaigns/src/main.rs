@@ -10,6 +10,8 @@ mod ledger;
 mod power_loss;
 mod real;
 mod run;
+mod scheduling;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -17,18 +19,10 @@ use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
 const CAMPAIGNS: &[Campaign] = &[
-    Campaign {
-        name: "kill",
-        what: "four processes on one directory, killed and stopped at any moment",
-        size: 300,
-        run: kill::run,
-    },
-    Campaign {
-        name: "power-loss",
-        what: "an ext4 that stops writing in the middle of everything",
-        size: 40,
-        run: power_loss::run,
-    },
+    simulate::CAMPAIGN, //
+    scheduling::CAMPAIGN,
+    kill::CAMPAIGN,
+    power_loss::CAMPAIGN,
 ];
 
 fn main() -> ExitCode {

@@ -17,14 +17,21 @@ use crate::real::claims::Owed;
 use crate::real::crew::Crew;
 use crate::real::mounts::{Image, Mounted, Stage, need_tool};
 use crate::real::said::Promise;
-use crate::run::{CannotRun, Failure, Run};
+use crate::run::{Campaign, CannotRun, Failure, Run};
 
 const WORKERS: usize = 3;
 /// A file system is used for so many cycles.
 const CYCLES: u32 = 12;
 const KILOBYTES: u64 = 48 << 10;
 
-pub fn run(run: &mut Run) -> Result<(), CannotRun> {
+pub const CAMPAIGN: Campaign = Campaign {
+    name: "power-loss",
+    what: "an ext4 that stops writing in the middle of everything",
+    size: 40,
+    run,
+};
+
+fn run(run: &mut Run) -> Result<(), CannotRun> {
     need_tool("mkfs.ext4", "e2fsprogs")?;
     need_tool("mount", "mount")?;
     need_tool("umount", "mount")?;
