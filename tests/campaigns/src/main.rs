@@ -5,6 +5,7 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod errors;
 mod kill;
 mod ledger;
 mod power_loss;
@@ -23,6 +24,7 @@ const CAMPAIGNS: &[Campaign] = &[
     scheduling::CAMPAIGN,
     kill::CAMPAIGN,
     power_loss::CAMPAIGN,
+    errors::CAMPAIGN,
 ];
 
 fn main() -> ExitCode {

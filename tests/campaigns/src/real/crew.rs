@@ -8,6 +8,7 @@ use fastrand::Rng;
 
 use super::HANGS;
 use super::claims::{Claims, Owed};
+use super::op::Op;
 use super::process::{Process, wait_for_any};
 use super::said::{Job, Order, Promise, Said};
 use crate::run::Failure;
@@ -22,6 +23,8 @@ pub struct Crew {
     /// How long an operation of a worker waits for the writer lock.
     pub lock_wait: Duration,
     pub rest: Duration,
+    /// Whether a worker may fail to open the store, or end by itself.
+    pub tolerant: bool,
     pub claims: Claims,
     /// By number; a worker that is `None` has ended, and its lanes are at rest.
     workers: Vec<Option<Process>>,
@@ -31,7 +34,7 @@ impl Crew {
     pub fn new(place: &Path, size: usize, segment_bytes: u32) -> Self {
         let workers = std::iter::repeat_with(|| None).take(size).collect();
         let lock_wait = Duration::from_secs(5);
-        Self { place: place.into(), segment_bytes, lock_wait, rest: Duration::ZERO, claims: Claims::default(), workers }
+        Self { place: place.into(), segment_bytes, lock_wait, rest: Duration::ZERO, tolerant: false, claims: Claims::default(), workers }
     }
 
     pub fn numbers(&self) -> std::ops::Range<usize> {
@@ -92,7 +95,7 @@ impl Crew {
             self.tell(*worker, &Order::Go);
         }
         for worker in workers {
-            if !self.worker(*worker).works() {
+            if self.is_running(*worker) && !self.worker(*worker).works() {
                 self.await_said(*worker, |said| *said == Said::Working)?;
             }
         }
@@ -106,11 +109,41 @@ impl Crew {
         }
     }
 
+    /// Has a worker's first lane do something; says what became of it.
+    pub fn perform(&mut self, worker: usize, op: Op) -> Result<Said, Failure> {
+        self.ask(worker, &Order::Do(op))
+    }
+
+    /// Whether a worker can load all that its first lane has.
+    pub fn look(&mut self, worker: usize) -> Result<(), Failure> {
+        match self.ask(worker, &Order::Look)? {
+            Said::Looked { .. } => Ok(()),
+            other => Err(format!("worker {worker} cannot load what it has: {other:?}")),
+        }
+    }
+
+    fn ask(&mut self, worker: usize, order: &Order) -> Result<Said, Failure> {
+        use Said::{Broken, Done, Failed, Looked, NotDone, NotLooked, Unknown, Visible};
+        self.tell(worker, order);
+        let mut answer = None;
+        self.watch(HANGS, |by, said| {
+            let is_answer = matches!(
+                said,
+                Done { .. } | NotDone { .. } | Visible { .. } | Unknown { .. } | Looked { .. } | NotLooked { .. } | Failed { .. } | Broken { .. }
+            );
+            if by == worker && is_answer {
+                answer = Some(said.clone());
+            }
+            answer.is_some()
+        })?;
+        answer.ok_or_else(|| format!("worker {worker} did not answer within {HANGS:?}"))
+    }
+
     /// Waits until a worker says something of this kind, and takes note of all that is said meanwhile.
     pub fn await_said(&mut self, worker: usize, is_it: impl Fn(&Said) -> bool) -> Result<(), Failure> {
         let mut said = false;
         self.watch(HANGS, |by, what| {
-            said |= by == worker && is_it(what);
+            said |= by == worker && (is_it(what) || matches!(what, Said::Failed { .. }));
             said
         })?;
         if said { Ok(()) } else { Err(format!("worker {worker} did not answer within {HANGS:?}")) }
@@ -124,7 +157,7 @@ impl Crew {
             for (number, worker) in self.workers.iter_mut().enumerate() {
                 let Some(process) = worker else { continue };
                 for said in process.hear() {
-                    if let Said::Failed { error } = &said {
+                    if let (Said::Failed { error }, false) = (&said, self.tolerant) {
                         return Err(format!("worker {number} failed: {}", error.error));
                     }
                     self.claims.note(&said).map_err(|what| format!("worker {number}: {what}"))?;
@@ -132,6 +165,10 @@ impl Crew {
                 }
                 if process.is_over() {
                     let status = process.end()?;
+                    if self.tolerant {
+                        *worker = None;
+                        continue;
+                    }
                     return Err(format!("worker {number} ended by itself ({status})"));
                 }
             }

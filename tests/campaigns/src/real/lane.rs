@@ -115,7 +115,7 @@ impl<'a> Lane<'a> {
             ErrorKind::Timeout | ErrorKind::Full => say(&Said::NotDone { lane, error: told }),
             ErrorKind::Poisoned => self.end_poisoned(op, told),
             // Whether it was done must be clear to whoever looks, and stay so.
-            ErrorKind::Io => match self.look_patiently(op) {
+            ErrorKind::Io | ErrorKind::NotWritable => match self.look_patiently(op) {
                 Ok(Some(true)) => {
                     op.apply(&mut self.holdings);
                     say(&Said::Visible { lane, error: told });

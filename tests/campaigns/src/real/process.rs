@@ -23,7 +23,8 @@ pub struct Process {
     line: Vec<u8>,
     /// Whether there is nothing more to hear.
     over: bool,
-    opened: bool,
+    /// The worker itself, which may be a tool's child.
+    worker: Option<Pid>,
     works: bool,
 }
 
@@ -48,7 +49,7 @@ impl Process {
         let (input, output) = (child.stdin.take(), child.stdout.take().expect("it is piped"));
         let flags = fcntl_getfl(&output).map_err(|error| failed(error.into()))?;
         fcntl_setfl(&output, flags | OFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
-        Ok(Self { child, input, output, line: Vec::new(), over: false, opened: false, works: false })
+        Ok(Self { child, input, output, line: Vec::new(), over: false, worker: None, works: false })
     }
 
     /// What it has said by now. What it said before a kill is in the pipe, whole.
@@ -68,7 +69,11 @@ impl Process {
             let not_a_line = |error| Said::Broken { what: format!("{:?} ({error})", String::from_utf8_lossy(line)) };
             heard.push(serde_json::from_slice(line).unwrap_or_else(not_a_line));
         }
-        self.opened |= heard.iter().any(|said| matches!(said, Said::Opened { .. }));
+        for said in &heard {
+            if let Said::Opened { pid } = said {
+                self.worker = Pid::from_raw(*pid);
+            }
+        }
         self.works |= heard.contains(&Said::Working);
         heard
     }
@@ -76,11 +81,6 @@ impl Process {
     /// Whether it has ended, and all that it said was heard.
     pub fn is_over(&self) -> bool {
         self.over
-    }
-
-    /// Whether it has said that the store is open.
-    pub fn has_opened(&self) -> bool {
-        self.opened
     }
 
     /// Whether it has said that its lanes begin.
@@ -124,8 +124,13 @@ impl Process {
         Err(format!("a worker did not end within {HANGS:?}"))
     }
 
-    pub fn pid(&self) -> Pid {
+    fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// The worker, once it has opened the store.
+    pub fn worker(&self) -> Option<Pid> {
+        self.worker
     }
 
     /// Stops it where it stands, and waits until it does.
