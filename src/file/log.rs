@@ -22,9 +22,9 @@ use crate::key::SessionKey;
 use crate::record::{Record, Revision};
 use crate::time::Timestamp;
 
-/// How often a load follows a record that moves away under it, or an opener the log's end: once or twice when the machine is
-/// busy, unless a segment is really missing.
-pub(crate) const MOVES_FOLLOWED: u32 = 100;
+/// How often a load follows a record that moves away under it: once or twice when the machine is busy, unless its segment is
+/// really missing.
+const MOVES_FOLLOWED: u32 = 100;
 
 /// What guards the index and the cached records: a reader shares it, a writer has it only to publish and apply.
 pub(crate) struct State {

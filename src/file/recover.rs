@@ -12,7 +12,7 @@ use super::disk::{Disk, DiskFile, DiskLock};
 use super::engine::Engine;
 use super::frame::Kind;
 use super::index::Index;
-use super::log::{Log, MOVES_FOLLOWED, State, is_not_found};
+use super::log::{Log, State, is_not_found};
 use super::op::Op;
 use super::position::Position;
 use super::scan::{Scan, Step};
@@ -130,23 +130,10 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
         );
         return Err(Error::new(ErrorKind::NewerFormat, OPENING).at(path).because(why));
     }
-    let mut attempts = 0;
-    let (end, file) = loop {
-        let end = Position::from_u64(tail.page().tail.get());
-        let name = segment::name(end.segment());
-        match disk.open(&name) {
-            Ok(file) => break (end, file),
-            // The others have gone on and trimmed it since the tail was read: what was its end is its beginning now (rule 15).
-            Err(error)
-                if error.kind() == std::io::ErrorKind::NotFound
-                    && Position::from_u64(tail.page().tail.get()).segment() != end.segment()
-                    && attempts < MOVES_FOLLOWED =>
-            {
-                attempts += 1;
-            }
-            Err(error) => return Err(Error::io("opening the last segment", error).at(path.join(name))),
-        }
-    };
+    let end = Position::from_u64(tail.page().tail.get());
+    let file = disk.open(&segment::name(end.segment()));
+    let file =
+        file.map_err(|error| Error::io("opening the last segment", error).at(path.join(segment::name(end.segment()))))?;
     let header = header(&*file, path, end.segment())?;
     let salt = header.map_err(|bad| bad_header(path, end.segment(), bad))?.salt;
     let log = Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, 0), settings));

@@ -172,7 +172,9 @@ fn on_too_small(small: &Path, rng: &mut Rng) -> Result<(), Failure> {
     free(small)?;
     let _ = mount_remount(small, MountFlags::empty(), c"size=64m");
     mounted.unmount()?;
+    let _ = std::process::Command::new("sh").arg("-c").arg(format!("e2fsck -fn {}/image > /tmp/real-dbg.fsck 2>&1; dmesg | tail -40 > /tmp/real-dbg.dmesg", small.display())).status();
     let mounted = image.mount("rw")?;
+    let _ = std::process::Command::new("sh").arg("-c").arg(format!("rm -rf /tmp/real-dbg; cp -a {} /tmp/real-dbg", mounted.at().display())).status();
     crew.check(Owed::Durable)?;
     crew.start(0, Promise::Always, rng)?;
     crew.set_to_work(&[0])?;

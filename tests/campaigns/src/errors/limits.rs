@@ -74,7 +74,8 @@ pub fn file_size_signal(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
     let mut crew = working(&directory.path().join("sessions"), 64 << 10, rng)?;
     get_done(&mut crew, &[0, 1], 5)?;
     crew.tolerant = true;
-    limit(&crew, 0, "fsize", rng.u64(0..8192))?;
+    // Less than any write needs.
+    limit(&crew, 0, "fsize", rng.u64(0..64))?;
     get_done(&mut crew, &[1], 50)?;
     if crew.is_running(0) {
         return Err("a worker whose files may not grow goes on writing".into());

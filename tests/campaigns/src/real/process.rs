@@ -105,7 +105,11 @@ impl Process {
 
     /// Kills it where it stands, and waits until it is gone.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
+        // A tool ends with the worker that it runs; the other way round the worker would outlive it for a moment.
+        let known = self.worker.filter(|worker| *worker != self.pid() && !self.over);
+        if known.is_none_or(|worker| kill_process(worker, Signal::KILL).is_err()) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 
