@@ -6,6 +6,7 @@
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
 mod errors;
+mod hostile_names;
 mod kill;
 mod ledger;
 mod power_loss;
@@ -25,13 +26,16 @@ const CAMPAIGNS: &[Campaign] = &[
     kill::CAMPAIGN,
     power_loss::CAMPAIGN,
     errors::CAMPAIGN,
+    hostile_names::CAMPAIGN,
 ];
 
 fn main() -> ExitCode {
     // Campaigns with real processes start this binary again.
-    let mut words = std::env::args().skip(1);
-    if words.next().is_some_and(|word| word == real::worker::WORKER) {
-        return real::worker::main(&words.next().unwrap_or_default());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match &words[..] {
+        [role, job] if role == real::worker::WORKER => return real::worker::main(job),
+        [role, args @ ..] if role == hostile_names::WORKER => return hostile_names::worker(args),
+        _ => {}
     }
     let args = match Args::parse() {
         Ok(args) => args,

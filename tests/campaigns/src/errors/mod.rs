@@ -13,6 +13,8 @@ mod scene;
 
 use fastrand::Rng;
 
+pub use injected::try_strace;
+
 use crate::real::mounts::{Stage, need_tool};
 use crate::run::{Campaign, CannotRun, Failure, Run};
 
@@ -47,7 +49,7 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
     need_tool("mkfs.ext4", "e2fsprogs")?;
     need_tool("mount", "mount")?;
     let stage = Stage::enter(512)?;
-    injected::try_strace()?;
+    try_strace()?;
     run.each(|seed| {
         let (name, scenario) = SCENARIOS[(seed % SCENARIOS.len() as u64) as usize];
         scenario(&stage, &mut Rng::with_seed(seed)).map_err(|failure| format!("{name}: {failure}"))

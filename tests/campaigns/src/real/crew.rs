@@ -215,15 +215,15 @@ impl Crew {
         process.dismiss();
         let begun = Instant::now();
         let mut closed = false;
-        while !process.is_over() && begun.elapsed() < HANGS {
+        loop {
             for said in process.hear() {
                 self.claims.note(&said).map_err(|what| format!("worker {worker}: {what}"))?;
                 closed |= said == Said::Closed;
             }
+            if process.is_over() || begun.elapsed() > HANGS {
+                break;
+            }
             wait_for_any([&process].into_iter(), HANGS / 10);
-        }
-        for said in process.hear() {
-            closed |= said == Said::Closed;
         }
         let status = process.end()?;
         if closed { Ok(()) } else { Err(format!("worker {worker} did not close the store ({status})")) }
