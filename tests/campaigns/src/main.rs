@@ -5,7 +5,12 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod errors;
+mod hostile_names;
+mod kill;
 mod ledger;
+mod power_loss;
+mod real;
 mod run;
 mod scheduling;
 mod simulate;
@@ -18,9 +23,20 @@ use run::{Campaign, CannotRun, Run};
 const CAMPAIGNS: &[Campaign] = &[
     simulate::CAMPAIGN, //
     scheduling::CAMPAIGN,
+    kill::CAMPAIGN,
+    power_loss::CAMPAIGN,
+    errors::CAMPAIGN,
+    hostile_names::CAMPAIGN,
 ];
 
 fn main() -> ExitCode {
+    // Campaigns with real processes start this binary again.
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match &words[..] {
+        [role, job] if role == real::worker::WORKER => return real::worker::main(job),
+        [role, args @ ..] if role == hostile_names::WORKER => return hostile_names::worker(args),
+        _ => {}
+    }
     let args = match Args::parse() {
         Ok(args) => args,
         Err(error) => {
