@@ -5,6 +5,7 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod corrupt;
 mod ledger;
 mod run;
 
@@ -13,7 +14,12 @@ use std::process::ExitCode;
 use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
-const CAMPAIGNS: &[Campaign] = &[];
+const CAMPAIGNS: &[Campaign] = &[Campaign {
+    name: "corrupt",
+    what: "every byte of every file damaged, blocks and files mixed up",
+    size: 160_000,
+    run: corrupt::run,
+}];
 
 fn main() -> ExitCode {
     let args = match Args::parse() {
@@ -21,7 +27,10 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--no-record], NAME one of:");
             for campaign in CAMPAIGNS {
-                eprintln!("    {:16} {} (--size {} unless said otherwise)", campaign.name, campaign.what, campaign.size);
+                eprintln!(
+                    "    {:16} {} (--size {} unless said otherwise)",
+                    campaign.name, campaign.what, campaign.size
+                );
             }
             eprintln!("    {:16} makes the table of docs/reliability.md anew", "table");
             return ExitCode::from(2);
@@ -41,7 +50,10 @@ fn main() -> ExitCode {
     let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed);
     let outcome = (campaign.run)(&mut run);
     let (runs, failures) = run.finish();
-    if args.record && runs > 0 && let Err(error) = ledger::append(campaign.name, runs, failures, seed) {
+    if args.record
+        && runs > 0
+        && let Err(error) = ledger::append(campaign.name, runs, failures, seed)
+    {
         return fail(&format!("docs/reliability.jsonl could not be written: {error}"));
     }
     if let Err(CannotRun(why)) = outcome {
