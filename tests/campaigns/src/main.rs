@@ -5,6 +5,7 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod corrupt;
 mod errors;
 mod hostile_names;
 mod kill;
@@ -26,6 +27,7 @@ const CAMPAIGNS: &[Campaign] = &[
     kill::CAMPAIGN,
     power_loss::CAMPAIGN,
     errors::CAMPAIGN,
+    corrupt::CAMPAIGN,
     hostile_names::CAMPAIGN,
 ];
 
