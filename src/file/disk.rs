@@ -254,7 +254,11 @@ impl Disk for RealDisk {
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         match rustix::fs::mkdirat(&self.directory, QUARANTINE, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            // Whatever the umask says. Nobody else can put anything in its place: the directory is private.
+            Ok(()) => {
+                rustix::fs::chmodat(&self.directory, QUARANTINE, Mode::RWXU, rustix::fs::AtFlags::empty())?;
+            }
+            Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -246,8 +246,13 @@ impl Found {
             survey = Survey::of(&log, &*file, number, length)?;
         }
         index.applied = segment::start(number);
-        log.replay(&*file, &mut index, survey.end)?;
+        let read = log.replay(&*file, &mut index, survey.end)?;
         index.applied = Position::new(number, survey.end);
+        if read < survey.end {
+            // Known to be durable, and zeros.
+            log.report(number, read, survey.end, None);
+            index.doubt(index.applied);
+        }
         index.settle();
         if first > index.trimmed() {
             // Segments leave only by a trim.
@@ -280,18 +285,18 @@ impl Found {
         }
         let number = index.applied.segment();
         let failed = |error| log.segment_io("recovering the last segment", number, error);
-        if !survey.clean && survey.durable == segment::HEADER {
+        if survey.durable == segment::HEADER {
             // Who made the segment may have died before its header was durable. Without it the first segment is no store.
             let header = Header { number, salt: log.salt };
             file.write_at(&header.to_bytes(), 0).map_err(failed)?;
         }
-        if !survey.clean {
-            // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4).
-            let mut bytes = vec![0; (survey.end - survey.durable) as usize];
-            file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
-            file.write_at(&bytes, u64::from(survey.durable)).map_err(failed)?;
-            file.sync().map_err(failed)?;
-        }
+        // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4). Behind a
+        // clean close that is the mark alone. It vouches for what is before it and not for itself, and what comes behind it
+        // will state that it was durable.
+        let mut bytes = vec![0; (survey.end - survey.durable) as usize];
+        file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
+        file.write_at(&bytes, u64::from(survey.durable)).map_err(failed)?;
+        file.sync().map_err(failed)?;
         if survey.is_cut() && !index.sealed() {
             let mut bytes = vec![0; (survey.behind - survey.end) as usize];
             file.read_at(&mut bytes, u64::from(survey.end)).map_err(failed)?;

@@ -38,6 +38,8 @@ const CHUNK: usize = 256 * 1024;
 impl<'f> Scan<'f> {
     pub(crate) fn new(file: &'f dyn DiskFile, from: Position, end: u32, salt: u64) -> Self {
         let at = from.offset();
+        // A file may be shorter than its header.
+        let end = end.max(at);
         Self { file, segment: from.segment(), salt, at, end, window: Vec::new(), window_at: at }
     }
 

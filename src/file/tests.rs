@@ -425,6 +425,20 @@ fn a_store_whose_only_header_was_overwritten_is_an_error_and_its_file_stays() {
 }
 
 #[test]
+fn a_sealed_segment_cut_inside_its_header_costs_what_was_in_it() {
+    let disk = MemoryDisk::default();
+    let (_store, settings) = filled(&disk);
+    let name = &disk.segments()[1];
+    for length in [0, 1, 63, 64] {
+        let damaged = disk.copy();
+        damaged.set(name, disk.bytes(name)[..length].to_vec());
+        let store = open(&damaged, settings.clone()).unwrap();
+        assert_eq!([0, 99].map(|n| value(&store, n).is_some()), [true; 2]);
+        assert!(store.damage().iter().any(|it| it.file == *name), "{length} bytes are left");
+    }
+}
+
+#[test]
 fn segments_that_are_missing_at_the_front_are_reported_unless_a_trim_let_them_go() {
     let disk = MemoryDisk::default();
     let (store, settings) = filled(&disk);

@@ -60,17 +60,20 @@ fn a_backup_during_writes_and_compaction_is_the_state_of_one_moment() {
                 }
             }
         });
-        for n in 0..30 {
+        let given_back = || !segments(&place)[0].ends_with("00000001.log");
+        for n in 0.. {
             let copy = keep.path().join(format!("copy {n}"));
             store.backup(&copy).unwrap();
             let verified = FileStore::verify(&copy, NOW).unwrap();
             assert!(verified.is_sound(), "{verified:?}");
             assert_eq!(verified.live, 2, "the visitor once, and the other session");
             fs::remove_dir_all(&copy).unwrap();
+            if n >= 30 && given_back() {
+                break;
+            }
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert!(!segments(&place)[0].ends_with("00000001.log"), "segments were given back meanwhile");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use cloakroom::simulation::{Disk, DiskFile, DiskLock, MemoryDisk, Tail};
+use shuttle::rand::Rng as _;
 
 /// Files by name, as they were when they were last synced.
 type Synced = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
@@ -98,8 +99,10 @@ impl DiskFile for PowerFile {
         shuttle::thread::yield_now();
         let mut bytes = vec![0; self.file.len()? as usize];
         self.file.read_at(&mut bytes, 0)?;
-        // What is written from here on is for the next sync; and this one takes its time.
-        shuttle::thread::yield_now();
+        // What is written from here on is for the next sync; and this one takes its time: others may do a lot meanwhile.
+        for _ in 0..shuttle::rand::thread_rng().gen_range(0..40) {
+            shuttle::thread::yield_now();
+        }
         self.synced.lock().unwrap().insert(self.name.clone(), bytes);
         shuttle::thread::yield_now();
         self.file.sync()

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cloakroom::simulation::Process;
 use cloakroom::{
-    Data, Durability, Error, ErrorKind, FileOptions, FileStore, Lifetime, Record, Revision, SessionKey, Store, Timestamp,
-    Update,
+    Data, Durability, Error, ErrorKind, FileOptions, FileStore, Lifetime, Record, Revision, SessionKey, Store,
+    Timestamp, Update,
 };
 use shuttle::future::block_on;
 use shuttle::thread;
@@ -65,7 +65,9 @@ fn count(store: &FileStore, n: u8, padding: usize) {
     loop {
         let current = load(store, n).expect("the counter is there");
         let next = record(n, value(&current) + 1, padding);
-        if let Update::Stored(_) = block_on(store.update(&next, current.revision(), NOW)).expect("the update is answered") {
+        if let Update::Stored(_) =
+            block_on(store.update(&next, current.revision(), NOW)).expect("the update is answered")
+        {
             return;
         }
     }
@@ -132,7 +134,8 @@ fn two_processes_see_each_others_saves() {
 /// Updates of two processes and several threads all count, while segments fill up and leave.
 fn counters_lose_nothing() {
     let disk = PowerDisk::default();
-    let stores = [open(&disk, options().durability(Durability::Never)), open(&disk, options().durability(Durability::Never))];
+    let stores =
+        [open(&disk, options().durability(Durability::Never)), open(&disk, options().durability(Durability::Never))];
     let _ = create(&stores[0], 0).expect("the save is answered");
     let counters: Vec<_> = (0..3)
         .map(|n| {

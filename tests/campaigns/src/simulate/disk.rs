@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use cloakroom::simulation::{Disk, DiskFile, DiskLock, Page, Tail};
 use fastrand::Rng;
 
-use super::faults::Call;
+use super::faults::{Call, input_output, no_space};
 use super::inode::{Inode, Survives};
 use super::world;
 
@@ -94,7 +94,12 @@ impl SharedDisk {
             return;
         }
         let inode = &mut inner.inodes[dirty[rng.usize(..dirty.len())]];
-        if fails { inode.fail(rng) } else { inode.write_some_back(rng) }
+        if fails {
+            inode.fail(rng);
+            world::sync_failed();
+        } else {
+            inode.write_some_back(rng);
+        }
     }
 
     /// A process's view of it.
@@ -174,6 +179,7 @@ impl Disk for SimulatedDisk {
             let entry = inner.names.entry(name.to_owned()).or_default();
             let inode = match entry.now() {
                 Some(inode) => inode,
+                None if world::is_full() => return Err(no_space()),
                 None => {
                     entry.since.push(Some(inodes));
                     inner.inodes.push(Inode::default());
@@ -265,7 +271,12 @@ impl DiskFile for SimulatedFile {
         if first > 0 {
             self.call(Call::Part(&self.name, at, first), |inode| Ok(inode.write(now, at as usize)))?;
         }
-        self.call(what, |inode| Ok(inode.write(later, at as usize + first)))
+        self.call(what, |inode| {
+            if world::is_full() && !inode.has_space(at as usize + bytes.len()) {
+                return Err(no_space());
+            }
+            Ok(inode.write(later, at as usize + first))
+        })
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -280,7 +291,7 @@ impl DiskFile for SimulatedFile {
             *known = inode.failures;
             if failed {
                 world::sync_failed();
-                return Err(io::Error::from_raw_os_error(5));
+                return Err(input_output());
             }
             Ok(())
         })
@@ -290,8 +301,14 @@ impl DiskFile for SimulatedFile {
         self.call(Call::Cut(&self.name, length), |inode| Ok(inode.cut(length as usize)))
     }
 
-    fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
-        self.call(Call::Reserve(&self.name), |_| Ok(()))
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        let end = (from + bytes) as usize;
+        self.call(Call::Reserve(&self.name), |inode| {
+            if world::is_full() && !inode.has_space(end) {
+                return Err(no_space());
+            }
+            Ok(inode.reserve(end))
+        })
     }
 
     fn drop_cache(&self) -> io::Result<()> {

@@ -47,9 +47,19 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Whether nothing of what is on the disk can be lost but by a power loss.
-    pub fn syncs_hold(&self) -> bool {
-        self.sync == 0 && self.write_back_fails == 0
+    /// What a schedule suffers; most of them nothing, or one kind.
+    pub fn draw(rng: &mut Rng) -> Self {
+        let mut faults = Self { write_back: [0, 20, 200][rng.usize(..3)], ..Self::default() };
+        if rng.bool() {
+            return faults;
+        }
+        let chance = [3, 20, 100][rng.usize(..3)];
+        let kinds = 1 << rng.u8(..5) | if rng.u8(..4) == 0 { rng.u8(..32) } else { 0 };
+        let suffers = |kind: u8| if kinds >> kind & 1 == 1 { chance } else { 0 };
+        (faults.sync, faults.read, faults.open) = (suffers(0) * 2, suffers(2), suffers(3));
+        (faults.space, faults.write_back_fails) = (suffers(4), suffers(0) * 8);
+        faults.other = suffers(1);
+        faults
     }
 
     /// Whether a call may fail at all.
@@ -66,7 +76,7 @@ impl Faults {
                 if happens(self.space) {
                     self.full = !self.full;
                 }
-                if self.full { Some(io::ErrorKind::StorageFull.into()) } else { happens(self.other).then(input_output) }
+                happens(self.other).then(input_output)
             }
             Call::Open(_) => happens(self.open).then(|| io::Error::from_raw_os_error(24)),
             Call::Read(..) => happens(self.read).then(input_output),
@@ -79,6 +89,10 @@ impl Faults {
     }
 }
 
-fn input_output() -> io::Error {
+pub fn no_space() -> io::Error {
+    io::ErrorKind::StorageFull.into()
+}
+
+pub fn input_output() -> io::Error {
     io::Error::from_raw_os_error(5)
 }

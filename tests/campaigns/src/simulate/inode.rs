@@ -89,6 +89,8 @@ pub struct Inode {
     cache: Content,
     disk: Content,
     changes: Vec<Change>,
+    /// Up to here there is space on the disk.
+    reserved: usize,
     /// How often the disk has refused what it was to write.
     pub failures: u64,
 }
@@ -96,6 +98,15 @@ pub struct Inode {
 impl Inode {
     pub fn len(&self) -> usize {
         self.cache.length
+    }
+
+    /// Whether all up to here has its space on the disk already.
+    pub fn has_space(&self, end: usize) -> bool {
+        end <= self.reserved.max(self.cache.bytes.len())
+    }
+
+    pub fn reserve(&mut self, end: usize) {
+        self.reserved = self.reserved.max(end);
     }
 
     pub fn is_dirty(&self) -> bool {
@@ -129,6 +140,7 @@ impl Inode {
             return;
         }
         self.cache.cut(length);
+        self.reserved = 0;
         self.changes.push(Change::Length(length));
         if length % SECTOR != 0 {
             let sector = length / SECTOR;

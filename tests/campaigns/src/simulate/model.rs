@@ -112,6 +112,14 @@ pub enum Answer {
 }
 
 impl Ask {
+    /// What it would write.
+    pub fn writes(&self) -> Option<Value> {
+        match self {
+            Self::Create { value } | Self::Update { value, .. } | Self::Rotate { value, .. } => Some(*value),
+            _ => None,
+        }
+    }
+
     /// Whether it never changes anything.
     pub fn only_reads(&self) -> bool {
         matches!(self, Self::Load { .. } | Self::Count | Self::OwnedBy { .. } | Self::Scan | Self::Close)

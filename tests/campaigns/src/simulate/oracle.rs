@@ -6,6 +6,10 @@
 //! all, until the log is put in order behind its process. What a power loss takes is a suffix of the order (never something
 //! without all that came later), and reaches back to the last answer that waited for the disk at most.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
 use super::history::{Event, History, Op, OpId};
 use super::model::{self, Answer, Ask, KEYS, State};
 
@@ -20,41 +24,101 @@ struct Pending {
     asked: usize,
 }
 
-/// How things may stand.
-#[derive(Clone, PartialEq, Eq)]
+/// How things may stand. States by their numbers in [`States`].
+#[derive(Clone, Hash)]
 struct Config {
     /// The states since what is known to be durable; the last is the one that is seen.
-    states: Vec<State>,
+    states: Vec<u32>,
     /// Which pending calls have happened.
     done: u128,
     /// For pending calls that have happened and will be durable: the state they rest on, as an index.
-    rests: Vec<(OpId, usize)>,
+    rests: Vec<(u32, u32)>,
 }
 
 impl Config {
-    fn now(&self) -> &State {
-        self.states.last().expect("there is always a state")
+    fn of(state: u32) -> Self {
+        Self { states: vec![state], done: 0, rests: Vec::new() }
     }
 
-    fn forget_before(&mut self, index: usize) {
-        self.states.drain(..index);
+    fn now(&self) -> u32 {
+        *self.states.last().expect("there is always a state")
+    }
+
+    fn forget_before(&mut self, index: u32) {
+        self.states.drain(..index as usize);
         for (_, rest) in &mut self.rests {
             *rest = rest.saturating_sub(index);
         }
     }
+
+    /// Two configurations with the same hash are taken for the same. A collision could only raise a false alarm.
+    fn hash(&self) -> u64 {
+        let mut hasher = Mixer::default();
+        Hash::hash(self, &mut hasher);
+        hasher.finish()
+    }
+}
+
+/// All states of a history, each once.
+#[derive(Default)]
+struct States {
+    all: Vec<State>,
+    numbers: HashMap<State, u32, BuildHasherDefault<Mixer>>,
+}
+
+impl States {
+    fn number(&mut self, state: State) -> u32 {
+        *self.numbers.entry(state).or_insert_with(|| {
+            self.all.push(state);
+            self.all.len() as u32 - 1
+        })
+    }
+}
+
+/// A hash of a few numbers.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let wide = u128::from(self.0.rotate_left(23) ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd134_2543_de82_ef95;
+        self.0 = (wide as u64) ^ (wide >> 64) as u64;
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(word.into());
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// More configurations than this and the history is given up; no schedule comes near.
-const MOST: usize = 50_000;
+const MOST: usize = 500_000;
 
 /// See the module.
 pub struct Oracle<'a> {
     history: &'a History,
     pending: Vec<Pending>,
     configs: Vec<Config>,
+    states: RefCell<States>,
     /// Since the last recovery the power failed, or a sync.
     lost: bool,
-    poisoned: bool,
+    /// Since when it is known that a sync has failed.
+    poisoned: Option<usize>,
     at: usize,
 }
 
@@ -62,8 +126,11 @@ pub fn judge(history: &History) -> Result<(), String> {
     if let Some(wrong) = &history.wrong {
         return Err(wrong.clone());
     }
-    let first = Config { states: vec![[None; KEYS]], done: 0, rests: Vec::new() };
-    let mut oracle = Oracle { history, pending: Vec::new(), configs: vec![first], lost: false, poisoned: false, at: 0 };
+    let mut states = States::default();
+    let first = Config::of(states.number([None; KEYS]));
+    let states = RefCell::new(states);
+    let mut oracle =
+        Oracle { history, pending: Vec::new(), configs: vec![first], states, lost: false, poisoned: None, at: 0 };
     for (at, event) in history.events.iter().enumerate() {
         oracle.at = at;
         oracle.follow(*event).map_err(|why| format!("{why} (event {at})"))?;
@@ -79,6 +146,10 @@ impl<'a> Oracle<'a> {
         &self.history.ops[op]
     }
 
+    fn state(&self, number: u32) -> State {
+        self.states.borrow().all[number as usize]
+    }
+
     fn follow(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Asked(op) => self.asked(op),
@@ -92,7 +163,7 @@ impl<'a> Oracle<'a> {
                 }
             }
             Event::PowerLost | Event::SyncFailed => self.lost = true,
-            Event::Poisoned => self.poisoned = true,
+            Event::Poisoned => _ = self.poisoned.get_or_insert(self.at),
             Event::Recovered => self.recovered(),
         }
         Ok(())
@@ -120,6 +191,7 @@ impl<'a> Oracle<'a> {
     /// Calls whose answer shows that they changed nothing are put at the first moment that fits: that excludes nothing, and
     /// what they rest on is the least.
     fn place_easy(&self, config: &mut Config) {
+        let now = self.state(config.now());
         for pending in &self.pending {
             if config.done & pending.bits == pending.bits {
                 continue;
@@ -130,13 +202,13 @@ impl<'a> Oracle<'a> {
             match answer {
                 Answer::Listed(list) => {
                     for (key, standing) in list.iter().enumerate() {
-                        if model::listed(&op.ask, config.now(), key, op.now, writes) == *standing {
+                        if model::listed(&op.ask, &now, key, op.now, writes) == *standing {
                             config.done |= 1 << (pending.first + key as u32);
                         }
                     }
                 }
                 answer if op.ask.only_reads() || answer.changed_nothing() => {
-                    let mut state = *config.now();
+                    let mut state = now;
                     if model::answer(&op.ask, &mut state, op.now, writes) == *answer {
                         config.done |= pending.bits;
                         self.note_rest(config, pending);
@@ -150,7 +222,7 @@ impl<'a> Oracle<'a> {
     fn note_rest(&self, config: &mut Config, pending: &Pending) {
         let op = self.op(pending.op);
         if op.answer.as_ref().is_some_and(|answer| op.ask.is_durable(answer, op.saves_wait)) {
-            config.rests.push((pending.op, config.states.len() - 1));
+            config.rests.push((pending.op as u32, config.states.len() as u32 - 1));
         }
     }
 
@@ -160,10 +232,11 @@ impl<'a> Oracle<'a> {
         if config.done & pending.bits != 0 || op.ask.only_reads() {
             return None;
         }
-        let mut state = *config.now();
+        let now = self.state(config.now());
+        let mut state = now;
         let answer = model::answer(&op.ask, &mut state, op.now, &self.history.writes);
         let fits = match &op.answer {
-            None | Some(Answer::Unknown) => state != *config.now(),
+            None | Some(Answer::Unknown) => state != now,
             Some(given) => *given == answer && !given.changed_nothing(),
         };
         if !fits {
@@ -171,8 +244,8 @@ impl<'a> Oracle<'a> {
         }
         let mut next = config.clone();
         next.done |= pending.bits;
-        if state != *config.now() {
-            next.states.push(state);
+        if state != now {
+            next.states.push(self.states.borrow_mut().number(state));
         }
         self.note_rest(&mut next, pending);
         self.place_easy(&mut next);
@@ -181,21 +254,24 @@ impl<'a> Oracle<'a> {
 
     /// All configurations that pending calls may lead to from here, until `enough` says so of one.
     fn closure(&self, from: Vec<Config>, enough: impl Fn(&Config) -> bool) -> Vec<Config> {
-        let mut seen: Vec<Config> = from;
+        let mut found = without_doubles(from);
+        let mut hashes: HashSet<u64, BuildHasherDefault<Mixer>> = HashSet::default();
         let mut at = 0;
-        while at < seen.len() && seen.len() <= MOST {
-            if !enough(&seen[at]) {
+        while at < found.len() && found.len() <= MOST {
+            if !enough(&found[at]) {
                 for pending in &self.pending {
-                    if let Some(next) = self.next(&seen[at], pending)
-                        && !seen.contains(&next)
-                    {
-                        seen.push(next);
+                    let Some(next) = self.next(&found[at], pending) else { continue };
+                    if hashes.is_empty() {
+                        hashes = found.iter().map(Config::hash).collect();
+                    }
+                    if hashes.insert(next.hash()) {
+                        found.push(next);
                     }
                 }
             }
             at += 1;
         }
-        seen
+        found
     }
 
     fn answered(&mut self, id: OpId) -> Result<(), String> {
@@ -218,11 +294,11 @@ impl<'a> Oracle<'a> {
             return if matches!(op.ask, Ask::Close) { Ok(()) } else { Err(format!("{op:?} outlived a recovery")) };
         };
         let (bits, asked) = (self.pending[place].bits, self.pending[place].asked);
-        if self.poisoned && !op.ask.only_reads() {
+        if self.poisoned.is_some_and(|poisoned| poisoned < asked) && !op.ask.only_reads() {
             return Err(format!("{op:?} was done although a sync had failed"));
         }
         let before = std::mem::take(&mut self.configs);
-        let example = format!("{:?}", before[0].now());
+        let example = format!("{:?}", self.state(before[0].now()));
         // It went through the writer, which puts in order what the dead have left: what they had under way has happened by
         // now, or never will.
         let settled = |pending: &Pending| !op.ask.only_reads() && pending.orphan.is_some_and(|orphan| orphan < asked);
@@ -234,7 +310,7 @@ impl<'a> Oracle<'a> {
         }
         let durable = op.ask.is_durable(answer, op.saves_wait);
         for config in &mut configs {
-            if let Some(rest) = config.rests.iter().position(|(rest, _)| *rest == id) {
+            if let Some(rest) = config.rests.iter().position(|(rest, _)| *rest as OpId == id) {
                 let (_, index) = config.rests.swap_remove(rest);
                 if durable {
                     config.forget_before(index);
@@ -254,7 +330,7 @@ impl<'a> Oracle<'a> {
         for pending in settled {
             for config in &mut *configs {
                 config.done &= !pending.bits;
-                config.rests.retain(|(op, _)| *op != pending.op);
+                config.rests.retain(|(op, _)| *op as OpId != pending.op);
             }
         }
     }
@@ -273,7 +349,7 @@ impl<'a> Oracle<'a> {
     fn recovered(&mut self) {
         let before = std::mem::take(&mut self.configs);
         let configs = self.closure(before, |_| false);
-        let mut states: Vec<State> = Vec::new();
+        let mut states: Vec<u32> = Vec::new();
         for config in configs {
             let kept = if self.lost { 0 } else { config.states.len() - 1 };
             for state in &config.states[kept..] {
@@ -282,19 +358,16 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
-        self.configs =
-            states.into_iter().map(|state| Config { states: vec![state], done: 0, rests: Vec::new() }).collect();
+        self.configs = states.into_iter().map(Config::of).collect();
         self.pending.clear();
-        (self.lost, self.poisoned) = (false, false);
+        (self.lost, self.poisoned) = (false, None);
     }
 }
 
 fn without_doubles(configs: Vec<Config>) -> Vec<Config> {
-    let mut kept: Vec<Config> = Vec::with_capacity(configs.len());
-    for config in configs {
-        if !kept.contains(&config) {
-            kept.push(config);
-        }
+    if configs.len() < 2 {
+        return configs;
     }
-    kept
+    let mut hashes: HashSet<u64, BuildHasherDefault<Mixer>> = HashSet::default();
+    configs.into_iter().filter(|config| hashes.insert(config.hash())).collect()
 }

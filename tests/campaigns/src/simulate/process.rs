@@ -142,7 +142,7 @@ impl Living {
 
     fn look_at_damage(&self, store: &FileStore) {
         let damage = store.damage();
-        if damage.is_empty() || !self.world.faults.borrow().syncs_hold() {
+        if damage.is_empty() {
             return;
         }
         // A recovery reports what it finds behind the end. That tells no session, for none was lost there.
@@ -154,7 +154,12 @@ impl Living {
     fn asked(&self, ask: Ask) -> OpId {
         let now = self.world.wall.get();
         let op = Op { life: self.life, ask, now, saves_wait: self.habits.saves_wait, answer: None };
-        self.world.trace(|| format!("asks {:?} at {}", op.ask, now % 10_000_000));
+        let id = self.world.history.borrow().ops.len();
+        self.world.trace(|| {
+            let history = self.world.history.borrow();
+            let writes = op.ask.writes().map(|value| &history.writes[usize::from(value)]);
+            format!("op {id} asks {:?} at {} {writes:?}", op.ask, now % 10_000_000)
+        });
         self.world.history.borrow_mut().ask(op)
     }
 
@@ -170,6 +175,8 @@ impl Living {
             ErrorKind::KeyTaken => Answer::Taken,
             ErrorKind::Timeout => Answer::NotDone,
             ErrorKind::Full if may_fail => Answer::NotDone,
+            // Nothing that is begun after somebody heard of it may be done.
+            ErrorKind::Poisoned if self.world.poisoned.get().is_some_and(|first| first <= op) => Answer::NotDone,
             ErrorKind::Poisoned if may_fail => Answer::Unknown,
             ErrorKind::Io if may_fail => Answer::Unknown,
             _ => {
@@ -179,7 +186,8 @@ impl Living {
             }
         };
         self.answered(op, answer);
-        if *error.kind() == ErrorKind::Poisoned {
+        if *error.kind() == ErrorKind::Poisoned && self.world.poisoned.get().is_none() {
+            self.world.poisoned.set(Some(self.world.history.borrow().ops.len()));
             self.world.event(Event::Poisoned);
         }
     }

@@ -115,6 +115,7 @@ impl<'a> Schedule<'a> {
             let stops = [0, 0, 8, 64][rng.usize(..4)];
             (Rc::new(habits), seats, crashes, slices, stops)
         });
+        *world.faults.borrow_mut() = world.rng(Faults::draw);
         let mut schedule = Self {
             world,
             disk: SharedDisk::default(),
@@ -201,8 +202,25 @@ impl<'a> Schedule<'a> {
             CoroutineResult::Yield(Pause::Sleep(pause)) => seat.wakes = self.world.clock() + pause,
             CoroutineResult::Return(()) => return self.kill(number),
         }
+        self.write_back();
+        let seat = &mut self.seats[number];
         if stop {
             seat.wakes += self.world.clock() + Duration::from_millis(self.world.rng(|rng| 1 << rng.u32(..13)));
+        }
+    }
+
+    /// The system writes something to the disk by itself, now and then.
+    fn write_back(&self) {
+        let (chance, fails) = {
+            let faults = self.world.faults.borrow();
+            (faults.write_back, faults.write_back_fails)
+        };
+        if chance == 0 {
+            return;
+        }
+        let mut rng = self.world.rng(fastrand::Rng::fork);
+        if rng.u16(..1024) < chance {
+            self.disk.write_back(rng.u16(..1024) < fails, &mut rng);
         }
     }
 

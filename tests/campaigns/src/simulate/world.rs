@@ -14,7 +14,7 @@ use fastrand::Rng;
 
 use super::disk::Life;
 use super::faults::{Call, Faults};
-use super::history::{Event, History};
+use super::history::{Event, History, OpId};
 use super::model::{KEYS, Value};
 
 /// Why a process stopped.
@@ -46,6 +46,8 @@ pub struct World {
     pub revisions: RefCell<BTreeMap<u64, Value>>,
     /// Since the last recovery the power failed, or a sync.
     pub lost: Cell<bool>,
+    /// The first call that was asked for after somebody was told that a sync had failed.
+    pub poisoned: Cell<Option<OpId>>,
     trace: bool,
 }
 
@@ -84,6 +86,7 @@ impl World {
             known: RefCell::default(),
             revisions: RefCell::default(),
             lost: Cell::default(),
+            poisoned: Cell::default(),
             trace: tracing(),
         })
     }
@@ -220,6 +223,11 @@ pub fn sync_fails() -> bool {
     chance > 0 && world.rng(|rng| rng.u16(..1024)) < chance
 }
 
+/// Whether there is no space left.
+pub fn is_full() -> bool {
+    world().faults.borrow().full
+}
+
 /// What was not synced may be gone.
 pub fn sync_failed() {
     let world = world();
@@ -239,5 +247,6 @@ pub fn recovered() {
         *world.known.borrow_mut() = Default::default();
         world.revisions.borrow_mut().clear();
     }
+    world.poisoned.set(None);
     world.event(Event::Recovered);
 }
