@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::disk::DiskLock;
 use super::job::{Job, Queue, Submit};
@@ -14,7 +14,7 @@ use super::op::{Answer, Op};
 use super::position::Position;
 use super::settings::Settings;
 use super::sync::{Synced, Waiting};
-use super::threads::{self, AtomicBool, Mutex, MutexGuard, Thread};
+use super::threads::{AtomicBool, Bell, Mutex, MutexGuard};
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -27,7 +27,8 @@ pub(crate) struct Engine {
     pub(crate) waiting: Waiting,
     /// Up to here the oldest segment was looked through for what still lives.
     pub(crate) compacted: Mutex<Position>,
-    keeper: OnceLock<Thread>,
+    /// For the store's thread.
+    pub(crate) bell: Bell,
     closed: AtomicBool,
     pid: u32,
     /// Nothing is written, neither to the log nor to the page.
@@ -45,7 +46,7 @@ impl Engine {
             queue: Mutex::new(Some(VecDeque::new())),
             waiting: Waiting::default(),
             compacted: Mutex::default(),
-            keeper: OnceLock::new(),
+            bell: Bell::default(),
             closed: AtomicBool::new(false),
             pid: std::process::id(),
             only_to_read: false,
@@ -96,9 +97,7 @@ impl Engine {
     }
 
     pub(crate) fn wake_keeper(&self) {
-        if let Some(keeper) = self.keeper.get() {
-            keeper.unpark();
-        }
+        self.bell.ring();
     }
 
     pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -157,15 +156,6 @@ impl Engine {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
-    }
-
-    /// Says whose work it is to serve those who wait.
-    pub(crate) fn kept_by(&self, thread: Thread) {
-        self.keeper.set(thread).expect("a store has one thread");
-    }
-
-    pub(crate) fn is_keepers_thread(&self) -> bool {
-        self.keeper.get().is_some_and(|thread| thread.id() == threads::current().id())
     }
 
     /// Nothing new is begun from now on.

@@ -88,12 +88,12 @@ impl Keeper {
             let mut keeping = Keeping::of(&kept);
             while let Some(rest) = keeping.round(&kept) {
                 if !rest.is_zero() {
-                    threads::park_timeout(rest);
+                    kept.bell.rest(rest);
                 }
             }
         });
         let thread = thread.map_err(|error| engine.log.io("starting the store's thread", error))?;
-        engine.kept_by(thread.thread().clone());
+        engine.bell.hang_up_for(thread.thread().clone());
         Ok(Self { engine, thread: Mutex::new(Some(thread)) })
     }
 
@@ -109,7 +109,7 @@ impl Keeper {
             Ok(thread) => thread,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // Another is closing it, and waits for the thread that this may be.
-            Err(TryLockError::WouldBlock) if self.engine.is_keepers_thread() => return Ok(()),
+            Err(TryLockError::WouldBlock) if self.engine.bell.is_for_this_thread() => return Ok(()),
             Err(TryLockError::WouldBlock) => self.thread.lock().unwrap_or_else(PoisonError::into_inner),
         };
         let Some(thread) = thread.take() else { return Ok(()) };
@@ -117,7 +117,7 @@ impl Keeper {
         self.engine.refuse_if_forked()?;
         self.engine.begin_close();
         // The last handle may go with a task that the thread itself has woken; it ends by itself then.
-        let kept = if self.engine.is_keepers_thread() { Ok(()) } else { thread.join() };
+        let kept = if self.engine.bell.is_for_this_thread() { Ok(()) } else { thread.join() };
         let ended = self.engine.end_close();
         if kept.is_err() {
             let why = "the store's thread had panicked";
