@@ -24,12 +24,8 @@ const WORKERS: usize = 3;
 const CYCLES: u32 = 12;
 const KILOBYTES: u64 = 48 << 10;
 
-pub const CAMPAIGN: Campaign = Campaign {
-    name: "power-loss",
-    what: "an ext4 that stops writing in the middle of everything",
-    size: 40,
-    run,
-};
+pub const CAMPAIGN: Campaign =
+    Campaign { name: "power-loss", what: "an ext4 that stops writing in the middle of everything", size: 40, run };
 
 fn run(run: &mut Run) -> Result<(), CannotRun> {
     need_tool("mkfs.ext4", "e2fsprogs")?;

@@ -89,7 +89,13 @@ pub fn failing_call(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
     let (call, errors) = rng.choice(FAILING).expect("there is a choice");
     let error = rng.choice(*errors).expect("there is a choice");
     // The calls of a program's beginning are not the store's.
-    let from = rng.u32(if *call == "openat" { 12..40 } else if *call == "pread64" { 6..40 } else { 1..40 });
+    let from = rng.u32(if *call == "openat" {
+        12..40
+    } else if *call == "pread64" {
+        6..40
+    } else {
+        1..40
+    });
     let when = format!("{from}..{}", from + rng.u32(0..4));
     let what = format!("{call} fails with {error}, {when}");
     let explain = |failure: Failure| format!("{what}: {failure}");

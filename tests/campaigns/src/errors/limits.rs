@@ -1,10 +1,12 @@
 //! Limits of a process, and a directory that is no more.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
 use super::scene::{a_while, creation, directory, done, failed, get_done, working};
+use crate::real::HANGS;
 use crate::real::claims::Owed;
 use crate::real::crew::Crew;
 use crate::real::mounts::{Stage, tool};
@@ -30,7 +32,7 @@ pub fn handles(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
     for _ in 0..20 {
         // Fewer than it has open: it may keep them, and gets no other.
         limit(&crew, 0, "nofile", rng.u64(0..8))?;
-        crew.watch(std::time::Duration::from_millis(rng.u64(5..40)), |by, said| {
+        crew.watch(Duration::from_millis(rng.u64(5..40)), |by, said| {
             use crate::real::said::Said::{NotDone, Visible};
             if let NotDone { error, .. } | Visible { error, .. } = said
                 && by == 0
@@ -76,7 +78,11 @@ pub fn file_size_signal(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
     crew.tolerant = true;
     // Less than any write needs.
     limit(&crew, 0, "fsize", rng.u64(0..64))?;
-    get_done(&mut crew, &[1], 50)?;
+    let begun = Instant::now();
+    while crew.is_running(0) && begun.elapsed() < HANGS {
+        crew.watch(Duration::from_millis(5), |_, _| false)?;
+    }
+    get_done(&mut crew, &[1], 5)?;
     if crew.is_running(0) {
         return Err("a worker whose files may not grow goes on writing".into());
     }

@@ -28,7 +28,8 @@ pub fn working(place: &Path, segment_bytes: u32, rng: &mut Rng) -> Result<Crew, 
 /// Lets all lanes of these workers get something done, or end because they must not write any more; says what errors there
 /// were meanwhile.
 pub fn get_done(crew: &mut Crew, workers: &[usize], times: u32) -> Result<Vec<String>, Failure> {
-    let lanes: Vec<u32> = workers.iter().filter(|worker| crew.is_running(**worker)).flat_map(|worker| Crew::lanes(*worker)).collect();
+    let lanes: Vec<u32> =
+        workers.iter().filter(|worker| crew.is_running(**worker)).flat_map(|worker| Crew::lanes(*worker)).collect();
     let mut left = [0; LANES];
     lanes.iter().for_each(|lane| left[*lane as usize] = times);
     let mut errors = Vec::new();

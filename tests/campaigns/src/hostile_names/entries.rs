@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cloakroom::cookie::{Cookie, CookieError, Key, Keys, SetCookie, pairs};
 use cloakroom::{
-    Data, Error, ErrorKind, FileStore, Lifetime, MAX_NAME_BYTES, MAX_OWNER_BYTES, ManualClock, Owner, Record, Revision, SessionId, SessionKey,
-    Sessions, Store as _,
+    Data, Error, ErrorKind, FileStore, Lifetime, MAX_NAME_BYTES, MAX_OWNER_BYTES, ManualClock, Owner, Record, Revision,
+    SessionId, SessionKey, Sessions, Store as _,
 };
 
 use crate::real::{NOW, block_on};
@@ -49,10 +49,12 @@ impl Entries {
 
     fn headers(&self, bytes: &[u8]) -> Result<(), Failure> {
         for header in [bytes.to_vec(), [b"__Host-sid=", bytes].concat(), [bytes, b"; __Host-sid=", bytes].concat()] {
-            let session = self.sessions.blocking().open([&header]).map_err(|error| format!("it was not opened: {error}"))?;
+            let session =
+                self.sessions.blocking().open([&header]).map_err(|error| format!("it was not opened: {error}"))?;
             ensure!(session.is_new(), "an id that nobody gave was adopted");
             for (name, value) in pairs([&header[..]]) {
-                let inside = |part: &[u8]| header.windows(part.len().max(1)).any(|window| window == part) || part.is_empty();
+                let inside =
+                    |part: &[u8]| header.windows(part.len().max(1)).any(|window| window == part) || part.is_empty();
                 ensure!(inside(name) && inside(value), "a pair is not in its header");
             }
         }
@@ -76,7 +78,11 @@ impl Entries {
             returns(&cookie, text)?;
             let set: Result<SetCookie, CookieError> = cookie.set("value");
             let set = set.map_err(|error| format!("a plain value is refused: {error}"))?;
-            let same = bytes.starts_with(b"__Host-sid=") || bytes.split(|byte| *byte == b';').next().is_some_and(|pair| pair.trim_ascii_start().starts_with(b"__Host-sid"));
+            let same = bytes.starts_with(b"__Host-sid=")
+                || bytes
+                    .split(|byte| *byte == b';')
+                    .next()
+                    .is_some_and(|pair| pair.trim_ascii_start().starts_with(b"__Host-sid"));
             ensure!(!set.replaces(bytes) || same, "it is taken for the same cookie");
         }
         // Whatever the answer is, it is no panic.
@@ -114,7 +120,8 @@ impl Entries {
                 ensure!(!must_be_refused, "what is too long was stored");
                 let mut expected = record.clone();
                 expected.set_revision(revision);
-                let loaded = block_on(store.load(record.key(), NOW)).map_err(|error| format!("it was not loaded: {error}"))?;
+                let loaded =
+                    block_on(store.load(record.key(), NOW)).map_err(|error| format!("it was not loaded: {error}"))?;
                 ensure!(loaded.as_ref() == Some(&expected), "it came back as {loaded:?}");
                 Ok(())
             }

@@ -19,10 +19,34 @@ use crate::run::Failure;
 
 /// Names of the store, names that nearly are, and names that no store has.
 const NAMES: &[&[u8]] = &[
-    b"00000001.log", b"00000002.log", b"00000003.log", b"00000000.log", b"99999999.log", b"4294967295.log", b"4294967296.log", b"1.log",
-    b"000000001.log", b"-0000001.log", b"+0000002.log", b"00000002.LOG", b"00000002.log.", b"00000002.log~", b".log", b"00000002.log\n",
-    b"\xff\xfe.log", b"0000\xff002.log", b"tail.page", b"tail.page.tmp", b"opening.lock", b"users.lock", b"writer.lock", b"quarantine",
-    b"lost+found", b" ", b"\x1b[2J", b"...",
+    b"00000001.log",
+    b"00000002.log",
+    b"00000003.log",
+    b"00000000.log",
+    b"99999999.log",
+    b"4294967295.log",
+    b"4294967296.log",
+    b"1.log",
+    b"000000001.log",
+    b"-0000001.log",
+    b"+0000002.log",
+    b"00000002.LOG",
+    b"00000002.log.",
+    b"00000002.log~",
+    b".log",
+    b"00000002.log\n",
+    b"\xff\xfe.log",
+    b"0000\xff002.log",
+    b"tail.page",
+    b"tail.page.tmp",
+    b"opening.lock",
+    b"users.lock",
+    b"writer.lock",
+    b"quarantine",
+    b"lost+found",
+    b" ",
+    b"\x1b[2J",
+    b"...",
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +170,9 @@ fn plant(at: &Path, kind: Kind, outside: &Outside) -> Result<(), Failure> {
         Kind::Directory => fs::create_dir(at),
         Kind::Empty => fs::write(at, []),
         Kind::Garbage => fs::write(at, [0x5a; 5000]),
-        Kind::LetsOthersIn => fs::write(at, []).and_then(|()| fs::set_permissions(at, fs::Permissions::from_mode(0o666))),
+        Kind::LetsOthersIn => {
+            fs::write(at, []).and_then(|()| fs::set_permissions(at, fs::Permissions::from_mode(0o666)))
+        }
     };
     planted.map_err(|error| format!("it could not be planted: {error}"))
 }

@@ -36,7 +36,11 @@ pub fn pass(from: u64, strings: u64) -> Result<(), (u64, Failure)> {
         return Err((seed.parse().unwrap_or(from), failure.to_owned()));
     }
     if !output.status.success() {
-        return Err(all(format!("the process ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))));
+        return Err(all(format!(
+            "the process ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        )));
     }
     let trace = fs::read(&trace).map_err(|error| all(format!("the trace could not be read: {error}")))?;
     check(&String::from_utf8_lossy(&trace), &place.display().to_string()).map_err(all)
@@ -69,10 +73,14 @@ fn is_inside(line: &str, place: &str) -> bool {
     let Some((_, arguments)) = line.split_once('(') else { return false };
     let names: Vec<&str> = arguments.split('"').skip(1).step_by(2).collect();
     let in_directory = arguments.starts_with(|digit: char| digit.is_ascii_digit())
-        && arguments.split_once('<').is_some_and(|(_, path)| path.starts_with(&format!("{place}>")) || path.starts_with(&format!("{place}/quarantine>")));
+        && arguments.split_once('<').is_some_and(|(_, path)| {
+            path.starts_with(&format!("{place}>")) || path.starts_with(&format!("{place}/quarantine>"))
+        });
     names.iter().all(|name| {
         let plain = in_directory && !name.contains('/') && *name != "..";
-        plain || *name == place || name.strip_prefix(place).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
+        plain
+            || *name == place
+            || name.strip_prefix(place).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
     })
 }
 

@@ -84,8 +84,8 @@ impl Claims {
         Ok(())
     }
 
-    /// The same of what was said when the power had gone already: nobody would have heard it. A sync that is under way while
-    /// a file system is shut down may well report success.
+    /// The same of what was said when the power had gone already, or a disk had begun to lie: an acknowledgement says nothing.
+    /// A sync that is under way while a file system is shut down may well report success.
     pub fn note_too_late(&mut self, said: &Said) -> Result<(), Failure> {
         match said {
             Said::Done { lane } => self.last(*lane)?.1 = Fate::Visible,
@@ -106,10 +106,9 @@ impl Claims {
         block_on(store.destroy(&found::nobody())).map_err(|error| format!("nothing can be written: {error}"))?;
         self.compare(found::all(store)?, lanes, owed)?;
         match &store.damage()[..] {
-            [] => Ok(()),
-            // A torn end of the log is set aside, and reported.
-            [_] if owed == Owed::Durable => Ok(()),
-            [damage, ..] => Err(format!("damage was found where there is none: {damage:?}")),
+            // A write that was torn at the log's end, by the power or by a kill, is set aside and reported by who recovers.
+            [] | [_] => Ok(()),
+            [_, damage, ..] => Err(format!("damage was found where there is none: {damage:?}")),
         }
     }
 

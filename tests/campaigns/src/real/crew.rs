@@ -25,6 +25,8 @@ pub struct Crew {
     pub rest: Duration,
     /// Whether a worker may fail to open the store, or end by itself.
     pub tolerant: bool,
+    /// Whether what is acknowledged from here on counts for nothing: see [`Claims::note_too_late`].
+    pub too_late: bool,
     pub claims: Claims,
     /// By number; a worker that is `None` has ended, and its lanes are at rest.
     workers: Vec<Option<Process>>,
@@ -34,7 +36,16 @@ impl Crew {
     pub fn new(place: &Path, size: usize, segment_bytes: u32) -> Self {
         let workers = std::iter::repeat_with(|| None).take(size).collect();
         let lock_wait = Duration::from_secs(5);
-        Self { place: place.into(), segment_bytes, lock_wait, rest: Duration::ZERO, tolerant: false, claims: Claims::default(), workers }
+        Self {
+            place: place.into(),
+            segment_bytes,
+            lock_wait,
+            rest: Duration::ZERO,
+            tolerant: false,
+            too_late: false,
+            claims: Claims::default(),
+            workers,
+        }
     }
 
     pub fn numbers(&self) -> std::ops::Range<usize> {
@@ -129,7 +140,14 @@ impl Crew {
         self.watch(HANGS, |by, said| {
             let is_answer = matches!(
                 said,
-                Done { .. } | NotDone { .. } | Visible { .. } | Unknown { .. } | Looked { .. } | NotLooked { .. } | Failed { .. } | Broken { .. }
+                Done { .. }
+                    | NotDone { .. }
+                    | Visible { .. }
+                    | Unknown { .. }
+                    | Looked { .. }
+                    | NotLooked { .. }
+                    | Failed { .. }
+                    | Broken { .. }
             );
             if by == worker && is_answer {
                 answer = Some(said.clone());
@@ -160,7 +178,8 @@ impl Crew {
                     if let (Said::Failed { error }, false) = (&said, self.tolerant) {
                         return Err(format!("worker {number} failed: {}", error.error));
                     }
-                    self.claims.note(&said).map_err(|what| format!("worker {number}: {what}"))?;
+                    let noted = if self.too_late { self.claims.note_too_late(&said) } else { self.claims.note(&said) };
+                    noted.map_err(|what| format!("worker {number}: {what}"))?;
                     enough |= satisfied(number, &said);
                 }
                 if process.is_over() {

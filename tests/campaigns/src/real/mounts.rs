@@ -126,8 +126,10 @@ impl Mounted {
     pub fn turn_read_only(&self) -> Result<(), Failure> {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let at = self.at.display().to_string();
-        let device = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|words| words.get(1) == Some(&&*at));
-        let name = device.and_then(|words| words[0].rsplit('/').next().map(str::to_owned)).ok_or("it is not mounted")?;
+        let device =
+            mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|words| words.get(1) == Some(&&*at));
+        let name =
+            device.and_then(|words| words[0].rsplit('/').next().map(str::to_owned)).ok_or("it is not mounted")?;
         let trigger = Path::new("/sys/fs/ext4").join(name).join("trigger_fs_error");
         fs::write(trigger, "campaign").map_err(|error| format!("no error could be triggered: {error}"))
     }
