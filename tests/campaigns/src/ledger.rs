@@ -66,11 +66,14 @@ pub fn write_table() -> io::Result<()> {
     }
     let order = CAMPAIGNS.iter().map(|campaign| campaign.name).filter(|name| by_campaign.contains_key(name));
     let others = by_campaign.keys().copied().filter(|name| CAMPAIGNS.iter().all(|campaign| campaign.name != *name));
-    let mut table = String::from("| campaign | cases | failures | runs | the longest: command, commit |\n|---|---:|---:|---:|---|\n");
+    let mut table = String::from(
+        "| campaign | cases | failures | runs | the longest: command, commit |\n|---|---:|---:|---:|---|\n",
+    );
     for name in order.chain(others) {
         let lines = &by_campaign[name];
         let longest = lines.iter().max_by_key(|line| line.runs).expect("a campaign is there by its runs");
-        let (cases, failures) = lines.iter().fold((0, 0), |(cases, failures), line| (cases + line.runs, failures + line.failures));
+        let (cases, failures) =
+            lines.iter().fold((0, 0), |(cases, failures), line| (cases + line.runs, failures + line.failures));
         let Line { command, commit, .. } = longest;
         table += &format!("| {name} | {cases} | {failures} | {} | `{command}`, {commit} |\n", lines.len());
     }

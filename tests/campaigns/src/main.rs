@@ -5,7 +5,9 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod history;
 mod ledger;
+mod linearize;
 mod run;
 
 use std::process::ExitCode;
@@ -13,15 +15,26 @@ use std::process::ExitCode;
 use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
-const CAMPAIGNS: &[Campaign] = &[];
+const CAMPAIGNS: &[Campaign] = &[Campaign {
+    name: "linearize",
+    what: "16 processes with 4 threads each, as if all had come one after another",
+    size: 30,
+    run: linearize::run,
+}];
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(linearize::WORKER) {
+        return linearize::work();
+    }
     let args = match Args::parse() {
         Ok(args) => args,
         Err(error) => {
             eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--no-record], NAME one of:");
             for campaign in CAMPAIGNS {
-                eprintln!("    {:16} {} (--size {} unless said otherwise)", campaign.name, campaign.what, campaign.size);
+                eprintln!(
+                    "    {:16} {} (--size {} unless said otherwise)",
+                    campaign.name, campaign.what, campaign.size
+                );
             }
             eprintln!("    {:16} makes the table of docs/reliability.md anew", "table");
             return ExitCode::from(2);
@@ -41,7 +54,10 @@ fn main() -> ExitCode {
     let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed);
     let outcome = (campaign.run)(&mut run);
     let (runs, failures) = run.finish();
-    if args.record && runs > 0 && let Err(error) = ledger::append(campaign.name, runs, failures, seed) {
+    if args.record
+        && runs > 0
+        && let Err(error) = ledger::append(campaign.name, runs, failures, seed)
+    {
         return fail(&format!("docs/reliability.jsonl could not be written: {error}"));
     }
     if let Err(CannotRun(why)) = outcome {

@@ -70,7 +70,10 @@ impl Run {
         self.bar.inc(1);
         if let Err(failure) = outcome {
             self.failures += 1;
-            self.tell(&format!("{} FAILED: {failure}\n    replay with: -- {} --seed {seed} --size 1", self.name, self.name));
+            self.tell(&format!(
+                "{} FAILED: {failure}\n    replay with: -- {} --seed {seed} --size 1",
+                self.name, self.name
+            ));
         }
         self.failures < ENOUGH
     }
