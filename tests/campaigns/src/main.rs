@@ -18,7 +18,7 @@ use run::{Campaign, CannotRun, Run};
 const CAMPAIGNS: &[Campaign] = &[Campaign {
     name: "linearize",
     what: "16 processes with 4 threads each, as if all had come one after another",
-    size: 30,
+    size: 70,
     run: linearize::run,
 }];
 

@@ -2,12 +2,12 @@
 //! that, one after another, all of them answer as they did.
 //!
 //! The search of Wing and Gong (1993) with the memory of Lowe (2017): calls are put in an order one by one, only those that
-//! no other call had to come before, and a place (which calls are done, and what stands then) is looked at once. Two things
+//! no other call had to come before, and a place (which calls are done, and what stands then) is looked at once. Three things
 //! keep it small. A call that can only have looked, and fits, is taken at once: wherever it could come later, it can come now.
 //! And every write has a version of its own that never stands again once it was replaced, so a place is given up as soon as
-//! a call is left that needs a version that is gone.
+//! a call is left that needs a version that is gone. Later versions are higher, which puts the writes in their order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use super::Call;
@@ -25,7 +25,7 @@ pub trait Spec {
     fn only_looks(&self, event: &Self::Event) -> bool;
     /// The version that has to stand for the operation to be answered so, if it is a certain one.
     fn needs(&self, event: &Self::Event) -> Option<u64>;
-    /// The version that the operation made. No two make the same.
+    /// The version that the operation made. No two make the same, and a later one is higher.
     fn makes(&self, event: &Self::Event) -> Option<u64>;
     /// Whether a version stands.
     fn stands(&self, state: &Self::State, version: u64) -> bool;
@@ -45,19 +45,48 @@ pub enum Verdict<S> {
     GaveUp,
 }
 
-/// Looks for an order that explains the calls, from what stood before them; at most at so many places.
+/// Looks for an order that explains the calls, from what stood before them. A search looks at so many places at most, and
+/// is not the first one.
 pub fn check<S: Spec>(spec: &S, start: S::State, calls: &[Call<S::Event>], places: usize) -> Verdict<S::State> {
-    let mut order: Vec<usize> = (0..calls.len()).collect();
-    order.sort_by_key(|call| (calls[*call].invoked, calls[*call].returned));
-    let mut search =
-        Search { spec, calls, order, seen: HashSet::new(), places, deepest: (0, start.clone(), Vec::new()) };
+    let mut calls: Vec<(usize, &Call<S::Event>)> = calls.iter().enumerate().collect();
+    calls.sort_by_key(|(_, call)| (call.invoked, call.returned));
+    let calls: Vec<Known<'_, S>> = calls
+        .into_iter()
+        .map(|(place, call)| Known {
+            place,
+            call,
+            makes: spec.makes(&call.event),
+            needs: spec.needs(&call.event).map(|version| (version, None)),
+            earliest: call.invoked,
+            latest: call.returned,
+        })
+        .collect();
     let done = Done(vec![0; calls.len().div_ceil(64)].into());
-    match search.from(done, start) {
-        Some(true) => Verdict::Linearizable,
-        Some(false) => Verdict::Refused { state: search.deepest.1, next: search.deepest.2 },
-        None => Verdict::GaveUp,
+    let deepest = (0, start.clone(), Vec::new());
+    let random = fastrand::Rng::with_seed(0);
+    let mut search = Search { spec, calls, seen: HashSet::new(), places: FIRST_PLACES, random, whim: 0, deepest };
+    search.narrow();
+    let makers: HashMap<u64, usize> = (0..).zip(&search.calls).filter_map(|(n, call)| Some((call.makes?, n))).collect();
+    for call in &mut search.calls {
+        if let Some((version, maker)) = &mut call.needs {
+            *maker = makers.get(version).copied();
+        }
+    }
+    loop {
+        match search.from(done.clone(), start.clone()) {
+            Some(true) => return Verdict::Linearizable,
+            Some(false) => {
+                let next = search.deepest.2.iter().map(|call| search.calls[*call].place).collect();
+                return Verdict::Refused { state: search.deepest.1, next };
+            }
+            None if search.places >= places => return Verdict::GaveUp,
+            None => search.begin_anew(),
+        }
     }
 }
+
+/// A search that goes astray early goes astray for long: rather than that, it begins anew with other guesses.
+const FIRST_PLACES: usize = 1000;
 
 /// Which calls have been put in order: a bit each.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -79,18 +108,64 @@ impl Done {
     }
 }
 
+/// A call, and what is known of it beforehand.
+struct Known<'a, S: Spec> {
+    place: usize,
+    call: &'a Call<S::Event>,
+    /// The version that has to stand, and the call that made it; a version that nobody made was there from the beginning.
+    needs: Option<(u64, Option<usize>)>,
+    /// The version that it made.
+    makes: Option<u64>,
+    /// Its moment lies between these.
+    earliest: u64,
+    latest: u64,
+}
+
 struct Search<'a, S: Spec> {
     spec: &'a S,
-    calls: &'a [Call<S::Event>],
-    /// The calls by their invocation.
-    order: Vec<usize>,
+    /// By their invocation.
+    calls: Vec<Known<'a, S>>,
     seen: HashSet<(Done, S::State)>,
     places: usize,
+    random: fastrand::Rng,
+    /// How far guesses are off, in nanoseconds.
+    whim: u64,
     /// How many calls could be put in order at most, what stood then, and who was next.
     deepest: (usize, S::State, Vec<usize>),
 }
 
 impl<S: Spec> Search<'_, S> {
+    fn begin_anew(&mut self) {
+        self.seen.clear();
+        self.places += self.places / 4;
+        self.whim = 1 << self.random.u32(10..26);
+    }
+
+    /// A higher version was made later: so what made a version came before all that had to do with higher ones returned, and
+    /// after all that made lower ones was invoked.
+    fn narrow(&mut self) {
+        let version = |call: &Known<'_, S>| call.makes.or(call.needs.map(|(version, _)| version));
+        let mut by_version: Vec<(u64, usize)> =
+            (0..).zip(&self.calls).filter_map(|(n, call)| Some((version(call)?, n))).collect();
+        by_version.sort_unstable();
+        let (mut earliest, mut latest) = (0, u64::MAX);
+        for (_, call) in by_version.iter().rev() {
+            let call = &mut self.calls[*call];
+            latest = latest.min(call.call.returned);
+            if call.makes.is_some() {
+                call.latest = latest;
+            }
+        }
+        for (_, call) in by_version {
+            let call = &mut self.calls[call];
+            if call.makes.is_some() {
+                earliest = earliest.max(call.call.invoked);
+                call.earliest = earliest;
+            }
+        }
+        self.calls.sort_by_key(|call| (call.earliest, call.latest));
+    }
+
     /// Whether all that is not done can be put in order from here; `None` if it takes too long to find out.
     fn from(&mut self, mut done: Done, state: S::State) -> Option<bool> {
         let mut next = self.next(&done);
@@ -99,9 +174,10 @@ impl<S: Spec> Search<'_, S> {
             done = done.with(*call);
             next = self.next(&done);
         }
-        if next.is_empty() {
+        // The one that nobody who comes later may come before: somebody has to make it possible.
+        let Some(urgent) = next.iter().copied().min_by_key(|call| self.calls[*call].latest) else {
             return Some(true);
-        }
+        };
         if done.count() >= self.deepest.0 {
             self.deepest = (done.count(), state.clone(), next.clone());
         }
@@ -111,12 +187,21 @@ impl<S: Spec> Search<'_, S> {
         if self.seen.len() > self.places {
             return None;
         }
-        // Who returned first probably came first.
-        next.sort_by_key(|call| self.calls[*call].returned);
-        for call in next {
-            if let Some(after) = self.step(&state, call)
-                && self.from(done.with(call), after)?
-            {
+        let steps = next.into_iter().filter_map(|call| {
+            let after = self.step(&state, call)?;
+            let helps = call == urgent || self.step(&after, urgent).is_some();
+            Some((!helps, self.calls[call].latest, call, after))
+        });
+        let mut steps: Vec<_> = steps.collect();
+        if self.whim > 0 {
+            steps.iter_mut().for_each(|(hinders, latest, ..)| {
+                *hinders ^= self.random.u8(..16) == 0;
+                *latest += self.random.u64(..self.whim);
+            });
+        }
+        steps.sort_by_key(|(hinders, latest, ..)| (*hinders, *latest));
+        for (_, _, call, after) in steps {
+            if self.from(done.with(call), after)? {
                 return Some(true);
             }
         }
@@ -124,27 +209,29 @@ impl<S: Spec> Search<'_, S> {
     }
 
     fn sees(&self, state: &S::State, call: usize) -> bool {
-        self.spec.only_looks(&self.calls[call].event) && self.step(state, call).is_some()
+        self.spec.only_looks(&self.calls[call].call.event) && self.step(state, call).is_some()
     }
 
     fn step(&self, state: &S::State, call: usize) -> Option<S::State> {
-        self.spec.step(state, &self.calls[call].event)
+        self.spec.step(state, &self.calls[call].call.event)
+    }
+
+    fn left(&self, done: &Done) -> impl Iterator<Item = (usize, &Known<'_, S>)> {
+        (0..).zip(&self.calls).filter(|(call, _)| !done.has(*call))
     }
 
     /// The calls that may be next: those that were invoked before any other had returned.
     fn next(&self, done: &Done) -> Vec<usize> {
-        let left = || self.order.iter().copied().filter(|call| !done.has(*call));
-        let Some(horizon) = left().map(|call| self.calls[call].returned).min() else { return Vec::new() };
-        left().take_while(|call| self.calls[*call].invoked <= horizon).collect()
+        let Some(horizon) = self.left(done).map(|(_, call)| call.latest).min() else { return Vec::new() };
+        let version = self.left(done).filter_map(|(_, call)| call.makes).min();
+        let next = self.left(done).take_while(|(_, call)| call.earliest <= horizon);
+        next.filter(|(_, call)| call.makes.is_none() || call.makes == version).map(|(call, _)| call).collect()
     }
 
     /// Whether a call is left that needs a version that is gone, or never was.
     fn is_lost(&self, done: &Done, state: &S::State) -> bool {
-        let left =
-            || self.order.iter().map(|call| (*call, &self.calls[*call].event)).filter(|(call, _)| !done.has(*call));
-        let to_come: HashSet<u64> = left().filter_map(|(_, event)| self.spec.makes(event)).collect();
-        let mut needed = left().filter_map(|(_, event)| self.spec.needs(event));
-        needed.any(|version| !self.spec.stands(state, version) && !to_come.contains(&version))
+        let mut needed = self.left(done).filter_map(|(_, call)| call.needs);
+        needed.any(|(version, maker)| maker.is_none_or(|maker| done.has(maker)) && !self.spec.stands(state, version))
     }
 }
 
@@ -152,17 +239,18 @@ impl<S: Spec> Search<'_, S> {
 mod tests {
     use super::*;
 
-    /// One register that is written, read, and added to.
+    /// One register; 0 is nothing.
     struct Register;
 
     #[derive(Clone, Copy, Debug)]
     enum Event {
         Write(u64),
+        Erase,
         Read(u64),
         /// Compare-and-swap: what was expected, what was written, whether it was.
         Swap(u64, u64, bool),
     }
-    use Event::{Read, Swap, Write};
+    use Event::{Erase, Read, Swap, Write};
 
     impl Spec for Register {
         type State = u64;
@@ -171,6 +259,7 @@ mod tests {
         fn step(&self, state: &u64, event: &Event) -> Option<u64> {
             match *event {
                 Write(value) => Some(value),
+                Erase => Some(0),
                 Read(value) => (value == *state).then_some(value),
                 Swap(expected, value, true) => (expected == *state).then_some(value),
                 Swap(expected, _, false) => (expected != *state).then_some(*state),
@@ -183,7 +272,7 @@ mod tests {
 
         fn needs(&self, event: &Event) -> Option<u64> {
             match *event {
-                Read(version) | Swap(version, _, true) => Some(version),
+                Read(version) | Swap(version, _, true) if version > 0 => Some(version),
                 _ => None,
             }
         }
@@ -201,7 +290,7 @@ mod tests {
     }
 
     fn is_linearizable(calls: &[(u64, u64, Event)]) -> bool {
-        let calls: Vec<_> = calls.iter().map(|(invoked, returned, event)| Call {
+        let calls = calls.iter().map(|(invoked, returned, event)| Call {
             event: *event,
             invoked: *invoked,
             returned: *returned,
@@ -242,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_changes_nothing_now_may_have_changed_something_later() {
-        assert!(is_linearizable(&[(0, 9, Write(0)), (0, 9, Write(1)), (10, 11, Read(0))]));
+        assert!(is_linearizable(&[(0, 9, Erase), (0, 9, Write(1)), (10, 11, Read(0))]));
     }
 
     #[test]

@@ -15,31 +15,40 @@ pub struct Mix {
     pub groups: u32,
 }
 
-/// The operations of one stretch happen within this time, and sessions live about as long.
-const STRETCH: Millis = 120_000;
+/// The operations of one stretch happen within this time; the next stretch begins in the middle of it.
+const STRETCH: Millis = 60_000;
 
 impl Mix {
     /// The next operation of a thread that knows these sessions; a write has this number.
     pub fn next(&self, random: &mut Rng, known: &Sessions, write: u64) -> Op {
         let now = self.now + random.u64(..STRETCH);
         let key = random.u8(..self.keys);
-        let expected = known[usize::from(key)].map_or(0, |slot| slot.revision);
+        let stands = known[usize::from(key)];
+        let expected = stands.map_or(0, |slot| slot.revision);
         let put = put(random, write, now);
         match random.u8(..100) {
-            0..24 => Op::Load { key, now },
-            24..44 => Op::Update { key, put, expected, now },
-            44..58 => Op::Create { key, put, now },
-            58..72 => Op::Touch { key, now },
-            72..84 => {
+            // What a thread believes to be there it mostly changes; what it doesn't, it makes or looks for.
+            0..50 if stands.is_none() && random.u8(..8) > 0 => {
+                if random.bool() {
+                    Op::Create { key, put, now }
+                } else {
+                    Op::Load { key, now }
+                }
+            }
+            0..30 => Op::Update { key, put, expected, now },
+            30..50 => {
                 let other = (key + 1 + random.u8(..self.keys - 1)) % self.keys;
                 Op::Rotate { old: key, key: other, put, expected, now }
             }
-            84..90 => Op::Destroy { key },
-            90..93 => Op::DestroyOwned { except: random.bool().then_some(key) },
-            93..97 if self.groups == 1 => Op::Sweep { now, budget: random.usize(1..5) },
-            93..97 => Op::Sweep { now, budget: usize::MAX },
-            97..99 if self.groups == 1 => Op::Count { now },
-            99 => Op::Clear,
+            50..68 => Op::Load { key, now },
+            68..74 => Op::Create { key, put, now },
+            74..88 => Op::Touch { key, now },
+            88..92 => Op::Destroy { key },
+            92 | 93 => Op::DestroyOwned { except: random.bool().then_some(key) },
+            94..97 if self.groups == 1 => Op::Sweep { now, budget: random.usize(1..5) },
+            94..97 => Op::Sweep { now, budget: usize::MAX },
+            97 | 98 if self.groups == 1 => Op::Count { now },
+            99 if random.u8(..4) == 0 => Op::Clear,
             _ => Op::Load { key, now: 0 },
         }
     }
@@ -51,8 +60,8 @@ impl Mix {
 }
 
 fn put(random: &mut Rng, write: u64, now: Millis) -> Put {
-    let idle = random.u64(STRETCH / 8..STRETCH);
-    let absolute = now + random.u64(STRETCH / 8..STRETCH);
+    let idle = random.u64(STRETCH / 8..2 * STRETCH);
+    let absolute = now + random.u64(STRETCH / 8..2 * STRETCH);
     let (idle, absolute) = match random.u8(..3) {
         0 => (Some(idle), None),
         1 => (None, Some(absolute)),
