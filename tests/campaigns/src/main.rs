@@ -8,6 +8,7 @@
 mod history;
 mod ledger;
 mod linearize;
+mod races;
 mod run;
 
 use std::process::ExitCode;
@@ -15,16 +16,27 @@ use std::process::ExitCode;
 use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
-const CAMPAIGNS: &[Campaign] = &[Campaign {
-    name: "linearize",
-    what: "16 processes with 4 threads each, as if all had come one after another",
-    size: 70,
-    run: linearize::run,
-}];
+const CAMPAIGNS: &[Campaign] = &[
+    Campaign {
+        name: "linearize",
+        what: "16 processes with 4 threads each, as if all had come one after another",
+        size: 70,
+        run: linearize::run,
+    },
+    Campaign {
+        name: "races",
+        what: "two operations on one session at the same moment",
+        size: 140_000,
+        run: races::run,
+    },
+];
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(linearize::WORKER) {
-        return linearize::work();
+    // Some campaigns start themselves anew, as other processes.
+    match std::env::args().nth(1).as_deref() {
+        Some(linearize::WORKER) => return linearize::work(),
+        Some(races::WORKER) => return races::work(),
+        _ => {}
     }
     let args = match Args::parse() {
         Ok(args) => args,

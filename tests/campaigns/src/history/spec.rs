@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::checker;
+use super::{Call, checker};
 
 /// Which session of its group: the array's index.
 pub type Key = u8;
@@ -76,7 +76,45 @@ pub enum Answer {
 }
 
 /// An operation and its answer.
-pub type Event = (Op, Answer);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub op: Op,
+    pub answer: Answer,
+}
+
+impl Event {
+    /// What happened, in a word or two.
+    pub fn name(&self) -> &'static str {
+        match (self.op, self.answer) {
+            (Op::Create { .. }, Answer::Stored(_)) => "created",
+            (Op::Rotate { .. }, Answer::Stored(_)) => "rotated",
+            (_, Answer::Stored(_)) => "updated",
+            (_, Answer::KeyTaken) => "key taken",
+            (_, Answer::OwnerLimit) => "owner limit",
+            (_, Answer::Conflict(_)) => "conflict",
+            (_, Answer::Gone) => "gone",
+            (_, Answer::Loaded(Some(_))) => "found",
+            (_, Answer::Loaded(None)) => "not found",
+            (_, Answer::Touched(true)) => "touched",
+            (_, Answer::Touched(false)) => "not touched",
+            (Op::Count { .. }, _) => "counted",
+            (Op::DestroyOwned { .. }, Answer::Counted(0)) => "none destroyed",
+            (Op::DestroyOwned { .. }, Answer::Counted(1)) => "one destroyed",
+            (Op::DestroyOwned { .. }, _) => "several destroyed",
+            (Op::Sweep { .. }, Answer::Swept { removed: 0, .. }) => "none swept",
+            (Op::Sweep { .. }, _) => "swept",
+            (Op::Clear, _) => "cleared",
+            _ => "destroyed",
+        }
+    }
+}
+
+impl Call<Event> {
+    pub fn told(&self) -> String {
+        let Event { op, answer } = self.event;
+        format!("{}..{}: {op:?} -> {answer:?}", self.invoked, self.returned)
+    }
+}
 
 /// The sessions of a group.
 pub type Sessions = Vec<Option<Slot>>;
@@ -204,14 +242,14 @@ impl checker::Spec for Rules {
     type State = Sessions;
     type Event = Event;
 
-    fn step(&self, sessions: &Sessions, (op, answer): &Event) -> Option<Sessions> {
+    fn step(&self, sessions: &Sessions, Event { op, answer }: &Event) -> Option<Sessions> {
         let revision = if let Answer::Stored(revision) = answer { *revision } else { 0 };
         let mut after = sessions.clone();
         let expected = self.carry_out(&mut after, op, revision);
         (*answer == expected || *answer == Answer::NotOnlyHere).then_some(after)
     }
 
-    fn only_looks(&self, (op, answer): &Event) -> bool {
+    fn only_looks(&self, Event { op, answer }: &Event) -> bool {
         match answer {
             Answer::KeyTaken | Answer::OwnerLimit | Answer::Conflict(_) | Answer::Gone | Answer::Loaded(_) => true,
             Answer::Touched(touched) => !touched,
@@ -222,7 +260,7 @@ impl checker::Spec for Rules {
         }
     }
 
-    fn needs(&self, (op, answer): &Event) -> Option<u64> {
+    fn needs(&self, Event { op, answer }: &Event) -> Option<u64> {
         match (op, answer) {
             (_, Answer::Loaded(Some(slot)) | Answer::Conflict(slot)) => Some(slot.revision),
             (Op::Update { expected, .. } | Op::Rotate { expected, .. }, Answer::Stored(_)) => Some(*expected),
@@ -230,7 +268,7 @@ impl checker::Spec for Rules {
         }
     }
 
-    fn makes(&self, (_, answer): &Event) -> Option<u64> {
+    fn makes(&self, Event { answer, .. }: &Event) -> Option<u64> {
         if let Answer::Stored(revision) = answer { Some(*revision) } else { None }
     }
 
@@ -241,7 +279,7 @@ impl checker::Spec for Rules {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Call, Verdict, check};
+    use super::super::{Verdict, check};
     use super::*;
 
     fn put(write: u64) -> Put {
@@ -255,7 +293,7 @@ mod tests {
     /// Two sessions, of which the first stands with revision 1; each event with its times.
     fn verdict(calls: &[(u64, u64, Op, Answer)]) -> Verdict<Sessions> {
         let calls = calls.iter().map(|(invoked, returned, op, answer)| Call {
-            event: (*op, *answer),
+            event: Event { op: *op, answer: *answer },
             invoked: *invoked,
             returned: *returned,
         });

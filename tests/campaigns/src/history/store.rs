@@ -102,7 +102,7 @@ impl Group {
         let answer = block_on(self.carry_out(store, op, prepared));
         let returned = now();
         let answer = answer.map_err(|why| format!("{op:?} in group {}: {why}", self.0))?;
-        Ok(Call { event: (op, answer), invoked, returned })
+        Ok(Call { event: Event { op, answer }, invoked, returned })
     }
 
     fn prepare(self, op: Op) -> Option<Record> {

@@ -71,7 +71,7 @@ fn put(random: &mut Rng, write: u64, now: Millis) -> Put {
 }
 
 /// What a thread learns from an answer, so that what it expects next is likely to be true.
-pub fn learn(known: &mut Sessions, (op, answer): &Event) {
+pub fn learn(known: &mut Sessions, Event { op, answer }: &Event) {
     let mut stands = |key: Key, slot| known[usize::from(key)] = slot;
     match (*op, *answer) {
         (Op::Load { key, .. }, Answer::Loaded(slot)) => stands(key, slot),

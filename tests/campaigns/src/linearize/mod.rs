@@ -32,7 +32,7 @@ use fastrand::Rng;
 
 use crate::history::spec::{Answer, Event, Key, Op, Rules, Sessions};
 use crate::history::store::{Group, block_on};
-use crate::history::{Call, Verdict, check, now};
+use crate::history::{Call, Verdict, check, in_memory, now};
 use crate::run::{CannotRun, Failure, Run};
 use mix::Mix;
 use party::Party;
@@ -123,12 +123,6 @@ fn case(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
     opens_as_it_was(&setting, &sessions)
 }
 
-/// A directory in memory, where the system has such a place: syncs cost nothing there.
-pub fn in_memory() -> std::io::Result<tempfile::TempDir> {
-    let memory = std::path::Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
-}
-
 /// Checks a stretch, and says what stands after it.
 fn judge(
     rules: Rules,
@@ -137,10 +131,10 @@ fn judge(
     revisions: &mut HashSet<u64>,
 ) -> Result<Vec<Sessions>, Failure> {
     for (_, call) in made {
-        if let (_, Answer::Stored(revision)) = call.event
+        if let Answer::Stored(revision) = call.event.answer
             && !revisions.insert(revision)
         {
-            return Err(format!("revision {revision} was given to two writes, one of them {}", told(call)));
+            return Err(format!("revision {revision} was given to two writes, one of them {}", call.told()));
         }
     }
     let mut after = Vec::new();
@@ -149,7 +143,7 @@ fn judge(
         let calls: Vec<Call<Event>> = calls
             .map(|(of, call)| match (of, call.event) {
                 // What it counted is in other groups as well.
-                (None, (op, _)) => Call { event: (op, Answer::NotOnlyHere), ..call.clone() },
+                (None, event) => Call { event: Event { answer: Answer::NotOnlyHere, ..event }, ..call.clone() },
                 _ => call.clone(),
             })
             .collect();
@@ -157,7 +151,7 @@ fn judge(
             Verdict::Linearizable => after.push(last_seen(before, &calls)),
             Verdict::GaveUp => return Err(format!("the checker gave up on {} calls of group {group}", calls.len())),
             Verdict::Refused { state, next } => {
-                let next: Vec<String> = next.iter().map(|call| told(&calls[*call])).collect();
+                let next: Vec<String> = next.iter().map(|call| calls[*call].told()).collect();
                 return Err(format!(
                     "group {group} is not linearizable. It began with {before:?}; in the longest order that was found \
                      {state:?} stands, and next would be one of\n        {}",
@@ -169,17 +163,12 @@ fn judge(
     Ok(after)
 }
 
-fn told(call: &Call<Event>) -> String {
-    let (op, answer) = call.event;
-    format!("{}..{}: {op:?} -> {answer:?}", call.invoked, call.returned)
-}
-
 /// What the looks at the end of a stretch showed.
 fn last_seen(mut sessions: Sessions, calls: &[Call<Event>]) -> Sessions {
-    let mut loads: Vec<_> = calls.iter().filter(|call| matches!(call.event, (Op::Load { now: 0, .. }, _))).collect();
+    let mut loads: Vec<_> = calls.iter().filter(|call| matches!(call.event.op, Op::Load { now: 0, .. })).collect();
     loads.sort_by_key(|call| call.invoked);
     for call in loads {
-        if let (Op::Load { key, .. }, Answer::Loaded(slot)) = call.event {
+        if let Event { op: Op::Load { key, .. }, answer: Answer::Loaded(slot) } = call.event {
             sessions[usize::from(key)] = slot;
         }
     }
@@ -191,7 +180,7 @@ fn opens_as_it_was(setting: &Setting, sessions: &[Sessions]) -> Result<(), Failu
     let store = setting.open()?;
     for (group, sessions) in (0..).zip(sessions) {
         for (key, slot) in (0..).zip(sessions) {
-            let found = Group(group).call(&store, Op::Load { key, now: 0 })?.event.1;
+            let found = Group(group).call(&store, Op::Load { key, now: 0 })?.event.answer;
             if found != Answer::Loaded(*slot) {
                 return Err(format!("opened anew, session {key} of group {group} is {found:?} instead of {slot:?}"));
             }
@@ -211,29 +200,8 @@ fn opens_as_it_was(setting: &Setting, sessions: &[Sessions]) -> Result<(), Failu
 impl Tally {
     fn note(&mut self, made: &[Made]) {
         self.calls += made.len() as u64;
-        for (_, Call { event: (op, answer), .. }) in made {
-            let what = match (op, answer) {
-                (Op::Create { .. }, Answer::Stored(_)) => "created",
-                (Op::Update { .. }, Answer::Stored(_)) => "updated",
-                (Op::Rotate { .. }, Answer::Stored(_)) => "rotated",
-                (_, Answer::Stored(_)) => unreachable!("nothing else is stored"),
-                (_, Answer::KeyTaken) => "key taken",
-                (_, Answer::OwnerLimit) => "owner limit",
-                (_, Answer::Conflict(_)) => "conflict",
-                (_, Answer::Gone) => "gone",
-                (_, Answer::Loaded(Some(_))) => "loaded",
-                (_, Answer::Loaded(None)) => "not found",
-                (_, Answer::Touched(true)) => "touched",
-                (_, Answer::Touched(false)) => "not touched",
-                (Op::Count { .. }, _) => "counted",
-                (Op::DestroyOwned { .. }, Answer::Counted(0)) => "no owned destroyed",
-                (Op::DestroyOwned { .. }, _) => "owned destroyed",
-                (Op::Sweep { .. }, Answer::Swept { removed: 0, .. }) => "nothing swept",
-                (Op::Sweep { .. }, _) => "swept",
-                (Op::Clear, _) => "cleared",
-                _ => "destroyed",
-            };
-            *self.answers.entry(what).or_default() += 1;
+        for (_, call) in made {
+            *self.answers.entry(call.event.name()).or_default() += 1;
         }
     }
 }
