@@ -8,6 +8,7 @@
 mod history;
 mod ledger;
 mod linearize;
+mod mutants;
 mod races;
 mod run;
 
@@ -28,6 +29,12 @@ const CAMPAIGNS: &[Campaign] = &[
         what: "two operations on one session at the same moment",
         size: 140_000,
         run: races::run,
+    },
+    Campaign {
+        name: "mutants",
+        what: "takes away what keeps the promises, one at a time: the other campaigns notice",
+        size: 2,
+        run: mutants::run,
     },
 ];
 
@@ -63,7 +70,7 @@ fn main() -> ExitCode {
         return fail(&format!("no campaign is named {:?}; there are {}", args.name, names.join(", ")));
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed);
+    let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed, args.record);
     let outcome = (campaign.run)(&mut run);
     let (runs, failures) = run.finish();
     if args.record
