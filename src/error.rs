@@ -67,6 +67,9 @@ pub enum ErrorKind {
     /// Waiting for a lock took longer than its limit; the operation was not begun.
     #[error("timed out")]
     Timeout,
+    /// The store can only be read: where it lies nothing could be written when it was opened, or nothing can be any more.
+    #[error("the session store can only be read here")]
+    NotWritable,
     /// A sync to disk failed earlier: nothing more is written until the store was closed by every process, and opened again.
     #[error("the store no longer accepts writes, because a sync to disk failed; close it everywhere and open it again")]
     Poisoned,
@@ -114,10 +117,12 @@ impl Error {
         Self(Box::new(Parts { kind, doing: doing.into(), path: None, cause: None }))
     }
 
-    /// An error of the operating system; a full disk becomes [`ErrorKind::Full`].
+    /// An error of the operating system; a full disk becomes [`ErrorKind::Full`], a read-only file system
+    /// [`ErrorKind::NotWritable`].
     pub fn io(doing: impl Into<Cow<'static, str>>, cause: io::Error) -> Self {
         let kind = match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+            io::ErrorKind::ReadOnlyFilesystem => ErrorKind::NotWritable,
             _ => ErrorKind::Io,
         };
         Self::new(kind, doing).because(cause)

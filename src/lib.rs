@@ -49,7 +49,7 @@ mod time;
 pub use any::{AnyStore, DynStore};
 pub use data::{Data, MAX_NAME_BYTES};
 pub use error::{Error, ErrorKind, Result};
-pub use file::{Damage, FileOptions, FileStore, Stats};
+pub use file::{Damage, FileOptions, FileStore, OnDamage, Stats, Verified};
 pub use id::{InvalidId, SessionId};
 pub use key::{InvalidKey, SessionKey};
 pub use lifetime::{Expiry, Lifetime};

@@ -104,9 +104,11 @@ impl Log {
             // Cut at the end of a frame, which no look at the frames would tell; or something else stands there.
             if written > end || !index.sealed() {
                 self.report(number, end, written, None);
+                index.doubt(segment::start(next));
             }
             if next != number + 1 {
                 self.report(number + 1, 0, 0, None);
+                index.doubt(segment::start(next));
             }
             index.go_on(next, end);
         }
@@ -151,7 +153,10 @@ impl Log {
                 index.apply_damaged(at, &head);
                 self.report(number, at.offset(), at.plus(head.frame_bytes()).offset(), Some(head.key));
             }
-            Read::Gap(from, to) => self.report(number, from, to, None),
+            Read::Gap(from, to) => {
+                self.report(number, from, to, None);
+                index.doubt(Position::new(number, to));
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! Places in the files that are not what was written there.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use super::log::Log;
 use super::position::Position;
 use super::segment;
+use super::threads::Mutex;
 use crate::error::Result;
 use crate::key::SessionKey;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-use super::lock::FileLock;
+use super::lock::{FileLock, NobodysLock};
 use super::page::PAGE;
 use super::tail::Tail;
 use crate::error::{Error, ErrorKind, Result};
@@ -38,6 +38,7 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file.
+#[allow(clippy::len_without_is_empty, reason = "nobody asks whether a segment is empty")]
 pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
@@ -69,6 +70,8 @@ pub trait DiskLock: Send + Sync {
 pub(crate) struct RealDisk {
     directory: File,
     path: PathBuf,
+    /// Whether files are opened to be written; else nothing is created or changed.
+    writes: bool,
 }
 
 const QUARANTINE: &str = "quarantine";
@@ -77,12 +80,21 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 impl RealDisk {
     /// Opens the directory, or creates it.
     pub(crate) fn open(path: &Path, allow_network: bool) -> Result<Self> {
+        Self::open_to(true, path, allow_network)
+    }
+
+    /// Opens the directory, and changes nothing in it.
+    pub(crate) fn open_to_read(path: &Path, allow_network: bool) -> Result<Self> {
+        Self::open_to(false, path, allow_network)
+    }
+
+    fn open_to(writes: bool, path: &Path, allow_network: bool) -> Result<Self> {
         // Without a slash at the end, behind which a symlink would be followed after all.
         let path: &Path = &path.components().collect::<PathBuf>();
         let doing = "opening the session directory";
         let failed = |error| Error::io(doing, error).at(path);
         let refused = |why: String| Error::new(ErrorKind::Refused, doing).at(path).because(why);
-        let created = create_directory(path).map_err(failed)?;
+        let created = writes && create_directory(path).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
             rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
@@ -115,11 +127,12 @@ impl RealDisk {
         }
         // Absolute, so that a change of the working directory moves nothing.
         let path = std::path::absolute(path).map_err(failed)?;
-        Ok(Self { directory: directory.into(), path })
+        Ok(Self { directory: directory.into(), path, writes })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
-        let flags = flags | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let access = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
+        let flags = flags | access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.directory, name, flags, PRIVATE)?;
         let stat = rustix::fs::fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -212,22 +225,40 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
-        Ok(Box::new(FileLock::on(self.open_file(name, OFlags::CREATE)?)))
+        if self.writes {
+            return Ok(Box::new(FileLock::on(self.open_file(name, OFlags::CREATE)?)));
+        }
+        match self.open_file(name, OFlags::empty()) {
+            Ok(file) => Ok(Box::new(FileLock::on(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(NobodysLock)),
+            Err(error) => Err(error),
+        }
     }
 
     fn tail(&self, name: &str, fresh: bool) -> io::Result<Tail> {
+        if !self.writes {
+            return if fresh {
+                Ok(Tail::InMemory(Arc::default()))
+            } else {
+                Tail::map(&self.open_file(name, OFlags::empty())?, false)
+            };
+        }
         let file = self.open_file(name, OFlags::CREATE)?;
         if fresh {
             // Written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
             file.write_all_at(&[0; PAGE], 0)?;
             file.sync_all()?;
         }
-        Tail::map(&file)
+        Tail::map(&file, true)
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         match rustix::fs::mkdirat(&self.directory, QUARANTINE, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            // Whatever the umask says. Nobody else can put anything in its place: the directory is private.
+            Ok(()) => {
+                rustix::fs::chmodat(&self.directory, QUARANTINE, Mode::RWXU, rustix::fs::AtFlags::empty())?;
+            }
+            Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

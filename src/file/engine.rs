@@ -4,9 +4,8 @@
 //! state. None of them is held while a future waits.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::disk::DiskLock;
 use super::job::{Job, Queue, Submit};
@@ -15,6 +14,7 @@ use super::op::{Answer, Op};
 use super::position::Position;
 use super::settings::Settings;
 use super::sync::{Synced, Waiting};
+use super::threads::{AtomicBool, Bell, Mutex, MutexGuard};
 use super::writer::Writer;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -27,9 +27,12 @@ pub(crate) struct Engine {
     pub(crate) waiting: Waiting,
     /// Up to here the oldest segment was looked through for what still lives.
     pub(crate) compacted: Mutex<Position>,
-    keeper: OnceLock<Thread>,
+    /// For the store's thread.
+    pub(crate) bell: Bell,
     closed: AtomicBool,
     pid: u32,
+    /// Nothing is written, neither to the log nor to the page.
+    only_to_read: bool,
     /// Held shared as long as the store is open: nobody recovers what is in use (rule 9).
     users: Box<dyn DiskLock>,
 }
@@ -43,15 +46,30 @@ impl Engine {
             queue: Mutex::new(Some(VecDeque::new())),
             waiting: Waiting::default(),
             compacted: Mutex::default(),
-            keeper: OnceLock::new(),
+            bell: Bell::default(),
             closed: AtomicBool::new(false),
             pid: std::process::id(),
+            only_to_read: false,
             users,
         }
     }
 
+    /// The same, where nothing can be written, or shall be.
+    pub(crate) fn only_to_read(mut self) -> Self {
+        self.only_to_read = true;
+        self
+    }
+
+    pub(crate) fn is_only_to_read(&self) -> bool {
+        self.only_to_read
+    }
+
     /// Carries out an operation, and waits for the disk if it has to.
     pub(crate) async fn submit(self: &Arc<Self>, op: Op) -> Result<Answer> {
+        if self.only_to_read {
+            let why = "nothing could be written in its directory when it was opened; see to that, and open it again";
+            return Err(Error::new(ErrorKind::NotWritable, "saving a session").at(&self.log.path).because(why));
+        }
         let (answer, until) = Submit::new(self, op).await?;
         if self.log_is_wasteful() {
             self.wake_keeper();
@@ -79,9 +97,7 @@ impl Engine {
     }
 
     pub(crate) fn wake_keeper(&self) {
-        if let Some(keeper) = self.keeper.get() {
-            keeper.unpark();
-        }
+        self.bell.ring();
     }
 
     pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -142,15 +158,6 @@ impl Engine {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Says whose work it is to serve those who wait.
-    pub(crate) fn kept_by(&self, thread: Thread) {
-        self.keeper.set(thread).expect("a store has one thread");
-    }
-
-    pub(crate) fn is_keepers_thread(&self) -> bool {
-        self.keeper.get().is_some_and(|thread| thread.id() == std::thread::current().id())
-    }
-
     /// Nothing new is begun from now on.
     pub(crate) fn begin_close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -174,6 +181,9 @@ impl Engine {
 
     /// Syncs, and states in the log that everything is on disk.
     fn finish(&self) -> Result<()> {
+        if self.only_to_read {
+            return Ok(());
+        }
         let synced = self.log.sync();
         // Also if that failed: whoever still has the writer is done with it before the directory is given free.
         let mut writer = self.writer();

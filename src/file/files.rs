@@ -1,12 +1,13 @@
 //! The log's segments as open files.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::disk::DiskFile;
 use super::log::Log;
 use super::position::Position;
 use super::segment;
+use super::threads::{Mutex, MutexGuard};
 use crate::error::Result;
 
 /// Segments that are open, by number.

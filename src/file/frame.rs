@@ -114,6 +114,11 @@ impl Head {
         HEAD + self.body as usize
     }
 
+    /// The head of a frame of which only so many bytes are there.
+    pub(crate) const fn cut_to(self, frame_bytes: u32) -> Self {
+        Self { body: frame_bytes - HEAD as u32, ..self }
+    }
+
     fn write(&self, at: Position, salt: u64, into: &mut [u8]) {
         let head = into.first_chunk_mut::<HEAD>().expect("room for a head was reserved");
         head[0..4].copy_from_slice(&self.body.to_le_bytes());

@@ -50,6 +50,8 @@ pub(crate) struct Index {
     pub(crate) applied: Position,
     /// The oldest segment that is part of the log.
     pub(crate) oldest: u32,
+    /// The oldest segment by what the log says: 1, or what the last trim left.
+    trimmed: u32,
     /// The segment that `applied` is in has been sealed; whoever was to begin the next has died.
     sealed: bool,
     slots: KeyMap<Slot>,
@@ -61,6 +63,17 @@ pub(crate) struct Index {
     /// The lengths of the segments behind `applied`, and all together.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
+    doubt: Option<Doubt>,
+}
+
+/// Somewhere in the log stood frames of which nothing can be told. They may have ended sessions that stand before them
+/// (rule 11).
+struct Doubt {
+    before: Position,
+    /// Sessions that stand before it and were touched behind it, so they lived.
+    touched: KeySet,
+    /// Sessions that stood before it and were moved behind it, which says nothing.
+    moved: KeySet,
 }
 
 impl Index {
@@ -70,6 +83,7 @@ impl Index {
             salt,
             applied: segment::start(oldest),
             oldest,
+            trimmed: 1,
             sealed: false,
             slots: KeyMap::default(),
             owners: HashMap::new(),
@@ -78,6 +92,7 @@ impl Index {
             live_bytes: 0,
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
+            doubt: None,
         }
     }
 
@@ -152,6 +167,23 @@ impl Index {
         last.map(|(end, key)| (end, key, count))
     }
 
+    /// Frames were lost before this place, and nobody can tell what they said.
+    pub(crate) fn doubt(&mut self, before: Position) {
+        self.doubt = Some(Doubt { before, touched: KeySet::default(), moved: KeySet::default() });
+    }
+
+    /// The sessions that such a frame may have ended.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
+        let slots = self.doubt.iter().flat_map(|_| &self.slots);
+        slots.filter(|(key, slot)| self.is_doubtful(key, slot)).map(|(key, _)| key)
+    }
+
+    fn is_doubtful(&self, key: &SessionKey, slot: &Slot) -> bool {
+        self.doubt
+            .as_ref()
+            .is_some_and(|doubt| slot.at < doubt.before && !doubt.touched.contains(key) || doubt.moved.contains(key))
+    }
+
     /// Bytes of frames that are needed.
     pub(crate) fn live_bytes(&self) -> u64 {
         self.live_bytes
@@ -164,6 +196,11 @@ impl Index {
     /// Bytes of the log.
     pub(crate) fn log_bytes(&self) -> u64 {
         self.sealed_bytes + u64::from(self.applied.offset())
+    }
+
+    /// Where the log says that it begins. Files below are leftovers; if the first one stands above, there were more.
+    pub(crate) fn trimmed(&self) -> u32 {
+        self.trimmed
     }
 
     pub(crate) fn sealed(&self) -> bool {
@@ -189,6 +226,7 @@ impl Index {
                 self.endings.clear();
                 self.live.clear();
                 self.live_bytes = 0;
+                self.doubt = None;
             }
             Kind::Seal => self.sealed = true,
             Kind::Mark => {}
@@ -203,6 +241,8 @@ impl Index {
             let before = self.slots.get(&head.key).map(|slot| slot.expiry);
             let expiry = before.unwrap_or_else(|| Expiry::from_parts(Timestamp::NEVER, None, None));
             self.set(head.key, Slot::unreadable(at, head, expiry));
+        } else if head.kind == Kind::Batch {
+            self.doubt(at);
         }
     }
 
@@ -217,15 +257,24 @@ impl Index {
     fn put(&mut self, frame: &Frame<'_>) {
         let mut slot = Slot::of(frame);
         // A move changes nothing, so what is cached stays so.
+        let key = frame.head.key;
+        let mut doubtful = false;
         if frame.head.kind == Kind::Move {
-            slot.cached = self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take());
+            doubtful = self.slots.get(&key).is_some_and(|slot| self.is_doubtful(&key, slot));
+            slot.cached = self.slots.get_mut(&key).and_then(|slot| slot.cached.take());
         }
-        self.place(frame.head.key, slot);
+        self.place(key, slot);
+        if let Some(doubt) = self.doubt.as_mut().filter(|_| doubtful) {
+            doubt.moved.insert(key);
+        }
     }
 
     /// What a put says, read already.
     pub(crate) fn place(&mut self, key: SessionKey, mut slot: Slot) {
         slot.owner = slot.owner.map(|owner| self.shared(owner));
+        if let Some(doubt) = &mut self.doubt {
+            doubt.moved.remove(&key);
+        }
         self.set(key, slot);
     }
 
@@ -239,6 +288,10 @@ impl Index {
         let before = bucket(&slot.expiry);
         slot.expiry.touch(Timestamp::from_millis(millis));
         let after = bucket(&slot.expiry);
+        if let Some(doubt) = &mut self.doubt {
+            doubt.touched.insert(frame.head.key);
+            doubt.moved.remove(&frame.head.key);
+        }
         if after != before {
             take(&mut self.endings, &before, &frame.head.key);
             self.endings.entry(after).or_default().insert(frame.head.key);
@@ -261,6 +314,7 @@ impl Index {
         // What leaves the log lies behind; a frame that says anything else is none of ours.
         let Some(oldest) = frame.oldest().filter(|oldest| *oldest <= frame.at.segment()) else { return };
         self.oldest = self.oldest.max(oldest);
+        self.trimmed = self.trimmed.max(oldest);
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();

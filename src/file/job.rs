@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::engine::Engine;
 use super::op::Op;
+use super::threads::{AtomicBool, Mutex, MutexGuard};
 use super::wait;
 use super::writer::{Held, LARGEST_GROUP, NeedsRoll, Outcome};
 use crate::error::{Error, ErrorKind, Result};
@@ -46,7 +47,7 @@ impl Job {
 /// Who waits for the writer, in order; `None` once the store's thread has gone and nobody would come for them.
 pub(crate) type Queue = Mutex<Option<VecDeque<Arc<Job>>>>;
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,11 +1,11 @@
 //! The store's own thread: it syncs for those who wait, carries out what is queued, and looks after things that nobody asked
 //! for.
 
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
+use super::threads::{self, JoinHandle, Mutex};
 use super::wait::{self, Pauses};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
@@ -51,12 +51,14 @@ impl Keeping {
             self.last_tick = now;
             engine.tick();
         }
-        if self.sync_every.is_some_and(|interval| now - self.last_sync >= interval) {
+        // Who only reads has nothing to sync, nor to compact.
+        let writes = !engine.is_only_to_read();
+        if self.sync_every.is_some_and(|interval| writes && now - self.last_sync >= interval) {
             self.last_sync = now;
             // An error poisons the store, and so shows itself to the next who saves.
             let _ = engine.log.sync();
         }
-        let compacting = served && engine.compact_step();
+        let compacting = served && writes && engine.compact_step();
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
             return None;
@@ -81,17 +83,17 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn start(engine: Arc<Engine>) -> Result<Self> {
         let kept = engine.clone();
-        let thread = std::thread::Builder::new().name("cloakroom".into()).spawn(move || {
+        let thread = threads::Builder::new().name("cloakroom".into()).spawn(move || {
             let _retire = Retire(&kept);
             let mut keeping = Keeping::of(&kept);
             while let Some(rest) = keeping.round(&kept) {
                 if !rest.is_zero() {
-                    std::thread::park_timeout(rest);
+                    kept.bell.rest(rest);
                 }
             }
         });
         let thread = thread.map_err(|error| engine.log.io("starting the store's thread", error))?;
-        engine.kept_by(thread.thread().clone());
+        engine.bell.hang_up_for(thread.thread().clone());
         Ok(Self { engine, thread: Mutex::new(Some(thread)) })
     }
 
@@ -107,7 +109,7 @@ impl Keeper {
             Ok(thread) => thread,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // Another is closing it, and waits for the thread that this may be.
-            Err(TryLockError::WouldBlock) if self.engine.is_keepers_thread() => return Ok(()),
+            Err(TryLockError::WouldBlock) if self.engine.bell.is_for_this_thread() => return Ok(()),
             Err(TryLockError::WouldBlock) => self.thread.lock().unwrap_or_else(PoisonError::into_inner),
         };
         let Some(thread) = thread.take() else { return Ok(()) };
@@ -115,7 +117,7 @@ impl Keeper {
         self.engine.refuse_if_forked()?;
         self.engine.begin_close();
         // The last handle may go with a task that the thread itself has woken; it ends by itself then.
-        let kept = if self.engine.is_keepers_thread() { Ok(()) } else { thread.join() };
+        let kept = if self.engine.bell.is_for_this_thread() { Ok(()) } else { thread.join() };
         let ended = self.engine.end_close();
         if kept.is_err() {
             let why = "the store's thread had panicked";

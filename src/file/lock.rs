@@ -35,6 +35,24 @@ impl DiskLock for FileLock {
     }
 }
 
+/// The lock of a file that is not there and cannot be made: nobody else can have it either.
+#[derive(Debug)]
+pub(crate) struct NobodysLock;
+
+impl DiskLock for NobodysLock {
+    fn try_exclusive(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn try_shared(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn taken(attempt: io::Result<()>) -> io::Result<bool> {
     match attempt {
         Ok(()) => Ok(true),

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::cache::Cache;
 use super::damage::Damages;
@@ -16,6 +16,7 @@ use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;
 use super::tail::Tail;
+use super::threads::{AtomicU64, RwLock, RwLockReadGuard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};
@@ -199,6 +200,7 @@ impl Log {
             } else {
                 if length < tail.offset() {
                     self.report(at.segment(), length, tail.offset(), None);
+                    index.doubt(tail);
                 }
                 index.applied = tail;
             }
@@ -228,10 +230,12 @@ impl Log {
                 Step::Gap { from, to } => {
                     self.report(number, from, to, None);
                     index.applied = Position::new(number, to);
+                    index.doubt(index.applied);
                 }
                 Step::End { from, to } => {
                     if to > from {
                         self.report(number, from, to, None);
+                        index.doubt(Position::new(number, to));
                     }
                     return Ok(from);
                 }

@@ -5,6 +5,7 @@
 //! what was found damaged. Other files are left alone.
 
 mod ahead;
+mod backup;
 mod cache;
 mod compact;
 mod damage;
@@ -37,6 +38,8 @@ mod sync;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod verify;
 mod wait;
 mod writer;
 
@@ -46,8 +49,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use self::damage::Damage;
-pub use self::settings::FileOptions;
+pub use self::settings::{FileOptions, OnDamage};
 pub use self::stats::Stats;
+pub use self::verify::Verified;
 
 #[cfg(fuzzing)]
 pub(crate) use self::{
@@ -105,7 +109,8 @@ impl FileStore {
     /// Opens the store in this directory with the default [options](FileOptions), and creates it if need be.
     ///
     /// What a crash left is put in order; damaged places are set aside and [reported](Self::damage). Opening takes time in
-    /// proportion to what is stored.
+    /// proportion to what is stored. Where nothing can be written, because the file system is read-only or full, a store that
+    /// is there is opened [to read only](Self::is_only_to_read).
     ///
     /// # Errors
     ///
@@ -122,12 +127,26 @@ impl FileStore {
     }
 
     fn open_with(settings: Settings, directory: &Path) -> Result<Self> {
-        let disk = RealDisk::open(directory, settings.allow_network_file_system)?;
-        Self::open_on(Arc::new(disk), settings, directory)
+        let network = settings.allow_network_file_system;
+        let opened = RealDisk::open(directory, network)
+            .and_then(|disk| Self::open_on(Arc::new(disk), settings.clone(), directory));
+        match opened {
+            // Nothing can be written, and what there is can be read all the same (rule 21).
+            Err(error) if matches!(error.kind(), ErrorKind::NotWritable | ErrorKind::Full) => {
+                let disk = RealDisk::open_to_read(directory, network);
+                let engine = disk.and_then(|disk| recover::open_to_read(Arc::new(disk), directory, settings));
+                // Whatever is in the way of reading came after what was in the way of writing.
+                engine.map_or(Err(error), |engine| Self::kept(Arc::new(engine)))
+            }
+            opened => opened,
+        }
     }
 
     pub(crate) fn open_on(disk: Arc<dyn disk::Disk>, settings: Settings, directory: &Path) -> Result<Self> {
-        let engine = Arc::new(recover::open(disk, directory, settings)?);
+        Self::kept(Arc::new(recover::open(disk, directory, settings)?))
+    }
+
+    fn kept(engine: Arc<Engine>) -> Result<Self> {
         let keeper = Arc::new(Keeper::start(engine.clone())?);
         Ok(Self { engine, keeper })
     }
@@ -158,6 +177,27 @@ impl FileStore {
     /// segment's is in the directory `quarantine`.
     pub fn damage(&self) -> Vec<Damage> {
         self.engine.log.damage.list()
+    }
+
+    /// The sessions that a lost frame may have ended: their newest frame lies before a place so damaged that it can't be told
+    /// whose frames stood there. See [`OnDamage`](crate::OnDamage).
+    ///
+    /// Known as long as the damaged place is in the log, so ask when the store was opened.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    pub fn doubtful(&self, now: Timestamp) -> Result<Vec<SessionKey>> {
+        self.engine.refuse_if_closed()?;
+        let state = self.engine.log.read()?;
+        Ok(state.index.doubtful().filter(|key| state.index.live_at(key, now).is_some()).copied().collect())
+    }
+
+    /// Whether nothing could be written in the store's directory when it was opened: the file system is read-only, or full.
+    /// Sessions are loaded and listed, and every save is [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) until the
+    /// store is opened again. As long as it is open so, and no process has it open otherwise, nobody can open it to write.
+    pub fn is_only_to_read(&self) -> bool {
+        self.engine.is_only_to_read()
     }
 
     /// The directory, as it was given.

@@ -37,6 +37,10 @@ pub(crate) enum Op {
         owner: Owner,
         except: Option<SessionKey>,
     },
+    /// Ends these sessions, all or none.
+    End {
+        keys: Vec<SessionKey>,
+    },
     Sweep {
         now: Timestamp,
         budget: usize,
@@ -62,8 +66,11 @@ impl Op {
 
     /// Whether it frees space, or keeps someone out: such operations may use the last of a full disk (rule 7).
     pub(crate) const fn is_needed_when_full(&self) -> bool {
-        use Op::{Clear, Destroy, DestroyOwned, Mark, Move, Sweep, Trim};
-        matches!(self, Destroy { .. } | DestroyOwned { .. } | Sweep { .. } | Clear | Move { .. } | Trim { .. } | Mark)
+        use Op::{Clear, Destroy, DestroyOwned, End, Mark, Move, Sweep, Trim};
+        matches!(
+            self,
+            Destroy { .. } | DestroyOwned { .. } | End { .. } | Sweep { .. } | Clear | Move { .. } | Trim { .. } | Mark
+        )
     }
 
     /// Bytes that it will take, about.

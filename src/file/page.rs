@@ -1,6 +1,8 @@
 //! The shared page: what the processes that use a directory tell each other about its log.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use super::threads::AtomicU64;
 
 /// Bytes of the page's file.
 pub(crate) const PAGE: usize = 4096;

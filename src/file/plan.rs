@@ -63,6 +63,7 @@ impl<'a> Plan<'a> {
             Op::Touch { key, now } => Ok(self.touch(key, *now)),
             Op::Destroy { key } => Ok(self.destroy(key)),
             Op::DestroyOwned { owner, except } => Ok(self.destroy_owned(owner, except.as_ref())),
+            Op::End { keys } => Ok(self.end_all(keys)),
             Op::Sweep { now, budget } => Ok(self.sweep(*now, *budget)),
             Op::Clear => Ok(self.frame(Kind::Clear, &[], Waits::Always)),
             Op::Move { live } => self.relocate(live),
@@ -136,7 +137,11 @@ impl<'a> Plan<'a> {
 
     fn destroy_owned(&mut self, owner: &Owner, except: Option<&SessionKey>) -> Answered {
         let ended: Vec<SessionKey> = self.owned(owner).into_iter().filter(|key| Some(key) != except).collect();
-        match &ended[..] {
+        self.end_all(&ended)
+    }
+
+    fn end_all(&mut self, ended: &[SessionKey]) -> Answered {
+        match ended {
             [] => {}
             [one] => self.end(one),
             all => {

@@ -3,56 +3,122 @@
 //! Recovery runs only while nobody uses the directory. It reads the whole log, finds where it ends, sets aside what is
 //! there and does not belong to it, and makes all that it keeps durable.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, DiskLock};
 use super::engine::Engine;
 use super::frame::Kind;
 use super::index::Index;
-use super::log::{Log, State};
+use super::log::{Log, State, is_not_found};
+use super::op::Op;
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment::{self, BadHeader, Header};
-use super::settings::Settings;
+use super::settings::{OnDamage, Settings};
 use super::wait;
-use super::writer::Writer;
+use super::writer::{Held, Writer};
 use super::{OPENING_LOCK, TAIL_PAGE, USERS_LOCK, WRITER_LOCK};
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::SessionKey;
 
 /// What the page says about its own format, so that no process takes another version's page for its own.
 const PAGE_VERSION: u64 = 1;
 
-/// Opens the log in a directory.
+/// Opens the log in a directory, to write and to read.
 pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Result<Engine> {
-    let io = |doing: &'static str| move |error| Error::io(doing, error).at(path);
-    let doing = "opening the session store";
-    let lock = |name: &str| disk.lock(name).map_err(|error| Error::io("opening a lock", error).at(path.join(name)));
-    let (opening, users, writer) = (lock(OPENING_LOCK)?, lock(USERS_LOCK)?, lock(WRITER_LOCK)?);
+    let Locks { opening, users, writer } = Locks::on(&*disk, path)?;
+    let failed = |error| Error::io(OPENING, error).at(path);
     // One opener at a time. Whoever gets the users' lock exclusively is alone; holding it shared from then on always means
     // that a recovery was finished (rule 9).
-    if !wait::until(settings.open_wait, || opening.try_exclusive()).map_err(io("waiting to open the session store"))? {
-        let why = "another process has been opening it for longer than this waits";
-        return Err(Error::new(ErrorKind::Timeout, doing).at(path).because(why));
-    }
-    let alone = users.try_exclusive().map_err(io(doing))?;
+    await_opening(&settings, path, || opening.try_exclusive())?;
+    let alone = users.try_exclusive().map_err(failed)?;
     let log = if alone { recover(disk, path, &settings)? } else { join(disk, path, &settings)? };
-    if !wait::until(settings.open_wait, || users.try_shared()).map_err(io(doing))? {
-        return Err(Error::new(ErrorKind::Timeout, doing)
+    if !wait::until(settings.open_wait, || users.try_shared()).map_err(failed)? {
+        let why = "the lock of its users is held exclusively";
+        return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
+    }
+    opening.unlock().map_err(failed)?;
+    Ok(Engine::new(log, settings, Writer::new(writer), users))
+}
+
+/// Opens the log to read it only, and changes nothing (rule 21).
+///
+/// Beside processes that write it is as any other, but for the writing. Alone, it reads what a recovery would keep, and has
+/// no page to follow; so it holds the openers' lock shared as long as it is open, and nobody begins to write meanwhile.
+pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Result<Engine> {
+    let Locks { opening, users, writer } = Locks::on(&*disk, path)?;
+    let failed = |error| Error::io(OPENING, error).at(path);
+    await_opening(&settings, path, || opening.try_shared())?;
+    // One at a time looks whether anybody writes: else two who only read would take each other for writers.
+    if !wait::until(settings.lock_wait, || writer.try_exclusive()).map_err(failed)? {
+        let why = "another process held the writer lock all the time";
+        return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
+    }
+    let alone = users.try_exclusive().map_err(failed)?;
+    if alone {
+        users.unlock().map_err(failed)?;
+    } else if !users.try_shared().map_err(failed)? {
+        return Err(Error::new(ErrorKind::Timeout, OPENING)
             .at(path)
             .because("the lock of its users is held exclusively"));
     }
-    opening.unlock().map_err(io(doing))?;
-    Ok(Engine::new(log, settings, Writer::new(writer), users))
+    writer.unlock().map_err(failed)?;
+    let (log, held) = if alone {
+        (Found::read(disk, path, &settings)?.publish(), opening)
+    } else {
+        (join(disk, path, &settings)?, users)
+    };
+    Ok(Engine::new(log, settings, Writer::new(writer), held).only_to_read())
+}
+
+const OPENING: &str = "opening the session store";
+
+/// How often joining begins again because the segment it was to begin with is gone.
+const TRIMS_FOLLOWED: u32 = 10;
+
+struct Locks {
+    opening: Box<dyn DiskLock>,
+    users: Box<dyn DiskLock>,
+    writer: Box<dyn DiskLock>,
+}
+
+impl Locks {
+    fn on(disk: &dyn Disk, path: &Path) -> Result<Self> {
+        let lock = |name: &str| disk.lock(name).map_err(|error| Error::io("opening a lock", error).at(path.join(name)));
+        Ok(Self { opening: lock(OPENING_LOCK)?, users: lock(USERS_LOCK)?, writer: lock(WRITER_LOCK)? })
+    }
+}
+
+fn await_opening(settings: &Settings, path: &Path, attempt: impl FnMut() -> io::Result<bool>) -> Result<()> {
+    let failed = |error| Error::io("waiting to open the session store", error).at(path);
+    if wait::until(settings.open_wait, attempt).map_err(failed)? {
+        return Ok(());
+    }
+    let why = "another process has been opening it for longer than this waits, or has it open to read only";
+    Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why))
 }
 
 fn state(index: Index, settings: &Settings) -> State {
     State { index, cache: Cache::new(settings.cache_bytes) }
 }
 
-/// Joins those who use the directory already: the page says how far the log reaches.
+/// Joins those who use the directory already.
 fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
+    for _ in 0..TRIMS_FOLLOWED {
+        match try_join(disk.clone(), path, settings) {
+            // The segment that the page named was trimmed before it was opened: the page names another by now (rule 15).
+            Err(error) if is_not_found(&error) => {}
+            joined => return joined,
+        }
+    }
+    try_join(disk, path, settings)
+}
+
+/// The page says how far the log reaches.
+fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     let tail = disk
         .tail(TAIL_PAGE, false)
         .map_err(|error| Error::io("mapping the shared page", error).at(path.join(TAIL_PAGE)))?;
@@ -62,7 +128,7 @@ fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
             "processes that use it now run a version of cloakroom with another shared page ({version}, this one has \
              {PAGE_VERSION}); stop them first"
         );
-        return Err(Error::new(ErrorKind::NewerFormat, "opening the session store").at(path).because(why));
+        return Err(Error::new(ErrorKind::NewerFormat, OPENING).at(path).because(why));
     }
     let end = Position::from_u64(tail.page().tail.get());
     let file = disk.open(&segment::name(end.segment()));
@@ -92,67 +158,193 @@ fn bad_header(path: &Path, number: u32, bad: BadHeader) -> Error {
 
 /// Puts the log in order; nobody else uses it.
 fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
-    let names = disk.names().map_err(|error| Error::io("listing the session directory", error).at(path))?;
-    let mut segments: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
-    segments.sort_unstable();
-    drop_unfinished(&*disk, path, &mut segments)?;
-    let (salt, headless) = salt(&*disk, path, &mut segments)?;
-    let tail = disk.tail(TAIL_PAGE, true);
-    let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
-    tail.page().version.set(PAGE_VERSION);
-    let index = Index::new(salt, segments[0]);
-    let log = Log::new(disk, path.to_path_buf(), salt, tail, state(index, settings));
-
-    for number in headless {
-        // Else nobody could join, or know the salt when the other segments have gone.
-        let file = log.file(number)?;
-        let written = file.write_at(&Header { number, salt }.to_bytes(), 0).and_then(|()| file.sync());
-        written.map_err(|error| log.segment_io("writing a segment's header again", number, error))?;
-        log.report(number, 0, segment::HEADER, None);
+    if segments(&*disk, path)?.is_empty() || is_unfinished(&*disk, path)? {
+        first_segment(&*disk, path)?;
     }
-    let mut index = Index::new(salt, segments[0]);
-    let bytes = log.bytes_of(&segments)?;
-    index.expect_bytes(bytes);
-    log.replay_sealed(&mut index, &segments, bytes)?;
-    let last = index.applied.segment();
-    let new_segment = recover_last(&log, &mut index, last)?;
-    index.settle();
-    let end = index.applied;
-    log.change(|state| {
-        state.index = index;
-        log.page().durable.set(end.as_u64());
-        log.page().tail.set(end.as_u64());
-    });
-    if new_segment {
+    let found = Found::read(disk, path, settings)?;
+    found.put_in_order()?;
+    let (goes_on, first) = (found.goes_on_in_a_new_segment(), found.first);
+    let log = found.publish();
+    let doubtful: Vec<SessionKey> = match settings.on_damage {
+        OnDamage::EndOlder => log.read()?.index.doubtful().copied().collect(),
+        OnDamage::Report => Vec::new(),
+    };
+    if goes_on || !doubtful.is_empty() {
         let lock = log.disk.lock(WRITER_LOCK).map_err(|error| log.io("opening the writer lock", error))?;
         let mut writer = Writer::new(lock);
         let Some(mut held) = writer.try_hold(&log)? else {
             let why = "its writer lock is held by a process that has not opened it";
-            return Err(Error::new(ErrorKind::Timeout, "opening the session store").at(path).because(why));
+            return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
         };
-        held.roll(&log)?;
+        if goes_on {
+            held.roll(&log)?;
+        }
+        end_doubtful(&log, settings, &mut held, &doubtful)?;
     }
     // Left by a process that died between a trim and the removal (rule 7).
-    if segments[0] < log.read()?.index.oldest {
+    if first < log.read()?.index.oldest {
         log.remove_trimmed()?;
     }
     Ok(log)
 }
 
-/// Removes a last segment that has no header yet: a roll died before it was anything.
-fn drop_unfinished(disk: &dyn Disk, path: &Path, segments: &mut Vec<u32>) -> Result<()> {
-    let [.., _, last] = segments[..] else { return Ok(()) };
-    let name = segment::name(last);
-    let failed = |error| Error::io("removing an unfinished segment", error).at(path.join(&name));
-    if disk.open(&name).and_then(|file| file.len()).map_err(failed)? < u64::from(segment::HEADER) {
-        disk.remove(&name).and_then(|()| disk.sync_names()).map_err(failed)?;
-        segments.pop();
+/// Ends the sessions that a damaged frame may have ended (rule 11), durably before anybody can load one.
+fn end_doubtful(log: &Log, settings: &Settings, held: &mut Held<'_>, doubtful: &[SessionKey]) -> Result<()> {
+    const GROUP: usize = 10_000;
+    for keys in doubtful.chunks(GROUP) {
+        let ended = held.group(log, settings, &[&Op::End { keys: keys.to_vec() }], true);
+        for (answer, _) in ended.unwrap_or_default() {
+            answer?;
+        }
     }
-    Ok(())
+    if doubtful.is_empty() { Ok(()) } else { log.sync() }
 }
 
-/// The salt that all segments share, and those whose header does not say it. Makes the first segment if there is none.
-fn salt(disk: &dyn Disk, path: &Path, segments: &mut Vec<u32>) -> Result<(u64, Vec<u32>)> {
+/// What stands in a directory that nobody writes to, read and not yet changed.
+struct Found {
+    log: Log,
+    index: Index,
+    /// The oldest segment there is.
+    first: u32,
+    /// A last segment that has no header: a roll died before it was anything.
+    unfinished: Option<u32>,
+    /// Segments whose header does not say the salt.
+    headless: Vec<u32>,
+    file: Arc<dyn DiskFile>,
+    survey: Survey,
+}
+
+impl Found {
+    fn read(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Self> {
+        let mut segments = segments(&*disk, path)?;
+        let unfinished = unfinished(&*disk, path, &segments)?;
+        segments.truncate(segments.len() - usize::from(unfinished.is_some()));
+        let Some(&first) = segments.first() else {
+            let why = "there is no session store in this directory";
+            return Err(Error::io(OPENING, io::Error::new(io::ErrorKind::NotFound, why)).at(path));
+        };
+        let (salt, headless) = salt(&*disk, path, &segments)?;
+        let tail = disk.tail(TAIL_PAGE, true);
+        let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
+        tail.page().version.set(PAGE_VERSION);
+        let log = Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, first), settings));
+        for number in &headless {
+            log.report(*number, 0, segment::HEADER, None);
+        }
+        let mut index = Index::new(salt, first);
+        let bytes = log.bytes_of(&segments)?;
+        index.expect_bytes(bytes);
+        log.replay_sealed(&mut index, &segments, bytes)?;
+        let number = index.applied.segment();
+        let file = log.file(number)?;
+        let failed = |error| log.segment_io("recovering the last segment", number, error);
+        let length = file.len().map_err(failed)?.min(u64::from(u32::MAX)) as u32;
+        let mut survey = Survey::of(&log, &*file, number, length)?;
+        if !survey.clean {
+            // Not closed properly: what the page cache says is no witness of what is on disk (rule 4).
+            file.drop_cache().map_err(failed)?;
+            survey = Survey::of(&log, &*file, number, length)?;
+        }
+        index.applied = segment::start(number);
+        let read = log.replay(&*file, &mut index, survey.end)?;
+        index.applied = Position::new(number, survey.end);
+        if read < survey.end {
+            // Known to be durable, and zeros.
+            log.report(number, read, survey.end, None);
+            index.doubt(index.applied);
+        }
+        index.settle();
+        if first > index.trimmed() {
+            // Segments leave only by a trim.
+            log.report(index.trimmed(), 0, 0, None);
+        }
+        if survey.is_cut() && !index.sealed() {
+            log.report(number, survey.end, survey.behind, None);
+        }
+        Ok(Self { log, index, first, unfinished, headless, file, survey })
+    }
+
+    /// Whether something stands behind the end, so that no position there is used again (rule 5); or whoever sealed the
+    /// segment did not come to begin the next.
+    fn goes_on_in_a_new_segment(&self) -> bool {
+        self.survey.is_cut() || self.index.sealed()
+    }
+
+    /// Makes durable what is kept, and sets aside what is not.
+    fn put_in_order(&self) -> Result<()> {
+        let Self { log, index, file, survey, .. } = self;
+        if let Some(number) = self.unfinished {
+            let removed = log.disk.remove(&segment::name(number)).and_then(|()| log.disk.sync_names());
+            removed.map_err(|error| log.segment_io("removing an unfinished segment", number, error))?;
+        }
+        for number in &self.headless {
+            // Else nobody could join, or know the salt when the other segments have gone.
+            let (file, header) = (log.file(*number)?, Header { number: *number, salt: log.salt });
+            let written = file.write_at(&header.to_bytes(), 0).and_then(|()| file.sync());
+            written.map_err(|error| log.segment_io("writing a segment's header again", *number, error))?;
+        }
+        let number = index.applied.segment();
+        let failed = |error| log.segment_io("recovering the last segment", number, error);
+        if survey.durable == segment::HEADER {
+            // Who made the segment may have died before its header was durable. Without it the first segment is no store.
+            let header = Header { number, salt: log.salt };
+            file.write_at(&header.to_bytes(), 0).map_err(failed)?;
+        }
+        // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4). Behind a
+        // clean close that is the mark alone. It vouches for what is before it and not for itself, and what comes behind it
+        // will state that it was durable.
+        let mut bytes = vec![0; (survey.end - survey.durable) as usize];
+        file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
+        file.write_at(&bytes, u64::from(survey.durable)).map_err(failed)?;
+        file.sync().map_err(failed)?;
+        if survey.is_cut() && !index.sealed() {
+            let mut bytes = vec![0; (survey.behind - survey.end) as usize];
+            file.read_at(&mut bytes, u64::from(survey.end)).map_err(failed)?;
+            log.set_aside(Position::new(number, survey.end), &bytes)?;
+            // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
+            file.cut(u64::from(survey.end)).map_err(failed)?;
+            file.sync().map_err(failed)?;
+        }
+        if !survey.clean {
+            // Who made the last segment may have died before its name was durable, and all that is synced from now on goes
+            // by that name (rule 6).
+            log.disk.sync_names().map_err(|error| log.io("making the segments' names durable", error))?;
+        }
+        Ok(())
+    }
+
+    /// The log as it was read.
+    fn publish(self) -> Log {
+        let Self { log, index, .. } = self;
+        let end = index.applied.as_u64();
+        log.change(|state| {
+            state.index = index;
+            log.page().durable.set(end);
+            log.page().tail.set(end);
+        });
+        log
+    }
+}
+
+/// The numbers of the segments, in order.
+fn segments(disk: &dyn Disk, path: &Path) -> Result<Vec<u32>> {
+    let names = disk.names().map_err(|error| Error::io("listing the session directory", error).at(path))?;
+    let mut segments: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// A last segment that has no header yet.
+fn unfinished(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<Option<u32>> {
+    let [.., _, last] = *segments else { return Ok(None) };
+    let name = segment::name(last);
+    let length = disk.open(&name).and_then(|file| file.len());
+    let length = length.map_err(|error| Error::io("looking at a segment", error).at(path.join(&name)))?;
+    Ok((length < u64::from(segment::HEADER)).then_some(last))
+}
+
+/// The salt that all segments share, and those whose header does not say it.
+fn salt(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<(u64, Vec<u32>)> {
     let mut salt = None;
     let mut headless = Vec::new();
     for number in segments.iter().rev() {
@@ -165,29 +357,25 @@ fn salt(disk: &dyn Disk, path: &Path, segments: &mut Vec<u32>) -> Result<(u64, V
             Err(newer) => return Err(bad_header(path, *number, newer)),
         }
     }
-    match (salt, &segments[..]) {
-        (Some(salt), _) => Ok((salt, headless)),
-        (None, []) => {
-            segments.push(1);
-            Ok((first_segment(disk, path)?, Vec::new()))
-        }
-        // Creating the store was interrupted before anything could be saved.
-        (None, [1]) if is_unfinished(disk, path)? => Ok((first_segment(disk, path)?, Vec::new())),
-        (None, [number, ..]) => Err(bad_header(path, *number, BadHeader::Damaged)),
-    }
+    let salt = salt.ok_or_else(|| bad_header(path, segments[0], BadHeader::Damaged))?;
+    Ok((salt, headless))
 }
 
-/// Whether the first segment holds nothing at all.
+/// Whether creating the store was interrupted before anything could be saved: its only segment holds nothing at all.
 fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
+    if segments(disk, path)? != [1] {
+        return Ok(false);
+    }
     let failed = |error| Error::io("reading a segment's header", error).at(path.join(segment::name(1)));
     let file = disk.open(&segment::name(1)).map_err(failed)?;
-    let length = file.len().map_err(failed)?;
-    let mut bytes = vec![0; length.min(4096) as usize];
-    file.read_at(&mut bytes, 0).map_err(failed)?;
-    Ok(length <= u64::from(segment::HEADER) || bytes.iter().all(|byte| *byte == 0))
+    if header(&*file, path, 1)?.is_ok() {
+        return Ok(false);
+    }
+    // The header is durable before anything else is written: behind it stands nothing, or somebody's sessions.
+    Ok(file.len().map_err(failed)? <= u64::from(segment::HEADER))
 }
 
-fn first_segment(disk: &dyn Disk, path: &Path) -> Result<u64> {
+fn first_segment(disk: &dyn Disk, path: &Path) -> Result<()> {
     let mut salt = [0; 8];
     crate::id::fill(&mut salt)?;
     let header = Header { number: 1, salt: u64::from_le_bytes(salt) };
@@ -196,43 +384,7 @@ fn first_segment(disk: &dyn Disk, path: &Path) -> Result<u64> {
         file.sync()?;
         disk.sync_names()
     });
-    made.map_err(|error| Error::io("creating the session store", error).at(path.join(segment::name(1))))?;
-    Ok(header.salt)
-}
-
-/// Finds the end of the last segment and applies it up to there. Says whether the log has to go on in a new segment,
-/// because something stands behind the end (rule 5).
-fn recover_last(log: &Log, index: &mut Index, number: u32) -> Result<bool> {
-    let file = log.file(number)?;
-    let failed = |error| log.segment_io("recovering the last segment", number, error);
-    let length = file.len().map_err(failed)?.min(u64::from(u32::MAX)) as u32;
-    let mut survey = Survey::of(log, &*file, number, length)?;
-    if !survey.clean {
-        // Not closed properly: what the page cache says is no witness of what is on disk (rule 4).
-        file.drop_cache().map_err(failed)?;
-        survey = Survey::of(log, &*file, number, length)?;
-    }
-    index.applied = segment::start(number);
-    log.replay(&*file, index, survey.end)?;
-    index.applied = Position::new(number, survey.end);
-    if !survey.clean && survey.durable < survey.end {
-        // Kept, but nobody knows whether it was synced: written again, so that the sync below means something.
-        let mut bytes = vec![0; (survey.end - survey.durable) as usize];
-        file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
-        file.write_at(&bytes, u64::from(survey.durable)).map_err(failed)?;
-        file.sync().map_err(failed)?;
-    }
-    if survey.behind == survey.end || index.sealed() {
-        return Ok(index.sealed());
-    }
-    let mut bytes = vec![0; (survey.behind - survey.end) as usize];
-    file.read_at(&mut bytes, u64::from(survey.end)).map_err(failed)?;
-    log.set_aside(Position::new(number, survey.end), &bytes)?;
-    log.report(number, survey.end, survey.behind, None);
-    // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
-    file.cut(u64::from(survey.end)).map_err(failed)?;
-    file.sync().map_err(failed)?;
-    Ok(true)
+    made.map_err(|error| Error::io("creating the session store", error).at(path.join(segment::name(1))))
 }
 
 /// What the last segment holds.
@@ -248,12 +400,17 @@ struct Survey {
 }
 
 impl Survey {
+    /// Whether something stands behind the end.
+    fn is_cut(&self) -> bool {
+        self.behind > self.end
+    }
+
     /// A bad place below the highest statement is damage, and what follows it is part of the log. At or above it the log
     /// ends there: what follows may have been written after something that was lost (rule 2).
     fn of(log: &Log, file: &dyn DiskFile, number: u32, length: u32) -> Result<Self> {
         let mut scan = Scan::new(file, segment::start(number), length, log.salt);
         let mut durable = segment::HEADER;
-        let mut bad: Vec<u32> = Vec::new();
+        let mut bad: Vec<(u32, u32)> = Vec::new();
         let mut clean = false;
         let (end, behind) = loop {
             match scan.next().map_err(|error| log.segment_io("recovering the last segment", number, error))? {
@@ -268,15 +425,16 @@ impl Survey {
                 // Its head is whole, and so is what it states.
                 Step::BadBody(at, head) => {
                     durable = durable.max(head.durable);
-                    bad.push(at.offset());
+                    bad.push((at.offset(), at.plus(head.frame_bytes()).offset()));
                 }
-                Step::Gap { from, .. } => bad.push(from),
+                Step::Gap { from, to } => bad.push((from, to)),
                 Step::End { from, to } => break (from, to),
             }
         };
         // A mark torn or cut behind whole frames leaves `clean` as the last whole frame says.
         let clean = clean && behind == end && bad.is_empty();
-        let hole = bad.into_iter().find(|place| *place >= durable);
+        // A gap may be damage in front and a hole behind: what was known to be durable ends where the hole begins.
+        let hole = bad.into_iter().find(|(_, to)| *to > durable).map(|(from, _)| from.max(durable));
         let last_written = end.max(behind);
         Ok(match hole {
             Some(hole) => Self { end: hole, durable, behind: last_written, clean: false },

@@ -22,6 +22,23 @@ pub(crate) struct Settings {
     pub(crate) lock_wait: Duration,
     pub(crate) open_wait: Duration,
     pub(crate) allow_network_file_system: bool,
+    pub(crate) on_damage: OnDamage,
+}
+
+/// What becomes of sessions that a damaged place makes doubtful.
+///
+/// Where the log is so damaged that it can't be told whose frames stood there, one of them may have ended a session: a
+/// logout, or the rotation at a login. Sessions whose newest frame lies before such a place are
+/// [doubtful](FileStore::doubtful): nearly all of them live rightly, and one may not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnDamage {
+    /// They live, and [`FileStore::doubtful`] names them.
+    #[default]
+    Report,
+    /// They end, before the store is open: whoever was logged out stays so, at the price that others are logged out as well.
+    /// This is done by the process that opens the directory when no other has it open.
+    EndOlder,
 }
 
 impl Default for FileOptions {
@@ -35,6 +52,7 @@ impl Default for FileOptions {
             lock_wait: super::wait::LOCK_WAIT,
             open_wait: Duration::from_secs(60),
             allow_network_file_system: false,
+            on_damage: OnDamage::Report,
         })
     }
 }
@@ -100,6 +118,12 @@ impl FileOptions {
     /// Allows a directory on a network file system. The promises then hold only if one machine alone uses it.
     pub fn allow_network_file_system(mut self, allow: bool) -> Self {
         self.0.allow_network_file_system = allow;
+        self
+    }
+
+    /// What becomes of sessions that a damaged place makes doubtful: by default they are [reported](OnDamage::Report).
+    pub fn on_damage(mut self, on_damage: OnDamage) -> Self {
+        self.0.on_damage = on_damage;
         self
     }
 

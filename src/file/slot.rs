@@ -1,10 +1,11 @@
 //! One session's line in the index.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::frame::{Frame, Head};
 use super::position::Position;
+use super::threads::AtomicBool;
 use crate::lifetime::Expiry;
 use crate::owner::Owner;
 use crate::record::{self, Record, Revision};

@@ -2,12 +2,13 @@
 
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::engine::Engine;
 use super::log::{Log, is_not_found};
 use super::position::Position;
+use super::threads::{Mutex, MutexGuard};
 use super::writer::{poison, refuse_if_poisoned};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -41,7 +42,7 @@ impl Waiting {
         tell(left, durable, Some(closed));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<Arc<Waiter>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Arc<Waiter>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,28 +2,31 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::sync::Arc;
 
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::page::{PAGE, Page};
 
-/// A handle on the page: mapped from a file, or (for a simulated disk) in memory.
+/// A handle on the page.
 #[derive(Debug)]
 pub enum Tail {
     /// Mapped from a file of a page's length.
     Mapped(MmapRaw),
-    /// Shared by the handles of one simulated disk.
-    #[cfg(any(test, fuzzing, feature = "simulation"))]
-    InMemory(std::sync::Arc<Page>),
+    /// In this process's memory: for who reads alone where nothing can be written, and for disks that are simulated.
+    InMemory(Arc<Page>),
 }
 
 impl Tail {
     /// Maps the first page of a file that was written to its full length and synced (protocol rule 17).
-    pub(crate) fn map(file: &std::fs::File) -> io::Result<Self> {
+    /// To be read only, if `writes` is not set: a store to it would end the process.
+    pub(crate) fn map(file: &std::fs::File, writes: bool) -> io::Result<Self> {
         if file.metadata()?.len() < PAGE as u64 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the shared page is shorter than a page"));
         }
-        MmapOptions::new().len(PAGE).map_raw(file).map(Self::Mapped)
+        let mut options = MmapOptions::new();
+        let options = options.len(PAGE);
+        if writes { options.map_raw(file) } else { options.map_raw_read_only(file) }.map(Self::Mapped)
     }
 
     pub(crate) fn page(&self) -> &Page {
@@ -31,8 +34,10 @@ impl Tail {
             // SAFETY: the mapping is PAGE bytes long and page-aligned, which is enough for `Page` (320 bytes, aligned
             // to 64); it lives as long as `self`; every bit pattern is a valid `Page`; and all access, here and in the
             // other processes, goes through its atomics. The file is never shortened after it was mapped.
+            #[cfg(not(shuttle))]
             Self::Mapped(map) => unsafe { &*map.as_ptr().cast::<Page>() },
-            #[cfg(any(test, fuzzing, feature = "simulation"))]
+            #[cfg(shuttle)]
+            Self::Mapped(_) => panic!("a page of shuttle's atomics lies in memory only"),
             Self::InMemory(page) => page,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::Disk;
+use super::frame::HEAD;
 use super::op::Op;
 use super::position::Position;
 use super::segment::HEADER;
@@ -359,6 +360,102 @@ fn a_segment_that_is_missing_costs_what_was_in_it_for_all_who_open() {
 }
 
 #[test]
+fn a_record_that_a_sealed_segment_was_cut_in_is_an_error_and_never_its_older_version() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.segment_bytes = 4096;
+    let store = open(&disk, settings.clone()).unwrap();
+    let revision = create(&store, 1, b"old");
+    let before = tail(&store).offset() as usize;
+    let _ = block_on(store.update(&record(1, b"new"), revision, NOW)).unwrap();
+    let after = tail(&store).offset() as usize;
+    (2..30).for_each(|n| {
+        create(&store, n, &[7; 200]);
+    });
+    assert!(tail(&store).segment() > 1);
+    for cut in before + HEAD..after {
+        let damaged = disk.copy();
+        damaged.set("00000001.log", disk.bytes("00000001.log")[..cut].to_vec());
+        let store = open(&damaged, settings.clone()).unwrap();
+        let error = block_on(store.load(&key(1), NOW)).unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Damaged, "cut at {cut}: {error}");
+        assert_eq!(store.damage()[0].key, Some(key(1)), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_gap_over_what_was_durable_and_what_was_not_ends_the_log_where_that_begins() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let from = tail(&store).offset() as usize;
+    create(&store, 2, b"damaged");
+    // It waits for the disk, so what comes later states that all before it is durable.
+    block_on(store.destroy(&key(9))).unwrap();
+    let durable = tail(&store).offset() as usize;
+    create(&store, 3, b"never reached the disk");
+    let to = tail(&store).offset() as usize;
+    create(&store, 4, b"reached it before");
+    let crashed = disk.copy();
+    let mut bytes = disk.bytes("00000001.log");
+    bytes[from..to].fill(0);
+    crashed.set("00000001.log", bytes);
+    let store = open(&crashed, options()).unwrap();
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    assert_eq!([2, 3, 4].map(|n| value(&store, n)), [const { None }; 3]);
+    assert_eq!(crashed.aside(), 1);
+    assert!(store.damage().iter().any(|it| it.from == durable as u64), "{:?}", store.damage());
+}
+
+#[test]
+fn a_store_whose_only_header_was_overwritten_is_an_error_and_its_file_stays() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    (0..100).for_each(|n| {
+        create(&store, n, &[7; 100]);
+    });
+    drop(store);
+    let mut bytes = disk.bytes("00000001.log");
+    for zeros in [64, 4096, bytes.len()] {
+        bytes[..zeros].fill(0);
+        disk.set("00000001.log", bytes.clone());
+        assert_eq!(open(&disk, options()).unwrap_err().kind(), &ErrorKind::Damaged, "{zeros} zeros");
+        assert_eq!(disk.bytes("00000001.log"), bytes);
+    }
+}
+
+#[test]
+fn a_sealed_segment_cut_inside_its_header_costs_what_was_in_it() {
+    let disk = MemoryDisk::default();
+    let (_store, settings) = filled(&disk);
+    let name = &disk.segments()[1];
+    for length in [0, 1, 63, 64] {
+        let damaged = disk.copy();
+        damaged.set(name, disk.bytes(name)[..length].to_vec());
+        let store = open(&damaged, settings.clone()).unwrap();
+        assert_eq!([0, 99].map(|n| value(&store, n).is_some()), [true; 2]);
+        assert!(store.damage().iter().any(|it| it.file == *name), "{length} bytes are left");
+    }
+}
+
+#[test]
+fn segments_that_are_missing_at_the_front_are_reported_unless_a_trim_let_them_go() {
+    let disk = MemoryDisk::default();
+    let (store, settings) = filled(&disk);
+    let crashed = disk.copy();
+    let names = crashed.segments();
+    names[..2].iter().for_each(|name| crashed.remove(name).unwrap());
+    let damage = open(&crashed, settings).unwrap().damage();
+    assert!(damage.iter().any(|it| it.file == names[0]), "{damage:?}");
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    while store.engine.try_compact_step().unwrap() {}
+    assert!(!disk.segments().contains(&names[0]));
+    drop(store);
+    assert_eq!(open(&disk, options()).unwrap().damage(), []);
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_written_until_all_have_closed_and_reads_go_on() {
     let disk = MemoryDisk::default();
     let mut settings = options();
@@ -528,4 +625,71 @@ fn a_rotation_cut_or_damaged_anywhere_leaves_exactly_one_of_the_two_ids_or_an_er
             assert!(ids == (true, false) || ids == (false, true), "variant {n}: {ids:?}");
         }
     }
+}
+
+fn open_to_read(disk: &MemoryDisk) -> Result<FileStore> {
+    FileStore::kept(Arc::new(recover::open_to_read(Arc::new(disk.clone()), Path::new("simulated"), options())?))
+}
+
+#[test]
+fn a_store_opened_to_read_changes_nothing_and_keeps_writers_out() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"here");
+    drop(store);
+    let name = disk.segments().pop().unwrap();
+    // Half a frame behind the end, as a kill leaves it.
+    disk.set(&name, [disk.bytes(&name), b"torn".to_vec()].concat());
+    let before = disk.bytes(&name);
+    let (one, two) = (open_to_read(&disk).unwrap(), open_to_read(&disk).unwrap());
+    assert!(one.is_only_to_read());
+    for reader in [&one, &two] {
+        assert_eq!(value(reader, 1), Some(b"here".to_vec()));
+        let refused = block_on(reader.create(&record(2, b"no"), NOW)).unwrap_err();
+        assert_eq!(refused.kind(), &ErrorKind::NotWritable);
+        assert_eq!(block_on(reader.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::NotWritable);
+    }
+    // Whoever began to write now would not be seen by those who read.
+    let kept_out = open(&disk, Settings { open_wait: Duration::ZERO, ..options() }).unwrap_err();
+    assert_eq!(kept_out.kind(), &ErrorKind::Timeout);
+    one.close().unwrap();
+    drop((one, two));
+    assert_eq!(disk.bytes(&name), before);
+    let store = open(&disk, options()).unwrap();
+    create(&store, 2, b"yes");
+}
+
+#[test]
+fn a_store_opened_to_read_beside_one_that_writes_sees_what_it_writes() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let reader = open_to_read(&disk).unwrap();
+    create(&store, 2, b"after");
+    block_on(store.destroy(&key(1))).unwrap();
+    assert_eq!((value(&reader, 1), value(&reader, 2)), (None, Some(b"after".to_vec())));
+    drop(store);
+    // Its lock is that of any user: a writer may come and find the page as it is.
+    let again = open(&disk, options()).unwrap();
+    create(&again, 3, b"again");
+    assert_eq!(value(&reader, 3), Some(b"again".to_vec()));
+}
+
+#[test]
+fn updates_of_one_group_are_credited_what_they_replace_once() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    let revision = create(&store, 1, &[0; 1000]);
+    let mut writer = store.engine.writer();
+    let mut held = writer.try_hold(&store.engine.log).unwrap().unwrap();
+    // Room for the session and no more: whatever a group does, it stays within.
+    let settings = Settings { store_bytes: store.engine.log.read().unwrap().index.live_bytes() + 500, ..options() };
+    let bigger = Op::Update { record: record(1, &[1; 1300]), expected: revision, now: NOW };
+    let more = Op::Create { record: record(2, &[2; 1000]), now: NOW };
+    let outcomes = held.group(&store.engine.log, &settings, &[&bigger, &more], true).ok().unwrap();
+    let full = outcomes.iter().map(|(answer, _)| answer.as_ref().is_err_and(|error| *error.kind() == ErrorKind::Full));
+    assert_eq!(full.collect::<Vec<_>>(), [false, true]);
+    drop(held);
+    drop(writer);
+    assert!(store.engine.log.read().unwrap().index.live_bytes() <= settings.store_bytes);
 }

@@ -38,7 +38,7 @@ fn sleep(pause: Duration) {
     if crate::simulation::sleep(pause) {
         return;
     }
-    std::thread::sleep(pause);
+    super::threads::sleep(pause);
 }
 
 /// Tries until it succeeds or the time is over; says whether it succeeded.

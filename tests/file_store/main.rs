@@ -3,9 +3,11 @@
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, reason = "the helpers are part of tests, too")]
 
+mod backup;
 mod closing;
 mod damage;
 mod directory;
+mod doubt;
 mod durability;
 mod limits;
 mod listing;
@@ -13,6 +15,7 @@ mod memory;
 mod planted;
 mod space;
 mod sweeping;
+mod verify;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,12 +5,19 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod errors;
 mod history;
+mod hostile_names;
+mod kill;
 mod ledger;
 mod linearize;
 mod mutants;
+mod power_loss;
 mod races;
+mod real;
 mod run;
+mod scheduling;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -18,31 +25,25 @@ use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
 const CAMPAIGNS: &[Campaign] = &[
-    Campaign {
-        name: "linearize",
-        what: "16 processes with 4 threads each, as if all had come one after another",
-        size: 70,
-        run: linearize::run,
-    },
-    Campaign {
-        name: "races",
-        what: "two operations on one session at the same moment",
-        size: 140_000,
-        run: races::run,
-    },
-    Campaign {
-        name: "mutants",
-        what: "takes away what keeps the promises, one at a time: the other campaigns notice",
-        size: 2,
-        run: mutants::run,
-    },
+    simulate::CAMPAIGN, //
+    scheduling::CAMPAIGN,
+    linearize::CAMPAIGN,
+    races::CAMPAIGN,
+    kill::CAMPAIGN,
+    power_loss::CAMPAIGN,
+    errors::CAMPAIGN,
+    hostile_names::CAMPAIGN,
+    mutants::CAMPAIGN,
 ];
 
 fn main() -> ExitCode {
-    // Some campaigns start themselves anew, as other processes.
-    match std::env::args().nth(1).as_deref() {
-        Some(linearize::WORKER) => return linearize::work(),
-        Some(races::WORKER) => return races::work(),
+    // Campaigns with real processes start this binary again.
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match &words[..] {
+        [role, job] if role == real::worker::WORKER => return real::worker::main(job),
+        [role] if role == linearize::WORKER => return linearize::work(),
+        [role, place] if role == races::WORKER => return races::work(place.as_ref()),
+        [role, args @ ..] if role == hostile_names::WORKER => return hostile_names::worker(args),
         _ => {}
     }
     let args = match Args::parse() {

@@ -33,7 +33,7 @@ use fastrand::Rng;
 use crate::history::spec::{Answer, Event, Key, Op, Rules, Sessions};
 use crate::history::store::{Group, block_on};
 use crate::history::{Call, Verdict, check, in_memory, now};
-use crate::run::{CannotRun, Failure, Run};
+use crate::run::{Campaign, CannotRun, Failure, Run};
 use mix::Mix;
 use party::Party;
 use worker::{Made, Order, Setting, Work};
@@ -57,7 +57,14 @@ struct Tally {
     opened: u64,
 }
 
-pub fn run(run: &mut Run) -> Result<(), CannotRun> {
+pub const CAMPAIGN: Campaign = Campaign {
+    name: "linearize",
+    what: "16 processes with 4 threads each, as if all had come one after another",
+    size: 70,
+    run,
+};
+
+fn run(run: &mut Run) -> Result<(), CannotRun> {
     let mut tally = Tally::default();
     run.each(|seed| case(seed, &mut tally));
     let answers: Vec<_> = tally.answers.iter().map(|(what, times)| format!("{what} {times}")).collect();

@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ledger::root;
-use crate::run::{CannotRun, Failure, Run};
+use crate::run::{Campaign, CannotRun, Failure, Run};
 use patch::{Patch, Witness};
 use table::Row;
 use tree::Tree;
@@ -28,7 +28,14 @@ use tree::Tree;
 /// Whoever takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-pub fn run(run: &mut Run) -> Result<(), CannotRun> {
+pub const CAMPAIGN: Campaign = Campaign {
+    name: "mutants",
+    what: "takes away what keeps the promises, one at a time: the other campaigns notice",
+    size: 2,
+    run,
+};
+
+fn run(run: &mut Run) -> Result<(), CannotRun> {
     let patches = patch::all(&root().join("tests/campaigns/mutants"))?;
     let tree = Tree::copy().map_err(|error| CannotRun(format!("copying the sources: {error}")))?;
     let mut rows = BTreeMap::new();

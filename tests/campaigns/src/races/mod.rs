@@ -29,7 +29,7 @@ use fastrand::Rng;
 use crate::history::spec::{Answer, Event, Op, Rules};
 use crate::history::store::{Group, block_on};
 use crate::history::{Call, Verdict, check, in_memory};
-use crate::run::{CannotRun, Failure, Run};
+use crate::run::{Campaign, CannotRun, Failure, Run};
 use pair::{KEYS, PAIRS, Pair};
 use side::{Opponent, Raced};
 
@@ -41,7 +41,10 @@ const BATCH: usize = 128;
 /// Fewer races than this may all have the same outcome.
 const ENOUGH: u64 = 2000;
 
-pub fn run(run: &mut Run) -> Result<(), CannotRun> {
+pub const CAMPAIGN: Campaign =
+    Campaign { name: "races", what: "two operations on one session at the same moment", size: 140_000, run };
+
+fn run(run: &mut Run) -> Result<(), CannotRun> {
     let directory = in_memory().map_err(|error| CannotRun(format!("making a directory: {error}")))?;
     let mut arena = Arena::new(directory.path().join("sessions")).map_err(CannotRun)?;
     let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! The two sides of races: threads with a handle each, or processes.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -115,9 +115,8 @@ impl Drop for Opponent {
 }
 
 /// The other side's process.
-pub fn work() -> ExitCode {
-    let place = PathBuf::from(std::env::args_os().nth(2).expect("the parent names a directory"));
-    let store = open(&place).expect("the parent has it open as well");
+pub fn work(place: &Path) -> ExitCode {
+    let store = open(place).expect("the parent has it open as well");
     for line in std::io::stdin().lock().lines() {
         let order =
             serde_json::from_str::<Order>(&line.expect("the parent is there")).expect("the parent sends orders");

@@ -1,0 +1,125 @@
+//! A copy of a store that is in use.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::FileStore;
+use super::disk::{Disk, DiskFile, RealDisk};
+use super::frame::{Frames, Kind, NO_KEY};
+use super::log::{Log, is_not_found};
+use super::position::Position;
+use super::segment;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A segment's number and its file.
+type OpenSegment = (u32, Arc<dyn DiskFile>);
+
+/// How much is copied at a time.
+const CHUNK: usize = 1 << 20;
+
+impl FileStore {
+    /// Copies the store, as it is at one moment, into a new directory, which opens as a store of its own. It may be in use
+    /// meanwhile, by any number of processes; nobody waits for it.
+    ///
+    /// The copy appears when all of it is on disk, and not before. It ends as a store does that was closed. Blocks as long as
+    /// it takes to copy the files, so call it on a thread that may.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if there is something in `directory` already; and whatever keeps files from being read or written.
+    /// Nothing is left behind then.
+    pub fn backup(&self, directory: impl AsRef<Path>) -> Result<()> {
+        self.engine.refuse_if_closed()?;
+        let directory: &Path = &directory.as_ref().components().collect::<std::path::PathBuf>();
+        let failed = |error| Error::io("making the backup's directory", error).at(directory);
+        let refused = |why: &'static str| Error::new(ErrorKind::Refused, "backing up").at(directory).because(why);
+        match fs::read_dir(directory).map(|mut entries| entries.next().is_some()) {
+            Ok(true) => return Err(refused("there is something in it already")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Err(refused("it is a file")),
+            _ => {}
+        }
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Beside its place, and renamed when it is whole: a part of a log would open, and have forgotten what came later.
+        let mut making = tempfile::Builder::new();
+        let making = making.prefix(".backup-").permissions(fs::Permissions::from_mode(0o700));
+        let making = making.tempdir_in(parent).map_err(failed)?;
+        let (files, end) = self.engine.log.all_files()?;
+        if !self.engine.is_only_to_read() {
+            // What is copied is durable here first: nobody may come to rely on what a power loss then takes back.
+            self.engine.log.sync()?;
+        }
+        self.engine.log.copy_to(&RealDisk::open(making.path(), true)?, files, end)?;
+        fs::rename(making.path(), directory).map_err(failed)?;
+        // Its name is another now: there is nothing to remove.
+        let _ = making.keep();
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)
+    }
+}
+
+impl Log {
+    /// Copies these segments, the last one up to the log's end.
+    fn copy_to(&self, target: &dyn Disk, files: Vec<OpenSegment>, end: Position) -> Result<()> {
+        for (number, file) in files {
+            let length = if number == end.segment() { end.offset() } else { self.length_of(number, &*file)? };
+            let copy = self.copy(number, &*file, length, target)?;
+            if number == end.segment() {
+                let mut mark = Frames::at(end, end, self.salt);
+                mark.push(Kind::Mark, &NO_KEY, &[]);
+                copy.write_at(mark.bytes(), u64::from(length)).map_err(writing(number))?;
+            }
+            copy.sync().map_err(writing(number))?;
+        }
+        target.sync_names().map_err(|error| Error::io("making the backup's names durable", error))
+    }
+
+    /// All segments, open, and where the log reached then: whatever is trimmed from now on stays readable here.
+    fn all_files(&self) -> Result<(Vec<OpenSegment>, Position)> {
+        const ATTEMPTS: u32 = 100;
+        for attempt in 1.. {
+            let (oldest, end) = {
+                let state = self.read()?;
+                (state.index.oldest, state.index.applied)
+            };
+            let opened = (oldest..=end.segment()).map(|number| {
+                let file = self.disk.open(&segment::name(number));
+                Ok((number, file.map_err(|error| self.segment_io("opening a segment", number, error))?))
+            });
+            match opened.collect::<Result<Vec<_>>>() {
+                Ok(files) => return Ok((files, end)),
+                // Trimmed in between.
+                Err(error) if is_not_found(&error) && attempt < ATTEMPTS => {}
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the loop ends by returning")
+    }
+
+    fn length_of(&self, number: u32, file: &dyn DiskFile) -> Result<u32> {
+        let length = file.len().map_err(|error| self.segment_io("looking at a segment", number, error))?;
+        Ok(length.min(u64::from(u32::MAX)) as u32)
+    }
+
+    fn copy(&self, number: u32, file: &dyn DiskFile, length: u32, target: &dyn Disk) -> Result<Arc<dyn DiskFile>> {
+        let copy = target.create(&segment::name(number)).map_err(writing(number))?;
+        let mut buffer = vec![0; CHUNK.min(length as usize)];
+        let mut at = 0;
+        while at < length {
+            let wanted = buffer.len().min((length - at) as usize);
+            let read = file.read_at(&mut buffer[..wanted], u64::from(at));
+            let read = read.map_err(|error| self.segment_io("reading a segment", number, error))?;
+            if read == 0 {
+                // Shorter than it should be: damage, which the copy shares.
+                break;
+            }
+            copy.write_at(&buffer[..read], u64::from(at)).map_err(writing(number))?;
+            at += read as u32;
+        }
+        Ok(copy)
+    }
+}
+
+fn writing(number: u32) -> impl Fn(std::io::Error) -> Error {
+    move |error| Error::io(format!("writing the backup's {}", segment::name(number)), error)
+}

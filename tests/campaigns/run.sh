@@ -1,0 +1,34 @@
+#!/bin/sh
+# All fault campaigns at the sizes of CI. Installs the Debian packages that they need when they are missing and it may;
+# otherwise names them and fails.
+set -eu
+cd "$(dirname "$0")"
+
+missing=
+command -v strace >/dev/null 2>&1 || missing="$missing strace"
+command -v mkfs.ext4 >/dev/null 2>&1 || missing="$missing e2fsprogs"
+command -v losetup >/dev/null 2>&1 || missing="$missing mount"
+command -v prlimit >/dev/null 2>&1 || missing="$missing util-linux"
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "installing:$missing"
+        apt-get update -qq
+        # shellcheck disable=SC2086 # one word a package
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    else
+        echo "the campaigns need these packages:$missing" >&2
+        echo "install them, for instance with: sudo apt-get install$missing" >&2
+        exit 1
+    fi
+fi
+
+cargo build --quiet --release
+failed=
+for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors corrupt hostile-names mutants; do
+    # What CI runs is thrown away with its copy of the ledger.
+    cargo run --quiet --release -- "$campaign" --no-record || failed="$failed $campaign"
+done
+if [ -n "$failed" ]; then
+    echo "failed:$failed" >&2
+    exit 1
+fi

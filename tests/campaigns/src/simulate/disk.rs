@@ -1,0 +1,384 @@
+//! The simulated disk: files that lose what was not synced, locks that go with their process, and one shared page.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use cloakroom::simulation::{Disk, DiskFile, DiskLock, Page, Tail};
+use fastrand::Rng;
+
+use super::faults::{Call, input_output, no_space};
+use super::inode::{Inode, Survives};
+use super::world;
+
+/// Which life of which process: a killed process's handles do nothing any more.
+pub type Life = usize;
+
+/// The disk, shared by all who use it.
+#[derive(Clone, Default)]
+pub struct SharedDisk(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    inodes: Vec<Inode>,
+    names: BTreeMap<String, Name>,
+    locks: BTreeMap<String, Holders>,
+    handles: usize,
+    dead: Vec<bool>,
+    page: Arc<Page>,
+    /// Who has made the page anew, and so is recovering.
+    recovering: Option<Life>,
+    /// How many places were set aside.
+    aside: usize,
+}
+
+/// A name's file: on the disk, and since.
+#[derive(Default)]
+struct Name {
+    durable: Option<usize>,
+    since: Vec<Option<usize>>,
+}
+
+impl Name {
+    fn now(&self) -> Option<usize> {
+        self.since.last().copied().unwrap_or(self.durable)
+    }
+}
+
+#[derive(Default)]
+struct Holders {
+    exclusive: Option<(Life, usize)>,
+    shared: Vec<(Life, usize)>,
+}
+
+impl SharedDisk {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().expect("the simulated disk does not panic")
+    }
+
+    /// From now on nothing that this life does has an effect, and its locks are free.
+    pub fn kill(&self, life: Life) {
+        let mut inner = self.lock();
+        if inner.dead.len() <= life {
+            inner.dead.resize(life + 1, false);
+        }
+        inner.dead[life] = true;
+        inner.recovering.take_if(|recovering| *recovering == life);
+        for holders in inner.locks.values_mut() {
+            holders.exclusive.take_if(|holder| holder.0 == life);
+            holders.shared.retain(|holder| holder.0 != life);
+        }
+    }
+
+    /// What was not synced survives or does not. Nobody may be alive.
+    pub fn lose_power(&self, survives: Survives, rng: &mut Rng) {
+        let mut inner = self.lock();
+        for inode in &mut inner.inodes {
+            inode.lose_power(survives, rng);
+        }
+        for name in inner.names.values_mut() {
+            let chosen = survives.choose(name.since.len() + 1, rng);
+            if chosen > 0 {
+                name.durable = name.since[chosen - 1];
+            }
+            name.since.clear();
+        }
+        inner.page = Arc::default();
+    }
+
+    /// The system writes something back by itself: well, or not.
+    pub fn write_back(&self, fails: bool, rng: &mut Rng) {
+        let mut inner = self.lock();
+        let dirty: Vec<usize> = (0..inner.inodes.len()).filter(|inode| inner.inodes[*inode].is_dirty()).collect();
+        if dirty.is_empty() {
+            return;
+        }
+        let inode = &mut inner.inodes[dirty[rng.usize(..dirty.len())]];
+        if fails {
+            inode.fail(rng);
+            world::sync_failed();
+        } else {
+            inode.write_some_back(rng);
+        }
+    }
+
+    /// A process's view of it.
+    pub fn for_life(&self, life: Life) -> Arc<dyn Disk> {
+        Arc::new(SimulatedDisk { disk: self.clone(), life })
+    }
+}
+
+struct SimulatedDisk {
+    disk: SharedDisk,
+    life: Life,
+}
+
+struct SimulatedFile {
+    disk: SharedDisk,
+    life: Life,
+    inode: usize,
+    name: String,
+    /// How many failures of the file this handle knows of; it is told of later ones once.
+    failures: Mutex<u64>,
+}
+
+struct SimulatedLock {
+    disk: SharedDisk,
+    life: Life,
+    name: String,
+    handle: usize,
+}
+
+/// One call: others may run before it and after it, it may fail instead, and a dead process does nothing.
+fn call<T>(
+    disk: &SharedDisk,
+    life: Life,
+    what: Call<'_>,
+    act: impl FnOnce(&mut Inner) -> io::Result<T>,
+) -> io::Result<T> {
+    let failed = world::before_call(what);
+    let outcome = {
+        let mut inner = disk.lock();
+        if inner.dead.get(life) == Some(&true) {
+            return Err(io::Error::other("this process is dead"));
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => act(&mut inner),
+        }
+    };
+    world::after_call(what, outcome.as_ref().err());
+    outcome
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl SimulatedDisk {
+    fn file(&self, name: &str, inode: usize, failures: u64) -> Arc<dyn DiskFile> {
+        let (disk, life, name) = (self.disk.clone(), self.life, name.to_owned());
+        Arc::new(SimulatedFile { disk, life, inode, name, failures: Mutex::new(failures) })
+    }
+
+    fn call<T>(&self, what: Call<'_>, act: impl FnOnce(&mut Inner) -> io::Result<T>) -> io::Result<T> {
+        call(&self.disk, self.life, what, act)
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.call(Call::Names, |inner| {
+            Ok(inner.names.iter().filter(|(_, name)| name.now().is_some()).map(|(name, _)| name.clone()).collect())
+        })
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let (inode, failures) = self.call(Call::Create(name), |inner| {
+            let inodes = inner.inodes.len();
+            let entry = inner.names.entry(name.to_owned()).or_default();
+            let inode = match entry.now() {
+                Some(inode) => inode,
+                None if world::is_full() => return Err(no_space()),
+                None => {
+                    entry.since.push(Some(inodes));
+                    inner.inodes.push(Inode::default());
+                    inodes
+                }
+            };
+            inner.inodes[inode].cut(0);
+            Ok((inode, inner.inodes[inode].failures))
+        })?;
+        Ok(self.file(name, inode, failures))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let (inode, failures) = self.call(Call::Open(name), |inner| {
+            let inode = inner.names.get(name).and_then(Name::now).ok_or_else(not_found)?;
+            Ok((inode, inner.inodes[inode].failures))
+        })?;
+        Ok(self.file(name, inode, failures))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.call(Call::Remove(name), |inner| {
+            let name = inner.names.get_mut(name).filter(|name| name.now().is_some()).ok_or_else(not_found)?;
+            name.since.push(None);
+            Ok(())
+        })
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.call(Call::SyncNames, |inner| {
+            for name in inner.names.values_mut() {
+                name.durable = name.now();
+                name.since.clear();
+            }
+            Ok(())
+        })
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
+        let handle = self.call(Call::Open(name), |inner| {
+            inner.handles += 1;
+            Ok(inner.handles)
+        })?;
+        Ok(Box::new(SimulatedLock { disk: self.disk.clone(), life: self.life, name: name.to_owned(), handle }))
+    }
+
+    fn tail(&self, name: &str, fresh: bool) -> io::Result<Tail> {
+        self.call(Call::Open(name), |inner| {
+            if fresh {
+                inner.page = Arc::default();
+                inner.recovering = Some(self.life);
+            }
+            Ok(Tail::InMemory(inner.page.clone()))
+        })
+    }
+
+    fn set_aside(&self, name: &str, _: &[u8]) -> io::Result<()> {
+        self.call(Call::Create(name), |inner| {
+            inner.aside += 1;
+            Ok(())
+        })
+    }
+
+    fn is_gone(&self) -> io::Result<bool> {
+        self.call(Call::Names, |_| Ok(false))
+    }
+}
+
+impl SimulatedFile {
+    fn call<T>(&self, what: Call<'_>, act: impl FnOnce(&mut Inode) -> io::Result<T>) -> io::Result<T> {
+        call(&self.disk, self.life, what, |inner| act(&mut inner.inodes[self.inode]))
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.call(Call::Length(&self.name), |inode| Ok(inode.len() as u64))
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        self.call(Call::Read(&self.name, at, into.len()), |inode| Ok(inode.read(into, at as usize)))
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        // A kill may come in the middle, and others may read what is there by then.
+        let first = world::torn_at(bytes.len());
+        let (now, later) = bytes.split_at(first);
+        let what = Call::Write(&self.name, at, bytes.len());
+        if first > 0 {
+            self.call(Call::Part(&self.name, at, first), |inode| Ok(inode.write(now, at as usize)))?;
+        }
+        self.call(what, |inode| {
+            if world::is_full() && !inode.has_space(at as usize + bytes.len()) {
+                return Err(no_space());
+            }
+            Ok(inode.write(later, at as usize + first))
+        })
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.call(Call::Sync(&self.name), |inode| {
+            let mut known = self.failures.lock().expect("nothing panics here");
+            if world::sync_fails() {
+                world::with_rng(|rng| inode.fail(rng));
+            } else {
+                inode.sync();
+            }
+            let failed = *known < inode.failures;
+            *known = inode.failures;
+            if failed {
+                world::sync_failed();
+                return Err(input_output());
+            }
+            Ok(())
+        })
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.call(Call::Cut(&self.name, length), |inode| Ok(inode.cut(length as usize)))
+    }
+
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        let end = (from + bytes) as usize;
+        self.call(Call::Reserve(&self.name), |inode| {
+            if world::is_full() && !inode.has_space(end) {
+                return Err(no_space());
+            }
+            Ok(inode.reserve(end))
+        })
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        self.call(Call::DropCache(&self.name), |inode| Ok(inode.drop_cache()))
+    }
+}
+
+impl SimulatedLock {
+    fn call<T>(&self, what: Call<'_>, act: impl FnOnce(&mut Inner) -> T) -> io::Result<T> {
+        call(&self.disk, self.life, what, |inner| Ok(act(inner)))
+    }
+
+    fn release(&self, inner: &mut Inner) {
+        if let Some(holders) = inner.locks.get_mut(&self.name) {
+            holders.exclusive.take_if(|holder| holder.1 == self.handle);
+            holders.shared.retain(|holder| holder.1 != self.handle);
+        }
+    }
+}
+
+impl DiskLock for SimulatedLock {
+    fn try_exclusive(&self) -> io::Result<bool> {
+        let me = (self.life, self.handle);
+        self.call(Call::Lock(&self.name), |inner| {
+            let holders = inner.locks.entry(self.name.clone()).or_default();
+            let free = holders.exclusive.is_none_or(|holder| holder == me)
+                && holders.shared.iter().all(|holder| *holder == me);
+            if free {
+                holders.shared.clear();
+                holders.exclusive = Some(me);
+            }
+            free
+        })
+    }
+
+    fn try_shared(&self) -> io::Result<bool> {
+        let me = (self.life, self.handle);
+        self.call(Call::Lock(&self.name), |inner| {
+            let holders = inner.locks.entry(self.name.clone()).or_default();
+            let free = holders.exclusive.is_none_or(|holder| holder == me);
+            if free {
+                holders.exclusive = None;
+                if !holders.shared.contains(&me) {
+                    holders.shared.push(me);
+                }
+            }
+            free
+        })
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.call(Call::Unlock(&self.name), |inner| {
+            // Giving up the opener's lock while it is a user's is the last step of an opening that succeeds.
+            if self.name == "opening.lock" && inner.recovering == Some(self.life) && inner.is_user(self.life) {
+                inner.recovering = None;
+                world::recovered();
+            }
+            self.release(inner);
+        })
+    }
+}
+
+impl Inner {
+    fn is_user(&self, life: Life) -> bool {
+        self.locks.get("users.lock").is_some_and(|holders| holders.shared.iter().any(|holder| holder.0 == life))
+    }
+}
+
+impl Drop for SimulatedLock {
+    fn drop(&mut self) {
+        self.release(&mut self.disk.lock());
+    }
+}

@@ -1,0 +1,98 @@
+//! What the disk can be asked, and how it fails.
+
+use std::io;
+
+use fastrand::Rng;
+
+/// A call of the disk's; files by their names.
+#[derive(Clone, Copy, Debug)]
+pub enum Call<'a> {
+    Names,
+    SyncNames,
+    Create(&'a str),
+    Open(&'a str),
+    Remove(&'a str),
+    Length(&'a str),
+    Read(&'a str, u64, usize),
+    /// The first bytes of a write; the rest comes with [`Call::Write`], if the process lives.
+    Part(&'a str, u64, usize),
+    Write(&'a str, u64, usize),
+    Sync(&'a str),
+    Cut(&'a str, u64),
+    Reserve(&'a str),
+    DropCache(&'a str),
+    Lock(&'a str),
+    Unlock(&'a str),
+}
+
+/// How often what fails, in 1024 calls; all of it from one schedule's seed.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// A sync refuses what was written since the last.
+    pub sync: u16,
+    /// The system writes back by itself, in 1024 steps.
+    pub write_back: u16,
+    /// How many in 1024 of those fail, and nobody is told before the next sync.
+    pub write_back_fails: u16,
+    /// A read.
+    pub read: u16,
+    /// A file cannot be opened: no handles are left.
+    pub open: u16,
+    /// Any other call.
+    pub other: u16,
+    /// In so many of 1024 calls that need space the disk fills up, or has room again.
+    pub space: u16,
+    /// Whether the disk is full now.
+    pub full: bool,
+}
+
+impl Faults {
+    /// What a schedule suffers; most of them nothing, or one kind.
+    pub fn draw(rng: &mut Rng) -> Self {
+        let mut faults = Self { write_back: [0, 20, 200][rng.usize(..3)], ..Self::default() };
+        if rng.bool() {
+            return faults;
+        }
+        let chance = [3, 20, 100][rng.usize(..3)];
+        let kinds = 1 << rng.u8(..5) | if rng.u8(..4) == 0 { rng.u8(..32) } else { 0 };
+        let suffers = |kind: u8| if kinds >> kind & 1 == 1 { chance } else { 0 };
+        (faults.sync, faults.read, faults.open) = (suffers(0) * 2, suffers(2), suffers(3));
+        (faults.space, faults.write_back_fails) = (suffers(4), suffers(0) * 8);
+        faults.other = suffers(1);
+        faults
+    }
+
+    /// Whether a call may fail at all.
+    pub fn may_fail(&self) -> bool {
+        let Self { sync, write_back_fails, read, open, other, space, .. } = self;
+        [sync, write_back_fails, read, open, other, space].into_iter().any(|chance| *chance > 0)
+    }
+
+    /// What this call fails with, if it does.
+    pub fn strike(&mut self, call: Call<'_>, rng: &mut Rng) -> Option<io::Error> {
+        let mut happens = |chance: u16| chance > 0 && rng.u16(..1024) < chance;
+        match call {
+            Call::Write(..) | Call::Reserve(_) | Call::Create(_) => {
+                if happens(self.space) {
+                    self.full = !self.full;
+                }
+                happens(self.other).then(input_output)
+            }
+            Call::Open(_) => happens(self.open).then(|| io::Error::from_raw_os_error(24)),
+            Call::Read(..) => happens(self.read).then(input_output),
+            // A sync's failure is the file's business, and a part of a write fails with the rest.
+            Call::Part(..) | Call::Sync(_) | Call::Unlock(_) | Call::DropCache(_) | Call::Lock(_) => None,
+            Call::Names | Call::SyncNames | Call::Remove(_) | Call::Length(_) | Call::Cut(..) => {
+                happens(self.other).then(input_output)
+            }
+        }
+    }
+}
+
+pub fn no_space() -> io::Error {
+    io::ErrorKind::StorageFull.into()
+}
+
+pub fn input_output() -> io::Error {
+    io::Error::from_raw_os_error(5)
+}
