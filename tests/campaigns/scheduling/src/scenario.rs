@@ -78,12 +78,15 @@ fn acknowledged_is_durable() {
     let disk = PowerDisk::default();
     let store = open(&disk, options());
     let savers: Vec<_> = (0..3)
-        .map(|n| {
+        .map(|saver| {
             let (disk, store) = (disk.clone(), store.clone());
+            // Several saves each, so that some are written while the sync of others is under way.
             thread::spawn(move || {
-                let _ = create(&store, n).expect("the save is answered");
-                let left = open(&disk.after_power_loss(), options().durability(Durability::Never));
-                assert!(load(&left, n).is_some(), "session {n} was acknowledged, and is gone after a power loss");
+                for n in [saver, saver + 3, saver + 6] {
+                    let _ = create(&store, n).expect("the save is answered");
+                    let left = open(&disk.after_power_loss(), options().durability(Durability::Never));
+                    assert!(load(&left, n).is_some(), "session {n} was acknowledged, and is gone after a power loss");
+                }
             })
         })
         .collect();
