@@ -293,10 +293,33 @@ mod tests {
 
     #[test]
     fn a_frame_is_valid_only_at_its_own_position_in_its_own_store() {
-        let bytes = one();
-        assert!(Frame::parse(&bytes, AT.plus(1), SALT).is_none());
-        assert!(Frame::parse(&bytes, Position::new(4, 64), SALT).is_none());
-        assert!(Frame::parse(&bytes, AT, SALT + 1).is_none());
+        for salt in [0, SALT, u64::MAX] {
+            let mut frames = Frames::at(AT, AT, salt);
+            frames.push(Kind::Put, &KEY, &[b"record"]);
+            let bytes = frames.bytes();
+            assert!(Frame::parse(bytes, AT, salt).is_some());
+            assert!(Frame::parse(bytes, AT.plus(1), salt).is_none());
+            assert!(Frame::parse(bytes, Position::new(4, 64), salt).is_none());
+            assert!(Frame::parse(bytes, AT, salt ^ 1).is_none());
+        }
+    }
+
+    #[test]
+    fn a_kind_reads_back_and_no_other_byte_is_one() {
+        use Kind::*;
+        let kinds = [Put, Touch, Destroy, Batch, Move, Trim, Sweep, Seal, Mark, Clear];
+        for byte in 0..=u8::MAX {
+            let expected = kinds.into_iter().find(|kind| *kind as u8 == byte);
+            assert_eq!(Kind::from_byte(byte), expected);
+        }
+    }
+
+    #[test]
+    fn a_head_of_which_less_is_there_says_so_and_nothing_else() {
+        let head = Head::parse(&one(), AT, SALT).unwrap();
+        let cut = head.cut_to(40);
+        assert_eq!((cut.frame_bytes(), cut.kind, cut.key), (40, Kind::Put, KEY));
+        assert_eq!(head.frame_bytes(), HEAD + 6);
     }
 
     #[test]
@@ -337,6 +360,7 @@ mod tests {
         assert_eq!(inner[1].at, put);
         let from = (put.offset() - AT.offset()) as usize;
         assert_eq!(Frame::parse_anywhere(&frames.bytes()[from..], put, SALT).unwrap().body, b"new");
+        assert!(Frame::parse_anywhere(&frames.bytes()[from..], put, SALT + 1).is_none(), "nor in another store");
         assert!(
             Frame::parse(&frames.bytes()[from..], put, SALT).is_none(),
             "in the log itself it would be half a batch"

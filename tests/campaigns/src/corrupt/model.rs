@@ -112,8 +112,9 @@ impl Model {
             Kind::Touch => {
                 if let Some((_, Found::Live(record))) = self.found.get_mut(&frame.key) {
                     record.touch(Timestamp::from_millis(word()));
-                    self.doubtful.remove(&frame.key);
                 }
+                // It lived.
+                self.doubtful.remove(&frame.key);
             }
             Kind::Destroy => self.remove(&frame.key),
             Kind::Batch => frame.inner.iter().for_each(|inner| self.apply(inner, segments, fate)),
