@@ -43,8 +43,7 @@ pub use worker::{WORKER, work};
 const PROCESSES: usize = 16;
 const THREADS: u64 = 4;
 
-/// A search that needs more has gone astray for good, which never reads as passed. The hardest of thousands of histories
-/// needed a tenth of it.
+/// A search that looks at more places has gone astray for good. Nothing is known then, which never reads as passed.
 const PLACES: usize = 50_000;
 
 /// What happened in all cases: a campaign in which nothing contends shows nothing.

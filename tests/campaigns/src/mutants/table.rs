@@ -24,7 +24,7 @@ pub fn of(rows: &[Row]) -> String {
     table
 }
 
-const BEGIN: &str = "<!-- mutants: made by `-- mutants --size N` with all of them -->";
+const BEGIN: &str = "<!-- mutants: made by `-- mutants` -->";
 const END: &str = "<!-- end of mutants -->";
 
 /// Puts the table between its marks, if there is a page.
