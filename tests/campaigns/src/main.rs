@@ -14,12 +14,20 @@ use std::process::ExitCode;
 use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
-const CAMPAIGNS: &[Campaign] = &[Campaign {
-    name: "simulate",
-    what: "processes, kills and power losses on a simulated disk, any schedule",
-    size: 50_000,
-    run: simulate::run,
-}];
+const CAMPAIGNS: &[Campaign] = &[
+    Campaign {
+        name: "simulate",
+        what: "processes, kills, power losses and failing calls on a simulated disk, any schedule",
+        size: 50_000,
+        run: simulate::run,
+    },
+    Campaign {
+        name: "fail-every-call",
+        what: "each operation with each call failing, each step killed, and each opening after that",
+        size: 1,
+        run: simulate::fail_every_call,
+    },
+];
 
 fn main() -> ExitCode {
     let args = match Args::parse() {

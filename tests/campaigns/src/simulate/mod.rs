@@ -9,20 +9,26 @@
 //! the disk's faults 3 and 5. `CLOAKROOM_TRACE=1` prints every step of every case.
 
 mod disk;
+mod fail_every_call;
 mod faults;
 mod history;
 mod inode;
+mod machine;
 mod model;
 mod oracle;
 mod process;
 mod record;
 mod schedule;
+mod script;
+mod workload;
 mod world;
+
+pub use fail_every_call::run as fail_every_call;
 
 use crate::run::{CannotRun, Run};
 
 pub fn run(run: &mut Run) -> Result<(), CannotRun> {
-    let mut stacks = schedule::Stacks::default();
+    let mut stacks = machine::Stacks::default();
     run.each(|seed| schedule::run(seed, &mut stacks));
     Ok(())
 }

@@ -21,6 +21,8 @@ use super::model::{KEYS, Value};
 pub enum Pause {
     Step,
     Sleep(Duration),
+    /// It has come to where its script says so.
+    Mark,
 }
 
 /// See the module.
@@ -147,6 +149,11 @@ impl World {
         self.yielder.set(Some(yielder));
     }
 
+    /// The process has come to a mark in its script.
+    pub fn mark(&self) {
+        self.pause(Pause::Mark);
+    }
+
     pub fn event(&self, event: Event) {
         self.trace(|| format!("{event:?}"));
         self.history.borrow_mut().events.push(event);
@@ -198,7 +205,7 @@ pub fn before_call(call: Call<'_>) -> Option<io::Error> {
     let world = world();
     world.step();
     let mut faults = world.faults.borrow_mut();
-    if world.dying.get() || !faults.may_fail() { None } else { faults.strike(call, &mut world.rng.borrow_mut()) }
+    if world.dying.get() { None } else { faults.strike(call, &mut world.rng.borrow_mut()) }
 }
 
 /// After each call of the disk's: others may go on.
@@ -219,6 +226,9 @@ pub fn torn_at(length: usize) -> usize {
 /// Whether a sync that comes now fails.
 pub fn sync_fails() -> bool {
     let world = world();
+    if std::mem::take(&mut world.faults.borrow_mut().sync_struck) {
+        return true;
+    }
     let chance = world.faults.borrow().sync;
     chance > 0 && world.rng(|rng| rng.u16(..1024)) < chance
 }
