@@ -18,11 +18,22 @@ enum Crash {
     PowerLoss,
 }
 
+/// When a crash comes, counted from the one before.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    Steps(u64),
+    /// So many steps behind a write: few steps are writes, and most of what can go wrong is at them.
+    Write {
+        number: u64,
+        steps: u64,
+    },
+}
+
 struct Schedule<'a> {
     machine: Machine<'a>,
     world: Rc<World>,
     /// Crashes to come, the next at the end.
-    crashes: Vec<(u64, Crash)>,
+    crashes: Vec<(When, Crash)>,
     /// How long one runs before another may.
     slices: u64,
     /// In so many of 1024 turns a process is stopped for a while.
@@ -67,11 +78,16 @@ impl<'a> Schedule<'a> {
                 attempts: 50,
             };
             let seats: Vec<usize> = (0..rng.usize(1..=3)).map(|_| rng.usize(4..22)).collect();
-            let steps = seats.iter().sum::<usize>() as u64 * 40;
-            let mut crashes: Vec<(u64, Crash)> = (0..rng.usize(..4))
-                .map(|_| (rng.u64(..steps), if rng.bool() { Crash::Kill } else { Crash::PowerLoss }))
-                .collect();
-            crashes.sort_unstable_by_key(|(step, _)| std::cmp::Reverse(*step));
+            let calls = seats.iter().sum::<usize>() as u64;
+            let crashes = (0..rng.usize(..4)).map(|_| {
+                let when = if rng.bool() {
+                    When::Steps(rng.u64(..calls * 20))
+                } else {
+                    When::Write { number: rng.u64(..calls / 2), steps: rng.u64(..8) }
+                };
+                (when, if rng.bool() { Crash::Kill } else { Crash::PowerLoss })
+            });
+            let crashes: Vec<(When, Crash)> = crashes.collect();
             let slices = [1, 4, 20, 200][rng.usize(..4)];
             let stops = [0, 0, 8, 64][rng.usize(..4)];
             (habits, seats, crashes, slices, stops)
@@ -85,8 +101,10 @@ impl<'a> Schedule<'a> {
         for seat in 0..self.machine.seats.len() {
             self.seat(seat, Living::live);
         }
+        self.await_next_crash();
         self.run_until_all_have_gone()?;
         self.crashes.clear();
+        self.await_next_crash();
         *self.world.faults.borrow_mut() = Faults::default();
         if self.world.rng(|rng| rng.bool()) {
             self.lose_power();
@@ -158,12 +176,9 @@ impl<'a> Schedule<'a> {
     }
 
     fn crash_if_due(&mut self) {
-        while let Some((step, crash)) = self.crashes.last().copied() {
-            self.world.interrupt_at(step);
-            if self.world.steps() < step {
-                return;
-            }
-            self.crashes.pop();
+        while self.world.is_interrupted() {
+            let Some((_, crash)) = self.crashes.pop() else { return };
+            self.await_next_crash();
             match crash {
                 Crash::Kill => {
                     let random = self.world.rng(|rng| rng.usize(..self.machine.seats.len()));
@@ -183,7 +198,14 @@ impl<'a> Schedule<'a> {
                 }
             }
         }
-        self.world.interrupt_at(u64::MAX);
+    }
+
+    fn await_next_crash(&self) {
+        match self.crashes.last() {
+            Some((When::Steps(steps), _)) => self.world.interrupt_at(self.world.steps() + steps),
+            Some((When::Write { number, steps }, _)) => self.world.interrupt_behind_write(*number, *steps),
+            None => self.world.interrupt_at(u64::MAX),
+        }
     }
 
     fn lose_power(&mut self) {

@@ -36,6 +36,8 @@ pub struct World {
     slice: Cell<u64>,
     /// At this step whoever runs is stopped, for a crash.
     interrupt: Cell<u64>,
+    /// That step comes so many steps behind so many more writes.
+    interrupt_behind: Cell<Option<(u64, u64)>>,
     running: Cell<Life>,
     yielder: Cell<Option<NonNull<Yielder<(), Pause>>>>,
     /// A process is being taken apart: nothing it does on the way counts.
@@ -80,6 +82,7 @@ impl World {
             steps: Cell::default(),
             slice: Cell::default(),
             interrupt: Cell::new(u64::MAX),
+            interrupt_behind: Cell::default(),
             running: Cell::default(),
             yielder: Cell::default(),
             dying: Cell::default(),
@@ -117,6 +120,26 @@ impl World {
 
     pub fn interrupt_at(&self, step: u64) {
         self.interrupt.set(step);
+        self.interrupt_behind.set(None);
+    }
+
+    /// Whoever runs is stopped so many steps behind the next write but so many.
+    pub fn interrupt_behind_write(&self, number: u64, steps: u64) {
+        self.interrupt.set(u64::MAX);
+        self.interrupt_behind.set(Some((number, steps)));
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.steps.get() >= self.interrupt.get()
+    }
+
+    /// Somebody writes.
+    fn count_write(&self) {
+        match self.interrupt_behind.get() {
+            Some((0, steps)) => self.interrupt_at(self.steps.get() + steps),
+            Some((more, steps)) => self.interrupt_behind.set(Some((more - 1, steps))),
+            None => {}
+        }
     }
 
     /// A process goes on, for so many steps.
@@ -204,6 +227,9 @@ impl Scheduler for World {
 pub fn before_call(call: Call<'_>) -> Option<io::Error> {
     let world = world();
     world.step();
+    if matches!(call, Call::Write(..)) && !world.dying.get() {
+        world.count_write();
+    }
     let mut faults = world.faults.borrow_mut();
     if world.dying.get() { None } else { faults.strike(call, &mut world.rng.borrow_mut()) }
 }
