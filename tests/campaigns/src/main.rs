@@ -26,7 +26,8 @@ use run::{Campaign, CannotRun, Run};
 
 /// All campaigns, in the order of `docs/reliability.md`.
 const CAMPAIGNS: &[Campaign] = &[
-    simulate::CAMPAIGN, //
+    simulate::CAMPAIGN,
+    simulate::FAIL_EVERY_CALL,
     scheduling::CAMPAIGN,
     linearize::CAMPAIGN,
     races::CAMPAIGN,

@@ -54,7 +54,7 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
         let mut batches: BTreeMap<(usize, bool), Vec<u64>> = BTreeMap::new();
         for seed in together {
             let pair = (seed % PAIRS.len() as u64) as usize;
-            let processes = (seed / PAIRS.len() as u64) % 8 == 0;
+            let processes = (seed / PAIRS.len() as u64).is_multiple_of(8);
             batches.entry((pair, processes)).or_default().push(seed);
         }
         for ((pair, processes), seeds) in batches {

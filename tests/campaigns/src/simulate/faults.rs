@@ -6,6 +6,7 @@ use fastrand::Rng;
 
 /// A call of the disk's; files by their names.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "what a call was about is read in traces only")]
 pub enum Call<'a> {
     Names,
     SyncNames,
@@ -23,6 +24,45 @@ pub enum Call<'a> {
     DropCache(&'a str),
     Lock(&'a str),
     Unlock(&'a str),
+}
+
+/// An error of the system's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errno {
+    InputOutput,
+    NoSpace,
+    NoHandles,
+}
+
+impl Errno {
+    pub const ALL: [Self; 3] = [Self::InputOutput, Self::NoSpace, Self::NoHandles];
+
+    /// Whether this call can fail so.
+    fn befalls(self, call: Call<'_>) -> bool {
+        match self {
+            Self::InputOutput => !matches!(call, Call::Part(..) | Call::Lock(_) | Call::Unlock(_)),
+            Self::NoSpace => matches!(call, Call::Write(..) | Call::Reserve(_) | Call::Create(_)),
+            Self::NoHandles => matches!(call, Call::Open(_) | Call::Create(_)),
+        }
+    }
+
+    fn error(self) -> io::Error {
+        match self {
+            Self::InputOutput => input_output(),
+            Self::NoSpace => no_space(),
+            Self::NoHandles => io::Error::from_raw_os_error(24),
+        }
+    }
+}
+
+/// A call that is to fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Armed {
+    /// Counted from when it was armed.
+    pub call: u64,
+    pub errno: Errno,
+    /// Whether all later calls fail that can fail so.
+    pub lasts: bool,
 }
 
 /// How often what fails, in 1024 calls; all of it from one schedule's seed.
@@ -44,6 +84,13 @@ pub struct Faults {
     pub space: u16,
     /// Whether the disk is full now.
     pub full: bool,
+    /// The one call that is to fail, and how many there were since.
+    pub armed: Option<Armed>,
+    pub calls: u64,
+    /// Whether it has failed.
+    pub struck: bool,
+    /// The sync that has begun is the one.
+    pub sync_struck: bool,
 }
 
 impl Faults {
@@ -65,11 +112,23 @@ impl Faults {
     /// Whether a call may fail at all.
     pub fn may_fail(&self) -> bool {
         let Self { sync, write_back_fails, read, open, other, space, .. } = self;
-        [sync, write_back_fails, read, open, other, space].into_iter().any(|chance| *chance > 0)
+        [sync, write_back_fails, read, open, other, space].into_iter().any(|chance| *chance > 0) || self.armed.is_some()
     }
 
     /// What this call fails with, if it does.
     pub fn strike(&mut self, call: Call<'_>, rng: &mut Rng) -> Option<io::Error> {
+        self.calls += 1;
+        if let Some(Armed { call: at, errno, lasts }) = self.armed
+            && (self.calls == at || lasts && self.calls > at)
+            && errno.befalls(call)
+        {
+            self.struck = true;
+            if matches!(call, Call::Sync(_)) {
+                self.sync_struck = true;
+                return None;
+            }
+            return Some(errno.error());
+        }
         let mut happens = |chance: u16| chance > 0 && rng.u16(..1024) < chance;
         match call {
             Call::Write(..) | Call::Reserve(_) | Call::Create(_) => {
@@ -78,7 +137,7 @@ impl Faults {
                 }
                 happens(self.other).then(input_output)
             }
-            Call::Open(_) => happens(self.open).then(|| io::Error::from_raw_os_error(24)),
+            Call::Open(_) => happens(self.open).then(|| Errno::NoHandles.error()),
             Call::Read(..) => happens(self.read).then(input_output),
             // A sync's failure is the file's business, and a part of a write fails with the rest.
             Call::Part(..) | Call::Sync(_) | Call::Unlock(_) | Call::DropCache(_) | Call::Lock(_) => None,

@@ -142,7 +142,7 @@ impl Inode {
         self.cache.cut(length);
         self.reserved = 0;
         self.changes.push(Change::Length(length));
-        if length % SECTOR != 0 {
+        if !length.is_multiple_of(SECTOR) {
             let sector = length / SECTOR;
             self.changes.push(Change::Sector(sector, Box::new(self.cache.sector(sector))));
         }

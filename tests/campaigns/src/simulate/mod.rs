@@ -9,27 +9,38 @@
 //! the disk's faults 3 and 5. `CLOAKROOM_TRACE=1` prints every step of every case.
 
 mod disk;
+mod fail_every_call;
 mod faults;
 mod history;
 mod inode;
+mod machine;
 mod model;
 mod oracle;
 mod process;
 mod record;
 mod schedule;
+mod script;
+mod workload;
 mod world;
 
 use crate::run::{Campaign, CannotRun, Run};
 
 pub const CAMPAIGN: Campaign = Campaign {
     name: "simulate",
-    what: "processes, kills and power losses on a simulated disk, any schedule",
+    what: "processes, kills, power losses and failing calls on a simulated disk, any schedule",
     size: 50_000,
     run,
 };
 
+pub const FAIL_EVERY_CALL: Campaign = Campaign {
+    name: "fail-every-call",
+    what: "each operation with each call failing, each step killed, and each opening after that",
+    size: 1,
+    run: fail_every_call::run,
+};
+
 fn run(run: &mut Run) -> Result<(), CannotRun> {
-    let mut stacks = schedule::Stacks::default();
+    let mut stacks = machine::Stacks::default();
     run.each(|seed| schedule::run(seed, &mut stacks));
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! The life of a simulated process: it opens the store, asks it for one thing after another, several at once at times, and
-//! does the work of the store's thread in between.
+//! A simulated process: how it opens the store, asks it for something, and takes down what it is told.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -14,7 +13,7 @@ use cloakroom::{Error, ErrorKind, FileOptions, FileStore, Record, Revision, Stor
 
 use super::disk::Life;
 use super::history::{Event, Op, OpId};
-use super::model::{Answer, Ask, KEYS, OWNERS, Standing, Value, Written};
+use super::model::{Answer, Ask, KEYS, Standing, Value};
 use super::record;
 use super::world::World;
 
@@ -26,6 +25,8 @@ pub struct Habits {
     pub at_once: usize,
     pub drops_futures: bool,
     pub largest_padding: usize,
+    /// How often it tries to open the store.
+    pub attempts: usize,
 }
 
 /// See the module.
@@ -38,10 +39,11 @@ pub struct Living {
     pub left: Rc<Cell<usize>>,
 }
 
-type Asking = Pin<Box<dyn Future<Output = Result<Answered, Error>>>>;
+/// A call that is under way.
+pub type Asking = Pin<Box<dyn Future<Output = Result<Answered, Error>>>>;
 
 /// An answer whose records have yet to be read.
-enum Answered {
+pub enum Answered {
     Plain(Answer),
     Stored(Value, Revision),
     Conflict(Box<Record>),
@@ -50,50 +52,6 @@ enum Answered {
 }
 
 impl Living {
-    /// Opens the store and asks until there is nothing left to ask for; then goes, at times without closing.
-    pub fn live(self) {
-        let Some(mut process) = self.open() else { return };
-        let mut asked: Vec<(OpId, Asking)> = Vec::new();
-        loop {
-            let may_ask = self.left.get() > 0 && asked.len() < self.habits.at_once;
-            if !may_ask && asked.is_empty() {
-                break;
-            }
-            if may_ask && (asked.is_empty() || self.world.rng(|rng| rng.bool())) {
-                self.left.set(self.left.get() - 1);
-                let (op, asking) = self.ask(process.store());
-                asked.push((op, asking));
-                self.poll(&mut asked, op);
-                continue;
-            }
-            let (what, which) = self.world.rng(|rng| (rng.u8(..8), rng.usize(..asked.len())));
-            match what {
-                0 if self.habits.drops_futures => {
-                    let (op, asking) = asked.swap_remove(which);
-                    drop(asking);
-                    self.world.event(Event::Dropped(op));
-                }
-                0..=3 => {
-                    let op = asked[which].0;
-                    self.poll(&mut asked, op);
-                }
-                _ => {
-                    let rest = process.keep();
-                    if !rest.is_zero() {
-                        self.world.sleep(rest.min(Duration::from_millis(2)));
-                    }
-                }
-            }
-            self.look_at_damage(process.store());
-        }
-        for _ in 0..self.world.rng(|rng| rng.u8(..3)) {
-            process.keep();
-        }
-        if self.world.rng(|rng| rng.bool()) {
-            self.close(process);
-        }
-    }
-
     /// Opens the store, loads every session and closes it again: nothing may fail any more.
     pub fn look(self) {
         let Some(process) = self.open() else { return };
@@ -110,8 +68,8 @@ impl Living {
         self.close(process);
     }
 
-    fn open(&self) -> Option<Process> {
-        for _ in 0..50 {
+    pub fn open(&self) -> Option<Process> {
+        for _ in 0..self.habits.attempts {
             match Process::open(self.disk.clone(), self.habits.options.clone()) {
                 Ok(process) => {
                     self.world.trace(|| "is open".into());
@@ -132,7 +90,7 @@ impl Living {
         None
     }
 
-    fn close(&self, process: Process) {
+    pub fn close(&self, process: Process) {
         let op = self.asked(Ask::Close);
         match process.close() {
             Ok(()) => self.answered(op, Answer::Done),
@@ -140,7 +98,7 @@ impl Living {
         }
     }
 
-    fn look_at_damage(&self, store: &FileStore) {
+    pub fn look_at_damage(&self, store: &FileStore) {
         let damage = store.damage();
         if damage.is_empty() {
             return;
@@ -170,14 +128,17 @@ impl Living {
 
     fn failed(&self, op: OpId, error: &Error) {
         self.world.trace(|| format!("op {op} failed: {error}"));
-        let may_fail = self.world.faults.borrow().may_fail();
+        let (may_fail, struck) = {
+            let faults = self.world.faults.borrow();
+            (faults.may_fail(), faults.struck)
+        };
         let answer = match error.kind() {
             ErrorKind::KeyTaken => Answer::Taken,
             ErrorKind::Timeout => Answer::NotDone,
             ErrorKind::Full if may_fail => Answer::NotDone,
             // Nothing that is begun after somebody heard of it may be done.
             ErrorKind::Poisoned if self.world.poisoned.get().is_some_and(|first| first <= op) => Answer::NotDone,
-            ErrorKind::Poisoned if may_fail => Answer::Unknown,
+            ErrorKind::Poisoned if may_fail || struck => Answer::Unknown,
             ErrorKind::Io if may_fail => Answer::Unknown,
             _ => {
                 let ask = self.world.history.borrow().ops[op].ask.clone();
@@ -192,7 +153,7 @@ impl Living {
         }
     }
 
-    fn poll(&self, asked: &mut Vec<(OpId, Asking)>, op: OpId) {
+    pub fn poll(&self, asked: &mut Vec<(OpId, Asking)>, op: OpId) {
         let place = asked.iter().position(|(other, _)| *other == op).expect("it is under way");
         let Poll::Ready(answered) = asked[place].1.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             return;
@@ -231,72 +192,7 @@ impl Living {
         })
     }
 
-    /// Time goes on, and asks for something.
-    fn ask(&self, store: &FileStore) -> (OpId, Asking) {
-        let world = &self.world;
-        let wall = world.rng(|rng| match rng.u8(..32) {
-            0 => world.wall.get() + rng.u64(..20_000),
-            1 => world.wall.get() - rng.u64(..20_000),
-            _ => world.wall.get() + rng.u64(..40),
-        });
-        world.wall.set(wall);
-        let key = world.rng(|rng| rng.usize(..KEYS).min(rng.usize(..KEYS)));
-        let ask = match world.rng(|rng| rng.u8(..32)) {
-            0..=4 => Ask::Create { value: self.value(key) },
-            5..=10 => Ask::Update { value: self.value(key), expected: self.expected(key) },
-            11..=13 => {
-                let new = world.rng(|rng| rng.usize(..KEYS));
-                Ask::Rotate { old: key, value: self.value(new), expected: self.expected(key) }
-            }
-            14..=16 => Ask::Touch { key },
-            17..=19 => Ask::Destroy { key },
-            20 => Ask::DestroyOwned {
-                owner: world.rng(|rng| rng.u8(..OWNERS)),
-                except: world.rng(|rng| rng.bool()).then_some(key),
-            },
-            21 => Ask::Sweep { budget: world.rng(|rng| rng.usize(1..4)) },
-            22 if world.rng(|rng| rng.bool()) => Ask::Clear,
-            22..=28 => Ask::Load { key },
-            29 => Ask::Count,
-            30 => Ask::OwnedBy { owner: world.rng(|rng| rng.u8(..OWNERS)) },
-            _ => Ask::Scan,
-        };
-        self.begin(store, ask)
-    }
-
-    /// Something to write that was never written before.
-    fn value(&self, key: usize) -> Value {
-        let created = self.world.wall.get();
-        let written = self.world.rng(|rng| Written {
-            key,
-            owner: rng.bool().then(|| rng.u8(..OWNERS)),
-            created,
-            idle: [Some(200), Some(5_000), Some(3_600_000), None][rng.usize(..4)],
-            absolute: rng.bool().then(|| created + [400, 8_000, 86_400_000][rng.usize(..3)]),
-            padding: if rng.u8(..16) == 0 { rng.usize(..self.habits.largest_padding) } else { rng.usize(..120) },
-            revision: None,
-        });
-        let written = match written {
-            // A session has one of the two.
-            Written { idle: None, absolute: None, .. } => Written { idle: Some(60_000), ..written },
-            written => written,
-        };
-        let mut history = self.world.history.borrow_mut();
-        history.writes.push(written);
-        (history.writes.len() - 1) as Value
-    }
-
-    /// A write of this key whose revision is known, the newest most of the time.
-    fn expected(&self, key: usize) -> Option<Value> {
-        let known = self.world.known.borrow();
-        self.world.rng(|rng| match rng.u8(..16) {
-            0 => None,
-            1 | 2 => known[key].get(rng.usize(..known[key].len().max(1))).copied(),
-            _ => known[key].last().copied(),
-        })
-    }
-
-    fn begin(&self, store: &FileStore, ask: Ask) -> (OpId, Asking) {
+    pub fn begin(&self, store: &FileStore, ask: Ask) -> (OpId, Asking) {
         let store = store.clone();
         let now = Timestamp::from_millis(self.world.wall.get());
         let record = |value: Value| record::build(&self.world.history.borrow(), value);

@@ -21,6 +21,8 @@ use super::model::{KEYS, Value};
 pub enum Pause {
     Step,
     Sleep(Duration),
+    /// It has come to where its script says so.
+    Mark,
 }
 
 /// See the module.
@@ -34,6 +36,8 @@ pub struct World {
     slice: Cell<u64>,
     /// At this step whoever runs is stopped, for a crash.
     interrupt: Cell<u64>,
+    /// That step comes so many steps behind so many more writes.
+    interrupt_behind: Cell<Option<(u64, u64)>>,
     running: Cell<Life>,
     yielder: Cell<Option<NonNull<Yielder<(), Pause>>>>,
     /// A process is being taken apart: nothing it does on the way counts.
@@ -78,6 +82,7 @@ impl World {
             steps: Cell::default(),
             slice: Cell::default(),
             interrupt: Cell::new(u64::MAX),
+            interrupt_behind: Cell::default(),
             running: Cell::default(),
             yielder: Cell::default(),
             dying: Cell::default(),
@@ -115,6 +120,26 @@ impl World {
 
     pub fn interrupt_at(&self, step: u64) {
         self.interrupt.set(step);
+        self.interrupt_behind.set(None);
+    }
+
+    /// Whoever runs is stopped so many steps behind the next write but so many.
+    pub fn interrupt_behind_write(&self, number: u64, steps: u64) {
+        self.interrupt.set(u64::MAX);
+        self.interrupt_behind.set(Some((number, steps)));
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.steps.get() >= self.interrupt.get()
+    }
+
+    /// Somebody writes.
+    fn count_write(&self) {
+        match self.interrupt_behind.get() {
+            Some((0, steps)) => self.interrupt_at(self.steps.get() + steps),
+            Some((more, steps)) => self.interrupt_behind.set(Some((more - 1, steps))),
+            None => {}
+        }
     }
 
     /// A process goes on, for so many steps.
@@ -145,6 +170,11 @@ impl World {
         // away whenever a coroutine stops.
         unsafe { yielder.as_ref() }.suspend(pause);
         self.yielder.set(Some(yielder));
+    }
+
+    /// The process has come to a mark in its script.
+    pub fn mark(&self) {
+        self.pause(Pause::Mark);
     }
 
     pub fn event(&self, event: Event) {
@@ -197,8 +227,11 @@ impl Scheduler for World {
 pub fn before_call(call: Call<'_>) -> Option<io::Error> {
     let world = world();
     world.step();
+    if matches!(call, Call::Write(..)) && !world.dying.get() {
+        world.count_write();
+    }
     let mut faults = world.faults.borrow_mut();
-    if world.dying.get() || !faults.may_fail() { None } else { faults.strike(call, &mut world.rng.borrow_mut()) }
+    if world.dying.get() { None } else { faults.strike(call, &mut world.rng.borrow_mut()) }
 }
 
 /// After each call of the disk's: others may go on.
@@ -219,6 +252,9 @@ pub fn torn_at(length: usize) -> usize {
 /// Whether a sync that comes now fails.
 pub fn sync_fails() -> bool {
     let world = world();
+    if std::mem::take(&mut world.faults.borrow_mut().sync_struck) {
+        return true;
+    }
     let chance = world.faults.borrow().sync;
     chance > 0 && world.rng(|rng| rng.u16(..1024)) < chance
 }

@@ -1,0 +1,122 @@
+//! What a process of a schedule does: it asks for one thing after another, several at once at times, and does the work of the
+//! store's thread in between.
+
+use std::time::Duration;
+
+use cloakroom::FileStore;
+use cloakroom::simulation::Scheduler as _;
+
+use super::history::{Event, OpId};
+use super::model::{Ask, KEYS, OWNERS, Value, Written};
+use super::process::{Asking, Living};
+
+impl Living {
+    /// Opens the store and asks until there is nothing left to ask for; then goes, at times without closing.
+    pub fn live(self) {
+        let Some(mut process) = self.open() else { return };
+        let mut asked: Vec<(OpId, Asking)> = Vec::new();
+        loop {
+            let may_ask = self.left.get() > 0 && asked.len() < self.habits.at_once;
+            if !may_ask && asked.is_empty() {
+                break;
+            }
+            if may_ask && (asked.is_empty() || self.world.rng(|rng| rng.bool())) {
+                self.left.set(self.left.get() - 1);
+                let (op, asking) = self.ask(process.store());
+                asked.push((op, asking));
+                self.poll(&mut asked, op);
+                continue;
+            }
+            let (what, which) = self.world.rng(|rng| (rng.u8(..8), rng.usize(..asked.len())));
+            match what {
+                0 if self.habits.drops_futures => {
+                    let (op, asking) = asked.swap_remove(which);
+                    drop(asking);
+                    self.world.event(Event::Dropped(op));
+                }
+                0..=3 => {
+                    let op = asked[which].0;
+                    self.poll(&mut asked, op);
+                }
+                _ => {
+                    let rest = process.keep();
+                    if !rest.is_zero() {
+                        self.world.sleep(rest.min(Duration::from_millis(2)));
+                    }
+                }
+            }
+            self.look_at_damage(process.store());
+        }
+        for _ in 0..self.world.rng(|rng| rng.u8(..3)) {
+            process.keep();
+        }
+        if self.world.rng(|rng| rng.bool()) {
+            self.close(process);
+        }
+    }
+
+    /// Time goes on, and asks for something.
+    fn ask(&self, store: &FileStore) -> (OpId, Asking) {
+        let world = &self.world;
+        let wall = world.rng(|rng| match rng.u8(..32) {
+            0 => world.wall.get() + rng.u64(..20_000),
+            1 => world.wall.get() - rng.u64(..20_000),
+            _ => world.wall.get() + rng.u64(..40),
+        });
+        world.wall.set(wall);
+        let key = world.rng(|rng| rng.usize(..KEYS).min(rng.usize(..KEYS)));
+        let ask = match world.rng(|rng| rng.u8(..32)) {
+            0..=4 => Ask::Create { value: self.value(key) },
+            5..=10 => Ask::Update { value: self.value(key), expected: self.expected(key) },
+            11..=13 => {
+                let new = world.rng(|rng| rng.usize(..KEYS));
+                Ask::Rotate { old: key, value: self.value(new), expected: self.expected(key) }
+            }
+            14..=16 => Ask::Touch { key },
+            17..=19 => Ask::Destroy { key },
+            20 => Ask::DestroyOwned {
+                owner: world.rng(|rng| rng.u8(..OWNERS)),
+                except: world.rng(|rng| rng.bool()).then_some(key),
+            },
+            21 => Ask::Sweep { budget: world.rng(|rng| rng.usize(1..4)) },
+            22 if world.rng(|rng| rng.bool()) => Ask::Clear,
+            22..=28 => Ask::Load { key },
+            29 => Ask::Count,
+            30 => Ask::OwnedBy { owner: world.rng(|rng| rng.u8(..OWNERS)) },
+            _ => Ask::Scan,
+        };
+        self.begin(store, ask)
+    }
+
+    /// Something to write that was never written before.
+    fn value(&self, key: usize) -> Value {
+        let created = self.world.wall.get();
+        let written = self.world.rng(|rng| Written {
+            key,
+            owner: rng.bool().then(|| rng.u8(..OWNERS)),
+            created,
+            idle: [Some(200), Some(5_000), Some(3_600_000), None][rng.usize(..4)],
+            absolute: rng.bool().then(|| created + [400, 8_000, 86_400_000][rng.usize(..3)]),
+            padding: if rng.u8(..16) == 0 { rng.usize(..self.habits.largest_padding) } else { rng.usize(..120) },
+            revision: None,
+        });
+        let written = match written {
+            // A session has one of the two.
+            Written { idle: None, absolute: None, .. } => Written { idle: Some(60_000), ..written },
+            written => written,
+        };
+        let mut history = self.world.history.borrow_mut();
+        history.writes.push(written);
+        (history.writes.len() - 1) as Value
+    }
+
+    /// A write of this key whose revision is known, the newest most of the time.
+    fn expected(&self, key: usize) -> Option<Value> {
+        let known = self.world.known.borrow();
+        self.world.rng(|rng| match rng.u8(..16) {
+            0 => None,
+            1 | 2 => known[key].get(rng.usize(..known[key].len().max(1))).copied(),
+            _ => known[key].last().copied(),
+        })
+    }
+}
