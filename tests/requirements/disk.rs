@@ -298,7 +298,7 @@ fn r25_hostile_bytes_under_an_entry_are_an_error_of_that_entry() {
         vec![5, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f],
         vec![],
     ];
-    values.extend((0..200).map(|length| noise(length)));
+    values.extend((0..200).map(noise));
     for bytes in values {
         let mut current: Record = block_on(store.load(&handle, NOW)).unwrap().unwrap();
         let good = current.data().get("good").unwrap().to_vec();
