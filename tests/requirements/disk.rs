@@ -280,7 +280,7 @@ fn r25_hostile_bytes_under_an_entry_are_an_error_of_that_entry() {
     let cookie = sessions.blocking().test_cookie(|session| session.insert("good", &1)).unwrap();
     let handle = sessions.blocking().open([&cookie]).unwrap().handle().unwrap();
     let mut random = 0x2545_f491_4f6c_dd1du64;
-    let mut noise = |length: usize| -> Vec<u8> {
+    let noise = |length: usize| -> Vec<u8> {
         let next = || {
             random ^= random << 13;
             random ^= random >> 7;
