@@ -274,13 +274,13 @@ impl Found {
     fn put_in_order(&self) -> Result<()> {
         let Self { log, index, file, survey, .. } = self;
         if let Some(number) = self.unfinished {
-            let removed = log.disk.remove(&segment::name(number)).and_then(|()| log.disk.sync_names());
+            let removed = log.disk.remove(&segment::name(number));
             removed.map_err(|error| log.segment_io("removing an unfinished segment", number, error))?;
         }
         for number in &self.headless {
-            // Else nobody could join, or know the salt when the other segments have gone.
+            // Else nobody could join; and if it is the last, nobody would know the salt when the others have gone.
             let (file, header) = (log.file(*number)?, Header { number: *number, salt: log.salt });
-            let written = file.write_at(&header.to_bytes(), 0).and_then(|()| file.sync());
+            let written = file.write_at(&header.to_bytes(), 0);
             written.map_err(|error| log.segment_io("writing a segment's header again", *number, error))?;
         }
         let number = index.applied.segment();
@@ -379,11 +379,8 @@ fn first_segment(disk: &dyn Disk, path: &Path) -> Result<()> {
     let mut salt = [0; 8];
     crate::id::fill(&mut salt)?;
     let header = Header { number: 1, salt: u64::from_le_bytes(salt) };
-    let made = disk.create(&segment::name(1)).and_then(|file| {
-        file.write_at(&header.to_bytes(), 0)?;
-        file.sync()?;
-        disk.sync_names()
-    });
+    // Recovery makes it durable, as it would if this one died here.
+    let made = disk.create(&segment::name(1)).and_then(|file| file.write_at(&header.to_bytes(), 0));
     made.map_err(|error| Error::io("creating the session store", error).at(path.join(segment::name(1))))
 }
 
