@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         [role, job] if role == real::worker::WORKER => return real::worker::main(job),
         [role] if role == linearize::WORKER => return linearize::work(),
         [role, place] if role == races::WORKER => return races::work(place.as_ref()),
+        [role, place] if role == errors::FORKER => return errors::fork_in(place.as_ref()),
         [role, args @ ..] if role == hostile_names::WORKER => return hostile_names::worker(args),
         _ => {}
     }

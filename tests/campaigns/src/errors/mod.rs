@@ -1,18 +1,20 @@
 //! `errors`: what an operating system answers when things go wrong, for real: a scenario a case, in rotation.
 //!
 //! Failures of single calls are injected by strace; full disks, missing inodes, and a disk that loses what it was to sync are
-//! made of ext4 images; limits are set by prlimit, on processes that run.
+//! made of ext4 images; limits are set by prlimit, on processes that run. And a process forks.
 //!
 //! Promises: 3 (after a failed sync nothing is saved, in no process, until the store was opened anew; loads go on) and 5 (a
 //! clear error each, nothing acknowledged lost, and the store goes on once the cause is gone).
 
 mod disk;
+mod forked;
 mod injected;
 mod limits;
 mod scene;
 
 use fastrand::Rng;
 
+pub use forked::{FORKER, fork_in};
 pub use injected::try_strace;
 
 use crate::real::mounts::{Stage, need_tool};
@@ -21,7 +23,7 @@ use crate::run::{Campaign, CannotRun, Failure, Run};
 pub const CAMPAIGN: Campaign = Campaign {
     name: "errors",
     what: "failing calls, full disks, missing inodes and handles, read-only disks",
-    size: 80,
+    size: 78,
     run,
 };
 
@@ -41,6 +43,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("a file that may not grow is an error where its signal is ignored", limits::file_size),
     ("a file that may not grow kills like any signal where it is not ignored", limits::file_size_signal),
     ("in a directory that was removed nothing is acknowledged", limits::directory_removed),
+    ("a forked child is refused, and its parent goes on", forked::forked),
 ];
 
 fn run(run: &mut Run) -> Result<(), CannotRun> {

@@ -85,8 +85,13 @@ fn caught(tree: &Tree, patch: &Patch) -> Result<Row, Failure> {
     let built = tree.build();
     tree.apply(&patch.path, true)?;
     let program = built?;
-    let mut row =
-        Row { name: patch.name.clone(), what: patch.what.clone(), rule: patch.rule.clone(), caught: Vec::new() };
+    let mut row = Row {
+        name: patch.name.clone(),
+        what: patch.what.clone(),
+        rule: patch.rule.clone(),
+        promise: patch.promise.clone(),
+        caught: Vec::new(),
+    };
     for witness in &patch.witnesses {
         let Said { found, last } = said(&program, witness)?;
         let after = found.ok_or_else(|| format!("NOT caught by `{}`: {last}", witness.command()))?;

@@ -18,8 +18,10 @@ pub struct Patch {
     pub name: String,
     /// What is taken away.
     pub what: String,
-    /// The protocol's rule, or none.
+    /// The protocol's rules, or none.
     pub rule: String,
+    /// The promises that it helps to keep.
+    pub promise: String,
     /// Who must notice, each of them.
     pub witnesses: Vec<Witness>,
 }
@@ -75,6 +77,7 @@ fn read(path: PathBuf) -> Result<Patch, CannotRun> {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         what: one("What")?,
         rule: one("Rule")?,
+        promise: one("Promise")?,
         witnesses: witnesses.ok_or_else(|| wrong("no line \"Campaign: NAME --size N --seed S\""))?,
         path,
     })

@@ -10,16 +10,18 @@ pub struct Row {
     pub name: String,
     pub what: String,
     pub rule: String,
+    pub promise: String,
     /// The commands that caught it, and after how many cases.
     pub caught: Vec<(String, u64)>,
 }
 
 pub fn of(rows: &[Row]) -> String {
-    let mut table = String::from("| mutant | taken away | rule | caught by | after |\n|---|---|---|---|---:|\n");
-    for Row { name, what, rule, caught } in rows {
-        let commands: Vec<_> = caught.iter().map(|(command, _)| format!("`{command}`")).collect();
-        let after: Vec<_> = caught.iter().map(|(_, after)| after.to_string()).collect();
-        table += &format!("| {name} | {what} | {rule} | {} | {} |\n", commands.join(", "), after.join(", "));
+    let mut table = String::from(
+        "| mutant | taken away | rule | promise | caught by, after so many cases |\n|---|---|---|---|---|\n",
+    );
+    for Row { name, what, rule, promise, caught } in rows {
+        let caught: Vec<_> = caught.iter().map(|(command, after)| format!("`{command}`, {after}")).collect();
+        table += &format!("| {name} | {what} | {rule} | {promise} | {} |\n", caught.join("; "));
     }
     table
 }

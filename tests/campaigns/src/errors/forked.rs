@@ -1,0 +1,86 @@
+//! A process that forks with an open store: parent and child share every lock, and each would believe that it has them.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use cloakroom::{Error, FileStore, Lifetime, Record, Revision, SessionKey, Store as _};
+use fastrand::Rng;
+
+use super::scene::directory;
+use crate::real::mounts::Stage;
+use crate::real::{NOW, block_on};
+use crate::run::Failure;
+
+/// The first argument that makes this binary the process that forks; the second is the store's directory.
+pub const FORKER: &str = "forker";
+
+/// What both say when all is well.
+const CHILD: &str = "child: create Forked, update Forked, touch Forked, destroy Forked, close Forked";
+const PARENT: &str = "parent: its own session, and none of the child's; saved, closed";
+
+/// The child may not save, end or close anything; the parent goes on as if there were none.
+pub fn forked(stage: &Stage, _: &mut Rng) -> Result<(), Failure> {
+    let directory = directory(stage.path())?;
+    let failed = |error| format!("the process that forks could not be run: {error}");
+    let program = std::env::current_exe().map_err(failed)?;
+    let said = Command::new(program).arg(FORKER).arg(directory.path().join("sessions")).output().map_err(failed)?;
+    let lines = String::from_utf8_lossy(&said.stdout);
+    if said.status.success() && lines.lines().eq([CHILD, PARENT]) {
+        return Ok(());
+    }
+    Err(format!("{}:\n{lines}{}", said.status, String::from_utf8_lossy(&said.stderr)))
+}
+
+fn record(byte: u8) -> Record {
+    Record::new(SessionKey::from_bytes([byte; 16]), Lifetime::idle(Duration::from_secs(600)), NOW)
+}
+
+/// The process that forks.
+pub fn fork_in(place: &Path) -> ExitCode {
+    match fork(place) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("parent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn fork(place: &Path) -> Result<(), Error> {
+    let store = FileStore::open(place)?;
+    let (ours, theirs) = (record(1), record(2));
+    let revision = block_on(store.create(&ours, NOW))?;
+    // SAFETY: the child runs until `_exit` and touches nothing that another thread may have been changing: the store
+    // refuses before it takes any lock, which is what is to be seen.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        say_as_child(&store, &ours, &theirs, revision);
+        // SAFETY: ends the process; nothing of the parent's is flushed or closed twice.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child that was just made, and writes to a variable of its own.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    let all_is_well = block_on(store.load(ours.key(), NOW))?.is_some()
+        && block_on(store.load(theirs.key(), NOW))?.is_none()
+        && block_on(store.create(&record(3), NOW)).is_ok();
+    store.close()?;
+    println!("{}", if all_is_well { PARENT } else { "parent: its sessions are not as it left them" });
+    Ok(())
+}
+
+fn say_as_child(store: &FileStore, ours: &Record, theirs: &Record, revision: Revision) {
+    fn kind<T>(outcome: Result<T, Error>) -> String {
+        outcome.map_or_else(|error| format!("{:?}", error.kind()), |_| "done".into())
+    }
+    let said = [
+        ("create", kind(block_on(store.create(theirs, NOW)))),
+        ("update", kind(block_on(store.update(ours, revision, NOW)))),
+        ("touch", kind(block_on(store.touch(ours.key(), NOW.plus(Duration::from_secs(100)))))),
+        ("destroy", kind(block_on(store.destroy(ours.key())))),
+        ("close", kind(store.close())),
+    ];
+    let said: Vec<_> = said.map(|(what, kind)| format!("{what} {kind}")).into();
+    println!("child: {}", said.join(", "));
+}
