@@ -506,6 +506,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_deadlines_shrinks_with_the_sessions_that_have_them() {
+        let keys: Vec<SessionKey> = (0..10_000u32)
+            .map(|number| {
+                let mut bytes = [0; 16];
+                bytes[..4].copy_from_slice(&number.to_le_bytes());
+                SessionKey::from_bytes(bytes)
+            })
+            .collect();
+        let index = index(|frames| {
+            for key in &keys {
+                let record = Record::new(*key, Lifetime::idle(Duration::from_secs(9)), Timestamp::EPOCH);
+                put(frames, &record);
+            }
+            // One stays in each bucket that there was.
+            for key in &keys[1..] {
+                frames.push(Kind::Destroy, key, &[]);
+            }
+        });
+        let room: usize = index.endings.values().map(KeySet::capacity).sum();
+        assert!(index.len() == 1 && room < 100, "one session, and room for the deadlines of {room}");
+    }
+
+    #[test]
     fn a_damaged_put_hides_the_version_before_it() {
         let mut index = index(|frames| {
             put(frames, &record(1, 10, None));

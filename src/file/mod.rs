@@ -30,6 +30,7 @@ mod segment;
 mod settings;
 #[cfg(any(test, fuzzing, feature = "simulation"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "the tests use more of it"))]
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod sim;
 mod slot;
 mod stats;
@@ -63,6 +64,7 @@ pub(crate) use self::{
 #[cfg(feature = "simulation")]
 pub(crate) use self::keeper::Keeping;
 #[cfg(any(fuzzing, feature = "simulation"))]
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 pub use self::sim::MemoryDisk;
 #[cfg(feature = "simulation")]
 pub use self::{
