@@ -296,15 +296,14 @@ impl Found {
         let mut bytes = vec![0; (survey.end - survey.durable) as usize];
         file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
         file.write_at(&bytes, u64::from(survey.durable)).map_err(failed)?;
-        file.sync().map_err(failed)?;
         if survey.is_cut() && !index.sealed() {
             let mut bytes = vec![0; (survey.behind - survey.end) as usize];
             file.read_at(&mut bytes, u64::from(survey.end)).map_err(failed)?;
             log.set_aside(Position::new(number, survey.end), &bytes)?;
             // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
             file.cut(u64::from(survey.end)).map_err(failed)?;
-            file.sync().map_err(failed)?;
         }
+        file.sync().map_err(failed)?;
         if !survey.clean {
             // Who made the last segment may have died before its name was durable, and all that is synced from now on goes
             // by that name (rule 6).

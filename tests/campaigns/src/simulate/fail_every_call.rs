@@ -10,7 +10,7 @@ use super::faults::{Armed, Errno, Faults};
 use super::inode::Survives;
 use super::machine::{Machine, Stacks, in_a_world};
 use super::oracle;
-use super::process::Habits;
+use super::process::{EVERY, Habits};
 use super::script::Line::{self, *};
 use super::world::{Pause, World};
 use crate::run::{CannotRun, Failure, Run};
@@ -40,6 +40,10 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         durability: Durability::Never,
         ..scenario("create, never synced", &[Open, Create(0, 50)], &[Create(1, 50)])
+    },
+    Scenario {
+        durability: Durability::Every(EVERY),
+        ..scenario("create, synced soon", &[Open, Create(0, 50)], &[Create(1, 50), Rest, Load(0), Load(1)])
     },
     scenario("update", &[Open, Create(0, 50)], &[Update(0, 60)]),
     scenario("touch", &[Open, Create(0, 50)], &[Touch(0), Keep]),
@@ -76,6 +80,14 @@ const SCENARIOS: &[Scenario] = &[
             "compaction",
             &[Open, Create(1, 50), Create(0, 300), Update(0, 400), Update(0, 400), Update(0, 500)],
             &[Update(0, 500), Keep, Keep, Keep, Keep, Keep, Keep],
+        )
+    },
+    Scenario {
+        segment_bytes: SMALL,
+        ..scenario(
+            "trims of several segments",
+            &[Open, Create(0, 600), Create(1, 600), Create(2, 600), Update(0, 600), Create(3, 10)],
+            &[Clear, Keep, Keep, Keep, Keep, Keep],
         )
     },
     Scenario { leaves: true, ..scenario("close", &[Open, Create(0, 50), Touch(0)], &[Close]) },

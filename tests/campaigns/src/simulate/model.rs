@@ -87,6 +87,8 @@ pub enum Ask {
     Scan,
     /// A clean close, behind which nothing may be lost.
     Close,
+    /// The store's thread had the time to sync, as it should now and then. Nobody asks for it.
+    Rest,
 }
 
 /// What it answers.
@@ -122,13 +124,13 @@ impl Ask {
 
     /// Whether it never changes anything.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Self::Load { .. } | Self::Count | Self::OwnedBy { .. } | Self::Scan | Self::Close)
+        matches!(self, Self::Load { .. } | Self::Count | Self::OwnedBy { .. } | Self::Scan | Self::Close | Self::Rest)
     }
 
     /// Whether this answer may be given only when all that it rests on is durable.
     pub fn is_durable(&self, answer: &Answer, saves_wait: bool) -> bool {
         match self {
-            Self::Destroy { .. } | Self::DestroyOwned { .. } | Self::Clear | Self::Close => {
+            Self::Destroy { .. } | Self::DestroyOwned { .. } | Self::Clear | Self::Close | Self::Rest => {
                 *answer == Answer::Done || matches!(answer, Answer::Counted(_))
             }
             Self::Rotate { .. } if *answer == Answer::Stored => true,
@@ -237,7 +239,7 @@ pub fn answer(ask: &Ask, state: &mut State, now: u64, writes: &Writes) -> Answer
         Ask::OwnedBy { .. } | Ask::Scan => {
             Answer::Listed(std::array::from_fn(|key| listed(ask, state, key, now, writes)))
         }
-        Ask::Close => Answer::Done,
+        Ask::Close | Ask::Rest => Answer::Done,
     }
 }
 

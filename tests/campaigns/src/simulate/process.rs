@@ -17,6 +17,9 @@ use super::model::{Answer, Ask, KEYS, Standing, Value};
 use super::record;
 use super::world::World;
 
+/// What [`Durability::Every`](cloakroom::Durability::Every) is given.
+pub const EVERY: Duration = Duration::from_millis(10);
+
 /// What all processes of a schedule have in common.
 pub struct Habits {
     pub options: FileOptions,
@@ -98,13 +101,22 @@ impl Living {
         }
     }
 
+    /// Rests for longer than the store may leave anything unsynced.
+    pub fn rest(&self, process: &mut Process) {
+        let op = self.asked(Ask::Rest);
+        self.world.sleep(EVERY);
+        process.keep();
+        let failed = self.world.faults.borrow().struck;
+        self.answered(op, if failed { Answer::NotDone } else { Answer::Done });
+    }
+
     pub fn look_at_damage(&self, store: &FileStore) {
         let damage = store.damage();
         if damage.is_empty() {
             return;
         }
-        // A recovery reports what it finds behind the end. That tells no session, for none was lost there.
-        if damage.len() > 1 || damage[0].key.is_some() {
+        // A recovery reports what it finds behind the end. That tells no session, for none was lost there; but it is something.
+        if damage.len() > 1 || damage[0].key.is_some() || damage[0].from == damage[0].to {
             self.world.wrong(|| format!("damage where nothing was damaged: {damage:?}"));
         }
     }
@@ -250,7 +262,7 @@ impl Living {
                 store.scan(now, &mut visit).await?;
                 Ok(Answered::Listed(records))
             }),
-            Ask::Close => unreachable!("a process closes its store itself"),
+            Ask::Close | Ask::Rest => unreachable!("a process does so itself"),
         };
         (self.asked(ask), asking)
     }

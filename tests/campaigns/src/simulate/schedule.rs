@@ -9,7 +9,7 @@ use super::faults::Faults;
 use super::inode::Survives;
 use super::machine::{Machine, Seat, Stacks, in_a_world};
 use super::oracle;
-use super::process::{Habits, Living};
+use super::process::{EVERY, Habits, Living};
 use super::world::{Pause, World};
 
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ impl<'a> Schedule<'a> {
     fn draw(world: Rc<World>, stacks: &'a mut Stacks) -> Self {
         let (habits, seats, crashes, slices, stops) = world.rng(|rng| {
             let durability = match rng.u8(..4) {
-                0 => Durability::Every(Duration::from_millis(10)),
+                0 => Durability::Every(EVERY),
                 1 => Durability::Never,
                 _ => Durability::Always,
             };

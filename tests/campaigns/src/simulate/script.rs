@@ -30,6 +30,8 @@ pub enum Line {
     Scan,
     /// A round of the store's thread.
     Keep,
+    /// Longer than the store may leave anything unsynced.
+    Rest,
     Close,
     /// Here whoever runs the script does something.
     Mark,
@@ -74,6 +76,7 @@ impl Living {
                 process.keep();
                 return;
             }
+            Line::Rest => return self.rest(process),
             Line::LoadAll => {
                 for key in 0..KEYS {
                     self.finish(process, Ask::Load { key });
