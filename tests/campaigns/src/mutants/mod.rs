@@ -40,14 +40,21 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
     let tree = Tree::copy().map_err(|error| CannotRun(format!("copying the sources: {error}")))?;
     let mut rows = BTreeMap::new();
     let mut sound = Sound::default();
-    run.each(|seed| {
+    for seed in run.seeds() {
         let number = (seed % patches.len() as u64) as usize;
         let patch = &patches[number];
-        let caught = sound.witnesses(patch).and_then(|()| caught(&tree, patch));
-        let row = caught.map_err(|why| format!("{} ({}): {why}", patch.name, patch.what))?;
-        rows.insert(number, row);
-        Ok(())
-    });
+        let outcome = match sound.witnesses(patch).and_then(|()| caught(&tree, patch)) {
+            Ok(row) => {
+                run.tell(&format!("caught: {}", row.as_line()));
+                rows.insert(number, row);
+                Ok(())
+            }
+            Err(why) => Err(format!("{} ({}): {why}", patch.name, patch.what)),
+        };
+        if !run.count(seed, outcome) {
+            break;
+        }
+    }
     let all = rows.len() == patches.len();
     let rows: Vec<Row> = rows.into_values().collect();
     println!("{}", table::of(&rows));
