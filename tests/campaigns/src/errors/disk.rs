@@ -92,6 +92,13 @@ pub fn full_when_opened(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
         until_refused(&mut crew, rng)?;
     }
     crew.kill_all()?;
+    // As in a copy, which has no page to share: it is made anew, and there is no room for it.
+    let page = crew.place.join("tail.page");
+    fs::remove_file(&page).map_err(|error| format!("the page could not be removed: {error}"))?;
+    fill(mounted.at())?;
+    crew.start(0, Promise::Always, rng)?;
+    crew.look(0)?;
+    crew.kill_all()?;
     let store = crew.options().open(&crew.place).map_err(|error| format!("it cannot be opened: {error}"))?;
     let all = crate::real::found::all(&store)?;
     crew.claims.compare(all, &[0, 1, 2, 3], Owed::Acknowledged)?;
