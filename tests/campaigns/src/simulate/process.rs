@@ -159,7 +159,9 @@ impl Living {
             }
         };
         self.answered(op, answer);
-        if *error.kind() == ErrorKind::Poisoned && self.world.poisoned.get().is_none() {
+        // Who closes the store gives the directory free before it says so, and another may have recovered by then.
+        let closes = matches!(self.world.history.borrow().ops[op].ask, Ask::Close);
+        if *error.kind() == ErrorKind::Poisoned && !closes && self.world.poisoned.get().is_none() {
             self.world.poisoned.set(Some(self.world.history.borrow().ops.len()));
             self.world.event(Event::Poisoned);
         }
