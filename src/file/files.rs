@@ -14,7 +14,7 @@ use crate::error::Result;
 #[derive(Default)]
 pub(crate) struct Files(Mutex<BTreeMap<u32, OpenSegment>>);
 
-/// A segment's file, and where the log ended when it had been opened.
+/// A segment's file, and up to where something may have been written before it was opened.
 type OpenSegment = (Arc<dyn DiskFile>, Position);
 
 /// How many segments are kept open.
@@ -36,8 +36,8 @@ impl Log {
         self.file_and_age(number).map(|(file, _)| file)
     }
 
-    /// An open segment, and where the log ended when it had been opened. What was written before that may have failed to
-    /// reach the disk without this descriptor ever saying so (rule 4).
+    /// An open segment, and up to where something may have been written before it was opened: that may have failed to reach
+    /// the disk without this descriptor ever saying so (rule 4).
     pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
         let mut files = self.files.lock();
         if let Some(known) = files.get(&number) {
@@ -48,7 +48,10 @@ impl Log {
         if files.len() >= FILES_OPEN {
             files.pop_first();
         }
-        let known = (file, self.tail());
+        // What a writer was about to write may be written already and not yet part of the log. In this order: an intent that
+        // is gone was published before.
+        let intent = Position::from_u64(self.page().intent.get());
+        let known = (file, intent.max(self.tail()));
         files.insert(number, known.clone());
         Ok(known)
     }

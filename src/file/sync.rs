@@ -147,12 +147,13 @@ impl Log {
         refuse_if_poisoned(self)?;
         let (file, age) = self.file_and_age(number)?;
         let failed = |error| self.segment_io("syncing the log", number, error);
-        let durable = self.durable();
+        let (durable, tail) = (self.durable(), self.tail());
         if age.segment() == number && durable < age {
             // Not synced yet, and written before this process opened the file: a failure to write it back may have been
-            // told to a descriptor that is closed by now. Written again, it is this descriptor's business.
+            // told to a descriptor that is closed by now. Written again, it is this descriptor's business; what is not yet
+            // part of the log is still its writer's, who may be writing it.
             let from = if durable.segment() == number { durable.offset() } else { super::segment::HEADER };
-            let mut bytes = vec![0; (age.offset() - from) as usize];
+            let mut bytes = vec![0; (age.min(tail).offset() - from) as usize];
             file.read_at(&mut bytes, u64::from(from)).map_err(failed)?;
             file.write_at(&bytes, u64::from(from)).map_err(failed)?;
         }
@@ -162,7 +163,9 @@ impl Log {
             let path = self.path.join(super::segment::name(number));
             Error::new(ErrorKind::Poisoned, "syncing the log").at(path).because(error)
         })?;
-        self.adopt_file(number, file);
+        if age <= tail {
+            self.adopt_file(number, file);
+        }
         Ok(())
     }
 }
