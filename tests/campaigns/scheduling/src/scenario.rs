@@ -20,6 +20,7 @@ pub const ALL: &[(&str, fn())] = &[
     ("acknowledged is durable", acknowledged_is_durable),
     ("a dropped save holds up nobody", a_dropped_save_holds_up_nobody),
     ("two processes see each other's saves", two_processes_see_each_others_saves),
+    ("what one process sees the other sees then", seen_here_is_seen_there),
     ("counters lose nothing while segments roll", counters_lose_nothing),
     ("closing answers everybody", closing_answers_everybody),
     ("what was destroyed stays so", what_was_destroyed_stays_so),
@@ -132,6 +133,24 @@ fn two_processes_see_each_others_saves() {
         assert_eq!(load(&reading, 0).map(|record| value(&record)), Some(n), "the other process sees it at once");
     }
     reader.join().expect("no thread fails");
+}
+
+/// A save that a thread of its process sees is one that other processes see.
+fn seen_here_is_seen_there() {
+    let disk = PowerDisk::default();
+    let [here, there] = [(); 2].map(|()| open(&disk, options().durability(Durability::Never)));
+    let saving = here.clone();
+    let saver = thread::spawn(move || (0..20).for_each(|n| drop(create(&saving, n).expect("the save is answered"))));
+    let mut n = 0;
+    for _ in 0..40 {
+        // Always the one that is saved next.
+        while n < 20 && load(&there, n).is_some() {
+            n += 1;
+        }
+        let seen = load(&here, n).is_some();
+        assert!(load(&there, n).is_some() || !seen, "one process saw {n}, and the other did not then");
+    }
+    saver.join().expect("no thread fails");
 }
 
 /// Updates of two processes and several threads all count, while segments fill up and leave.
