@@ -107,12 +107,24 @@ impl Log {
                 index.doubt(segment::start(next));
             }
             if next != number + 1 {
-                self.report(number + 1, 0, 0, None);
+                // Whether a trim let it go is known when all is read.
                 index.doubt(segment::start(next));
             }
             index.go_on(next, end);
         }
         Ok(())
+    }
+
+    /// Reports the segments that are not there, though no trim let them go. A crash may take back the removal of some that
+    /// one did, and of others not.
+    pub(crate) fn report_missing(&self, index: &Index, segments: &[u32]) {
+        let mut expected = index.trimmed();
+        for number in segments.iter().filter(|number| **number >= index.trimmed()) {
+            if *number > expected {
+                self.report(expected, 0, 0, None);
+            }
+            expected = number + 1;
+        }
     }
 
     fn read_segment(&self, number: u32, take: &mut dyn FnMut(Piece) -> ControlFlow<()>) -> Result<()> {

@@ -161,6 +161,7 @@ impl Log {
         index.expect_bytes(bytes);
         self.replay_sealed(&mut index, &segments, bytes)?;
         self.follow(&mut index)?;
+        self.report_missing(&index, &segments);
         index.settle();
         Ok(index)
     }

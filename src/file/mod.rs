@@ -29,7 +29,7 @@ mod scan;
 mod segment;
 mod settings;
 #[cfg(any(test, fuzzing, feature = "simulation"))]
-#[cfg_attr(not(test), allow(dead_code, reason = "the tests use more of it"))]
+#[allow(dead_code, reason = "tests, fuzz targets and campaigns each use another part of it")]
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod sim;
 mod slot;

@@ -254,10 +254,7 @@ impl Found {
             index.doubt(index.applied);
         }
         index.settle();
-        if first > index.trimmed() {
-            // Segments leave only by a trim.
-            log.report(index.trimmed(), 0, 0, None);
-        }
+        log.report_missing(&index, &segments);
         if survey.is_cut() && !index.sealed() {
             log.report(number, survey.end, survey.behind, None);
         }
