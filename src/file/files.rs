@@ -17,8 +17,8 @@ pub(crate) struct Files(Mutex<BTreeMap<u32, OpenSegment>>);
 /// A segment's file, and up to where something may have been written before it was opened.
 type OpenSegment = (Arc<dyn DiskFile>, Position);
 
-/// How many segments are kept open.
-const FILES_OPEN: usize = 64;
+/// How many segments are kept open; in simulations so few that they are opened again and again.
+const FILES_OPEN: usize = if cfg!(feature = "simulation") { 2 } else { 64 };
 
 impl Files {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, OpenSegment>> {
