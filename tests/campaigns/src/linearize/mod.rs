@@ -44,7 +44,7 @@ const PROCESSES: usize = 16;
 const THREADS: u64 = 4;
 
 /// A search that looks at more places has gone astray for good. Nothing is known then, which never reads as passed.
-const PLACES: usize = 50_000;
+const PLACES: usize = 500_000;
 
 /// What happened in all cases: a campaign in which nothing contends shows nothing.
 #[derive(Default)]
