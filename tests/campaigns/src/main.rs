@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     let args = match Args::parse() {
         Ok(args) => args,
         Err(error) => {
-            eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--no-record], NAME one of:");
+            eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--failures N] [--no-record], NAME one of:");
             for campaign in CAMPAIGNS {
                 eprintln!(
                     "    {:16} {} (--size {} unless said otherwise)",
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         return fail(&format!("no campaign is named {:?}; there are {}", args.name, names.join(", ")));
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed, args.record);
+    let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed, args.record, args.failures);
     let outcome = (campaign.run)(&mut run);
     let (runs, failures) = run.finish();
     if args.record
@@ -102,6 +102,8 @@ struct Args {
     name: String,
     size: Option<u64>,
     seed: Option<u64>,
+    /// So many end the run.
+    failures: u64,
     /// Whether the figures go into docs/reliability.jsonl.
     record: bool,
 }
@@ -110,17 +112,18 @@ impl Args {
     fn parse() -> Result<Self, lexopt::Error> {
         use lexopt::prelude::*;
         let mut parser = lexopt::Parser::from_env();
-        let (mut name, mut size, mut seed, mut record) = (None, None, None, true);
+        let (mut name, mut size, mut seed, mut failures, mut record) = (None, None, None, 10, true);
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("size") => size = Some(parser.value()?.parse()?),
                 Long("seed") => seed = Some(parser.value()?.parse()?),
+                Long("failures") => failures = parser.value()?.parse()?,
                 Long("no-record") => record = false,
                 Value(value) if name.is_none() => name = Some(value.string()?),
                 other => return Err(other.unexpected()),
             }
         }
         let name = name.ok_or("which campaign?")?;
-        Ok(Self { name, size, seed, record })
+        Ok(Self { name, size, seed, failures, record })
     }
 }

@@ -30,16 +30,15 @@ pub struct Run {
     pub seed: u64,
     /// Whether what comes of it goes into the docs.
     pub record: bool,
+    /// So many failures end a run: one cause has a thousand faces.
+    pub enough: u64,
     bar: ProgressBar,
     runs: u64,
     failures: u64,
 }
 
-/// So many failures end a run: one cause has a thousand faces.
-const ENOUGH: u64 = 10;
-
 impl Run {
-    pub fn new(campaign: &Campaign, size: u64, seed: u64, record: bool) -> Self {
+    pub fn new(campaign: &Campaign, size: u64, seed: u64, record: bool, enough: u64) -> Self {
         // Shown on a terminal only.
         let bar = ProgressBar::new(size);
         let style = "{msg} {wide_bar} {pos}/{len}, {per_sec}, {eta} left";
@@ -47,7 +46,7 @@ impl Run {
         bar.set_message(campaign.name);
         bar.enable_steady_tick(Duration::from_millis(500));
         eprintln!("{}: {size} cases from seed {seed}", campaign.name);
-        Self { name: campaign.name, size, seed, record, bar, runs: 0, failures: 0 }
+        Self { name: campaign.name, size, seed, record, enough, bar, runs: 0, failures: 0 }
     }
 
     /// Runs every case, each with its own seed, until there were enough failures.
@@ -77,7 +76,7 @@ impl Run {
                 self.name, self.name
             ));
         }
-        self.failures < ENOUGH
+        self.failures < self.enough
     }
 
     /// Cases that were run elsewhere, and all went well.

@@ -126,7 +126,7 @@ fn said(program: &Path, witness: &Witness) -> Result<Said, Failure> {
     let failed = |error| format!("running `{command}`: {error}");
     let mut child = Command::new(program)
         .args(command.split(' '))
-        .arg("--no-record")
+        .args(["--failures", "1", "--no-record"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
