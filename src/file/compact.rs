@@ -130,8 +130,8 @@ impl Engine {
 }
 
 impl Log {
-    /// Removes the files of segments that have left the log; only when that
-    /// is durable may the next trim come.
+    /// Removes the files of segments that have left the log. That needs no sync: whatever of it a crash takes back, the trim
+    /// is durable and says that they are no part of the log, and the next opener removes what is there again.
     pub(crate) fn remove_trimmed(&self) -> Result<()> {
         let oldest = self.read()?.index.oldest;
         for number in self.segments()?.into_iter().filter(|number| *number < oldest) {
@@ -139,6 +139,6 @@ impl Log {
             removed.map_err(|error| self.segment_io("removing a trimmed segment", number, error))?;
         }
         self.close_trimmed(oldest);
-        self.disk.sync_names().map_err(|error| self.io("removing trimmed segments", error))
+        Ok(())
     }
 }
