@@ -103,7 +103,7 @@ fn harmed(which: usize, at: usize, mut log: Log) {
     let mut bytes = log.last_segment();
     bytes[place.body.start + at % place.body.len()] ^= 1;
     let mut found = Content::in_(&log.disk(bytes));
-    let is_damage = places.iter().any(|other| other.durable > place.start);
+    let is_damage = places.iter().any(|other| other.durable >= place.body.end);
     if !is_damage {
         log.cut(place.start);
         assert_eq!(found, Content::in_(&log.disk(log.last_segment())), "a hole");
