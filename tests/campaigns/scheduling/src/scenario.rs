@@ -140,7 +140,11 @@ fn seen_here_is_seen_there() {
     let disk = PowerDisk::default();
     let [here, there] = [(); 2].map(|()| open(&disk, options().durability(Durability::Never)));
     let saving = here.clone();
-    let saver = thread::spawn(move || (0..20).for_each(|n| drop(create(&saving, n).expect("the save is answered"))));
+    let saver = thread::spawn(move || {
+        for n in 0..20 {
+            let _ = create(&saving, n).expect("the save is answered");
+        }
+    });
     let mut n = 0;
     for _ in 0..40 {
         // Always the one that is saved next.
