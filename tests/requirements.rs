@@ -1,7 +1,20 @@
 //! The requirements of docs/security.md that ids and sessions meet, each under its number.
 
 #![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, reason = "the helpers are part of tests, too")]
 
+#[path = "requirements/disk.rs"]
+mod disk;
+#[path = "requirements/ending.rs"]
+mod ending;
+#[path = "requirements/failing.rs"]
+mod failing;
+#[path = "support/mod.rs"]
+mod files;
+#[path = "processes/process.rs"]
+mod process;
+#[path = "requirements/roles.rs"]
+mod roles;
 #[allow(dead_code)]
 #[path = "sessions/support.rs"]
 mod support;

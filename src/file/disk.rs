@@ -2,6 +2,8 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,7 +98,13 @@ impl RealDisk {
         let refused = |why: String| Error::new(ErrorKind::Refused, doing).at(path).because(why);
         let created = writes && create_directory(path).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+        let open = || rustix::fs::open(path, flags, Mode::empty());
+        let opened = match open() {
+            // A umask that takes the owner's own rights, which only root can do without.
+            Err(rustix::io::Errno::ACCESS) if created => unlock(path).and_then(|()| open()),
+            opened => opened,
+        };
+        let directory = opened.map_err(|error| match error {
             rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
                 refused("it is a symlink or not a directory; name the real directory".into())
             }
@@ -149,6 +157,19 @@ impl RealDisk {
         }
         Ok(file.into())
     }
+}
+
+/// Gives a directory to its owner, who may not open it; not what a symlink in its place names.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unlock(path: &Path) -> rustix::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn unlock(_path: &Path) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::ACCESS)
 }
 
 /// Creates a directory and those above it that are missing; says whether it did. Whatever stands there already is looked at
@@ -266,6 +287,7 @@ impl Disk for RealDisk {
         let directory = self.path.join(QUARANTINE);
         let mut file = tempfile::NamedTempFile::new_in(&directory)?;
         file.write_all(bytes)?;
+        rustix::fs::fchmod(file.as_file(), PRIVATE)?;
         file.as_file().sync_all()?;
         file.persist(directory.join(name)).map_err(|error| error.error)?;
         File::from(opened).sync_all()?;

@@ -74,6 +74,11 @@ impl MemoryDisk {
         self.lock().files.keys().filter(|name| name.ends_with(".log")).cloned().collect()
     }
 
+    /// What was set aside, under its names.
+    pub fn kept_aside(&self) -> BTreeMap<String, Vec<u8>> {
+        self.lock().aside.clone()
+    }
+
     /// How many damaged places were set aside.
     pub fn aside(&self) -> usize {
         self.lock().aside.len()

@@ -188,14 +188,13 @@ impl Held<'_> {
             while let Step::Frame(frame) = scan.next().map_err(failed)? {
                 end = frame.at.plus(frame.head.frame_bytes()).offset();
             }
-            if end < intent.offset() {
-                let torn = vec![0; (intent.offset() - end) as usize];
-                file.write_at(&torn, u64::from(end)).map_err(failed)?;
-            }
-            if file.sync().is_err() {
-                poison(log);
-                return refuse_if_poisoned(log);
-            }
+            // All of it is written by this process: what the dead one wrote may have failed to reach the disk without this
+            // descriptor ever saying so, and so may what others wrote before it was opened (rule 4).
+            let whole = (end - tail.offset()) as usize;
+            let mut bytes = vec![0; (intent.offset() - tail.offset()) as usize];
+            file.read_at(&mut bytes[..whole], u64::from(tail.offset())).map_err(failed)?;
+            file.write_at(&bytes, u64::from(tail.offset())).map_err(failed)?;
+            log.sync_segment(tail.segment())?;
             let end = Position::new(tail.segment(), end);
             log.page().durable.raise(end.as_u64());
             log.page().tail.set(end.as_u64());

@@ -21,7 +21,19 @@ pub struct Process {
 impl Process {
     /// Starts a child in this role, with an argument that the role knows what to do with.
     pub fn start(role: &str, place: &Path, argument: impl ToString) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::spawn(&mut Command::new(std::env::current_exe().unwrap()), role, place, argument)
+    }
+
+    /// The same under a umask.
+    #[allow(dead_code, reason = "not all tests use it")]
+    pub fn start_under_umask(umask: &str, role: &str, place: &Path, argument: impl ToString) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap());
+        Self::spawn(&mut shell, role, place, argument)
+    }
+
+    fn spawn(command: &mut Command, role: &str, place: &Path, argument: impl ToString) -> Self {
+        let mut child = command
             .args(["--exact", "roles::child_in_its_role", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .env(PLACE, place)

@@ -5,11 +5,16 @@
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
 //! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
 
+mod corrupt;
 mod errors;
+mod history;
 mod hostile_names;
 mod kill;
 mod ledger;
+mod linearize;
+mod mutants;
 mod power_loss;
+mod races;
 mod real;
 mod run;
 mod scheduling;
@@ -23,10 +28,14 @@ use run::{Campaign, CannotRun, Run};
 const CAMPAIGNS: &[Campaign] = &[
     simulate::CAMPAIGN, //
     scheduling::CAMPAIGN,
+    linearize::CAMPAIGN,
+    races::CAMPAIGN,
     kill::CAMPAIGN,
     power_loss::CAMPAIGN,
     errors::CAMPAIGN,
+    corrupt::CAMPAIGN,
     hostile_names::CAMPAIGN,
+    mutants::CAMPAIGN,
 ];
 
 fn main() -> ExitCode {
@@ -34,6 +43,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match &words[..] {
         [role, job] if role == real::worker::WORKER => return real::worker::main(job),
+        [role] if role == linearize::WORKER => return linearize::work(),
+        [role, place] if role == races::WORKER => return races::work(place.as_ref()),
         [role, args @ ..] if role == hostile_names::WORKER => return hostile_names::worker(args),
         _ => {}
     }
@@ -62,7 +73,7 @@ fn main() -> ExitCode {
         return fail(&format!("no campaign is named {:?}; there are {}", args.name, names.join(", ")));
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed);
+    let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed, args.record);
     let outcome = (campaign.run)(&mut run);
     let (runs, failures) = run.finish();
     if args.record

@@ -28,6 +28,8 @@ pub struct Run {
     pub size: u64,
     /// The first case's seed; the case after it has the next number.
     pub seed: u64,
+    /// Whether what comes of it goes into the docs.
+    pub record: bool,
     bar: ProgressBar,
     runs: u64,
     failures: u64,
@@ -37,7 +39,7 @@ pub struct Run {
 const ENOUGH: u64 = 10;
 
 impl Run {
-    pub fn new(campaign: &Campaign, size: u64, seed: u64) -> Self {
+    pub fn new(campaign: &Campaign, size: u64, seed: u64, record: bool) -> Self {
         // Shown on a terminal only.
         let bar = ProgressBar::new(size);
         let style = "{msg} {wide_bar} {pos}/{len}, {per_sec}, {eta} left";
@@ -45,7 +47,7 @@ impl Run {
         bar.set_message(campaign.name);
         bar.enable_steady_tick(Duration::from_millis(500));
         eprintln!("{}: {size} cases from seed {seed}", campaign.name);
-        Self { name: campaign.name, size, seed, bar, runs: 0, failures: 0 }
+        Self { name: campaign.name, size, seed, record, bar, runs: 0, failures: 0 }
     }
 
     /// Runs every case, each with its own seed, until there were enough failures.

@@ -1,0 +1,160 @@
+//! Everything but segments, on real files: the shared page, the locks and the quarantine hold nothing that a store needs when
+//! nobody uses it. Whatever happens to one of them, all sessions are there and no damage is reported.
+
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use cloakroom::{Durability, FileStore, Lifetime, Record, SessionKey, Store, Timestamp};
+
+use super::case::ensure;
+
+const FILES: [&str; 5] = ["tail.page", "opening.lock", "users.lock", "writer.lock", "quarantine"];
+
+/// How many corruptions there are: of each byte that the page uses, and some of each file.
+pub const CASES: u64 = PAGE_USED + 5 * OTHERS;
+
+/// The page's words stand in its first bytes.
+const PAGE_USED: u64 = 320;
+const OTHERS: u64 = 24;
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+const SESSIONS: u8 = 60;
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+fn key(n: u8) -> SessionKey {
+    SessionKey::from_bytes([n; 16])
+}
+
+fn create(store: &FileStore, n: u8) -> cloakroom::Result<()> {
+    let record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
+    block_on(store.create(&record, NOW)).map(drop)
+}
+
+fn open(place: &Path) -> cloakroom::Result<FileStore> {
+    FileStore::options().segment_bytes(4096).durability(Durability::Never).open(place)
+}
+
+/// A store of several segments and with something in its quarantine.
+fn fill(place: &Path) -> Result<(), cloakroom::Error> {
+    let store = open(place)?;
+    for n in 0..SESSIONS {
+        create(&store, n)?;
+    }
+    store.close()?;
+    drop(store);
+    let mut segments: Vec<_> =
+        fs::read_dir(place).expect("it was just made").map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.extension().is_some_and(|it| it == "log"));
+    let last = segments.into_iter().max().expect("there is a segment");
+    let torn = [fs::read(&last).expect("it is there"), b"torn".to_vec()].concat();
+    fs::write(last, torn).expect("it can be written");
+    open(place)?.close()
+}
+
+pub fn run(number: u64, random: &mut fastrand::Rng) -> Result<(), String> {
+    let failed = |doing: &str, error: &dyn std::fmt::Display| format!("{doing}: {error}");
+    let directory = tempfile::tempdir().map_err(|error| failed("a directory", &error))?;
+    let place = directory.path().join("sessions");
+    fill(&place).map_err(|error| failed("filling", &error))?;
+    let what = damage(&place, number, random).map_err(|error| failed("damaging", &error))?;
+    let check = || {
+        let store = open(&place).map_err(|error| failed("opening", &error))?;
+        for n in 0..SESSIONS {
+            let loaded = block_on(store.load(&key(n), NOW)).map_err(|error| failed("loading", &error))?;
+            ensure!(loaded.is_some(), "session {n} is gone");
+        }
+        ensure!(store.damage().is_empty(), "damage to nothing: {:?}", store.damage());
+        create(&store, 200).map_err(|error| failed("going on", &error))?;
+        store.close().map_err(|error| failed("closing", &error))?;
+        drop(store);
+        let store = open(&place).map_err(|error| failed("opening again", &error))?;
+        let count = block_on(store.count(NOW)).map_err(|error| failed("counting", &error))?;
+        ensure!(count == u64::from(SESSIONS) + 1, "{count} sessions after opening again");
+        Ok(())
+    };
+    check().map_err(|failure: String| format!("{what}: {failure}"))
+}
+
+/// Damages one file; says how.
+fn damage(place: &Path, number: u64, random: &mut fastrand::Rng) -> std::io::Result<String> {
+    let (name, how) = match number.checked_sub(PAGE_USED) {
+        None => (FILES[0], 0),
+        Some(other) => (FILES[(other / OTHERS) as usize], other % OTHERS),
+    };
+    let mut path = place.join(name);
+    if path.is_dir() {
+        if how == 1 {
+            fs::remove_dir_all(&path)?;
+            return Ok("no quarantine".into());
+        }
+        path = fs::read_dir(&path)?.next().expect("something was set aside")?.path();
+    }
+    let mut bytes = fs::read(&path)?;
+    let what = match how {
+        0 if number < PAGE_USED => {
+            bytes[number as usize] ^= 1 << random.u32(..8);
+            format!("byte {number} flipped")
+        }
+        1 => {
+            fs::remove_file(&path)?;
+            return Ok(format!("no {name}"));
+        }
+        2 => {
+            bytes.clear();
+            "emptied".into()
+        }
+        3 => {
+            bytes.fill(0xff);
+            bytes.push(0xff);
+            "all bits set".into()
+        }
+        _ => match random.u32(..4) {
+            0 => {
+                bytes.truncate(random.usize(..bytes.len().max(1)));
+                format!("cut to {}", bytes.len())
+            }
+            1 => {
+                bytes.extend((0..random.usize(1..10_000)).map(|_| random.u8(..)));
+                format!("grown to {}", bytes.len())
+            }
+            2 => {
+                bytes.iter_mut().for_each(|byte| *byte = random.u8(..));
+                "noise".into()
+            }
+            _ => {
+                if let Some(at) = bytes.len().checked_sub(1) {
+                    bytes[random.usize(..=at)] ^= 1 << random.u32(..8);
+                }
+                "a bit flipped".into()
+            }
+        },
+    };
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).mode(0o600).open(&path)?;
+    std::io::Write::write_all(&mut file, &bytes)?;
+    debug_assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o077, 0);
+    Ok(format!("{name} {what}"))
+}

@@ -1,0 +1,382 @@
+//! What a store does, told once more and as plainly as possible: a few sessions in an array, one operation at a time.
+//!
+//! The answers are exact: what a load shows, which write stood in the way, whether a touch found somebody.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Call, checker};
+
+/// Which session of its group: the array's index.
+pub type Key = u8;
+
+/// A point in time, in milliseconds; and a length of time.
+pub type Millis = u64;
+
+/// A session as it stands, and as a load shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Slot {
+    pub put: Put,
+    pub revision: u64,
+}
+
+/// A session as it is handed to the store. No two writes have the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Put {
+    pub write: u64,
+    pub last_seen: Millis,
+    pub idle: Option<Millis>,
+    pub absolute: Option<Millis>,
+    /// Whether it is the session of the group's owner, or nobody's.
+    pub owned: bool,
+}
+
+impl Put {
+    fn ends_at(&self) -> Millis {
+        let idle = self.idle.map_or(Millis::MAX, |idle| self.last_seen + idle);
+        idle.min(self.absolute.unwrap_or(Millis::MAX))
+    }
+
+    fn seen(self, now: Millis) -> Self {
+        Self { last_seen: self.last_seen.max(now), ..self }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    Create { key: Key, put: Put, now: Millis },
+    Load { key: Key, now: Millis },
+    Update { key: Key, put: Put, expected: u64, now: Millis },
+    Touch { key: Key, now: Millis },
+    Rotate { old: Key, key: Key, put: Put, expected: u64, now: Millis },
+    Destroy { key: Key },
+    DestroyOwned { except: Option<Key> },
+    Sweep { now: Millis, budget: usize },
+    Count { now: Millis },
+    Clear,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// A create, an update or a rotation was stored, with this revision.
+    Stored(u64),
+    KeyTaken,
+    OwnerLimit,
+    Conflict(Slot),
+    Gone,
+    Loaded(Option<Slot>),
+    Touched(bool),
+    Done,
+    Counted(u64),
+    Swept {
+        removed: u64,
+        more: bool,
+    },
+    /// It was done; what was answered counts the sessions of other groups as well.
+    NotOnlyHere,
+}
+
+/// An operation and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub op: Op,
+    pub answer: Answer,
+}
+
+impl Event {
+    /// What happened, in a word or two.
+    pub fn name(&self) -> &'static str {
+        match (self.op, self.answer) {
+            (Op::Create { .. }, Answer::Stored(_)) => "created",
+            (Op::Rotate { .. }, Answer::Stored(_)) => "rotated",
+            (_, Answer::Stored(_)) => "updated",
+            (_, Answer::KeyTaken) => "key taken",
+            (_, Answer::OwnerLimit) => "owner limit",
+            (_, Answer::Conflict(_)) => "conflict",
+            (_, Answer::Gone) => "gone",
+            (_, Answer::Loaded(Some(_))) => "found",
+            (_, Answer::Loaded(None)) => "not found",
+            (_, Answer::Touched(true)) => "touched",
+            (_, Answer::Touched(false)) => "not touched",
+            (Op::Count { .. }, _) => "counted",
+            (Op::DestroyOwned { .. }, Answer::Counted(0)) => "none destroyed",
+            (Op::DestroyOwned { .. }, Answer::Counted(1)) => "one destroyed",
+            (Op::DestroyOwned { .. }, _) => "several destroyed",
+            (Op::Sweep { .. }, Answer::Swept { removed: 0, .. }) => "none swept",
+            (Op::Sweep { .. }, _) => "swept",
+            (Op::Clear, _) => "cleared",
+            _ => "destroyed",
+        }
+    }
+}
+
+impl Call<Event> {
+    pub fn told(&self) -> String {
+        let Event { op, answer } = self.event;
+        format!("{}..{}: {op:?} -> {answer:?}", self.invoked, self.returned)
+    }
+}
+
+/// The sessions of a group.
+pub type Sessions = Vec<Option<Slot>>;
+
+/// The rules that a store was opened with.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Rules {
+    /// How many live sessions the owner may have, and whether one too many is refused (else the oldest ends).
+    pub per_owner: Option<(usize, bool)>,
+}
+
+impl Rules {
+    /// Carries out an operation. A write that is stored gets this revision.
+    pub fn carry_out(&self, sessions: &mut Sessions, op: &Op, revision: u64) -> Answer {
+        match *op {
+            Op::Load { key, now } => Answer::Loaded(live(sessions, key, now)),
+            Op::Create { key, put, now } => {
+                if live(sessions, key, now).is_some() {
+                    return Answer::KeyTaken;
+                }
+                self.store(sessions, (key, None), put, now, revision)
+            }
+            Op::Update { key, put, expected, now } => {
+                let Some(current) = live(sessions, key, now) else { return Answer::Gone };
+                if current.revision != expected {
+                    return Answer::Conflict(current);
+                }
+                self.store(sessions, (key, Some(key)), put.seen(current.put.last_seen), now, revision)
+            }
+            Op::Rotate { old, key, put, expected, now } => {
+                let Some(current) = live(sessions, old, now) else { return Answer::Gone };
+                if current.revision != expected {
+                    return Answer::Conflict(current);
+                }
+                if live(sessions, key, now).is_some() {
+                    return Answer::KeyTaken;
+                }
+                self.store(sessions, (key, Some(old)), put.seen(current.put.last_seen), now, revision)
+            }
+            Op::Touch { key, now } => {
+                let Some(current) = live(sessions, key, now) else { return Answer::Touched(false) };
+                sessions[usize::from(key)] = Some(Slot { put: current.put.seen(now), ..current });
+                Answer::Touched(true)
+            }
+            Op::Destroy { key } => {
+                sessions[usize::from(key)] = None;
+                Answer::Done
+            }
+            Op::DestroyOwned { except } => {
+                let ended: Vec<Key> = keys(sessions).filter(|key| Some(*key) != except).collect();
+                let ended =
+                    ended.into_iter().filter(|key| sessions[usize::from(*key)].is_some_and(|slot| slot.put.owned));
+                Answer::Counted(end(sessions, &ended.collect::<Vec<_>>()))
+            }
+            Op::Sweep { now, budget } => {
+                let mut expired: Vec<(Millis, Key)> = keys(sessions)
+                    .filter_map(|key| Some((sessions[usize::from(key)]?.put.ends_at(), key)))
+                    .filter(|(ends_at, _)| *ends_at <= now)
+                    .collect();
+                expired.sort_unstable();
+                let more = expired.len() > budget;
+                expired.truncate(budget);
+                let expired: Vec<Key> = expired.into_iter().map(|(_, key)| key).collect();
+                Answer::Swept { removed: end(sessions, &expired), more }
+            }
+            Op::Count { now } => {
+                Answer::Counted(keys(sessions).filter_map(|key| live(sessions, key, now)).count() as u64)
+            }
+            Op::Clear => {
+                sessions.fill(None);
+                Answer::Done
+            }
+        }
+    }
+
+    /// Stores a session under a key, in the place of the one under `replaced`, if the owner may have one more.
+    fn store(
+        &self,
+        sessions: &mut Sessions,
+        (key, replaced): (Key, Option<Key>),
+        put: Put,
+        now: Millis,
+        revision: u64,
+    ) -> Answer {
+        let owned_before = replaced.and_then(|key| sessions[usize::from(key)]).is_some_and(|slot| slot.put.owned);
+        if let Some((limit, refuse)) = self.per_owner
+            && put.owned
+            && !owned_before
+        {
+            let mut others: Vec<(Millis, Key)> = keys(sessions)
+                .filter(|other| *other != key && Some(*other) != replaced)
+                .filter_map(|other| {
+                    Some((live(sessions, other, now).filter(|slot| slot.put.owned)?.put.last_seen, other))
+                })
+                .collect();
+            let surplus = (others.len() + 1).saturating_sub(limit);
+            if surplus > 0 && refuse {
+                return Answer::OwnerLimit;
+            }
+            others.sort_unstable();
+            others.truncate(surplus);
+            end(sessions, &others.into_iter().map(|(_, other)| other).collect::<Vec<_>>());
+        }
+        if let Some(replaced) = replaced {
+            sessions[usize::from(replaced)] = None;
+        }
+        sessions[usize::from(key)] = Some(Slot { put, revision });
+        Answer::Stored(revision)
+    }
+}
+
+fn keys(sessions: &Sessions) -> impl Iterator<Item = Key> + use<> {
+    0..sessions.len() as Key
+}
+
+fn live(sessions: &Sessions, key: Key, now: Millis) -> Option<Slot> {
+    sessions[usize::from(key)].filter(|slot| now < slot.put.ends_at())
+}
+
+fn end(sessions: &mut Sessions, ended: &[Key]) -> u64 {
+    ended.iter().filter(|key| sessions[usize::from(**key)].take().is_some()).count() as u64
+}
+
+impl checker::Spec for Rules {
+    type State = Sessions;
+    type Event = Event;
+
+    fn step(&self, sessions: &Sessions, Event { op, answer }: &Event) -> Option<Sessions> {
+        let revision = if let Answer::Stored(revision) = answer { *revision } else { 0 };
+        let mut after = sessions.clone();
+        let expected = self.carry_out(&mut after, op, revision);
+        (*answer == expected || *answer == Answer::NotOnlyHere).then_some(after)
+    }
+
+    fn only_looks(&self, Event { op, answer }: &Event) -> bool {
+        match answer {
+            Answer::KeyTaken | Answer::OwnerLimit | Answer::Conflict(_) | Answer::Gone | Answer::Loaded(_) => true,
+            Answer::Touched(touched) => !touched,
+            Answer::Counted(count) => *count == 0 || matches!(op, Op::Count { .. }),
+            Answer::Swept { removed, .. } => *removed == 0,
+            Answer::NotOnlyHere => matches!(op, Op::Count { .. }),
+            Answer::Stored(_) | Answer::Done => false,
+        }
+    }
+
+    fn needs(&self, Event { op, answer }: &Event) -> Option<u64> {
+        match (op, answer) {
+            (_, Answer::Loaded(Some(slot)) | Answer::Conflict(slot)) => Some(slot.revision),
+            (Op::Update { expected, .. } | Op::Rotate { expected, .. }, Answer::Stored(_)) => Some(*expected),
+            _ => None,
+        }
+    }
+
+    fn makes(&self, Event { answer, .. }: &Event) -> Option<u64> {
+        if let Answer::Stored(revision) = answer { Some(*revision) } else { None }
+    }
+
+    fn stands(&self, sessions: &Sessions, version: u64) -> bool {
+        sessions.iter().flatten().any(|slot| slot.revision == version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Verdict, check};
+    use super::*;
+
+    fn put(write: u64) -> Put {
+        Put { write, last_seen: 0, idle: Some(100), absolute: None, owned: true }
+    }
+
+    fn slot(write: u64) -> Slot {
+        Slot { put: put(write), revision: write }
+    }
+
+    /// Two sessions, of which the first stands with revision 1; each event with its times.
+    fn verdict(calls: &[(u64, u64, Op, Answer)]) -> Verdict<Sessions> {
+        let calls = calls.iter().map(|(invoked, returned, op, answer)| Call {
+            event: Event { op: *op, answer: *answer },
+            invoked: *invoked,
+            returned: *returned,
+        });
+        check(&Rules::default(), vec![Some(slot(1)), None], &calls.collect::<Vec<_>>(), 10_000)
+    }
+
+    fn fits(calls: &[(u64, u64, Op, Answer)]) -> bool {
+        verdict(calls) == Verdict::Linearizable
+    }
+
+    const LOAD: Op = Op::Load { key: 0, now: 0 };
+    const DESTROY: Op = Op::Destroy { key: 0 };
+
+    fn update(write: u64, expected: u64) -> Op {
+        Op::Update { key: 0, put: put(write), expected, now: 0 }
+    }
+
+    fn rotate(write: u64) -> Op {
+        Op::Rotate { old: 0, key: 1, put: put(write), expected: 1, now: 0 }
+    }
+
+    #[test]
+    fn a_save_and_a_destroy_at_the_same_time_leave_nothing() {
+        let gone = (20, 21, LOAD, Answer::Loaded(None));
+        let back = (20, 21, LOAD, Answer::Loaded(Some(slot(2))));
+        let destroy = (0, 9, DESTROY, Answer::Done);
+        assert!(fits(&[(0, 9, update(2, 1), Answer::Stored(2)), destroy, gone]));
+        assert!(fits(&[(0, 9, update(2, 1), Answer::Gone), destroy, gone]));
+        assert!(!fits(&[(0, 9, update(2, 1), Answer::Stored(2)), destroy, back]), "the destroyed is back");
+        assert!(!fits(&[(10, 11, update(2, 1), Answer::Stored(2)), destroy, gone]), "saved after it was destroyed");
+    }
+
+    #[test]
+    fn a_lost_update_and_two_rotations_of_one_session_are_refused() {
+        assert!(!fits(&[(0, 9, update(2, 1), Answer::Stored(2)), (0, 9, update(3, 1), Answer::Stored(3))]));
+        assert!(fits(&[(0, 9, update(2, 1), Answer::Stored(2)), (0, 9, update(3, 1), Answer::Conflict(slot(2)))]));
+        assert!(!fits(&[(0, 9, rotate(2), Answer::Stored(2)), (0, 9, rotate(3), Answer::Stored(3))]));
+    }
+
+    #[test]
+    fn a_rotation_is_seen_in_both_places_or_in_none() {
+        let new = Op::Load { key: 1, now: 0 };
+        let rotated = (0, 9, rotate(2), Answer::Stored(2));
+        assert!(fits(&[
+            rotated,
+            (1, 2, LOAD, Answer::Loaded(Some(slot(1)))),
+            (3, 4, new, Answer::Loaded(Some(slot(2))))
+        ]));
+        assert!(
+            !fits(&[rotated, (1, 2, LOAD, Answer::Loaded(None)), (3, 4, new, Answer::Loaded(None))]),
+            "gone here, and not yet there"
+        );
+        assert!(
+            !fits(&[rotated, (1, 2, new, Answer::Loaded(Some(slot(2)))), (3, 4, LOAD, Answer::Loaded(Some(slot(1))))]),
+            "there, and still here"
+        );
+    }
+
+    #[test]
+    fn a_touch_revives_nothing_and_what_it_said_counts() {
+        let touch = |now| Op::Touch { key: 0, now };
+        let sweep = |now| Op::Sweep { now, budget: 9 };
+        let (none, one) = (Answer::Swept { removed: 0, more: false }, Answer::Swept { removed: 1, more: false });
+        assert!(fits(&[(0, 9, touch(99), Answer::Touched(true)), (0, 9, sweep(100), none)]));
+        assert!(fits(&[(0, 9, touch(99), Answer::Touched(false)), (0, 9, sweep(100), one)]));
+        assert!(!fits(&[(0, 9, touch(99), Answer::Touched(true)), (10, 11, sweep(100), one)]), "touched for nothing");
+        assert!(!fits(&[(0, 9, touch(99), Answer::Touched(false))]), "touched in vain, and it stands");
+        assert!(!fits(&[(0, 9, touch(100), Answer::Touched(true))]), "the expired is back");
+        let moved = Slot { put: put(1).seen(50), revision: 1 };
+        assert!(!fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, LOAD, Answer::Loaded(Some(slot(1))))]));
+        assert!(fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, LOAD, Answer::Loaded(Some(moved)))]));
+    }
+
+    #[test]
+    fn a_create_takes_a_free_key_and_the_owners_last_session_goes_beyond_the_limit() {
+        let create = |write| Op::Create { key: 1, put: put(write), now: 0 };
+        assert!(!fits(&[(0, 9, create(2), Answer::Stored(2)), (0, 9, create(3), Answer::Stored(3))]));
+        assert!(fits(&[(0, 9, create(2), Answer::Stored(2)), (0, 9, create(3), Answer::KeyTaken)]));
+        let mut sessions = vec![Some(slot(1)), None];
+        let refuse = Rules { per_owner: Some((1, true)) };
+        assert_eq!(refuse.carry_out(&mut sessions, &create(2), 2), Answer::OwnerLimit);
+        let end = Rules { per_owner: Some((1, false)) };
+        assert_eq!(end.carry_out(&mut sessions, &create(2), 2), Answer::Stored(2));
+        assert_eq!(sessions, [None, Some(slot(2))]);
+    }
+}
