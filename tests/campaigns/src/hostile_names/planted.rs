@@ -85,7 +85,7 @@ pub fn open_with_something(rng: &mut Rng) -> Result<(), Failure> {
 
 fn planted(name: &[u8], kind: Kind, rng: &mut Rng) -> Result<(), Failure> {
     let failed = |error: std::io::Error| format!("it could not be planted: {error}");
-    let directory = tempfile::tempdir().map_err(failed)?;
+    let directory = super::directory()?;
     let place = directory.path().join("sessions");
     let mut crew = Crew::new(&place, 1, 64 << 10);
     crew.start(0, Promise::Never, rng)?;
