@@ -5,6 +5,9 @@
 //! other time it is mounted with `noauto_da_alloc`, which takes away the kernel's help for programs that forget an fsync.
 //! The directory is made by the workers, so that its creation is cut short as well; and so is recovery, now and then.
 //!
+//! What was acknowledged counts if it was heard before the shutdown: nobody hears anything after a real power loss, and a
+//! sync that is under way while the journal is given up may be called a success.
+//!
 //! Promises: 1 (what was acknowledged as durable is there; with `Durability::Never` and `Every`, what ends a session, and all
 //! before it; what is lost is an end of the log, never something in the middle; batches all or nothing), 2 (nothing comes
 //! back).

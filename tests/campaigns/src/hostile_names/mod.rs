@@ -13,12 +13,13 @@ mod planted;
 mod strings;
 mod traced;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use fastrand::Rng;
 
 use crate::real::mounts::need_tool;
-use crate::run::{Campaign, CannotRun, Run};
+use crate::run::{Campaign, CannotRun, Failure, Run};
 
 pub const CAMPAIGN: Campaign = Campaign {
     name: "hostile-names",
@@ -60,6 +61,13 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
         left -= strings;
     }
     Ok(())
+}
+
+/// A directory that goes with its handle; in memory where that is possible, for this is not about the disk.
+fn directory() -> Result<tempfile::TempDir, Failure> {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.map_err(|error| format!("no directory could be made: {error}"))
 }
 
 /// In the worker.

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ pub fn open_with_something(rng: &mut Rng) -> Result<(), Failure> {
 
 fn planted(name: &[u8], kind: Kind, rng: &mut Rng) -> Result<(), Failure> {
     let failed = |error: std::io::Error| format!("it could not be planted: {error}");
-    let directory = tempfile::tempdir().map_err(failed)?;
+    let directory = super::directory()?;
     let place = directory.path().join("sessions");
     let mut crew = Crew::new(&place, 1, 64 << 10);
     crew.start(0, Promise::Never, rng)?;
@@ -146,7 +146,12 @@ const SECRET: &[u8] = b"nobody is to read or write this";
 impl Outside {
     fn make(at: &Path) -> Result<Self, Failure> {
         let (file, directory) = (at.join("outside"), at.join("elsewhere"));
-        let made = fs::write(&file, SECRET).and_then(|()| fs::create_dir(&directory));
+        // Of modes that the store would take, so that nothing but the link is against it.
+        let private = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        let made = fs::write(&file, SECRET)
+            .and_then(|()| private(&file, 0o600))
+            .and_then(|()| fs::create_dir(&directory))
+            .and_then(|()| private(&directory, 0o700));
         made.map_err(|error| format!("it could not be planted: {error}"))?;
         Ok(Self { file, directory })
     }
@@ -160,7 +165,6 @@ impl Outside {
 }
 
 fn plant(at: &Path, kind: Kind, outside: &Outside) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt as _;
     let planted = match kind {
         Kind::Symlink => symlink(&outside.file, at),
         Kind::SymlinkToDirectory => symlink(&outside.directory, at),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use cloakroom::{Durability, FileStore};
@@ -18,9 +17,7 @@ const MARK: &str = "/cloakroom-campaign-mark";
 /// Passes the strings of so many seeds; the seed of one that failed, if one did, and how.
 pub fn pass(from: u64, strings: u64) -> Result<(), (u64, Failure)> {
     let all = |failure: Failure| (from, failure);
-    let memory = Path::new("/dev/shm");
-    let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    let directory = directory.map_err(|error| all(format!("no directory could be made: {error}")))?;
+    let directory = super::directory().map_err(all)?;
     let (place, trace) = (directory.path().join("sessions"), directory.path().join("trace"));
     let worker = std::env::current_exe().map_err(|error| all(format!("this binary was not found: {error}")))?;
     let output = Command::new("strace")

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cloakroom::{Data, FileStore, Lifetime, Owner, Record, Revision, SessionKey, Store as _};
 
-use super::op::{COUNTERS, Held, Holdings, LANES, Name};
+use super::op::{COUNTERS, Held, Holdings, LANES, Name, OWNERS};
 use super::{NOW, block_on};
 use crate::run::Failure;
 
@@ -159,7 +159,7 @@ fn add(lanes: &mut BTreeMap<u32, Holdings>, record: &Record) -> Result<(), Failu
 pub fn of_lane(store: &FileStore, lane: u32) -> Result<Holdings, cloakroom::Error> {
     let damaged = |why| cloakroom::Error::new(cloakroom::ErrorKind::Damaged, "looking at a lane").because(why);
     let mut holdings = Holdings::default();
-    for whose in 0..OWNERS_LOOKED_AT {
+    for whose in 0..OWNERS {
         for record in block_on(store.owned_by(&owner(lane, whose), NOW))? {
             let (_, name, held) = held(&record).map_err(damaged)?;
             holdings.sessions.insert(name, held);
@@ -172,8 +172,6 @@ pub fn of_lane(store: &FileStore, lane: u32) -> Result<Holdings, cloakroom::Erro
     }
     Ok(holdings)
 }
-
-const OWNERS_LOOKED_AT: u8 = super::op::OWNERS;
 
 /// Proposes nothing: the store gives revisions of its own.
 pub fn without_revision(mut record: Record) -> Record {
