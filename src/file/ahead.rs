@@ -123,7 +123,7 @@ impl Log {
             if *number > expected {
                 self.report(expected, 0, 0, None);
             }
-            expected = number + 1;
+            expected = number.saturating_add(1);
         }
     }
 
@@ -159,7 +159,7 @@ impl Log {
 
     fn apply_read(&self, index: &mut Index, number: u32, read: Read) {
         match read {
-            Read::Put(key, slot) => index.place(key, slot),
+            Read::Put(key, slot) => index.place(Kind::Put, key, slot),
             Read::Other(at, head, body) => index.apply(&Frame { at, head, body: &body }),
             Read::BadBody(at, head) => {
                 index.apply_damaged(at, &head);

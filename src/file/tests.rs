@@ -439,6 +439,20 @@ fn a_sealed_segment_cut_inside_its_header_costs_what_was_in_it() {
 }
 
 #[test]
+fn a_log_that_has_used_its_last_number_says_so_and_can_be_read() {
+    let disk = MemoryDisk::default();
+    let (_store, settings) = filled(&disk);
+    let crashed = disk.copy();
+    crashed.set(&super::segment::name(u32::MAX), disk.bytes("00000001.log"));
+    let refused = open(&crashed, settings).unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::Full);
+    assert!(refused.to_string().contains("numbers"), "{refused}");
+    let store = open_to_read(&crashed).unwrap();
+    assert_eq!(value(&store, 0), Some(vec![0; 100]));
+    assert!(!store.damage().is_empty(), "those between are missing");
+}
+
+#[test]
 fn segments_that_are_missing_at_the_front_are_reported_unless_a_trim_let_them_go() {
     let disk = MemoryDisk::default();
     let (store, settings) = filled(&disk);
