@@ -240,7 +240,7 @@ impl Index {
             // Nothing is known of its deadlines, so it stays until somebody ends it.
             let before = self.slots.get(&head.key).map(|slot| slot.expiry);
             let expiry = before.unwrap_or_else(|| Expiry::from_parts(Timestamp::NEVER, None, None));
-            self.set(head.key, Slot::unreadable(at, head, expiry));
+            self.place(head.kind, head.key, Slot::unreadable(at, head, expiry));
         } else if head.kind == Kind::Batch {
             self.doubt(at);
         }
@@ -256,24 +256,23 @@ impl Index {
 
     fn put(&mut self, frame: &Frame<'_>) {
         let mut slot = Slot::of(frame);
-        // A move changes nothing, so what is cached stays so.
-        let key = frame.head.key;
-        let mut doubtful = false;
         if frame.head.kind == Kind::Move {
-            doubtful = self.slots.get(&key).is_some_and(|slot| self.is_doubtful(&key, slot));
-            slot.cached = self.slots.get_mut(&key).and_then(|slot| slot.cached.take());
+            // A move changes nothing, so what is cached stays so.
+            slot.cached = self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take());
         }
-        self.place(key, slot);
-        if let Some(doubt) = self.doubt.as_mut().filter(|_| doubtful) {
-            doubt.moved.insert(key);
-        }
+        self.place(frame.head.kind, frame.head.key, slot);
     }
 
-    /// What a put says, read already.
-    pub(crate) fn place(&mut self, key: SessionKey, mut slot: Slot) {
+    /// What a put or a move says, read already. Who was put lived then; a move says nothing of that.
+    pub(crate) fn place(&mut self, kind: Kind, key: SessionKey, mut slot: Slot) {
         slot.owner = slot.owner.map(|owner| self.shared(owner));
+        let stays_doubtful =
+            kind == Kind::Move && self.slots.get(&key).is_some_and(|slot| self.is_doubtful(&key, slot));
         if let Some(doubt) = &mut self.doubt {
-            doubt.moved.remove(&key);
+            match stays_doubtful {
+                true => doubt.moved.insert(key),
+                false => doubt.moved.remove(&key),
+            };
         }
         self.set(key, slot);
     }
@@ -538,5 +537,30 @@ mod tests {
         let head = Head::parse(frames.bytes(), Position::new(1, 500), SALT).unwrap();
         index.apply_damaged(Position::new(1, 500), &head);
         assert_eq!(index.get(&key(1)).unwrap().at, Position::new(1, 500));
+    }
+
+    #[test]
+    fn a_put_lived_when_it_was_written_and_a_move_says_nothing_of_that_whether_they_can_be_read_or_not() {
+        for (kind, is_damaged, is_doubtful) in
+            [(Kind::Put, false, false), (Kind::Put, true, false), (Kind::Move, false, true), (Kind::Move, true, true)]
+        {
+            let record = record(1, 10, None);
+            let mut index = index(|frames| {
+                put(frames, &record);
+            });
+            index.doubt(Position::new(1, 500));
+            assert_eq!(index.doubtful().count(), 1);
+            let at = Position::new(1, 500);
+            let mut frames = Frames::at(at, START, SALT);
+            let revision = 64u64.to_le_bytes();
+            let revision: &[u8] = if kind == Kind::Move { &revision } else { &[] };
+            frames.push(kind, record.key(), &[revision, &record.to_bytes()]);
+            match is_damaged {
+                true => index.apply_damaged(at, &Head::parse(frames.bytes(), at, SALT).unwrap()),
+                false => index.apply(&Frame::parse(frames.bytes(), at, SALT).unwrap()),
+            }
+            assert_eq!(index.get(&key(1)).unwrap().at, at);
+            assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "{kind:?}, damaged: {is_damaged}");
+        }
     }
 }

@@ -89,7 +89,13 @@ impl Model {
             Fate::Lost => return self.doubt(),
             Fate::BodyHit => {
                 match frame.kind {
-                    Kind::Put | Kind::Move => drop(self.found.insert(frame.key, (frame.segment, Found::Unreadable))),
+                    Kind::Put | Kind::Move => {
+                        self.found.insert(frame.key, (frame.segment, Found::Unreadable));
+                        if frame.kind == Kind::Put {
+                            // Whoever saved it found it there.
+                            self.doubtful.remove(&frame.key);
+                        }
+                    }
                     // Whom it ended stood in its body.
                     Kind::Batch => self.doubt(),
                     _ => {}
