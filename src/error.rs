@@ -157,6 +157,13 @@ impl Error {
         self.0.cause.as_deref()
     }
 
+    /// The same failure, where its kind would say too much or too little.
+    #[must_use]
+    pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// The same failure, told to another who waited for the same thing.
     pub(crate) fn repeated(&self) -> Self {
         let mut again = Self::new(self.0.kind.clone(), self.0.doing.clone());

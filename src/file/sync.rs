@@ -124,6 +124,14 @@ impl Engine {
 impl Log {
     /// Makes all durable that is in the log now.
     pub(crate) fn sync(&self) -> Result<()> {
+        self.sync_tail().map_err(|error| match error.kind() {
+            // They say that nothing was done. What waits for this is in the log, and may become durable yet.
+            ErrorKind::Full | ErrorKind::NotWritable => error.of_kind(ErrorKind::Io),
+            _ => error,
+        })
+    }
+
+    fn sync_tail(&self) -> Result<()> {
         // The tail first: what is covered must have been written before the sync begins.
         let tail = self.tail();
         if self.durable() < tail {

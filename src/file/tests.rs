@@ -521,6 +521,21 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn what_is_written_and_waits_for_a_full_disk_is_never_called_undone() {
+    let disk = MemoryDisk::default();
+    let one = open(&disk, options()).unwrap();
+    create(&one, 1, b"written, and not synced");
+    // It opens the file behind that write, so it has to write it again before its sync means anything (rule 4).
+    let two = open(&disk, options()).unwrap();
+    disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = block_on(two.destroy(&key(2))).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Io, "{error}");
+    disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
+    block_on(two.destroy(&key(2))).unwrap();
+    assert_eq!(value(&two, 1), Some(b"written, and not synced".to_vec()));
+}
+
+#[test]
 fn a_batch_of_moves_that_could_not_be_written_is_moved_later() {
     let disk = MemoryDisk::default();
     drop(filled(&disk));
