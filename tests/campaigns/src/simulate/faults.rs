@@ -84,6 +84,8 @@ pub struct Faults {
     pub space: u16,
     /// Whether the disk is full now.
     pub full: bool,
+    /// A full disk has no room for what was reserved on it either, as where what is written goes to a new place.
+    pub breaks_reservations: bool,
     /// The one call that is to fail, and how many there were since.
     pub armed: Option<Armed>,
     pub calls: u64,
@@ -106,6 +108,7 @@ impl Faults {
         (faults.sync, faults.read, faults.open) = (suffers(0) * 2, suffers(2), suffers(3));
         (faults.space, faults.write_back_fails) = (suffers(4), suffers(0) * 8);
         faults.other = suffers(1);
+        faults.breaks_reservations = rng.bool();
         faults
     }
 
@@ -113,6 +116,11 @@ impl Faults {
     pub fn may_fail(&self) -> bool {
         let Self { sync, write_back_fails, read, open, other, space, .. } = self;
         [sync, write_back_fails, read, open, other, space].into_iter().any(|chance| *chance > 0) || self.armed.is_some()
+    }
+
+    /// Whether a write may.
+    pub fn writes_may_fail(&self) -> bool {
+        self.other > 0 || self.space > 0
     }
 
     /// What this call fails with, if it does.

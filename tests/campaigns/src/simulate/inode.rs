@@ -2,8 +2,9 @@
 
 use fastrand::Rng;
 
-/// What a disk writes whole or not at all.
-pub const SECTOR: usize = 512;
+/// What a disk writes whole or not at all. Real ones have 512 bytes at least; in smaller pieces more can be torn, and the
+/// edges that have to be met by chance are eight times as many.
+pub const SECTOR: usize = 64;
 
 /// Bytes, kept in whole sectors, zeros behind the length.
 #[derive(Clone, Default)]

@@ -10,7 +10,7 @@ use super::inode::Survives;
 use super::machine::{Machine, Seat, Stacks, in_a_world};
 use super::oracle;
 use super::process::{EVERY, Habits, Living};
-use super::world::{Pause, World};
+use super::world::{Moment, Pause, World};
 
 #[derive(Clone, Copy, Debug)]
 enum Crash {
@@ -22,8 +22,9 @@ enum Crash {
 #[derive(Clone, Copy, Debug)]
 enum When {
     Steps(u64),
-    /// So many steps behind a write: few steps are writes, and most of what can go wrong is at them.
-    Write {
+    /// So many steps behind the next such moment but so many: few steps are any, and most of what can go wrong is at them.
+    Behind {
+        moment: Moment,
         number: u64,
         steps: u64,
     },
@@ -80,10 +81,11 @@ impl<'a> Schedule<'a> {
             let seats: Vec<usize> = (0..rng.usize(1..=3)).map(|_| rng.usize(4..22)).collect();
             let calls = seats.iter().sum::<usize>() as u64;
             let crashes = (0..rng.usize(..4)).map(|_| {
-                let when = if rng.bool() {
-                    When::Steps(rng.u64(..calls * 20))
-                } else {
-                    When::Write { number: rng.u64(..calls / 2), steps: rng.u64(..8) }
+                let when = match rng.u8(..4) {
+                    0 | 1 => When::Steps(rng.u64(..calls * 20)),
+                    2 => When::Behind { moment: Moment::Write, number: rng.u64(..calls / 2), steps: rng.u64(..8) },
+                    // What is done about a failure takes longer than what is done behind a write.
+                    _ => When::Behind { moment: Moment::Failure, number: rng.u64(..4), steps: rng.u64(..100) },
                 };
                 (when, if rng.bool() { Crash::Kill } else { Crash::PowerLoss })
             });
@@ -203,7 +205,7 @@ impl<'a> Schedule<'a> {
     fn await_next_crash(&self) {
         match self.crashes.last() {
             Some((When::Steps(steps), _)) => self.world.interrupt_at(self.world.steps() + steps),
-            Some((When::Write { number, steps }, _)) => self.world.interrupt_behind_write(*number, *steps),
+            Some((When::Behind { moment, number, steps }, _)) => self.world.interrupt_behind(*moment, *number, *steps),
             None => self.world.interrupt_at(u64::MAX),
         }
     }

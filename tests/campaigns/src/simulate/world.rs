@@ -25,6 +25,14 @@ pub enum Pause {
     Mark,
 }
 
+/// Behind what a crash may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Write,
+    /// A write or a sync that fails.
+    Failure,
+}
+
 /// See the module.
 pub struct World {
     rng: RefCell<Rng>,
@@ -36,8 +44,8 @@ pub struct World {
     slice: Cell<u64>,
     /// At this step whoever runs is stopped, for a crash.
     interrupt: Cell<u64>,
-    /// That step comes so many steps behind so many more writes.
-    interrupt_behind: Cell<Option<(u64, u64)>>,
+    /// That step comes so many steps behind so many more of these.
+    interrupt_behind: Cell<Option<(Moment, u64, u64)>>,
     running: Cell<Life>,
     yielder: Cell<Option<NonNull<Yielder<(), Pause>>>>,
     /// A process is being taken apart: nothing it does on the way counts.
@@ -123,21 +131,20 @@ impl World {
         self.interrupt_behind.set(None);
     }
 
-    /// Whoever runs is stopped so many steps behind the next write but so many.
-    pub fn interrupt_behind_write(&self, number: u64, steps: u64) {
+    /// Whoever runs is stopped so many steps behind the next such moment but so many.
+    pub fn interrupt_behind(&self, moment: Moment, number: u64, steps: u64) {
         self.interrupt.set(u64::MAX);
-        self.interrupt_behind.set(Some((number, steps)));
+        self.interrupt_behind.set(Some((moment, number, steps)));
     }
 
     pub fn is_interrupted(&self) -> bool {
         self.steps.get() >= self.interrupt.get()
     }
 
-    /// Somebody writes.
-    fn count_write(&self) {
-        match self.interrupt_behind.get() {
-            Some((0, steps)) => self.interrupt_at(self.steps.get() + steps),
-            Some((more, steps)) => self.interrupt_behind.set(Some((more - 1, steps))),
+    fn count(&self, moment: Moment) {
+        match self.interrupt_behind.get().filter(|(awaited, ..)| *awaited == moment) {
+            Some((_, 0, steps)) => self.interrupt_at(self.steps.get() + steps),
+            Some((_, more, steps)) => self.interrupt_behind.set(Some((moment, more - 1, steps))),
             None => {}
         }
     }
@@ -228,7 +235,7 @@ pub fn before_call(call: Call<'_>) -> Option<io::Error> {
     let world = world();
     world.step();
     if matches!(call, Call::Write(..)) && !world.dying.get() {
-        world.count_write();
+        world.count(Moment::Write);
     }
     let mut faults = world.faults.borrow_mut();
     if world.dying.get() { None } else { faults.strike(call, &mut world.rng.borrow_mut()) }
@@ -241,12 +248,18 @@ pub fn after_call(call: Call<'_>, error: Option<&io::Error>) {
         None => format!("{call:?}"),
         Some(error) => format!("{call:?} FAILED: {error}"),
     });
+    if error.is_some() && matches!(call, Call::Write(..) | Call::Sync(_)) && !world.dying.get() {
+        world.count(Moment::Failure);
+    }
     world.step();
 }
 
 /// How much of a write is there before the rest comes.
 pub fn torn_at(length: usize) -> usize {
-    world().rng(|rng| if length > 1 && rng.u8(..4) == 0 { rng.usize(1..length) } else { 0 })
+    let world = world();
+    // Where writes may fail, most of them fail in the middle.
+    let whole = if world.faults.borrow().writes_may_fail() { 1 } else { 3 };
+    world.rng(|rng| if length > 1 && rng.u8(..4) >= whole { rng.usize(1..length) } else { 0 })
 }
 
 /// Whether a sync that comes now fails.
@@ -262,6 +275,11 @@ pub fn sync_fails() -> bool {
 /// Whether there is no space left.
 pub fn is_full() -> bool {
     world().faults.borrow().full
+}
+
+/// Whether there is none for what was reserved.
+pub fn breaks_reservations() -> bool {
+    world().faults.borrow().breaks_reservations
 }
 
 /// What was not synced may be gone.
