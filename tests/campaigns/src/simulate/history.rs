@@ -59,6 +59,20 @@ impl History {
         self.events.push(Event::Answered(op));
     }
 
+    /// How many calls were dropped since it was last known what is on the disk. Each doubles what may be there.
+    pub fn dropped_of_late(&self) -> usize {
+        let is_known = |event: &&Event| match event {
+            Event::Answered(op) => {
+                let Op { ask, answer, saves_wait, .. } = &self.ops[*op];
+                answer.as_ref().is_some_and(|answer| ask.is_durable(answer, *saves_wait))
+            }
+            Event::Recovered => true,
+            _ => false,
+        };
+        let late = self.events.iter().rev().take_while(|event| !is_known(event));
+        late.filter(|event| matches!(event, Event::Dropped(_))).count()
+    }
+
     pub fn wrong(&mut self, why: impl FnOnce() -> String) {
         self.wrong.get_or_insert_with(why);
     }

@@ -106,9 +106,8 @@ impl Hasher for Mixer {
     }
 }
 
-/// More configurations than this and the history is given up, which counts as a failure; one schedule of a million comes to
-/// a tenth of it.
-const MOST: usize = 5_000_000;
+/// More configurations than this and the history is given up, which counts as a failure.
+const MOST: usize = 2_000_000;
 
 /// See the module.
 pub struct Oracle<'a> {
