@@ -82,15 +82,18 @@ impl Log {
         self.last.iter().map(place).collect()
     }
 
-    /// Leaves out of the last segment what no writer would write: statements about what comes later, and frames behind the
-    /// seal.
+    /// Leaves out of the last segment what no writer would write: statements about what comes later or that end inside a
+    /// frame, and frames behind the seal.
     pub fn make_honest(&mut self) {
         let is_seal = |(_, frame): &(Option<u32>, Frame)| matches!(frame, Frame::Plain { kind: 8, .. });
         if let Some(seal) = self.last.iter().position(is_seal) {
             self.last.truncate(seal + 1);
         }
-        for (place, (durable, _)) in self.places().iter().zip(&mut self.last) {
-            *durable = durable.filter(|durable| (*durable as usize) < place.start);
+        let places = self.places();
+        for (place, (durable, _)) in places.iter().zip(&mut self.last) {
+            let before = durable.filter(|durable| (*durable as usize) < place.start);
+            let end = before.and_then(|before| places.iter().rfind(|other| other.start <= before as usize));
+            *durable = end.map(|end| end.start as u32);
         }
     }
 

@@ -381,6 +381,7 @@ fn take(endings: &mut BTreeMap<u64, KeySet>, bucket: &u64, key: &SessionKey) {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
     use std::time::Duration;
 
     use super::super::frame::{Frames, NO_KEY};
@@ -525,6 +526,48 @@ mod tests {
         });
         let room: usize = index.endings.values().map(KeySet::capacity).sum();
         assert!(index.len() == 1 && room < 100, "one session, and room for the deadlines of {room}");
+    }
+
+    #[test]
+    fn sessions_that_end_at_different_times_are_looked_for_in_different_places() {
+        let index = index(|frames| {
+            put(frames, &record(1, 10, None));
+            put(frames, &record(2, 10, None));
+            put(frames, &record(3, 1000, None));
+        });
+        let sizes: Vec<usize> = index.endings.values().map(KeySet::len).collect();
+        assert_eq!(sizes, [2, 1]);
+    }
+
+    #[test]
+    fn keys_are_found_by_their_own_bytes() {
+        let hash = |key: SessionKey| BuildHasher::hash_one(&BuildHasherDefault::<KeyHasher>::default(), key);
+        assert_eq!(hash(key(7)), u64::from_le_bytes([7; 8]));
+    }
+
+    #[test]
+    fn room_is_made_for_what_a_log_may_hold_and_given_back_where_little_of_it_was_needed() {
+        for (bytes, before, after) in [
+            (6_000_000, 10_000..40_000, 100..200),
+            // Well used.
+            (120_000, 200..400, 200..400),
+            // What a sparse file claims.
+            (u64::MAX, 1 << 22..1 << 24, 100..200),
+        ] {
+            let mut index = Index::new(SALT, 1);
+            index.expect_bytes(bytes);
+            assert!(before.contains(&index.slots.capacity()), "{bytes}: {}", index.slots.capacity());
+            let mut frames = Frames::at(START, START, SALT);
+            let at = put(&mut frames, &record(1, 10, None));
+            let head = Head::parse(frames.bytes(), at, SALT).unwrap();
+            for n in 0..100 {
+                let mut head = head;
+                head.key = key(n);
+                index.apply_damaged(at, &head);
+            }
+            index.settle();
+            assert!(after.contains(&index.slots.capacity()), "{bytes}: {} left", index.slots.capacity());
+        }
     }
 
     #[test]
