@@ -529,6 +529,26 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_holds_across_deadlines_far_from_each_other() {
+        let index = index(|frames| {
+            for (byte, seconds) in [(1, 100), (2, 100), (3, 1_000), (4, 1_000), (5, 10_000)] {
+                put(frames, &record(byte, seconds, None));
+            }
+        });
+        let ended = |seconds, budget| {
+            let ended = index.first_ended(Timestamp::from_secs(seconds), budget);
+            ended.map(|(end, last, count)| (end.as_millis() / 1_000, last, count))
+        };
+        assert_eq!(ended(99, 9), None);
+        assert_eq!(ended(20_000, 1), Some((100, key(1), 1)));
+        assert_eq!(ended(20_000, 2), Some((100, key(2), 2)));
+        assert_eq!(ended(20_000, 3), Some((1_000, key(3), 3)));
+        assert_eq!(ended(20_000, 4), Some((1_000, key(4), 4)));
+        assert_eq!(ended(20_000, 9), Some((10_000, key(5), 5)));
+        assert_eq!(ended(5_000, 9), Some((1_000, key(4), 4)));
+    }
+
+    #[test]
     fn sessions_that_end_at_different_times_are_looked_for_in_different_places() {
         let index = index(|frames| {
             put(frames, &record(1, 10, None));
