@@ -108,7 +108,7 @@ impl Log {
             }
             if next != number + 1 {
                 // Whether a trim let it go is known when all is read.
-                index.doubt(segment::start(next));
+                index.doubt_missing(next);
             }
             index.go_on(next, end);
         }

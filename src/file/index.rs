@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::doubt::Doubt;
 use super::frame::{Frame, Head, Kind};
 use super::position::Position;
 use super::segment;
@@ -63,17 +64,9 @@ pub(crate) struct Index {
     /// The lengths of the segments behind `applied`, and all together.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
-    doubt: Option<Doubt>,
-}
-
-/// Somewhere in the log stood frames of which nothing can be told. They may have ended sessions that stand before them
-/// (rule 11).
-struct Doubt {
-    before: Position,
-    /// Sessions that stand before it and were touched behind it, so they lived.
-    touched: KeySet,
-    /// Sessions that stood before it and were moved behind it, which says nothing.
-    moved: KeySet,
+    /// What lost frames may have ended; and what segments that are not there may have.
+    lost: Option<Doubt>,
+    missing: Option<Doubt>,
 }
 
 impl Index {
@@ -92,7 +85,8 @@ impl Index {
             live_bytes: 0,
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
-            doubt: None,
+            lost: None,
+            missing: None,
         }
     }
 
@@ -169,19 +163,23 @@ impl Index {
 
     /// Frames were lost before this place, and nobody can tell what they said.
     pub(crate) fn doubt(&mut self, before: Position) {
-        self.doubt = Some(Doubt { before, touched: KeySet::default(), moved: KeySet::default() });
+        self.lost = Some(Doubt::of_all_before(before));
+    }
+
+    /// Segments are not there before this one. A trim that comes later may say that they need not be.
+    pub(crate) fn doubt_missing(&mut self, before: u32) {
+        self.missing = Some(Doubt::of_all_before(segment::start(before)));
     }
 
     /// The sessions that such a frame may have ended.
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
-        let slots = self.doubt.iter().flat_map(|_| &self.slots);
-        slots.filter(|(key, slot)| self.is_doubtful(key, slot)).map(|(key, _)| key)
+        let doubts = || self.lost.iter().chain(&self.missing);
+        let slots = doubts().next().into_iter().flat_map(|_| &self.slots);
+        slots.filter(move |(key, slot)| doubts().any(|doubt| doubt.is_about(key, slot.at))).map(|(key, _)| key)
     }
 
-    fn is_doubtful(&self, key: &SessionKey, slot: &Slot) -> bool {
-        self.doubt
-            .as_ref()
-            .is_some_and(|doubt| slot.at < doubt.before && !doubt.touched.contains(key) || doubt.moved.contains(key))
+    fn doubts(&mut self) -> impl Iterator<Item = &mut Doubt> {
+        self.lost.iter_mut().chain(&mut self.missing)
     }
 
     /// Bytes of frames that are needed.
@@ -226,7 +224,7 @@ impl Index {
                 self.endings.clear();
                 self.live.clear();
                 self.live_bytes = 0;
-                self.doubt = None;
+                (self.lost, self.missing) = (None, None);
             }
             Kind::Seal => self.sealed = true,
             Kind::Mark => {}
@@ -266,13 +264,11 @@ impl Index {
     /// What a put or a move says, read already. Who was put lived then; a move says nothing of that.
     pub(crate) fn place(&mut self, kind: Kind, key: SessionKey, mut slot: Slot) {
         slot.owner = slot.owner.map(|owner| self.shared(owner));
-        let stays_doubtful =
-            kind == Kind::Move && self.slots.get(&key).is_some_and(|slot| self.is_doubtful(&key, slot));
-        if let Some(doubt) = &mut self.doubt {
-            match stays_doubtful {
-                true => doubt.moved.insert(key),
-                false => doubt.moved.remove(&key),
-            };
+        if kind == Kind::Move {
+            let stood = self.slots.get(&key).map(|slot| slot.at);
+            self.doubts().for_each(|doubt| doubt.moved(key, stood));
+        } else {
+            self.doubts().for_each(|doubt| doubt.put(&key));
         }
         self.set(key, slot);
     }
@@ -287,14 +283,11 @@ impl Index {
         let before = bucket(&slot.expiry);
         slot.expiry.touch(Timestamp::from_millis(millis));
         let after = bucket(&slot.expiry);
-        if let Some(doubt) = &mut self.doubt {
-            doubt.touched.insert(frame.head.key);
-            doubt.moved.remove(&frame.head.key);
-        }
         if after != before {
             take(&mut self.endings, &before, &frame.head.key);
             self.endings.entry(after).or_default().insert(frame.head.key);
         }
+        self.doubts().for_each(|doubt| doubt.touched(frame.head.key));
     }
 
     fn sweep(&mut self, frame: &Frame<'_>) {
@@ -314,6 +307,8 @@ impl Index {
         let Some(oldest) = frame.oldest().filter(|oldest| *oldest <= frame.at.segment()) else { return };
         self.oldest = self.oldest.max(oldest);
         self.trimmed = self.trimmed.max(oldest);
+        // What a trim let go is not missing. A crash may take back the removal of some files, and of others not.
+        self.missing.take_if(|missing| missing.lies_before(segment::start(oldest)));
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
@@ -546,6 +541,28 @@ mod tests {
         assert_eq!(ended(20_000, 4), Some((1_000, key(4), 4)));
         assert_eq!(ended(20_000, 9), Some((10_000, key(5), 5)));
         assert_eq!(ended(5_000, 9), Some((1_000, key(4), 4)));
+    }
+
+    #[test]
+    fn a_segment_that_a_trim_let_go_puts_nobody_in_doubt_and_one_that_is_missing_does() {
+        for (oldest, is_doubtful) in [(2, true), (3, false), (4, false)] {
+            let record = record(1, 10, None);
+            let mut index = index(|frames| {
+                put(frames, &record);
+            });
+            // The second is not there.
+            index.doubt_missing(3);
+            index.go_on(3, 500);
+            index.go_on(4, 500);
+            let mut frames = Frames::at(segment::start(4), START, SALT);
+            frames.push(Kind::Move, record.key(), &[&64u64.to_le_bytes(), &record.to_bytes()]);
+            let trim = frames.push(Kind::Trim, &NO_KEY, &[&u32::to_le_bytes(oldest)]);
+            index.apply(&Frame::parse(frames.bytes(), segment::start(4), SALT).unwrap());
+            assert_eq!(index.doubtful().count(), 1, "until the trim is read");
+            let rest = &frames.bytes()[(trim.offset() - segment::start(4).offset()) as usize..];
+            index.apply(&Frame::parse(rest, trim, SALT).unwrap());
+            assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "the log begins with {oldest}");
+        }
     }
 
     #[test]

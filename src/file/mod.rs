@@ -11,6 +11,7 @@ mod compact;
 mod damage;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod disk;
+mod doubt;
 mod engine;
 mod files;
 mod frame;

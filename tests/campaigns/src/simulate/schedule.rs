@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use cloakroom::{Durability, FileOptions};
+use cloakroom::{Durability, FileOptions, OnDamage};
+use fastrand::Rng;
 
 use super::faults::Faults;
 use super::inode::Survives;
@@ -33,6 +34,8 @@ enum When {
 struct Schedule<'a> {
     machine: Machine<'a>,
     world: Rc<World>,
+    /// Each seat's.
+    habits: Vec<Rc<Habits>>,
     /// Crashes to come, the next at the end.
     crashes: Vec<(When, Crash)>,
     /// How long one runs before another may.
@@ -60,11 +63,7 @@ pub fn run(seed: u64, stacks: &mut Stacks) -> Result<(), String> {
 impl<'a> Schedule<'a> {
     fn draw(world: Rc<World>, stacks: &'a mut Stacks) -> Self {
         let (habits, seats, crashes, slices, stops) = world.rng(|rng| {
-            let durability = match rng.u8(..4) {
-                0 => Durability::Every(EVERY),
-                1 => Durability::Never,
-                _ => Durability::Always,
-            };
+            let durability = durability(rng);
             let options = FileOptions::default()
                 .durability(durability)
                 .segment_bytes([700, 1_500, 4_096, 1 << 20][rng.usize(..4)])
@@ -96,7 +95,15 @@ impl<'a> Schedule<'a> {
         });
         *world.faults.borrow_mut() = world.rng(Faults::draw);
         let machine = Machine::new(world.clone(), habits, &seats, stacks);
-        Self { machine, world, crashes, slices, stops, ran_last: 0 }
+        let habits = world.rng(|rng| {
+            // In some schedules each process goes about it in its own way.
+            let differ = rng.u8(..4) == 0;
+            let habits = seats
+                .iter()
+                .map(|_| if differ { Rc::new(other(&machine.habits, rng)) } else { machine.habits.clone() });
+            habits.collect()
+        });
+        Self { machine, world, habits, crashes, slices, stops, ran_last: 0 }
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -117,6 +124,7 @@ impl<'a> Schedule<'a> {
 
     /// A new process, which begins a little later.
     fn seat(&mut self, seat: usize, live: fn(Living)) {
+        self.machine.habits = self.habits[seat].clone();
         self.machine.seat(seat, live);
         self.machine.seats[seat].wakes += Duration::from_micros(self.world.rng(|rng| rng.u64(..3_000)));
     }
@@ -215,4 +223,21 @@ impl<'a> Schedule<'a> {
         let mut rng = self.world.rng(fastrand::Rng::fork);
         self.machine.lose_power(survives, &mut rng);
     }
+}
+
+fn durability(rng: &mut Rng) -> Durability {
+    match rng.u8(..4) {
+        0 => Durability::Every(EVERY),
+        1 => Durability::Never,
+        _ => Durability::Always,
+    }
+}
+
+/// The same habits, but for what processes on one directory may do differently. None of them ever has a reason to end what is
+/// in doubt, for nothing is damaged here.
+fn other(habits: &Habits, rng: &mut Rng) -> Habits {
+    let durability = durability(rng);
+    let on_damage = if rng.bool() { OnDamage::EndOlder } else { OnDamage::Report };
+    let options = habits.options.clone().durability(durability).on_damage(on_damage);
+    Habits { options, saves_wait: durability == Durability::Always, ..*habits }
 }
