@@ -379,7 +379,7 @@ mod tests {
     use std::hash::BuildHasher;
     use std::time::Duration;
 
-    use super::super::frame::{Frames, NO_KEY};
+    use super::super::frame::{Frames, HEAD, NO_KEY};
     use super::*;
     use crate::lifetime::Lifetime;
     use crate::record::Record;
@@ -406,6 +406,7 @@ mod tests {
             index.apply(&frame);
             rest = &rest[frame.head.frame_bytes()..];
             at = at.plus(frame.head.frame_bytes());
+            index.applied = at;
         }
         assert!(rest.is_empty());
         index
@@ -484,11 +485,14 @@ mod tests {
         assert_eq!(index.get(&key(1)).unwrap().revision.as_u64(), START.as_u64());
         let next = segment::start(2);
         let mut frames = Frames::at(next, next, SALT);
-        frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
+        put(&mut frames, &record(3, 10, None));
+        let trim = frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
         index.go_on(2, 1000);
         index.apply(&Frame::parse(frames.bytes(), next, SALT).unwrap());
+        let rest = &frames.bytes()[(trim.offset() - next.offset()) as usize..];
+        index.apply(&Frame::parse(rest, trim, SALT).unwrap());
         assert_eq!(index.oldest, 2);
-        assert_eq!(index.len(), 0, "both stood in segment 1");
+        assert_eq!(index.keys().map(|(key, _)| *key).collect::<Vec<_>>(), [key(3)], "the others stood in segment 1");
     }
 
     #[test]
@@ -562,6 +566,42 @@ mod tests {
             let rest = &frames.bytes()[(trim.offset() - segment::start(4).offset()) as usize..];
             index.apply(&Frame::parse(rest, trim, SALT).unwrap());
             assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "the log begins with {oldest}");
+        }
+    }
+
+    #[test]
+    fn bytes_count_as_long_as_they_are_needed() {
+        let (one, two) = (record(1, 10, Some("ada")), record(2, 10, None));
+        let bytes = |record: &Record| (HEAD + record.to_bytes().len()) as u64;
+        let mut index = index(|frames| {
+            put(frames, &one);
+            put(frames, &two);
+            put(frames, &one);
+        });
+        assert_eq!(index.live_bytes(), bytes(&one) + bytes(&two));
+        assert_eq!(index.live_bytes_in(1), index.live_bytes());
+        assert_eq!(index.log_bytes(), u64::from(index.applied.offset()));
+        let end = index.applied.offset();
+        index.go_on(2, end);
+        let mut frames = Frames::at(segment::start(2), START, SALT);
+        frames.push(Kind::Destroy, one.key(), &[]);
+        index.apply(&Frame::parse(frames.bytes(), segment::start(2), SALT).unwrap());
+        assert_eq!((index.live_bytes(), index.live_bytes_in(1), index.live_bytes_in(2)), (bytes(&two), bytes(&two), 0));
+        assert_eq!(index.log_bytes(), u64::from(end + index.applied.offset()));
+        assert_eq!(index.owned_by(&"ada".into()).count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_batch_may_have_ended_anybody_and_a_damaged_touch_nobody() {
+        for (kind, is_doubtful) in [(Kind::Batch, true), (Kind::Touch, false), (Kind::Destroy, false)] {
+            let mut index = index(|frames| {
+                put(frames, &record(1, 10, None));
+            });
+            let at = Position::new(1, 500);
+            let mut frames = Frames::at(at, START, SALT);
+            frames.push(kind, &NO_KEY, &[&[0; 8]]);
+            index.apply_damaged(at, &Head::parse(frames.bytes(), at, SALT).unwrap());
+            assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "{kind:?}");
         }
     }
 

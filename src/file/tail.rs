@@ -42,3 +42,21 @@ impl Tail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_holds_less_than_a_page_is_refused() {
+        // What lies beyond a file's end cannot be touched, though it can be mapped: that would end the process.
+        for (length, is_mapped) in [(0, false), (PAGE as u64 - 1, false), (PAGE as u64, true), (PAGE as u64 + 1, true)]
+        {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(length).unwrap();
+            for writes in [false, true] {
+                assert_eq!(Tail::map(&file, writes).is_ok(), is_mapped, "{length} bytes");
+            }
+        }
+    }
+}
