@@ -521,6 +521,24 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn a_write_that_fails_and_cannot_be_undone_is_never_called_undone() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let faults = disk.faults();
+    for fault in [&faults.space, &faults.syncs] {
+        fault.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+    let error = block_on(store.destroy(&key(1))).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Poisoned, "{error}");
+    for fault in [&faults.space, &faults.syncs] {
+        fault.store(false, std::sync::atomic::Ordering::Relaxed);
+    }
+    assert_eq!(block_on(store.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::Poisoned);
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+}
+
+#[test]
 fn what_is_written_and_waits_for_a_full_disk_is_never_called_undone() {
     let disk = MemoryDisk::default();
     let one = open(&disk, options()).unwrap();

@@ -162,12 +162,15 @@ impl Held<'_> {
         let file = log.file(start.segment())?;
         log.page().intent.set(end.as_u64());
         if let Err(error) = file.write_at(frames.bytes(), u64::from(start.offset())) {
+            let mut failed = log.segment_io("appending to the log", start.segment(), error);
             if file.cut(u64::from(start.offset())).and_then(|()| file.sync()).is_err() {
                 poison(log);
+                // Whoever opens the store next may find whole frames there: nobody may take this for "nothing was done".
+                failed = failed.of_kind(ErrorKind::Poisoned);
             }
             self.reserved = start;
             log.page().intent.set(0);
-            return Err(log.segment_io("appending to the log", start.segment(), error));
+            return Err(failed);
         }
         Ok(())
     }
