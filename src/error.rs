@@ -58,7 +58,7 @@ pub enum ErrorKind {
         /// The limit.
         limit: usize,
     },
-    /// The store is full: its own limit on bytes, or the disk.
+    /// The store is full: its own limit on bytes, or the disk. Nothing of the operation was done.
     #[error("the store is full")]
     Full,
     /// Something stored is damaged, or is not what the format says.
@@ -70,7 +70,8 @@ pub enum ErrorKind {
     /// The store can only be read: where it lies nothing could be written when it was opened, or nothing can be any more.
     #[error("the session store can only be read here")]
     NotWritable,
-    /// A sync to disk failed earlier: nothing more is written until the store was closed by every process, and opened again.
+    /// A sync to disk failed: nothing more is written until the store was closed by every process, and opened again. What was
+    /// under way then may be found done, or not.
     #[error("the store no longer accepts writes, because a sync to disk failed; close it everywhere and open it again")]
     Poisoned,
     /// The store was closed.
@@ -91,7 +92,7 @@ pub enum ErrorKind {
     /// Settings that contradict each other, or make no sense.
     #[error("the configuration is not usable")]
     Config,
-    /// The operating system refused an operation.
+    /// The operating system refused an operation. A save that is answered so may be found done, or not.
     #[error("input or output failed")]
     Io,
     /// A store on another machine could not be reached, or answered with an error.
