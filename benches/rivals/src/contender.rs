@@ -194,7 +194,12 @@ impl Kind {
 
     /// Whether there is something to open that was stored before.
     pub(crate) fn is_stored(self) -> bool {
-        !matches!(self, Self::Map | Self::Raw | Self::TowerMemory)
+        !self.is_in_memory() && self != Self::Raw
+    }
+
+    /// Whether it keeps sessions only as long as it is open.
+    pub(crate) fn is_in_memory(self) -> bool {
+        matches!(self, Self::Map | Self::TowerMemory)
     }
 
     /// About how many bytes of memory a session takes: so many that two large ones are not measured at once on a machine

@@ -5,12 +5,120 @@
 //! What is measured, and how each contender is set up, is in README.md beside this crate's manifest.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
-#![allow(dead_code)]
 
+mod arena;
+mod arguments;
 mod block_on;
+mod child;
 mod contender;
 mod contenders;
 mod numbers;
+mod operation;
+mod operations;
+mod progress;
+mod race;
+mod row;
 mod session;
+mod statistics;
+mod system;
+mod table;
+mod tournament;
+mod workers;
 
-fn main() {}
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use arguments::Arguments;
+use numbers::Numbers;
+use operation::Discipline;
+use progress::Progress;
+use race::Referee;
+use row::Row;
+use session::Model;
+use table::Table;
+use tournament::Tournament;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, job] = &words[..]
+        && role == child::CHILD
+    {
+        child::work(job);
+        return ExitCode::SUCCESS;
+    }
+    let arguments = match Arguments::parse(lexopt::Parser::from_env()) {
+        Ok(arguments) if arguments.help => {
+            println!("{}", arguments::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}\n\n{}", arguments::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
+    let earlier = arguments.json.as_deref().map(row::read).transpose()?.unwrap_or_default();
+    let measured = if arguments.draw { Vec::new() } else { measure(arguments)? };
+    let rows = row::merged(earlier, &measured);
+    if let Some(path) = &arguments.json {
+        row::write(path, &rows)?;
+    }
+    show(if arguments.draw { &rows } else { &measured });
+    Ok(())
+}
+
+fn measure(arguments: &Arguments) -> io::Result<Vec<Row>> {
+    let kinds = arguments.kinds();
+    let disciplines = Discipline::of(|operation| arguments.wants(operation));
+    let (rounds, slice) = if arguments.quick { (3, 4) } else { (31, 50) };
+    let turns = tournament::turns(&disciplines, &kinds, rounds) * arguments.sessions.len() as u64;
+    let mut referee = Referee {
+        rounds,
+        slice: Duration::from_millis(slice),
+        patience: arguments.patience(),
+        numbers: Numbers(arguments.seed),
+        progress: Progress::of(turns),
+    };
+    referee.progress.note(&format!("the order of turns is that of --seed {}", arguments.seed));
+    let mut rows = Vec::new();
+    let mut means = Vec::new();
+    for &sessions in &arguments.sessions {
+        let parent = arguments.directory.clone().map_or_else(beside_this_program, Ok)?;
+        let directory = tempfile::Builder::new().prefix("rivals-").tempdir_in(parent)?;
+        let model = Model { now: Model::real_time(), sessions };
+        means.push(format!("{sessions} sessions, values of {} bytes in the mean", model.value_bytes() / sessions));
+        let referee = &mut referee;
+        let tournament =
+            Tournament { referee, kinds: &kinds, disciplines: &disciplines, model, rows: Vec::new() };
+        rows.extend(tournament.run(directory.path()));
+    }
+    referee.progress.finish();
+    means.iter().for_each(|mean| println!("{mean}"));
+    Ok(rows)
+}
+
+/// On a disk, where a sync costs what it costs, and not in a file system in memory.
+fn beside_this_program() -> io::Result<std::path::PathBuf> {
+    let program = std::env::current_exe()?;
+    Ok(program.parent().expect("a program lies in a directory").to_owned())
+}
+
+fn show(rows: &[Row]) {
+    let mut sizes: Vec<u64> = rows.iter().map(|row| row.sessions).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    for sessions in sizes {
+        print!("{}", Table { rows, sessions });
+    }
+}

@@ -102,6 +102,11 @@ fn record(session: &Session) -> Record {
     Record { id: id(session.key()), data, expiry_date: date(session.ends()) }
 }
 
+/// What the owner of a session has in memory.
+pub(crate) fn known(session: &Session) -> Known {
+    Known::Tower(record(session))
+}
+
 impl<S: Special> Contender for Tower<S> {
     fn fill(&self, sessions: &mut dyn Iterator<Item = Session>, _: Timestamp) {
         for session in sessions {
@@ -113,7 +118,7 @@ impl<S: Special> Contender for Tower<S> {
     }
 
     fn meet(&self, session: &mut Session, _: Timestamp) {
-        session.known = Known::Tower(record(session));
+        session.known = known(session);
     }
 
     fn load(&self, key: &SessionKey, _: Timestamp) -> Option<Option<Loaded>> {
