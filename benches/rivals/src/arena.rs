@@ -90,8 +90,9 @@ impl Arena {
                 let key = session::key(n);
                 let Some(loaded) = place.contender().load(&key, self.model.now) else { break };
                 if n % 1_000 == 0 {
-                    let text = loaded.and_then(|loaded| loaded.text(&key));
-                    assert_eq!(text, Some(session::text(n)), "{} loads what was saved", place.kind.name());
+                    let text = loaded.and_then(|loaded| loaded.text(&key)).unwrap_or_default();
+                    let is_right = text == session::text(n) || text == session::changed(n);
+                    assert!(is_right, "{} loads what was saved", place.kind.name());
                 }
                 if begun.elapsed() > patience {
                     break;
@@ -107,7 +108,7 @@ impl Arena {
             let begun = Instant::now();
             let mut numbers = Numbers(4);
             for _ in 0..self.model.sessions.min(100_000) {
-                let mut session = self.model.session(numbers.below(self.model.sessions));
+                let mut session = self.model.changed(numbers.below(self.model.sessions));
                 place.contender().meet(&mut session, self.model.now);
                 place.contender().save(&mut session, self.model.now).expect("everybody can save");
                 if begun.elapsed() > patience {

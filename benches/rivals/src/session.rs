@@ -55,13 +55,18 @@ impl Model {
 
     /// The `n`th session, seen within the last half an hour.
     pub(crate) fn session(self, n: u64) -> Session {
-        self.seen_within(n, Duration::from_secs(30 * 60), IDLE)
+        self.seen_within(text(n), n, Duration::from_secs(30 * 60), IDLE)
+    }
+
+    /// The same session after a request: as long, and not the same. (SQLite writes nothing when nothing changes.)
+    pub(crate) fn changed(self, n: u64) -> Session {
+        self.seen_within(changed(n), n, Duration::from_secs(30 * 60), IDLE)
     }
 
     /// The `n`th session, which is over by now.
     pub(crate) fn over(self, n: u64) -> Session {
         let earlier = Self { now: self.earlier(), ..self };
-        earlier.seen_within(n, Duration::from_secs(18), Duration::from_secs(60))
+        earlier.seen_within(text(n), n, Duration::from_secs(18), Duration::from_secs(60))
     }
 
     /// A time at which those that are [`over`](Self::over) by now were not.
@@ -69,10 +74,9 @@ impl Model {
         Timestamp::from_millis(self.now.as_millis() - 120_000)
     }
 
-    fn seen_within(self, n: u64, last: Duration, idle: Duration) -> Session {
+    fn seen_within(self, text: String, n: u64, last: Duration, idle: Duration) -> Session {
         let before = Numbers(n).below(last.as_millis() as u64);
         let seen = Timestamp::from_millis(self.now.as_millis() - before);
-        let text = text(n);
         let mut record = Record::new(key(n), Lifetime::idle(idle), seen);
         record.set_data(data(&text));
         Session { record, text, known: Known::Nothing }
@@ -118,6 +122,13 @@ pub(crate) fn text(n: u64) -> String {
         text.push_str(" of it; ");
     }
     text.truncate(length);
+    text
+}
+
+/// What it holds after a request.
+pub(crate) fn changed(n: u64) -> String {
+    let mut text = text(n);
+    text.replace_range(..1, "A");
     text
 }
 

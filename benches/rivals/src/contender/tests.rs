@@ -32,16 +32,16 @@ fn keeps_sessions(kind: Kind) {
 
 fn loads_what_was_saved(contender: &dyn Contender, model: Model) {
     for n in 0..SESSIONS {
-        let mut session = model.session(n);
-        contender.meet(&mut session, model.now);
-        contender.save(&mut session, model.now).unwrap();
-        contender.save(&mut session, model.now).unwrap();
-        let key = session.key();
+        for mut session in [model.session(n), model.changed(n)] {
+            contender.meet(&mut session, model.now);
+            contender.save(&mut session, model.now).unwrap();
+        }
+        let key = &session::key(n);
         if let Some(touched) = contender.touch(key, model.now) {
             assert!(touched, "the session is there");
         }
         if let Some(loaded) = contender.load(key, model.now) {
-            assert_eq!(loaded.expect("the session is there").text(key), Some(session::text(n)));
+            assert_eq!(loaded.expect("the session is there").text(key), Some(session::changed(n)));
         }
     }
     if let Some(loaded) = contender.load(&session::unknown_key(1), model.now) {

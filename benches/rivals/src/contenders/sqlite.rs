@@ -1,6 +1,8 @@
-//! SQLite through rusqlite: a table, an index of ends, the write-ahead log, and a connection for each thread.
+//! SQLite through rusqlite: a table, an index of ends, the write-ahead log, a connection for each thread that reads, and one
+//! for all that write, who would else wait for each other asleep.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use cloakroom::{SessionKey, Timestamp};
@@ -20,13 +22,17 @@ const SAVE: &str = "INSERT INTO sessions (key, ends, record) VALUES (?1, ?2, ?3)
     ON CONFLICT (key) DO UPDATE SET ends = max(ends, excluded.ends), record = excluded.record";
 const SWEEP: &str = "DELETE FROM sessions WHERE ends <= ?1";
 
-pub(crate) struct Sqlite(Pool<Connection>);
+pub(crate) struct Sqlite {
+    readers: Pool<Connection>,
+    writer: Mutex<Connection>,
+}
 
 impl Sqlite {
     pub(crate) fn open(directory: &Path, class: Class) -> Self {
         let path = directory.join("sessions.sqlite");
-        connect(&path, class).execute_batch(SCHEMA).unwrap();
-        Self(Pool::new(move || connect(&path, class)))
+        let writer = connect(&path, class);
+        writer.execute_batch(SCHEMA).unwrap();
+        Self { readers: Pool::new(move || connect(&path, class)), writer: writer.into() }
     }
 }
 
@@ -61,17 +67,16 @@ fn save(connection: &Connection, session: &Session) {
 impl Contender for Sqlite {
     fn fill(&self, sessions: &mut dyn Iterator<Item = Session>, _: Timestamp) {
         let mut sessions = sessions.peekable();
-        self.0.with(|connection| {
-            while sessions.peek().is_some() {
-                let transaction = connection.transaction().unwrap();
-                sessions.by_ref().take(super::BATCH).for_each(|session| save(&transaction, &session));
-                transaction.commit().unwrap();
-            }
-        });
+        let mut writer = self.writer.lock().unwrap();
+        while sessions.peek().is_some() {
+            let transaction = writer.transaction().unwrap();
+            sessions.by_ref().take(super::BATCH).for_each(|session| save(&transaction, &session));
+            transaction.commit().unwrap();
+        }
     }
 
     fn load(&self, key: &SessionKey, now: Timestamp) -> Option<Option<Loaded>> {
-        let found: Option<Vec<u8>> = self.0.with(|connection| {
+        let found: Option<Vec<u8>> = self.readers.with(|connection| {
             let mut statement = connection.prepare_cached(LOAD).unwrap();
             statement.query_row(params![layout::bytes(key), integer(now)], |row| row.get(0)).optional().unwrap()
         });
@@ -80,23 +85,36 @@ impl Contender for Sqlite {
 
     fn touch(&self, key: &SessionKey, now: Timestamp) -> Option<bool> {
         let end = layout::end_of_seen(now);
-        let changed = self.0.with(|connection| {
-            let mut statement = connection.prepare_cached(TOUCH).unwrap();
-            statement.execute(params![layout::bytes(key), integer(now), integer(end)]).unwrap()
-        });
-        Some(changed == 1)
+        let writer = self.writer.lock().unwrap();
+        let mut statement = writer.prepare_cached(TOUCH).unwrap();
+        Some(statement.execute(params![layout::bytes(key), integer(now), integer(end)]).unwrap() == 1)
     }
 
     fn save(&self, session: &mut Session, _: Timestamp) -> Option<()> {
-        self.0.with(|connection| save(connection, session));
+        save(&self.writer.lock().unwrap(), session);
         Some(())
     }
 
     fn sweep(&self, now: Timestamp) -> Option<Option<u64>> {
-        let swept = self.0.with(|connection| {
-            let mut statement = connection.prepare_cached(SWEEP).unwrap();
-            statement.execute([integer(now)]).unwrap()
-        });
-        Some(Some(swept as u64))
+        let writer = self.writer.lock().unwrap();
+        let mut statement = writer.prepare_cached(SWEEP).unwrap();
+        Some(Some(statement.execute([integer(now)]).unwrap() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shall_survive_a_power_loss_waits_at_every_commit() {
+        for (class, expected) in [(Class::Relaxed, 1), (Class::Durable, 2)] {
+            let directory = tempfile::tempdir().unwrap();
+            let connection = connect(&directory.path().join("sessions.sqlite"), class);
+            let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            assert_eq!(pragma("synchronous").unwrap(), expected, "{class:?}");
+            let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+        }
     }
 }

@@ -2,17 +2,18 @@
 
 use crate::contender::Contender;
 use crate::numbers::Numbers;
-use crate::session::{Model, Session};
+use crate::session::{Known, Model, Session};
 use crate::workers::{Worker, Workers};
 
 /// Sessions that the savers of a contender save together.
 const SAVED: u64 = 5_000;
 
-/// Saves sessions that it has loaded before, as a server does.
+/// Saves sessions that it has loaded before, as a server does, each time with another value.
 pub(crate) struct Saver<'a> {
     contender: &'a dyn Contender,
     model: Model,
-    sessions: Vec<Session>,
+    /// Each as it is, and as it will be after the next request.
+    sessions: Vec<[Session; 2]>,
     numbers: Numbers,
 }
 
@@ -21,8 +22,8 @@ impl<'a> Saver<'a> {
     pub(crate) fn new(contender: &'a dyn Contender, model: Model, first: u64, of: u64) -> Self {
         let mine = (first..model.sessions).step_by(of as usize).take((SAVED / of) as usize);
         let met = mine.map(|n| {
-            let mut session = model.session(n);
-            contender.meet(&mut session, model.now);
+            let mut session = [model.session(n), model.changed(n)];
+            session.iter_mut().for_each(|session| contender.meet(session, model.now));
             session
         });
         Self { contender, model, sessions: met.collect(), numbers: Numbers(first) }
@@ -30,7 +31,13 @@ impl<'a> Saver<'a> {
 
     pub(crate) fn save(&mut self) -> Option<()> {
         let next = self.numbers.below(self.sessions.len() as u64) as usize;
-        self.contender.save(&mut self.sessions[next], self.model.now)
+        let session = &mut self.sessions[next];
+        session.reverse();
+        let [session, before] = session;
+        if let Known::Revision(revision) = before.known {
+            session.known = Known::Revision(revision);
+        }
+        self.contender.save(session, self.model.now)
     }
 }
 

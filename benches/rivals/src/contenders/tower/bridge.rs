@@ -93,3 +93,25 @@ impl ExpiredDeletion for SqliteStore {
         self.store.delete_expired().await.map_err(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tower_sessions_sqlx_store::sqlx;
+
+    use super::*;
+
+    #[test]
+    fn what_shall_survive_a_power_loss_waits_at_every_commit() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        for (class, expected) in [(Class::Relaxed, 1), (Class::Durable, 2)] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = runtime.block_on(SqliteStore::open(&directory.path().join("sessions.sqlite"), class));
+            let synchronous: (i64,) =
+                runtime.block_on(sqlx::query_as("PRAGMA synchronous").fetch_one(&store.pool)).unwrap();
+            assert_eq!(synchronous.0, expected, "{class:?}");
+            let mode: (String,) =
+                runtime.block_on(sqlx::query_as("PRAGMA journal_mode").fetch_one(&store.pool)).unwrap();
+            assert_eq!(mode.0, "wal");
+        }
+    }
+}
