@@ -36,7 +36,13 @@ pub(crate) struct Arena {
 
 impl Arena {
     /// Fills those that can be filled here and in good time, and says who is left out.
-    pub(crate) fn filled(kinds: &[Kind], directory: &Path, model: Model, patience: Duration, progress: &Progress) -> Self {
+    pub(crate) fn filled(
+        kinds: &[Kind],
+        directory: &Path,
+        model: Model,
+        patience: Duration,
+        progress: &Progress,
+    ) -> Self {
         let mut places = Vec::new();
         for kind in kinds.iter().copied().filter(|kind| fits(*kind, model, progress)) {
             let directory = directory.join(kind.name());
@@ -48,7 +54,8 @@ impl Arena {
             filling.bar.finish_and_clear();
             if let Some(needs) = filling.needs {
                 let (needs, patience) = (needs.as_secs(), patience.as_secs());
-                progress.note(&format!("{} is left out: it would take {needs} s to fill, above {patience} s", kind.name()));
+                progress
+                    .note(&format!("{} is left out: it would take {needs} s to fill, above {patience} s", kind.name()));
                 contender.close();
                 std::fs::remove_dir_all(directory).unwrap();
                 continue;

@@ -196,7 +196,6 @@ impl Partners {
         let ended = batches.iter().map(|batch| batch.ended).max().unwrap();
         (Duration::from_nanos(ended - begun), batches.into_iter().flat_map(|batch| batch.samples).collect())
     }
-
 }
 
 impl Entrant for Partners {

@@ -15,6 +15,7 @@ mod contenders;
 mod numbers;
 mod operation;
 mod operations;
+mod plot;
 mod progress;
 mod race;
 mod row;
@@ -25,7 +26,7 @@ mod table;
 mod tournament;
 mod workers;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -71,11 +72,13 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let earlier = arguments.json.as_deref().map(row::read).transpose()?.unwrap_or_default();
     let measured = if arguments.draw { Vec::new() } else { measure(arguments)? };
     let rows = row::merged(earlier, &measured);
-    if let Some(path) = &arguments.json {
+    if let (Some(path), false) = (&arguments.json, arguments.draw) {
         row::write(path, &rows)?;
     }
-    show(if arguments.draw { &rows } else { &measured });
-    Ok(())
+    if let Some(directory) = &arguments.plots {
+        plot::draw(&rows, directory)?;
+    }
+    show(if arguments.draw { &rows } else { &measured })
 }
 
 fn measure(arguments: &Arguments) -> io::Result<Vec<Row>> {
@@ -99,8 +102,7 @@ fn measure(arguments: &Arguments) -> io::Result<Vec<Row>> {
         let model = Model { now: Model::real_time(), sessions };
         means.push(format!("{sessions} sessions, values of {} bytes in the mean", model.value_bytes() / sessions));
         let referee = &mut referee;
-        let tournament =
-            Tournament { referee, kinds: &kinds, disciplines: &disciplines, model, rows: Vec::new() };
+        let tournament = Tournament { referee, kinds: &kinds, disciplines: &disciplines, model, rows: Vec::new() };
         rows.extend(tournament.run(directory.path()));
     }
     referee.progress.finish();
@@ -114,11 +116,10 @@ fn beside_this_program() -> io::Result<std::path::PathBuf> {
     Ok(program.parent().expect("a program lies in a directory").to_owned())
 }
 
-fn show(rows: &[Row]) {
-    let mut sizes: Vec<u64> = rows.iter().map(|row| row.sessions).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    for sessions in sizes {
-        print!("{}", Table { rows, sessions });
+fn show(rows: &[Row]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    for sessions in plot::sizes(rows) {
+        write!(output, "{}", Table { rows, sessions })?;
     }
+    Ok(())
 }

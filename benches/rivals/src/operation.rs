@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn saves_are_measured_in_both_classes() {
         let saves = Discipline::of(|operation| operation == Operation::Save);
-        let threads = |class| saves.iter().filter(|save| save.class == class).map(|save| save.threads).collect::<Vec<_>>();
+        let threads =
+            |class| saves.iter().filter(|save| save.class == class).map(|save| save.threads).collect::<Vec<_>>();
         assert_eq!(threads(Class::Relaxed), [1]);
         assert_eq!(threads(Class::Durable), [1, 8, 32]);
     }

@@ -23,7 +23,10 @@ impl Progress {
 
     #[cfg(test)]
     pub(crate) fn hidden() -> Self {
-        Self { bars: MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden()), all: ProgressBar::hidden() }
+        Self {
+            bars: MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden()),
+            all: ProgressBar::hidden(),
+        }
     }
 
     pub(crate) fn measures(&self, discipline: Discipline, contender: &str) {

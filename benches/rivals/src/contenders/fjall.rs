@@ -91,10 +91,8 @@ impl Contender for Fjall {
 
     fn sweep(&self, now: Timestamp) -> Option<Option<u64>> {
         let mut transaction = self.database.write_tx();
-        let due: Vec<_> = transaction
-            .range(&self.ends, ..layout::not_due(now))
-            .map(|entry| entry.key().unwrap())
-            .collect();
+        let due: Vec<_> =
+            transaction.range(&self.ends, ..layout::not_due(now)).map(|entry| entry.key().unwrap()).collect();
         for due in &due {
             transaction.remove(&self.sessions, layout::whose(due));
             transaction.remove(&self.ends, due.clone());

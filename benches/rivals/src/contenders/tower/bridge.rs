@@ -38,7 +38,8 @@ impl SqliteStore {
             .pragma("cache_size", "-65536")
             .pragma("mmap_size", crate::contenders::CACHE_BYTES.to_string())
             .pragma("temp_store", "MEMORY");
-        let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
+        let pool =
+            SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(60)).connect_with(options).await.unwrap();
         let store = tower_sessions_sqlx_store::SqliteStore::new(pool.clone());
         store.migrate().await.unwrap();
         Self { store, pool }

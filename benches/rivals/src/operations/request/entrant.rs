@@ -58,7 +58,6 @@ where
             begun.elapsed()
         })
     }
-
 }
 
 impl<S> Entrant for Requests<'_, S>

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 
-use cloakroom::{AnyEntry as _, Entry};
 use cloakroom::tower::session_of;
+use cloakroom::{AnyEntry as _, Entry};
 use http::{Request, Response};
 
 use crate::session::ENTRY;

@@ -6,11 +6,11 @@ mod handler;
 
 use std::path::{Path, PathBuf};
 
+use ::tower::{Layer as _, service_fn};
 use cloakroom::tower::SessionLayer;
 use cloakroom::{AnyEntry as _, FileStore, Sessions, Store};
 use http::HeaderValue;
 use tokio::runtime::Runtime;
-use ::tower::{Layer as _, service_fn};
 use tower_sessions::cookie::time;
 use tower_sessions::{Expiry, MemoryStore, SessionManagerLayer, SessionStore};
 
