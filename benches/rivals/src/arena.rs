@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use crate::contender::{Class, Contender, Kind};
+use crate::contender::{Class, Contender, Kind, Needs};
 use crate::contenders::redis::Redis;
+use crate::effort::Effort;
 use crate::numbers::Numbers;
 use crate::progress::Progress;
 use crate::session::{self, Model, Session};
@@ -36,24 +37,22 @@ pub(crate) struct Arena {
 
 impl Arena {
     /// Fills those that can be filled here and in good time, and says who is left out.
-    pub(crate) fn filled(
-        kinds: &[Kind],
-        directory: &Path,
-        model: Model,
-        patience: Duration,
-        progress: &Progress,
-    ) -> Self {
+    pub(crate) fn filled(kinds: &[Kind], directory: &Path, model: Model, effort: Effort, progress: &Progress) -> Self {
         let mut places = Vec::new();
-        for kind in kinds.iter().copied().filter(|kind| fits(*kind, model, progress)) {
+        let mut room = Room::on(directory);
+        for kind in kinds.iter().copied() {
+            if !room.admits(kind, model, progress) {
+                continue;
+            }
             let directory = directory.join(kind.name());
             std::fs::create_dir(&directory).unwrap();
             let bar = progress.part(format!("fills {}", kind.name()), model.sessions);
-            let mut filling = Filling::new(model, patience, bar);
+            let mut filling = Filling::new(model, effort.patience, bar);
             let contender = kind.open(&directory, Class::Relaxed);
             contender.fill(&mut filling, model.now);
             filling.bar.finish_and_clear();
             if let Some(needs) = filling.needs {
-                let (needs, patience) = (needs.as_secs(), patience.as_secs());
+                let (needs, patience) = (needs.as_secs(), effort.patience.as_secs());
                 progress
                     .note(&format!("{} is left out: it would take {needs} s to fill, above {patience} s", kind.name()));
                 contender.close();
@@ -89,7 +88,7 @@ impl Arena {
 
     /// Loads every session once, so that what can be in memory is; and looks into some, since a figure of one that loads
     /// something else would be none.
-    pub(crate) fn warm_up(&self, patience: Duration, progress: &Progress) {
+    pub(crate) fn warm_up(&self, effort: Effort, progress: &Progress) {
         for place in self.open_ones() {
             progress.says(format!("loads all of {} once", place.kind.name()));
             let begun = Instant::now();
@@ -101,24 +100,24 @@ impl Arena {
                     let is_right = text == session::text(n) || text == session::changed(n);
                     assert!(is_right, "{} loads what was saved", place.kind.name());
                 }
-                if begun.elapsed() > patience {
+                if begun.elapsed() > effort.patience {
                     break;
                 }
             }
         }
     }
 
-    /// Saves as many sessions as there are, at most a hundred thousand, at random.
-    pub(crate) fn churn(&self, patience: Duration, progress: &Progress) {
+    /// Saves as many sessions as there are, at most as many as the effort says, at random.
+    pub(crate) fn churn(&self, effort: Effort, progress: &Progress) {
         for place in self.open_ones() {
             progress.says(format!("saves in {}", place.kind.name()));
             let begun = Instant::now();
             let mut numbers = Numbers(4);
-            for _ in 0..self.model.sessions.min(100_000) {
+            for _ in 0..self.model.sessions.min(effort.churn) {
                 let mut session = self.model.changed(numbers.below(self.model.sessions));
                 place.contender().meet(&mut session, self.model.now);
                 place.contender().save(&mut session, self.model.now).expect("everybody can save");
-                if begun.elapsed() > patience {
+                if begun.elapsed() > effort.patience {
                     progress.note(&format!("{} was not churned in full: it took too long", place.kind.name()));
                     break;
                 }
@@ -136,19 +135,39 @@ fn close(place: &mut Place) {
     }
 }
 
-/// Whether there is what it needs.
-fn fits(kind: Kind, model: Model, progress: &Progress) -> bool {
-    if kind == Kind::Redis && !Redis::is_installed() {
-        progress.note("redis is left out: there is no redis-server on this machine (Debian's package has that name)");
-        return false;
+/// What is left of memory and of the disk for those that are not filled yet.
+struct Room {
+    memory: u64,
+    disk: u64,
+}
+
+impl Room {
+    /// A fifth stays free.
+    fn on(directory: &Path) -> Self {
+        Self { memory: system::available_memory() / 5 * 4, disk: system::free_disk(directory) / 5 * 4 }
     }
-    let (needs, available) = (kind.memory_a_session() * model.sessions, system::available_memory());
-    if needs > available / 10 * 8 {
-        let [needs, available] = [needs, available].map(|bytes| bytes >> 20);
-        progress.note(&format!("{} is left out: it needs {needs} MiB of memory, of {available} MiB", kind.name()));
-        return false;
+
+    /// Whether there is what it needs, which is then taken. All are open at once.
+    fn admits(&mut self, kind: Kind, model: Model, progress: &Progress) -> bool {
+        if kind == Kind::Redis && !Redis::is_installed() {
+            progress.note("redis is left out: there is no redis-server here (Debian's package has that name)");
+            return false;
+        }
+        let Needs { memory, disk } = kind.needs(model.sessions);
+        let lacks = |what, needs: u64, left: u64| {
+            let [needed, there] = [needs, left].map(|bytes| bytes >> 20);
+            if needs > left {
+                progress.note(&format!("{} is left out: about {needed} MiB {what}, of {there} MiB", kind.name()));
+            }
+            needs > left
+        };
+        if lacks("of memory", memory, self.memory) || lacks("on the disk", disk, self.disk) {
+            return false;
+        }
+        self.memory -= memory;
+        self.disk -= disk;
+        true
     }
-    true
 }
 
 /// All sessions, as long as it does not take too long.
@@ -175,7 +194,7 @@ impl Iterator for Filling {
         if self.next == self.model.sessions || self.needs.is_some() {
             return None;
         }
-        if self.next % 1_000 == 0 && self.next > 0 {
+        if self.next.is_multiple_of(1_000) && self.next > 0 {
             self.bar.set_position(self.next);
             let needs = self.begun.elapsed().mul_f64(self.model.sessions as f64 / self.next as f64);
             if self.next >= self.model.sessions / 20 && needs > self.patience {
@@ -194,7 +213,8 @@ mod tests {
 
     fn arena(patience: Duration, directory: &Path) -> Arena {
         let model = Model { now: Model::real_time(), sessions: 2_000 };
-        Arena::filled(&[Kind::Map, Kind::Sqlite], directory, model, patience, &Progress::hidden())
+        let effort = Effort { patience, ..Effort::QUICK };
+        Arena::filled(&[Kind::Map, Kind::Sqlite], directory, model, effort, &Progress::hidden())
     }
 
     #[test]

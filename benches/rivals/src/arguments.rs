@@ -6,6 +6,7 @@ use std::time::Duration;
 use lexopt::prelude::*;
 
 use crate::contender::Kind;
+use crate::effort::Effort;
 use crate::operation::Operation;
 
 pub(crate) const USAGE: &str = "\
@@ -13,10 +14,10 @@ cloakroom beside everything that a user would pick instead
 
   --sessions N,..       how many sessions are stored; each number is measured in turn (100000)
   --only OPERATION,..   what is measured: names, or how they begin (`load`, `open-killed`)
-  --against NAME,..     whom cloakroom is measured beside
+  --against NAME,..     whom cloakroom is measured beside (all)
   --quick               few rounds and short ones
   --seed N              the order of turns (1)
-  --patience SECONDS    how long one may take to be filled, or in one operation (600; 8 if quick)
+  --patience SECONDS    how long one may take to be filled; a tenth of it in an operation (1200; 40 if quick)
   --directory DIR       where sessions are stored: on the disk that is meant (beside this program)
   --json FILE           adds rows to a file; those of the same are replaced
   --plots DIR           draws all rows, also those of earlier runs that stand in the file
@@ -86,16 +87,16 @@ impl Arguments {
 
     /// cloakroom, and whom it is measured beside.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
-        let ours = |kind| matches!(kind, Kind::Cloakroom | Kind::CloakroomEvery);
         let wanted = |kind: &Kind| match &self.against {
             None => true,
-            Some(against) => ours(*kind) || against.contains(kind),
+            Some(against) => *kind == Kind::Cloakroom || against.contains(kind),
         };
         Kind::ALL.into_iter().filter(wanted).collect()
     }
 
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience.unwrap_or(Duration::from_secs(if self.quick { 8 } else { 600 }))
+    pub(crate) fn effort(&self) -> Effort {
+        let effort = if self.quick { Effort::QUICK } else { Effort::FULL };
+        Effort { patience: self.patience.unwrap_or(effort.patience), ..effort }
     }
 }
 
@@ -148,9 +149,10 @@ mod tests {
         let wanted: Vec<_> = Operation::ALL.into_iter().filter(|operation| arguments.wants(*operation)).collect();
         let names: Vec<_> = wanted.into_iter().map(Operation::name).collect();
         assert_eq!(names, ["load-hit", "load-miss", "open-killed-warm", "open-killed-cold"]);
-        let kinds = [Kind::Cloakroom, Kind::CloakroomEvery, Kind::Redb, Kind::Lmdb];
-        assert_eq!(arguments.kinds(), kinds);
-        assert!(arguments.patience() < Duration::from_secs(60));
+        assert_eq!(arguments.kinds(), [Kind::Cloakroom, Kind::Redb, Kind::Lmdb]);
+        assert_eq!(arguments.effort(), Effort::QUICK);
+        let patient = parse(&["--patience", "7"]).unwrap();
+        assert_eq!(patient.effort(), Effort { patience: Duration::from_secs(7), ..Effort::FULL });
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cloakroom::{Record, SessionKey, Timestamp, value};
 
 use crate::contenders::{
-    cloakroom::Cloakroom, files::Files, fjall::Fjall, lmdb::Lmdb, map, map::Map, raw::Raw, redb::Redb, redis::Redis,
-    sled::Sled, sqlite::Sqlite, tower,
+    CACHE_BYTES, cloakroom::Cloakroom, files::Files, fjall::Fjall, lmdb::Lmdb, map, map::Map, raw::Raw, redb::Redb,
+    redis::Redis, sled::Sled, sqlite::Sqlite, tower,
 };
 use crate::session::{ENTRY, Session};
 
@@ -202,18 +202,31 @@ impl Kind {
         matches!(self, Self::Map | Self::TowerMemory)
     }
 
-    /// About how many bytes of memory a session takes: so many that two large ones are not measured at once on a machine
-    /// that has room for one.
-    pub(crate) fn memory_a_session(self) -> u64 {
-        match self {
-            Self::Cloakroom | Self::CloakroomEvery | Self::Map => 900,
-            Self::Redis => 1_000,
-            Self::TowerMemory => 1_300,
-            Self::Redb | Self::Sled => 700,
-            Self::Raw | Self::Files | Self::Fjall | Self::Sqlite | Self::Lmdb => 0,
-            Self::TowerSqlite | Self::TowerFiles => 0,
-        }
+    /// About what so many sessions take, so that a machine that has no room for them is not filled up.
+    pub(crate) fn needs(self, sessions: u64) -> Needs {
+        let cached = (900 * sessions).min(CACHE_BYTES as u64);
+        let (memory, disk) = match self {
+            Self::Cloakroom | Self::CloakroomEvery => (120 * sessions + cached, 1_500),
+            Self::Map => (900 * sessions, 0),
+            Self::Raw => (0, 0),
+            Self::Files | Self::TowerFiles => (0, 4_300),
+            Self::Redb => (cached, 3_000),
+            Self::Fjall => (cached, 1_600),
+            Self::Sled => (cached, 2_500),
+            Self::Sqlite | Self::TowerSqlite => (0, 1_000),
+            Self::Lmdb => (0, 1_500),
+            Self::Redis => (1_000 * sessions, 1_600),
+            Self::TowerMemory => (1_300 * sessions, 0),
+        };
+        Needs { memory, disk: disk * sessions }
     }
+}
+
+/// Bytes.
+pub(crate) struct Needs {
+    pub(crate) memory: u64,
+    /// After some saves.
+    pub(crate) disk: u64,
 }
 
 #[cfg(test)]

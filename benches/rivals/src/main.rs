@@ -12,6 +12,7 @@ mod block_on;
 mod child;
 mod contender;
 mod contenders;
+mod effort;
 mod numbers;
 mod operation;
 mod operations;
@@ -28,7 +29,6 @@ mod workers;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use arguments::Arguments;
 use numbers::Numbers;
@@ -84,15 +84,9 @@ fn run(arguments: &Arguments) -> io::Result<()> {
 fn measure(arguments: &Arguments) -> io::Result<Vec<Row>> {
     let kinds = arguments.kinds();
     let disciplines = Discipline::of(|operation| arguments.wants(operation));
-    let (rounds, slice) = if arguments.quick { (3, 4) } else { (31, 50) };
-    let turns = tournament::turns(&disciplines, &kinds, rounds) * arguments.sessions.len() as u64;
-    let mut referee = Referee {
-        rounds,
-        slice: Duration::from_millis(slice),
-        patience: arguments.patience(),
-        numbers: Numbers(arguments.seed),
-        progress: Progress::of(turns),
-    };
+    let effort = arguments.effort();
+    let turns = tournament::turns(&disciplines, &kinds, effort.rounds) * arguments.sessions.len() as u64;
+    let mut referee = Referee { effort, numbers: Numbers(arguments.seed), progress: Progress::of(turns) };
     referee.progress.note(&format!("the order of turns is that of --seed {}", arguments.seed));
     let mut rows = Vec::new();
     let mut means = Vec::new();

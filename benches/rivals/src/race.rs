@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::effort::Effort;
 use crate::numbers::Numbers;
 use crate::operation::Discipline;
 use crate::progress::Progress;
@@ -26,13 +27,9 @@ impl<F: FnMut() -> Option<f64>> Entrant for F {
 
 pub(crate) type Entrants<'a> = Vec<(&'static str, Box<dyn Entrant + 'a>)>;
 
-/// How much is measured.
+/// Who calls the contenders to their turns.
 pub(crate) struct Referee {
-    pub(crate) rounds: usize,
-    /// How long a batch takes.
-    pub(crate) slice: Duration,
-    /// After how much time in one discipline a contender's rounds are over, be they fewer.
-    pub(crate) patience: Duration,
+    pub(crate) effort: Effort,
     pub(crate) numbers: Numbers,
     pub(crate) progress: Progress,
 }
@@ -48,7 +45,13 @@ struct Lane<'a> {
 
 impl Referee {
     /// Measures, and says so in rows.
-    pub(crate) fn race(&mut self, discipline: Discipline, sessions: u64, entrants: Entrants<'_>) -> Vec<Row> {
+    pub(crate) fn race(
+        &mut self,
+        discipline: Discipline,
+        sessions: u64,
+        rounds: usize,
+        entrants: Entrants<'_>,
+    ) -> Vec<Row> {
         let lane = |(contender, entrant)| Lane {
             contender,
             entrant,
@@ -58,12 +61,12 @@ impl Referee {
             is_out: false,
         };
         let mut lanes: Vec<Lane<'_>> = entrants.into_iter().map(lane).collect();
-        for _ in 0..self.rounds {
+        for _ in 0..rounds {
             self.numbers.shuffle(&mut lanes);
             for lane in &mut lanes {
                 self.progress.measures(discipline, lane.contender);
                 if !lane.is_out {
-                    lane.turn(self.slice, self.patience);
+                    lane.turn(self.effort.slice, self.effort.patience_in_a_race());
                 }
                 self.progress.step();
             }
@@ -117,8 +120,7 @@ mod tests {
     use crate::operation::Operation;
 
     fn referee() -> Referee {
-        let (slice, patience) = (Duration::from_millis(1), Duration::from_secs(60));
-        Referee { rounds: 20, slice, patience, numbers: Numbers(1), progress: Progress::hidden() }
+        Referee { effort: Effort::QUICK, numbers: Numbers(1), progress: Progress::hidden() }
     }
 
     const LOAD: Discipline = Discipline { operation: Operation::LoadHit, threads: 1, class: Class::Relaxed };
@@ -136,7 +138,7 @@ mod tests {
                 }),
             )
         };
-        let rows = referee().race(LOAD, 10, vec![entrant("map"), entrant("redb"), entrant("sled")]);
+        let rows = referee().race(LOAD, 10, 20, vec![entrant("map"), entrant("redb"), entrant("sled")]);
         assert_eq!(rows.len(), 3);
         let turns = turns.into_inner();
         let mut orders: Vec<_> = turns.chunks(3).map(<[_]>::to_vec).collect();
@@ -155,7 +157,7 @@ mod tests {
             asked += 1;
             None
         };
-        let rows = referee().race(LOAD, 10, vec![("map", Box::new(cannot))]);
+        let rows = referee().race(LOAD, 10, 20, vec![("map", Box::new(cannot))]);
         assert!(matches!(rows[0].figure, Figure::Cannot));
         assert_eq!(asked, 1);
     }

@@ -25,6 +25,12 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
+/// How many bytes can still be stored in a directory.
+pub(crate) fn free_disk(directory: &Path) -> u64 {
+    let disk = rustix::fs::statvfs(directory).unwrap();
+    disk.f_bavail * disk.f_frsize
+}
+
 /// What a directory takes on the disk, all that is in it included: whole blocks, once all of it is written.
 pub(crate) fn disk_bytes(directory: &Path) -> u64 {
     write_out(directory);

@@ -14,9 +14,6 @@ use crate::row::{Figure, Row};
 use crate::session::Model;
 use crate::system;
 
-/// Requests are measured with at most so many sessions.
-const REQUEST_SESSIONS: u64 = 100_000;
-
 pub(crate) struct Tournament<'a> {
     pub(crate) referee: &'a mut Referee,
     pub(crate) kinds: &'a [Kind],
@@ -54,7 +51,7 @@ impl Tournament<'_> {
     pub(crate) fn run(mut self, directory: &Path) -> Vec<Row> {
         let stored = directory.join("stored");
         std::fs::create_dir(&stored).unwrap();
-        let arena = Arena::filled(self.kinds, &stored, self.model, self.referee.patience, &self.referee.progress);
+        let arena = Arena::filled(self.kinds, &stored, self.model, self.referee.effort, &self.referee.progress);
         let left_out = self.kinds.len() - arena.places.len();
         self.in_arena(arena, left_out);
         std::fs::remove_dir_all(stored).unwrap();
@@ -69,7 +66,7 @@ impl Tournament<'_> {
     }
 
     fn in_arena(&mut self, mut arena: Arena, left_out: usize) {
-        let absent = |discipline| left_out * rounds_of(discipline, self.referee.rounds);
+        let absent = |discipline| left_out * rounds_of(discipline, self.referee.effort.rounds);
         let lost: usize = self.disciplines.iter().map(|discipline| absent(*discipline)).sum();
         self.referee.progress.skip(lost as u64);
 
@@ -77,7 +74,7 @@ impl Tournament<'_> {
         let churned = !self.disciplines(&[Operation::DiskAfterChurn], Class::Relaxed).is_empty();
         if churned {
             arena.open(Class::Relaxed);
-            arena.churn(self.referee.patience, &self.referee.progress);
+            arena.churn(self.referee.effort, &self.referee.progress);
             arena.close();
             self.count(&arena, Operation::DiskAfterChurn, disk);
         }
@@ -86,7 +83,7 @@ impl Tournament<'_> {
         let relaxed = self.disciplines(&[LoadHit, LoadMiss, Touch, Save, Mixed, MixedProcesses, Sweep], Class::Relaxed);
         if !relaxed.is_empty() {
             arena.open(Class::Relaxed);
-            arena.warm_up(self.referee.patience, &self.referee.progress);
+            arena.warm_up(self.referee.effort, &self.referee.progress);
             relaxed.into_iter().for_each(|discipline| self.in_open(&arena, discipline));
         }
         let durable = self.disciplines(&[Save], Class::Durable);
@@ -105,11 +102,8 @@ impl Tournament<'_> {
     }
 
     fn race(&mut self, discipline: Discipline, sessions: u64, entrants: Entrants<'_>) {
-        let rounds = self.referee.rounds;
-        self.referee.rounds = rounds_of(discipline, rounds);
-        let rows = self.referee.race(discipline, sessions, entrants);
-        self.referee.rounds = rounds;
-        self.rows.extend(rows);
+        let rounds = rounds_of(discipline, self.referee.effort.rounds);
+        self.rows.extend(self.referee.race(discipline, sessions, rounds, entrants));
     }
 
     /// A discipline of contenders that stay open.
@@ -182,7 +176,7 @@ impl Tournament<'_> {
             return;
         }
         self.referee.progress.says("fills the stores of the layers".to_owned());
-        let model = Model { sessions: self.model.sessions.min(REQUEST_SESSIONS), ..self.model };
+        let model = Model { sessions: self.model.sessions.min(self.referee.effort.request_sessions), ..self.model };
         let served = Served::new(self.kinds, directory, model);
         for discipline in wanted {
             self.race(discipline, model.sessions, served.entrants(discipline));

@@ -1,18 +1,17 @@
 //! How each cost grows with the number of sessions: a panel for each discipline, a line for each contender.
 
 use super::latency::label;
-use super::scale::Scale;
+use super::scale::{self, Scale};
 use super::svg::{Anchor, Svg};
 use super::{colour, grouped};
 use crate::operation::Discipline;
 use crate::row::Row;
-use crate::table;
 
 const COLUMNS: u32 = 3;
 const PANEL: (f64, f64) = (340.0, 250.0);
 const TOP: f64 = 70.0;
 /// Between a panel's border and its axes.
-const INSET: (f64, f64, f64, f64) = (62.0, 26.0, 14.0, 26.0);
+const INSET: (f64, f64, f64, f64) = (62.0, 26.0, 28.0, 26.0);
 
 pub(super) fn drawing(rows: &[Row]) -> String {
     let mut svg = Svg::new(PANEL.0 * f64::from(COLUMNS));
@@ -46,7 +45,7 @@ fn panel(svg: &mut Svg, rows: &[Row], discipline: Discipline, (left, top): (f64,
     for tick in costs.ticks() {
         let y = costs.place(tick);
         let bytes = discipline.operation.is_bytes();
-        let text = if bytes { format!("{} B", grouped(tick as u64)) } else { table::time(tick) };
+        let text = if bytes { format!("{} B", grouped(tick as u64)) } else { scale::time(tick) };
         svg.line((across.0, y), (across.1, y), "#eee", 1.0);
         svg.text((across.0 - 5.0, y + 4.0), 10.0, Anchor::End, &text);
     }
@@ -55,7 +54,8 @@ fn panel(svg: &mut Svg, rows: &[Row], discipline: Discipline, (left, top): (f64,
         svg.line((x, floor), (x, ceiling), "#eee", 1.0);
         svg.text((x, floor + 14.0), 10.0, Anchor::Middle, &grouped(tick as u64));
     }
-    for contender in colour::contenders() {
+    // Ours on top.
+    for contender in colour::contenders().collect::<Vec<_>>().into_iter().rev() {
         let mut figures: Vec<(u64, f64)> = of
             .iter()
             .filter(|row| row.contender == contender)

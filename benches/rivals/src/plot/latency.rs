@@ -1,11 +1,10 @@
 //! How long each operation takes: a dot at the median, and a line to the 99th percentile.
 
-use super::scale::Scale;
+use super::scale::{self, Scale};
 use super::svg::{Anchor, Svg};
 use super::{colour, grouped};
 use crate::operation::Discipline;
 use crate::row::{Figure, Row};
-use crate::table;
 
 const WIDTH: f64 = 1000.0;
 const TOP: f64 = 76.0;
@@ -25,25 +24,26 @@ pub(super) fn drawing(rows: &[Row], sessions: u64) -> String {
     svg.text((12.0, 22.0), 16.0, Anchor::Start, &title);
     legend(&mut svg, &of_size);
 
+    let disciplines = Discipline::of(|operation| !operation.is_bytes());
+    let blocks = disciplines.into_iter().map(|discipline| (discipline, in_order(&of_size, discipline)));
+    let blocks: Vec<_> = blocks.filter(|(_, lanes)| !lanes.is_empty()).collect();
+    let height = |lanes: &Vec<&Row>| lanes.len() as f64 * STEP + GAP;
+    let floor = TOP + blocks.iter().map(|(_, lanes)| height(lanes)).sum::<f64>();
+    for tick in scale.ticks() {
+        svg.line((scale.place(tick), TOP - GAP / 2.0), (scale.place(tick), floor), "#eee", 1.0);
+        svg.text((scale.place(tick), floor + 14.0), 11.0, Anchor::Middle, &scale::time(tick));
+    }
     let mut y = TOP;
-    for discipline in Discipline::of(|operation| !operation.is_bytes()) {
-        let lanes: Vec<&Row> = in_order(&of_size, discipline);
-        if lanes.is_empty() {
-            continue;
-        }
+    for (discipline, lanes) in blocks {
         let middle = y + lanes.len() as f64 * STEP / 2.0;
         svg.text((LEFT - 12.0, middle + 4.0), 12.0, Anchor::End, &label(discipline));
         svg.line((12.0, y - GAP / 2.0), (WIDTH - 30.0, y - GAP / 2.0), "#ddd", 1.0);
         for (row, place) in lanes.iter().zip(0..) {
             lane(&mut svg, scale, row, y + (f64::from(place) + 0.5) * STEP);
         }
-        y += lanes.len() as f64 * STEP + GAP;
+        y += height(&lanes);
     }
-    for tick in scale.ticks() {
-        svg.line((scale.place(tick), TOP - GAP / 2.0), (scale.place(tick), y), "#eee", 1.0);
-        svg.text((scale.place(tick), y + 14.0), 11.0, Anchor::Middle, &table::time(tick));
-    }
-    svg.finish(y + 28.0)
+    svg.finish(floor + 28.0)
 }
 
 /// Those that have a figure, in the order of the legend.

@@ -33,6 +33,13 @@ impl Scale {
     }
 }
 
+/// A decade of nanoseconds.
+pub(super) fn time(nanos: f64) -> String {
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "us")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| nanos >= *unit).unwrap_or((1.0, "ns"));
+    format!("{:.0} {name}", nanos / unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +52,11 @@ mod tests {
             scale.ticks().map(|tick| scale.place(tick).round()).collect::<Vec<_>>(),
             [100.0, 200.0, 300.0, 400.0]
         );
+    }
+
+    #[test]
+    fn decades_have_round_names() {
+        assert_eq!([10.0, 1e3, 1e7, 1e10].map(time), ["10 ns", "1 us", "10 ms", "10 s"]);
     }
 
     #[test]

@@ -66,13 +66,15 @@ impl Special for MemoryStore {
 
 impl Special for FileStore {
     async fn sweep(&self) -> Option<()> {
-        Some(self.delete_expired().await.unwrap())
+        self.delete_expired().await.unwrap();
+        Some(())
     }
 }
 
 impl Special for SqliteStore {
     async fn sweep(&self) -> Option<()> {
-        Some(self.delete_expired().await.unwrap())
+        self.delete_expired().await.unwrap();
+        Some(())
     }
 
     async fn close(&self) {
