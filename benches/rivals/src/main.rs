@@ -70,18 +70,20 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> io::Result<()> {
     let earlier = arguments.json.as_deref().map(row::read).transpose()?.unwrap_or_default();
-    let measured = if arguments.draw { Vec::new() } else { measure(arguments)? };
-    let rows = row::merged(earlier, &measured);
-    if let (Some(path), false) = (&arguments.json, arguments.draw) {
-        row::write(path, &rows)?;
-    }
+    let keep = |measured: &[Row]| match &arguments.json {
+        Some(path) => row::write(path, &row::merged(earlier.clone(), measured)),
+        None => Ok(()),
+    };
+    let measured = if arguments.draw { Vec::new() } else { measure(arguments, keep)? };
+    let rows = row::merged(earlier.clone(), &measured);
     if let Some(directory) = &arguments.plots {
         plot::draw(&rows, directory)?;
     }
     show(if arguments.draw { &rows } else { &measured })
 }
 
-fn measure(arguments: &Arguments) -> io::Result<Vec<Row>> {
+/// All numbers of sessions in turn. What is measured is kept again and again.
+fn measure(arguments: &Arguments, keep: impl Fn(&[Row]) -> io::Result<()>) -> io::Result<Vec<Row>> {
     let kinds = arguments.kinds();
     let disciplines = Discipline::of(|operation| arguments.wants(operation));
     let effort = arguments.effort();
@@ -95,9 +97,15 @@ fn measure(arguments: &Arguments) -> io::Result<Vec<Row>> {
         let directory = tempfile::Builder::new().prefix("rivals-").tempdir_in(parent)?;
         let model = Model { now: Model::real_time(), sessions };
         means.push(format!("{sessions} sessions, values of {} bytes in the mean", model.value_bytes() / sessions));
-        let referee = &mut referee;
-        let tournament = Tournament { referee, kinds: &kinds, disciplines: &disciplines, model, rows: Vec::new() };
-        rows.extend(tournament.run(directory.path()));
+        let tournament = Tournament {
+            referee: &mut referee,
+            kinds: &kinds,
+            disciplines: &disciplines,
+            model,
+            rows: std::mem::take(&mut rows),
+            keep: &keep,
+        };
+        rows = tournament.run(directory.path())?;
     }
     referee.progress.finish();
     means.iter().for_each(|mean| println!("{mean}"));

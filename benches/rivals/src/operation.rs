@@ -1,5 +1,7 @@
 //! What is measured.
 
+use std::fmt;
+
 use crate::contender::Class;
 
 /// Something that contenders do.
@@ -132,6 +134,20 @@ impl Discipline {
             disciplines.extend(all.iter().map(|&(threads, class)| Self::new(operation, threads, class)));
         }
         disciplines
+    }
+}
+
+impl fmt::Display for Discipline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation.name())?;
+        if self.threads > 1 {
+            write!(f, ", {} threads", self.threads)?;
+        }
+        // Of what was counted, the class says nothing.
+        if !self.operation.is_bytes() {
+            write!(f, ", {}", self.class.name())?;
+        }
+        Ok(())
     }
 }
 

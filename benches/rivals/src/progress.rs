@@ -30,8 +30,7 @@ impl Progress {
     }
 
     pub(crate) fn measures(&self, discipline: Discipline, contender: &str) {
-        let Discipline { operation, threads, class } = discipline;
-        self.all.set_message(format!("{}, {threads} threads, {}: {contender}", operation.name(), class.name()));
+        self.all.set_message(format!("{discipline}: {contender}"));
     }
 
     pub(crate) fn says(&self, what: String) {

@@ -34,9 +34,7 @@ fn order(row: &Row) -> f64 {
 }
 
 fn block(f: &mut fmt::Formatter<'_>, discipline: Discipline, sessions: u64, rows: &[&Row]) -> fmt::Result {
-    let Discipline { operation, threads, class } = discipline;
-    let threads = if threads == 1 { String::new() } else { format!(", {threads} threads") };
-    writeln!(f, "\n{}{threads}, {} ({sessions} sessions) [{}]", operation.what(), class.name(), operation.name())?;
+    writeln!(f, "\n{} ({sessions} sessions) [{discipline}]", discipline.operation.what())?;
     let ours = rows.iter().find(|row| row.contender == OURS).and_then(|row| row.figure.main());
     writeln!(f, "  {:<16} {:>10} {:>10} {:>18}", "", "median", "p99", "times cloakroom's")?;
     for row in rows {

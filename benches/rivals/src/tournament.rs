@@ -1,9 +1,10 @@
 //! A run: all disciplines, one after the other, for one number of sessions.
 
+use std::io;
 use std::path::Path;
 
 use crate::arena::{Arena, Place};
-use crate::child::{self, Partners};
+use crate::child::{self, Memory, Partners};
 use crate::contender::{Class, Kind};
 use crate::operation::{Discipline, Operation};
 use crate::operations::open::{Left, Pages};
@@ -19,7 +20,10 @@ pub(crate) struct Tournament<'a> {
     pub(crate) kinds: &'a [Kind],
     pub(crate) disciplines: &'a [Discipline],
     pub(crate) model: Model,
+    /// What has been measured so far.
     pub(crate) rows: Vec<Row>,
+    /// Keeps it, since the rest may fail.
+    pub(crate) keep: &'a dyn Fn(&[Row]) -> io::Result<()>,
 }
 
 /// How many turns will be taken, for the progress bar.
@@ -48,15 +52,20 @@ fn rounds_of(discipline: Discipline, rounds: usize) -> usize {
 }
 
 impl Tournament<'_> {
-    pub(crate) fn run(mut self, directory: &Path) -> Vec<Row> {
+    pub(crate) fn run(mut self, directory: &Path) -> io::Result<Vec<Row>> {
         let stored = directory.join("stored");
-        std::fs::create_dir(&stored).unwrap();
+        std::fs::create_dir(&stored)?;
         let arena = Arena::filled(self.kinds, &stored, self.model, self.referee.effort, &self.referee.progress);
         let left_out = self.kinds.len() - arena.places.len();
         self.in_arena(arena, left_out);
-        std::fs::remove_dir_all(stored).unwrap();
+        std::fs::remove_dir_all(stored)?;
         self.requests(&directory.join("requests"));
-        self.rows
+        Ok(self.rows)
+    }
+
+    fn keep(&mut self, rows: Vec<Row>) {
+        self.rows.extend(rows);
+        (self.keep)(&self.rows).unwrap();
     }
 
     /// The disciplines of these operations and this class.
@@ -103,7 +112,8 @@ impl Tournament<'_> {
 
     fn race(&mut self, discipline: Discipline, sessions: u64, entrants: Entrants<'_>) {
         let rounds = rounds_of(discipline, self.referee.effort.rounds);
-        self.rows.extend(self.referee.race(discipline, sessions, rounds, entrants));
+        let rows = self.referee.race(discipline, sessions, rounds, entrants);
+        self.keep(rows);
     }
 
     /// A discipline of contenders that stay open.
@@ -130,12 +140,14 @@ impl Tournament<'_> {
     /// Something that is counted once.
     fn count(&mut self, arena: &Arena, operation: Operation, figure: impl Fn(&Place, Model) -> Option<f64>) {
         for discipline in self.disciplines(&[operation], Class::Relaxed) {
-            for place in &arena.places {
+            let row = |place: &Place| {
                 self.referee.progress.measures(discipline, place.kind.name());
                 let figure = figure(place, arena.model).map_or(Figure::Cannot, Figure::Bytes);
-                self.rows.push(Row::new(discipline, arena.model.sessions, place.kind.name(), figure));
                 self.referee.progress.step();
-            }
+                Row::new(discipline, arena.model.sessions, place.kind.name(), figure)
+            };
+            let rows = arena.places.iter().map(row).collect();
+            self.keep(rows);
         }
     }
 
@@ -154,16 +166,18 @@ impl Tournament<'_> {
             })
             .collect();
         for discipline in wanted {
-            for (place, memory) in arena.places.iter().zip(&told) {
+            let row = |(place, memory): (&Place, &Option<Memory>)| {
                 let bytes = memory.as_ref().and_then(|memory| match discipline.operation {
                     Operation::MemoryOpened => Some(memory.opened),
                     _ => memory.loaded,
                 });
                 let figure = bytes.map(|bytes| bytes as f64 / arena.model.sessions as f64);
                 let figure = figure.map_or(Figure::Cannot, Figure::Bytes);
-                self.rows.push(Row::new(discipline, arena.model.sessions, place.kind.name(), figure));
                 self.referee.progress.step();
-            }
+                Row::new(discipline, arena.model.sessions, place.kind.name(), figure)
+            };
+            let rows = arena.places.iter().zip(&told).map(row).collect();
+            self.keep(rows);
         }
     }
 

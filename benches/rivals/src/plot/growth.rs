@@ -1,6 +1,5 @@
 //! How each cost grows with the number of sessions: a panel for each discipline, a line for each contender.
 
-use super::latency::label;
 use super::scale::{self, Scale};
 use super::svg::{Anchor, Svg};
 use super::{colour, grouped};
@@ -41,7 +40,7 @@ fn panel(svg: &mut Svg, rows: &[Row], discipline: Discipline, (left, top): (f64,
     let sessions = Scale::around(of.iter().map(|row| row.sessions as f64), across);
     let costs = Scale::around(of.iter().filter_map(|row| row.figure.main()), (floor, ceiling));
 
-    svg.text((left + west, top + 16.0), 12.0, Anchor::Start, &label(discipline));
+    svg.text((left + west, top + 16.0), 12.0, Anchor::Start, &discipline.to_string());
     for tick in costs.ticks() {
         let y = costs.place(tick);
         let bytes = discipline.operation.is_bytes();

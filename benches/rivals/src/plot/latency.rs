@@ -36,7 +36,7 @@ pub(super) fn drawing(rows: &[Row], sessions: u64) -> String {
     let mut y = TOP;
     for (discipline, lanes) in blocks {
         let middle = y + lanes.len() as f64 * STEP / 2.0;
-        svg.text((LEFT - 12.0, middle + 4.0), 12.0, Anchor::End, &label(discipline));
+        svg.text((LEFT - 12.0, middle + 4.0), 12.0, Anchor::End, &discipline.to_string());
         svg.line((12.0, y - GAP / 2.0), (WIDTH - 30.0, y - GAP / 2.0), "#ddd", 1.0);
         for (row, place) in lanes.iter().zip(0..) {
             lane(&mut svg, scale, row, y + (f64::from(place) + 0.5) * STEP);
@@ -70,10 +70,4 @@ fn legend(svg: &mut Svg, rows: &[&Row]) {
         svg.dot((x, y - 4.0), 4.0, colour::of(contender));
         svg.text((x + 8.0, y), 11.0, Anchor::Start, contender);
     }
-}
-
-pub(super) fn label(discipline: Discipline) -> String {
-    let Discipline { operation, threads, class } = discipline;
-    let threads = if threads == 1 { String::new() } else { format!(", {threads} threads") };
-    format!("{}{threads}, {}", operation.name(), class.name())
 }

@@ -5,13 +5,13 @@ mod entrant;
 mod handler;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ::tower::{Layer as _, service_fn};
 use cloakroom::tower::SessionLayer;
 use cloakroom::{AnyEntry as _, FileStore, Sessions, Store};
 use http::HeaderValue;
 use tokio::runtime::Runtime;
-use tower_sessions::cookie::time;
 use tower_sessions::{Expiry, MemoryStore, SessionManagerLayer, SessionStore};
 
 use self::entrant::Requests;
@@ -21,6 +21,8 @@ use crate::contenders::{cloakroom as ours, tower};
 use crate::operation::{Discipline, Operation};
 use crate::race::{Entrant, Entrants};
 use crate::session::{self, Known, Model};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Who is measured without any layer.
 pub(crate) const NO_LAYER: &str = "no-layer";
@@ -91,7 +93,7 @@ impl Served {
     }
 
     fn ours<'a>(&'a self, store: FileStore, handler: Handler, cookies: &'a [HeaderValue]) -> Box<dyn Entrant + 'a> {
-        let sessions = Sessions::builder(store).build().unwrap();
+        let sessions = sessions(store);
         let service = SessionLayer::new(sessions).layer(service_fn(move |request| handler.ours(request)));
         Box::new(Requests::new(&self.runtime, service, cookies))
     }
@@ -102,7 +104,7 @@ impl Served {
         handler: Handler,
         cookies: &'a [HeaderValue],
     ) -> Box<dyn Entrant + 'a> {
-        let layer = SessionManagerLayer::new(store).with_expiry(Expiry::OnInactivity(time::Duration::days(1)));
+        let layer = SessionManagerLayer::new(store).with_expiry(Expiry::OnInactivity(DAY.try_into().unwrap()));
         let service = layer.layer(service_fn(move |request| handler.theirs(request)));
         Box::new(Requests::new(&self.runtime, service, cookies))
     }
@@ -115,7 +117,7 @@ impl Place {
         let cookies = match kind {
             Kind::Cloakroom | Kind::CloakroomEvery => {
                 let store = ours::store(directory, ours::Cloakroom::durability(Class::Relaxed));
-                let cookies = our_cookies(&Sessions::builder(store.clone()).build().unwrap(), model, runtime);
+                let cookies = our_cookies(&sessions(store.clone()), model, runtime);
                 store.close().unwrap();
                 cookies
             }
@@ -134,6 +136,11 @@ impl Place {
     fn is_in_memory(&self) -> bool {
         self.kind == Kind::TowerMemory
     }
+}
+
+/// They live as long as those of tower-sessions, so that none ends during a run.
+fn sessions(store: FileStore) -> Sessions<FileStore> {
+    Sessions::builder(store).idle_timeout(DAY).absolute_timeout(7 * DAY).build().unwrap()
 }
 
 fn our_cookies(sessions: &Sessions<impl Store>, model: Model, runtime: &Runtime) -> Vec<HeaderValue> {
