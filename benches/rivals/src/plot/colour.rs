@@ -22,10 +22,10 @@ pub(super) fn of(contender: &str) -> &'static str {
         Some(Kind::Sqlite) => "#08519c",
         Some(Kind::Lmdb) => "#7570b3",
         Some(Kind::Redis) => "#e7298a",
-        Some(Kind::TowerMemory) => "#35978f",
+        Some(Kind::TowerMemory) => "#111111",
         Some(Kind::TowerSqlite) => "#6baed6",
         Some(Kind::TowerFiles) => "#c7a76c",
-        None => "#444444",
+        None => "#bbbbbb",
     }
 }
 

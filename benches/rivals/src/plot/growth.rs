@@ -44,7 +44,11 @@ fn panel(svg: &mut Svg, rows: &[Row], discipline: Discipline, (left, top): (f64,
     for tick in costs.ticks() {
         let y = costs.place(tick);
         let bytes = discipline.operation.is_bytes();
-        let text = if bytes { format!("{} B", grouped(tick as u64)) } else { scale::time(tick) };
+        let text = match bytes {
+            true if tick < 1.0 => format!("{tick} B"),
+            true => format!("{} B", grouped(tick as u64)),
+            false => scale::time(tick),
+        };
         svg.line((across.0, y), (across.1, y), "#eee", 1.0);
         svg.text((across.0 - 5.0, y + 4.0), 10.0, Anchor::End, &text);
     }
