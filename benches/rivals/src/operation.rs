@@ -1,0 +1,173 @@
+//! What is measured.
+
+use std::fmt;
+
+use crate::contender::Class;
+
+/// Something that contenders do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Operation {
+    LoadHit,
+    LoadMiss,
+    Touch,
+    Save,
+    Mixed,
+    MixedProcesses,
+    Sweep,
+    DiskAtRest,
+    DiskAfterChurn,
+    MemoryOpened,
+    MemoryLoaded,
+    OpenCleanWarm,
+    OpenCleanCold,
+    OpenKilledWarm,
+    OpenKilledCold,
+    RequestUntouched,
+    RequestGet,
+    RequestInsert,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 18] = [
+        Self::LoadHit,
+        Self::LoadMiss,
+        Self::Touch,
+        Self::Save,
+        Self::Mixed,
+        Self::MixedProcesses,
+        Self::Sweep,
+        Self::DiskAtRest,
+        Self::DiskAfterChurn,
+        Self::MemoryOpened,
+        Self::MemoryLoaded,
+        Self::OpenCleanWarm,
+        Self::OpenCleanCold,
+        Self::OpenKilledWarm,
+        Self::OpenKilledCold,
+        Self::RequestUntouched,
+        Self::RequestGet,
+        Self::RequestInsert,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LoadHit => "load-hit",
+            Self::LoadMiss => "load-miss",
+            Self::Touch => "touch",
+            Self::Save => "save",
+            Self::Mixed => "mixed",
+            Self::MixedProcesses => "mixed-processes",
+            Self::Sweep => "sweep",
+            Self::DiskAtRest => "disk-at-rest",
+            Self::DiskAfterChurn => "disk-after-churn",
+            Self::MemoryOpened => "memory-opened",
+            Self::MemoryLoaded => "memory-loaded",
+            Self::OpenCleanWarm => "open-clean-warm",
+            Self::OpenCleanCold => "open-clean-cold",
+            Self::OpenKilledWarm => "open-killed-warm",
+            Self::OpenKilledCold => "open-killed-cold",
+            Self::RequestUntouched => "request-untouched",
+            Self::RequestGet => "request-get",
+            Self::RequestInsert => "request-insert",
+        }
+    }
+
+    /// What its figure is of.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::LoadHit => "load a session that is there",
+            Self::LoadMiss => "load an unknown id",
+            Self::Touch => "touch: note that a session was seen",
+            Self::Save => "save a session",
+            Self::Mixed => "80 % load, 15 % touch, 5 % save, an operation",
+            Self::MixedProcesses => "the same from two processes, an operation of either",
+            Self::Sweep => "sweep 1 %, a session that is over",
+            Self::DiskAtRest => "disk, bytes a session, filled and closed",
+            Self::DiskAfterChurn => "disk, bytes a session, after saves and closed",
+            Self::MemoryOpened => "memory, bytes a session, opened",
+            Self::MemoryLoaded => "memory, bytes a session, all of them loaded once",
+            Self::OpenCleanWarm => "open, closed cleanly, files in memory",
+            Self::OpenCleanCold => "open, closed cleanly, files not in memory",
+            Self::OpenKilledWarm => "open, killed, files in memory",
+            Self::OpenKilledCold => "open, killed, files not in memory",
+            Self::RequestUntouched => "request that leaves the session alone",
+            Self::RequestGet => "request with one get",
+            Self::RequestInsert => "request with one get and one insert",
+        }
+    }
+
+    pub(crate) fn is_bytes(self) -> bool {
+        matches!(self, Self::DiskAtRest | Self::DiskAfterChurn | Self::MemoryOpened | Self::MemoryLoaded)
+    }
+}
+
+/// An operation, in how many threads, and what its saves survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Discipline {
+    pub(crate) operation: Operation,
+    pub(crate) threads: u64,
+    pub(crate) class: Class,
+}
+
+impl Discipline {
+    const fn new(operation: Operation, threads: u64, class: Class) -> Self {
+        Self { operation, threads, class }
+    }
+
+    /// All of them that belong to these operations, in the order in which they are measured.
+    pub(crate) fn of(wanted: impl Fn(Operation) -> bool) -> Vec<Self> {
+        let mut disciplines = Vec::new();
+        for operation in Operation::ALL {
+            if !wanted(operation) {
+                continue;
+            }
+            let all: &[(u64, Class)] = match operation {
+                Operation::Save => {
+                    &[(1, Class::Relaxed), (1, Class::Durable), (8, Class::Durable), (32, Class::Durable)]
+                }
+                Operation::Mixed => &[(1, Class::Relaxed), (2, Class::Relaxed), (8, Class::Relaxed)],
+                Operation::RequestUntouched | Operation::RequestGet | Operation::RequestInsert => {
+                    &[(1, Class::Relaxed), (1, Class::Durable)]
+                }
+                _ => &[(1, Class::Relaxed)],
+            };
+            disciplines.extend(all.iter().map(|&(threads, class)| Self::new(operation, threads, class)));
+        }
+        disciplines
+    }
+}
+
+impl fmt::Display for Discipline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation.name())?;
+        if self.threads > 1 {
+            write!(f, ", {} threads", self.threads)?;
+        }
+        // Of what was counted, the class says nothing.
+        if !self.operation.is_bytes() {
+            write!(f, ", {}", self.class.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_different() {
+        for (n, operation) in Operation::ALL.into_iter().enumerate() {
+            assert!(Operation::ALL[n + 1..].iter().all(|other| other.name() != operation.name()));
+        }
+    }
+
+    #[test]
+    fn saves_are_measured_in_both_classes() {
+        let saves = Discipline::of(|operation| operation == Operation::Save);
+        let threads =
+            |class| saves.iter().filter(|save| save.class == class).map(|save| save.threads).collect::<Vec<_>>();
+        assert_eq!(threads(Class::Relaxed), [1]);
+        assert_eq!(threads(Class::Durable), [1, 8, 32]);
+    }
+}

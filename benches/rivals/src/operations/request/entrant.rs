@@ -1,0 +1,79 @@
+//! Requests of random visitors, each of whom has a session.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use http::header::{COOKIE, HeaderValue};
+use http::{Request, Response};
+use tokio::runtime::Runtime;
+use tower::{Service, ServiceExt as _};
+
+use crate::numbers::Numbers;
+use crate::race::{Entrant, calibrated, nanos};
+
+/// Requests timed one by one in a round, at most.
+const SAMPLES: u64 = 2_000;
+
+pub(super) struct Requests<'a, S> {
+    runtime: &'a Runtime,
+    service: S,
+    visitors: Visitors<'a>,
+    /// Requests in a batch, once that is known.
+    times: Option<u64>,
+}
+
+struct Visitors<'a> {
+    cookies: &'a [HeaderValue],
+    numbers: Numbers,
+}
+
+impl Visitors<'_> {
+    fn next(&mut self) -> Request<()> {
+        let visitor = self.numbers.below(self.cookies.len() as u64) as usize;
+        let mut request = Request::new(());
+        request.headers_mut().insert(COOKIE, self.cookies[visitor].clone());
+        request
+    }
+}
+
+impl<'a, S> Requests<'a, S>
+where
+    S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
+    pub(super) fn new(runtime: &'a Runtime, service: S, cookies: &'a [HeaderValue]) -> Self {
+        Self { runtime, service, visitors: Visitors { cookies, numbers: Numbers(1) }, times: None }
+    }
+
+    /// So many, and what is to be done after each.
+    fn requests(&mut self, times: u64, mut after_each: impl FnMut()) -> Duration {
+        let Self { runtime, service, visitors, .. } = self;
+        runtime.block_on(async {
+            let begun = Instant::now();
+            for _ in 0..times {
+                let response = service.ready().await.unwrap().call(visitors.next()).await.unwrap();
+                assert!(black_box(response).status().is_success());
+                after_each();
+            }
+            begun.elapsed()
+        })
+    }
+}
+
+impl<S> Entrant for Requests<'_, S>
+where
+    S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
+    fn round(&mut self, slice: Duration, samples: &mut Vec<f64>) -> Option<f64> {
+        let times = self.times.unwrap_or_else(|| calibrated(slice, |times| self.requests(times, || ())));
+        self.times = Some(times);
+        let took = self.requests(times, || ());
+        let mut last = Instant::now();
+        self.requests((times / 4).clamp(1, SAMPLES), || {
+            let now = Instant::now();
+            samples.push(nanos(now - last));
+            last = now;
+        });
+        Some(nanos(took) / times as f64)
+    }
+}

@@ -1,0 +1,23 @@
+//! Sweeping: one of a hundred sessions is over, and the others live.
+
+use std::time::Instant;
+
+use crate::contender::Contender;
+use crate::race::nanos;
+use crate::session::Model;
+
+/// The time for each session that is removed. What expires is stored anew before each round, untimed.
+pub(crate) fn one_percent(contender: &dyn Contender, model: Model) -> impl FnMut() -> Option<f64> {
+    let over = (model.sessions / 100).clamp(10, 100_000);
+    move || {
+        // Nothing is over yet; so says whether it can at all, before it is filled in vain.
+        contender.sweep(model.now)?;
+        let sessions = model.sessions..model.sessions + over;
+        contender.fill(&mut sessions.map(|n| model.over(n)), model.earlier());
+        let begun = Instant::now();
+        let swept = contender.sweep(model.now)?;
+        let took = begun.elapsed();
+        assert!(swept.is_none_or(|swept| swept == over), "of {over} that are over, {swept:?} were swept");
+        Some(nanos(took) / over as f64)
+    }
+}

@@ -1,0 +1,88 @@
+//! Drawings of the rows: how long each operation takes, and how each cost grows with the number of sessions.
+
+mod colour;
+mod growth;
+mod latency;
+mod scale;
+mod svg;
+
+use std::io;
+use std::path::Path;
+
+use crate::row::Row;
+
+/// Draws all into a directory: a file for each number of sessions, and one for how they compare.
+pub(crate) fn draw(rows: &[Row], directory: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    for sessions in sizes(rows) {
+        let drawing = latency::drawing(rows, sessions);
+        std::fs::write(directory.join(format!("latency-{sessions}.svg")), drawing)?;
+    }
+    std::fs::write(directory.join("growth.svg"), growth::drawing(rows))
+}
+
+/// The numbers of sessions that there are rows of, from the smallest on.
+pub(crate) fn sizes(rows: &[Row]) -> Vec<u64> {
+    let mut sizes: Vec<u64> = rows.iter().map(|row| row.sessions).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
+}
+
+/// `12345678` as `12,345,678`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::Class;
+    use crate::operation::{Discipline, Operation};
+    use crate::row::Figure;
+
+    fn rows() -> Vec<Row> {
+        let discipline = |operation| Discipline { operation, threads: 1, class: Class::Relaxed };
+        let mut rows = Vec::new();
+        for sessions in [10_000, 100_000] {
+            for (contender, nanos) in [("cloakroom", 300.0), ("redb", 2_000.0)] {
+                let figure = Figure::Time { median_ns: nanos, p99_ns: Some(nanos * 3.0) };
+                rows.push(Row::new(discipline(Operation::LoadHit), sessions, contender, figure));
+                rows.push(Row::new(discipline(Operation::DiskAtRest), sessions, contender, Figure::Bytes(700.0)));
+            }
+            rows.push(Row::new(discipline(Operation::Sweep), sessions, "redis", Figure::Cannot));
+        }
+        rows
+    }
+
+    #[test]
+    fn a_drawing_is_made_for_each_size_and_one_for_all() {
+        let directory = tempfile::tempdir().unwrap();
+        draw(&rows(), directory.path()).unwrap();
+        for name in ["latency-10000.svg", "latency-100000.svg", "growth.svg"] {
+            let drawing = std::fs::read_to_string(directory.path().join(name)).unwrap();
+            assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"), "{name}");
+            assert!(drawing.contains("cloakroom") && drawing.contains("redb"), "{name}");
+            assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_drawn() {
+        let directory = tempfile::tempdir().unwrap();
+        draw(&[], directory.path()).unwrap();
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([5, 1_000, 12_345_678].map(grouped), ["5", "1,000", "12,345,678"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! A logarithmic axis.
+
+/// From whole decades to whole decades, onto a stretch of the drawing.
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    decades: (f64, f64),
+    stretch: (f64, f64),
+}
+
+impl Scale {
+    /// An axis on which all of these have their place.
+    pub(super) fn around(figures: impl Iterator<Item = f64>, stretch: (f64, f64)) -> Self {
+        let figures = figures.filter(|figure| *figure > 0.0);
+        let (least, most) =
+            figures.fold((f64::INFINITY, 0.0_f64), |(least, most), figure| (least.min(figure), most.max(figure)));
+        if most == 0.0 {
+            return Self { decades: (0.0, 1.0), stretch };
+        }
+        let begin = least.log10().floor();
+        Self { decades: (begin, most.log10().ceil().max(begin + 1.0)), stretch }
+    }
+
+    pub(super) fn place(self, figure: f64) -> f64 {
+        let (begin, end) = self.decades;
+        let part = (figure.max(f64::MIN_POSITIVE).log10() - begin) / (end - begin);
+        self.stretch.0 + part.clamp(0.0, 1.0) * (self.stretch.1 - self.stretch.0)
+    }
+
+    /// A figure for each decade.
+    pub(super) fn ticks(self) -> impl Iterator<Item = f64> {
+        let (begin, end) = self.decades;
+        (begin as i32..=end as i32).map(|decade| 10_f64.powi(decade))
+    }
+}
+
+/// A decade of nanoseconds.
+pub(super) fn time(nanos: f64) -> String {
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "us")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| nanos >= *unit).unwrap_or((1.0, "ns"));
+    format!("{:.0} {name}", nanos / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_decade_is_as_long() {
+        let scale = Scale::around([20.0, 4_000.0].into_iter(), (100.0, 400.0));
+        assert_eq!(scale.ticks().collect::<Vec<_>>(), [10.0, 100.0, 1_000.0, 10_000.0]);
+        assert_eq!(
+            scale.ticks().map(|tick| scale.place(tick).round()).collect::<Vec<_>>(),
+            [100.0, 200.0, 300.0, 400.0]
+        );
+    }
+
+    #[test]
+    fn decades_have_round_names() {
+        assert_eq!([10.0, 1e3, 1e7, 1e10].map(time), ["10 ns", "1 us", "10 ms", "10 s"]);
+    }
+
+    #[test]
+    fn one_figure_has_an_axis_and_no_figure_too() {
+        assert!(Scale::around([100.0].into_iter(), (0.0, 10.0)).place(100.0).is_finite());
+        assert!(Scale::around([].into_iter(), (0.0, 10.0)).place(0.0).is_finite());
+    }
+}

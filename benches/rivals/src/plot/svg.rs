@@ -1,0 +1,69 @@
+//! The few shapes that the drawings are made of.
+
+use std::fmt::Write as _;
+
+const FONT: &str = "font-family=\"system-ui, sans-serif\"";
+
+/// A drawing on white, so that it can be read on any page.
+pub(super) struct Svg {
+    width: f64,
+    body: String,
+}
+
+/// Where a text stands beside its place.
+#[derive(Clone, Copy)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Svg {
+    pub(super) fn new(width: f64) -> Self {
+        Self { width, body: String::new() }
+    }
+
+    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, width: f64) {
+        let ((x1, y1), (x2, y2)) = (from, to);
+        self.shape(format_args!(
+            "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{colour}\" stroke-width=\"{width}\"/>"
+        ));
+    }
+
+    pub(super) fn polyline(&mut self, points: &[(f64, f64)], colour: &str, width: f64) {
+        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let points = points.join(" ");
+        self.shape(format_args!(
+            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>"
+        ));
+    }
+
+    pub(super) fn dot(&mut self, (x, y): (f64, f64), radius: f64, colour: &str) {
+        self.shape(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\"/>"));
+    }
+
+    pub(super) fn text(&mut self, (x, y): (f64, f64), size: f64, anchor: Anchor, text: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        self.shape(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\" text-anchor=\"{anchor}\" fill=\"#222\">{text}</text>"
+        ));
+    }
+
+    fn shape(&mut self, shape: std::fmt::Arguments<'_>) {
+        writeln!(self.body, "{shape}").expect("a string takes everything");
+    }
+
+    /// The file, so high.
+    pub(super) fn finish(self, height: f64) -> String {
+        let Self { width, body } = self;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+             height=\"{height:.0}\" {FONT}>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
+        )
+    }
+}

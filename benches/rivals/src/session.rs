@@ -1,0 +1,160 @@
+//! Sessions like a shop's, the same for every contender.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom::{Clock as _, Data, Lifetime, Record, Revision, SessionKey, SystemClock, Timestamp, value};
+
+use crate::numbers::Numbers;
+
+/// How long a session lives without being seen: far beyond what the touches of a whole run add up to.
+pub(crate) const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The name of the one entry that each session holds.
+pub(crate) const ENTRY: &str = "cart";
+
+/// A session, on its way into a contender.
+pub(crate) struct Session {
+    pub(crate) record: Record,
+    pub(crate) text: String,
+    pub(crate) known: Known,
+}
+
+/// What its owner knows from having loaded it.
+pub(crate) enum Known {
+    Nothing,
+    /// What cloakroom compares when it saves.
+    Revision(Revision),
+    /// The record as tower-sessions has it in memory, which a request's end saves.
+    Tower(tower_sessions_core::session::Record),
+}
+
+impl Session {
+    pub(crate) fn key(&self) -> &SessionKey {
+        self.record.key()
+    }
+
+    pub(crate) fn ends(&self) -> Timestamp {
+        self.record.expiry().ends_at()
+    }
+}
+
+/// All sessions of a run. Their times lie around its beginning by the real clock, since some contenders read no other.
+#[derive(Clone, Copy)]
+pub(crate) struct Model {
+    pub(crate) now: Timestamp,
+    pub(crate) sessions: u64,
+}
+
+impl Model {
+    /// The time by the real clock.
+    pub(crate) fn real_time() -> Timestamp {
+        SystemClock.now()
+    }
+
+    /// The `n`th session, seen within the last half an hour.
+    pub(crate) fn session(self, n: u64) -> Session {
+        self.seen_within(text(n), n, Duration::from_secs(30 * 60), IDLE)
+    }
+
+    /// The same session after a request: as long, and not the same. (SQLite writes nothing when nothing changes.)
+    pub(crate) fn changed(self, n: u64) -> Session {
+        self.seen_within(changed(n), n, Duration::from_secs(30 * 60), IDLE)
+    }
+
+    /// The `n`th session, which is over by now.
+    pub(crate) fn over(self, n: u64) -> Session {
+        let earlier = Self { now: self.earlier(), ..self };
+        earlier.seen_within(text(n), n, Duration::from_secs(18), Duration::from_secs(60))
+    }
+
+    /// A time at which those that are [`over`](Self::over) by now were not.
+    pub(crate) fn earlier(self) -> Timestamp {
+        Timestamp::from_millis(self.now.as_millis() - 120_000)
+    }
+
+    fn seen_within(self, text: String, n: u64, last: Duration, idle: Duration) -> Session {
+        let before = Numbers(n).below(last.as_millis() as u64);
+        let seen = Timestamp::from_millis(self.now.as_millis() - before);
+        let mut record = Record::new(key(n), Lifetime::idle(idle), seen);
+        record.set_data(data(&text));
+        Session { record, text, known: Known::Nothing }
+    }
+
+    /// The session that the next of these numbers says.
+    pub(crate) fn any(self, numbers: &mut Numbers) -> SessionKey {
+        key(numbers.below(self.sessions))
+    }
+
+    /// How many bytes the values of all sessions have: what any store must keep, whatever it adds.
+    pub(crate) fn value_bytes(self) -> u64 {
+        (0..self.sessions).map(|n| data(&text(n)).size() as u64).sum()
+    }
+}
+
+/// The key of the `n`th session; as even as the hash that real keys are.
+pub(crate) fn key(n: u64) -> SessionKey {
+    let mut numbers = Numbers(n.wrapping_mul(0x0123_4567_89ab_cdef));
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&numbers.next().to_le_bytes());
+    bytes[8..].copy_from_slice(&numbers.next().to_le_bytes());
+    SessionKey::from_bytes(bytes)
+}
+
+/// A key that no session has.
+pub(crate) fn unknown_key(n: u64) -> SessionKey {
+    key(n | 1 << 63)
+}
+
+/// What the `n`th session holds: 200 to 1,000 bytes once it is encoded, 600 in the mean. The lines of a cart, so that
+/// what compresses has something to gain, and not everything.
+pub(crate) fn text(n: u64) -> String {
+    let mut numbers = Numbers(!n);
+    let length = 192 + numbers.below(801) as usize;
+    let mut text = String::with_capacity(length + 40);
+    while text.len() < length {
+        let (article, count) = (numbers.below(1_000_000), 1 + numbers.below(9));
+        text.push_str("article ");
+        text.push_str(&article.to_string());
+        text.push_str(", ");
+        text.push_str(&count.to_string());
+        text.push_str(" of it; ");
+    }
+    text.truncate(length);
+    text
+}
+
+/// What it holds after a request.
+pub(crate) fn changed(n: u64) -> String {
+    let mut text = text(n);
+    text.replace_range(..1, "A");
+    text
+}
+
+fn data(text: &str) -> Data {
+    let name: Arc<str> = ENTRY.into();
+    Data::from_entries(&BTreeMap::from([(name, value::encode(text).expect("a text can be encoded"))]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_600_bytes_in_the_mean() {
+        let model = Model { now: Timestamp::from_secs(1_700_000_000), sessions: 20_000 };
+        let mean = model.value_bytes() / 20_000;
+        assert!((590..=630).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn the_sessions_that_are_over_lived_earlier() {
+        let model = Model { now: Timestamp::from_secs(1_700_000_000), sessions: 1 };
+        for n in 0..1_000 {
+            assert!(model.over(n).record.is_expired_at(model.now));
+            assert!(!model.over(n).record.is_expired_at(model.earlier()));
+            assert!(!model.session(n).record.is_expired_at(model.now.plus(IDLE / 2)));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The rows for eyes: a block for each discipline, whoever is quickest or smallest first.
+
+use std::fmt;
+
+use crate::operation::Discipline;
+use crate::row::{Figure, Row};
+
+/// Whom all others are compared with.
+const OURS: &str = "cloakroom";
+
+pub(crate) struct Table<'a> {
+    pub(crate) rows: &'a [Row],
+    pub(crate) sessions: u64,
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for discipline in Discipline::of(|_| true) {
+            let of = |row: &&Row| row.sessions == self.sessions && row.is_of(discipline);
+            let mut rows: Vec<&Row> = self.rows.iter().filter(of).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            rows.sort_by(|one, other| order(one).total_cmp(&order(other)));
+            block(f, discipline, self.sessions, &rows)?;
+        }
+        Ok(())
+    }
+}
+
+/// Who cannot comes last.
+fn order(row: &Row) -> f64 {
+    row.figure.main().unwrap_or(f64::INFINITY)
+}
+
+fn block(f: &mut fmt::Formatter<'_>, discipline: Discipline, sessions: u64, rows: &[&Row]) -> fmt::Result {
+    writeln!(f, "\n{} ({sessions} sessions) [{discipline}]", discipline.operation.what())?;
+    let ours = rows.iter().find(|row| row.contender == OURS).and_then(|row| row.figure.main());
+    writeln!(f, "  {:<16} {:>10} {:>10} {:>18}", "", "median", "p99", "times cloakroom's")?;
+    for row in rows {
+        let (main, p99) = match row.figure {
+            Figure::Time { median_ns, p99_ns } => (time(median_ns), p99_ns.map(time).unwrap_or_default()),
+            Figure::Bytes(bytes) => (format!("{bytes:.0} B"), String::new()),
+            Figure::Cannot => ("cannot".to_owned(), String::new()),
+        };
+        let ratio = row.figure.main().zip(ours).map(|(figure, ours)| format!("{:.2}", figure / ours));
+        writeln!(f, "  {:<16} {main:>10} {p99:>10} {:>18}", row.contender, ratio.unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// A time in the unit that suits it.
+pub(crate) fn time(nanos: f64) -> String {
+    match nanos {
+        nanos if nanos < 1e3 => format!("{nanos:.0} ns"),
+        nanos if nanos < 1e6 => format!("{:.2} us", nanos / 1e3),
+        nanos if nanos < 1e9 => format!("{:.2} ms", nanos / 1e6),
+        nanos => format!("{:.2} s", nanos / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contender::Class;
+    use crate::operation::Operation;
+
+    #[test]
+    fn whoever_wins_is_shown_first_and_who_cannot_last() {
+        let discipline = Discipline { operation: Operation::LoadHit, threads: 1, class: Class::Relaxed };
+        let time = |median_ns| Figure::Time { median_ns, p99_ns: Some(2.0 * median_ns) };
+        let rows = [("cloakroom", time(300.0)), ("raw", Figure::Cannot), ("map", time(150.0))];
+        let rows = rows.map(|(contender, figure)| Row::new(discipline, 1_000, contender, figure));
+        let table = Table { rows: &rows, sessions: 1_000 }.to_string();
+        let at = |name: &str| table.find(&format!("\n  {name} ")).unwrap();
+        assert!(at("map") < at("cloakroom") && at("cloakroom") < at("raw"), "{table}");
+        assert!(table.contains("0.50") && table.contains("1.00"), "{table}");
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        assert_eq!([12.0, 1_234.0, 5.6e6, 7.89e9].map(time), ["12 ns", "1.23 us", "5.60 ms", "7.89 s"]);
+    }
+}
