@@ -48,3 +48,51 @@ impl Doubt {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Position = Position::new(1, 500);
+    const BEFORE: Position = Position::new(1, 100);
+    const BEHIND: Position = Position::new(1, 600);
+
+    fn key(byte: u8) -> SessionKey {
+        SessionKey::from_bytes([byte; 16])
+    }
+
+    #[test]
+    fn a_session_is_in_doubt_until_something_is_heard_of_it() {
+        let mut doubt = Doubt::of_all_before(PLACE);
+        assert!(doubt.is_about(&key(1), BEFORE));
+        assert!(!doubt.is_about(&key(1), PLACE));
+        doubt.touched(key(1));
+        assert!(!doubt.is_about(&key(1), BEFORE));
+        assert!(doubt.is_about(&key(2), BEFORE), "nothing was heard of this one");
+    }
+
+    #[test]
+    fn a_move_tells_nothing_and_a_put_or_a_touch_behind_it_does() {
+        let mut doubt = Doubt::of_all_before(PLACE);
+        for n in 1..=3 {
+            doubt.moved(key(n), Some(BEFORE));
+            assert!(doubt.is_about(&key(n), BEHIND));
+        }
+        doubt.put(&key(1));
+        doubt.touched(key(2));
+        doubt.moved(key(3), Some(BEHIND));
+        assert_eq!([1, 2, 3].map(|n| doubt.is_about(&key(n), BEHIND)), [false, false, true]);
+        // Neither one that was touched before it moved, nor one that came later.
+        doubt.touched(key(4));
+        doubt.moved(key(4), Some(BEFORE));
+        doubt.moved(key(5), Some(BEHIND));
+        doubt.moved(key(6), None);
+        assert_eq!([4, 5, 6].map(|n| doubt.is_about(&key(n), BEHIND)), [false; 3]);
+    }
+
+    #[test]
+    fn what_was_lost_lies_before_its_place() {
+        let doubt = Doubt::of_all_before(PLACE);
+        assert_eq!([BEFORE, PLACE, BEHIND].map(|place| doubt.lies_before(place)), [false, true, true]);
+    }
+}
