@@ -1,5 +1,6 @@
 //! Waiting for the disk: many saves, one sync (group commit).
 
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -166,14 +167,17 @@ impl Log {
             file.write_at(&bytes, u64::from(from)).map_err(failed)?;
         }
         self.counters.syncs.fetch_add(1, Ordering::Relaxed);
-        file.sync().map_err(|error| {
-            poison(self);
-            let path = self.path.join(super::segment::name(number));
-            Error::new(ErrorKind::Poisoned, "syncing the log").at(path).because(error)
-        })?;
+        file.sync().map_err(|error| self.poisoned(number, error))?;
         if age <= tail {
             self.adopt_file(number, file);
         }
         Ok(())
+    }
+
+    /// A sync of this segment, or of its name, has failed.
+    pub(crate) fn poisoned(&self, number: u32, error: io::Error) -> Error {
+        poison(self);
+        let path = self.path.join(super::segment::name(number));
+        Error::new(ErrorKind::Poisoned, "syncing the log").at(path).because(error)
     }
 }

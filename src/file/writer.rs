@@ -238,8 +238,9 @@ impl Held<'_> {
         log.sync_segment(number)?;
         let failed = |error| log.segment_io("beginning a segment", next, error);
         begun.write_at(&Header { number: next, salt: log.salt }.to_bytes(), 0).map_err(failed)?;
-        begun.sync().map_err(failed)?;
-        log.disk.sync_names().map_err(failed)?;
+        // Neither is tried again when it has failed: it would succeed, and mean nothing (rule 4).
+        begun.sync().map_err(|error| log.poisoned(next, error))?;
+        log.disk.sync_names().map_err(|error| log.poisoned(next, error))?;
         log.adopt_file(next, begun);
         // Now it may be seen.
         let start = segment::start(next);

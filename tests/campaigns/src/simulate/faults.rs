@@ -91,6 +91,8 @@ pub struct Faults {
     pub calls: u64,
     /// Whether it has failed.
     pub struck: bool,
+    /// Whether it alone has failed, and was a sync.
+    pub struck_a_sync: bool,
     /// The sync that has begun is the one.
     pub sync_struck: bool,
 }
@@ -131,6 +133,7 @@ impl Faults {
             && errno.befalls(call)
         {
             self.struck = true;
+            self.struck_a_sync = !lasts && matches!(call, Call::Sync(_) | Call::SyncNames);
             if matches!(call, Call::Sync(_)) {
                 self.sync_struck = true;
                 return None;

@@ -140,10 +140,13 @@ impl Living {
 
     fn failed(&self, op: OpId, error: &Error) {
         self.world.trace(|| format!("op {op} failed: {error}"));
-        let (may_fail, struck) = {
+        let (may_fail, struck, struck_a_sync) = {
             let faults = self.world.faults.borrow();
-            (faults.may_fail(), faults.struck)
+            (faults.may_fail(), faults.struck, faults.struck_a_sync)
         };
+        if struck_a_sync && matches!(error.kind(), ErrorKind::Io | ErrorKind::Full | ErrorKind::NotWritable) {
+            self.world.wrong(|| format!("a sync failed, and it was called {error}"));
+        }
         let answer = match error.kind() {
             ErrorKind::KeyTaken => Answer::Taken,
             ErrorKind::Timeout => Answer::NotDone,
