@@ -235,9 +235,9 @@ impl Index {
     /// about, if it was about one session's record, is there and cannot be read.
     pub(crate) fn apply_damaged(&mut self, at: Position, head: &Head) {
         if matches!(head.kind, Kind::Put | Kind::Move) {
-            // Nothing is known of its deadlines, so it stays until somebody ends it.
-            let before = self.slots.get(&head.key).map(|slot| slot.expiry);
-            let expiry = before.unwrap_or_else(|| Expiry::from_parts(Timestamp::NEVER, None, None));
+            // Nothing is known of its deadlines, so it stays until somebody ends it. Those of its older version would be a
+            // guess, and another one when that version has left the log.
+            let expiry = Expiry::from_parts(Timestamp::NEVER, None, None);
             self.place(head.kind, head.key, Slot::unreadable(at, head, expiry));
         } else if head.kind == Kind::Batch {
             self.doubt(at);

@@ -281,6 +281,8 @@ fn a_damaged_put_hides_the_version_before_it() {
     let head = Head::parse(frames.bytes(), Position::new(1, 500), SALT).unwrap();
     index.apply_damaged(Position::new(1, 500), &head);
     assert_eq!(index.get(&key(1)).unwrap().at, Position::new(1, 500));
+    // Nor does it have that version's deadline, which would be another one once that has left the log.
+    assert!(index.live_at(&key(1), Timestamp::from_secs(20)).is_some());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::log::{Frame, HEAD, HEADER, Kind, Segments, name};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     Live(Record),
-    /// There, and not to be read: an error, or nothing once its old deadline is over.
+    /// There, and not to be read: an error, or nothing once its segment was trimmed.
     Unreadable,
 }
 
