@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::bytes::Bytes;
 use crate::codec::{CodecError, Reader, Writer};
 
 /// Entry names are 1 to this many bytes long.
@@ -13,13 +14,25 @@ pub const MAX_NAME_BYTES: usize = 255;
 ///
 /// The block's layout, entry after entry in the order of their names: the name as a string, the value as a byte
 /// string (for both see `src/codec.rs`). A name stands at most once.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Data(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Data {
+    /// The block; or what holds it, for a record that a store keeps in memory as it is on disk.
+    bytes: Bytes,
+    from: usize,
+}
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.block() == other.block()
+    }
+}
+
+impl Eq for Data {}
 
 impl Data {
     /// No entries.
     pub fn empty() -> Self {
-        Self(Arc::from([]))
+        Self::of(&[])
     }
 
     /// The entries of a map from names to encoded values.
@@ -35,11 +48,21 @@ impl Data {
             writer.bytes(name.as_bytes());
             writer.bytes(value);
         }
-        Self(writer.into_vec().into())
+        Self::of(&writer.into_vec())
     }
 
-    /// A block as a store kept it. Only its structure is checked here; a value is checked when it is asked for.
-    pub(crate) fn from_block(block: &[u8]) -> Result<Self, CodecError> {
+    /// The block behind so many bytes, which was checked before.
+    pub(crate) fn behind(from: usize, bytes: Bytes) -> Self {
+        debug_assert!(bytes.get(from..).is_some_and(|block| Self::check(block).is_ok()));
+        Self { bytes, from }
+    }
+
+    fn of(block: &[u8]) -> Self {
+        Self { bytes: block.into(), from: 0 }
+    }
+
+    /// Whether bytes are a block. Only its structure is looked at; a value is checked when it is asked for.
+    pub(crate) fn check(block: &[u8]) -> Result<(), CodecError> {
         let mut reader = Reader::new(block);
         let mut before: Option<&str> = None;
         while !reader.is_empty() {
@@ -50,11 +73,11 @@ impl Data {
             }
             before = Some(name);
         }
-        Ok(Self(block.into()))
+        Ok(())
     }
 
     pub(crate) fn block(&self) -> &[u8] {
-        &self.0
+        &self.bytes[self.from..]
     }
 
     /// The encoded value of an entry.
@@ -64,7 +87,7 @@ impl Data {
 
     /// All entries in the order of their names: name and encoded value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let mut reader = Reader::new(&self.0);
+        let mut reader = Reader::new(self.block());
         std::iter::from_fn(move || {
             // The block was checked when it was made; an error here can only mean its end.
             let name = reader.text().ok()?;
@@ -74,12 +97,12 @@ impl Data {
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.block().is_empty()
     }
 
     /// The size of the block in bytes.
     pub fn size(&self) -> usize {
-        self.0.len()
+        self.bytes.len() - self.from
     }
 }
 
@@ -105,7 +128,9 @@ mod tests {
         assert_eq!(data.get("cart"), Some(&b"12"[..]));
         assert_eq!(data.get("a"), Some(&b""[..]));
         assert_eq!(data.get("car"), None);
-        assert_eq!(Data::from_block(data.block()), Ok(data));
+        assert_eq!(Data::check(data.block()), Ok(()));
+        let behind = Data::behind(5, (&*[b"head:", data.block()].concat()).into());
+        assert_eq!((behind.size(), behind == data), (data.size(), true));
     }
 
     #[test]
@@ -113,16 +138,16 @@ mod tests {
         let whole = data(&[("cart", b"12"), ("visits", b"\x05")]);
         let first = data(&[("cart", b"12")]).size();
         for cut in 1..whole.size() {
-            assert_eq!(Data::from_block(&whole.block()[..cut]).is_ok(), cut == first, "cut at {cut}");
+            assert_eq!(Data::check(&whole.block()[..cut]).is_ok(), cut == first, "cut at {cut}");
         }
     }
 
     #[test]
     fn a_block_with_a_name_twice_or_out_of_order_is_refused() {
         let (a, b) = (data(&[("a", b"1")]), data(&[("b", b"2")]));
-        assert!(Data::from_block(&[a.block(), b.block()].concat()).is_ok());
-        assert!(Data::from_block(&[b.block(), a.block()].concat()).is_err());
-        assert!(Data::from_block(&[a.block(), a.block()].concat()).is_err());
+        assert!(Data::check(&[a.block(), b.block()].concat()).is_ok());
+        assert!(Data::check(&[b.block(), a.block()].concat()).is_err());
+        assert!(Data::check(&[a.block(), a.block()].concat()).is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod value;
 
 mod any;
 mod block_on;
+mod bytes;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;

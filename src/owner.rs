@@ -17,6 +17,11 @@ impl Owner {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// In the place of an owner that was taken out.
+    pub(crate) fn nobody() -> Self {
+        Self(Arc::default())
+    }
 }
 
 impl From<&str> for Owner {

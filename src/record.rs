@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use crate::bytes::Bytes;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::data::Data;
 use crate::error::{Error, ErrorKind, Result};
@@ -227,6 +228,11 @@ impl Record {
     ///
     /// [`ErrorKind::NewerFormat`] if a newer cloakroom wrote it, [`ErrorKind::Damaged`] if the bytes are not a record.
     pub fn from_bytes(key: SessionKey, revision: Revision, bytes: &[u8]) -> Result<Self> {
+        Self::from_stored(key, revision, bytes.into())
+    }
+
+    /// The same from bytes that the record is to share.
+    pub(crate) fn from_stored(key: SessionKey, revision: Revision, bytes: Bytes) -> Result<Self> {
         if let Some(&version) = bytes.first()
             && version > VERSION
         {
@@ -235,20 +241,34 @@ impl Record {
                 format!("reading session {key} of record format {version}"),
             ));
         }
-        let head = Head::read(bytes).and_then(|(head, rest)| Ok((head, Data::from_block(rest)?)));
-        let (head, data) =
+        let head = Head::read(&bytes).and_then(|(head, block)| Data::check(block).map(|()| head));
+        let head =
             head.map_err(|cause| Error::new(ErrorKind::Damaged, format!("reading session {key}")).because(cause))?;
-        Ok(Self {
+        let (expiry, owner) = (head.expiry, head.owner.map(Owner::from));
+        Ok(Self::from_cached(key, revision, expiry, owner, bytes))
+    }
+
+    /// A record from bytes that were one before, with what may have changed since.
+    pub(crate) fn from_cached(
+        key: SessionKey,
+        revision: Revision,
+        expiry: Expiry,
+        owner: Option<Owner>,
+        bytes: Bytes,
+    ) -> Self {
+        let (head, _) = Head::read(&bytes).expect("it was read, or written, before it was kept");
+        let Head { flags, created, authenticated_at, bytes: from, .. } = head;
+        Self {
             key,
             revision,
-            created: head.created,
-            expiry: head.expiry,
-            own_lifetime: head.flags & flag::OWN_LIFETIME != 0,
-            authenticated_at: head.authenticated_at,
-            owner: head.owner.map(Owner::from),
-            cookie: if head.flags & flag::PERMANENT != 0 { CookieKind::Permanent } else { CookieKind::BrowserSession },
-            data,
-        })
+            created,
+            expiry,
+            own_lifetime: flags & flag::OWN_LIFETIME != 0,
+            authenticated_at,
+            owner,
+            cookie: if flags & flag::PERMANENT != 0 { CookieKind::Permanent } else { CookieKind::BrowserSession },
+            data: Data::behind(from, bytes),
+        }
     }
 }
 
@@ -270,6 +290,8 @@ pub(crate) struct Head<'a> {
     pub(crate) expiry: Expiry,
     authenticated_at: Option<Timestamp>,
     pub(crate) owner: Option<&'a str>,
+    /// How many bytes it has.
+    bytes: usize,
 }
 
 impl<'a> Head<'a> {
@@ -291,7 +313,8 @@ impl<'a> Head<'a> {
         let authenticated_at = number_if(flag::AUTHENTICATED)?.map(later);
         let owner = if flags & flag::OWNER == 0 { None } else { Some(reader.text()?) };
         let expiry = Expiry::from_parts(last_seen, idle, absolute);
-        Ok((Self { flags, created, expiry, authenticated_at, owner }, reader.rest()))
+        let rest = reader.rest();
+        Ok((Self { flags, created, expiry, authenticated_at, owner, bytes: bytes.len() - rest.len() }, rest))
     }
 }
 

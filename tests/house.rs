@@ -37,6 +37,7 @@ fn files_with(word: &str) -> Vec<String> {
 fn exactly_one_file_imports_each_dependency_that_may_have_to_go() {
     assert_eq!(files_with("bincode::"), ["codec.rs"]);
     assert_eq!(files_with("fs2::"), ["file/lock.rs"]);
+    assert_eq!(files_with("triomphe::"), ["bytes.rs"]);
 }
 
 #[test]

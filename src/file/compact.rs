@@ -76,8 +76,8 @@ impl Engine {
             if index.live_bytes_in(segment) == 0 {
                 return Ok(true);
             }
-            let slots = index.keys().filter(|(_, slot)| slot.at.segment() == segment);
-            slots.map(|(key, slot)| (*key, slot.at, slot.bytes)).collect()
+            let slots = index.iter().filter(|slot| slot.at().segment() == segment);
+            slots.map(|slot| (*slot.key(), slot.at(), slot.bytes())).collect()
         };
         let file = self.log.file(segment)?;
         for (key, at, length) in left {
@@ -115,7 +115,7 @@ impl Engine {
                     let State { index, .. } = &*self.log.read()?;
                     let batch = frame.inner(self.log.salt).filter(|_| frame.head.kind == Kind::Batch);
                     for frame in batch.chain([frame]) {
-                        if index.get(&frame.head.key).is_some_and(|slot| slot.at == frame.at) {
+                        if index.get(&frame.head.key).is_some_and(|slot| slot.at() == frame.at) {
                             living.push((frame.head.key, frame.at));
                             bytes += frame.head.body;
                         }

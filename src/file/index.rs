@@ -11,9 +11,12 @@ use super::frame::{Frame, Head, Kind};
 use super::position::Position;
 use super::segment;
 use super::slot::Slot;
+use super::slots::{self, Slots, Standing};
+use crate::bytes::Bytes;
 use crate::key::SessionKey;
 use crate::lifetime::Expiry;
 use crate::owner::Owner;
+use crate::record::Revision;
 use crate::time::Timestamp;
 
 /// Keys are parts of BLAKE3 hashes already: eight of their bytes are as good a hash as any.
@@ -37,13 +40,6 @@ impl Hasher for KeyHasher {
 pub(crate) type KeyMap<V> = HashMap<SessionKey, V, BuildHasherDefault<KeyHasher>>;
 pub(crate) type KeySet = HashSet<SessionKey, BuildHasherDefault<KeyHasher>>;
 
-/// Deadlines are kept in buckets of 2^14 milliseconds.
-const BUCKET_BITS: u32 = 14;
-
-fn bucket(expiry: &Expiry) -> u64 {
-    expiry.ends_at().as_millis() >> BUCKET_BITS
-}
-
 /// See the module.
 pub(crate) struct Index {
     salt: u64,
@@ -55,9 +51,7 @@ pub(crate) struct Index {
     trimmed: u32,
     /// The segment that `applied` is in has been sealed; whoever was to begin the next has died.
     sealed: bool,
-    slots: KeyMap<Slot>,
-    owners: HashMap<Owner, KeySet>,
-    endings: BTreeMap<u64, KeySet>,
+    slots: Slots,
     /// Bytes of the frames that slots point to, by segment, and all together.
     live: BTreeMap<u32, u64>,
     live_bytes: u64,
@@ -78,9 +72,7 @@ impl Index {
             oldest,
             trimmed: 1,
             sealed: false,
-            slots: KeyMap::default(),
-            owners: HashMap::new(),
-            endings: BTreeMap::new(),
+            slots: Slots::default(),
             live: BTreeMap::new(),
             live_bytes: 0,
             lengths: BTreeMap::new(),
@@ -101,24 +93,18 @@ impl Index {
 
     /// Gives back what was expected and did not come.
     pub(crate) fn settle(&mut self) {
-        if self.slots.len() < self.slots.capacity() / 4 {
-            self.slots.shrink_to_fit();
-        }
+        self.slots.settle();
     }
 
-    pub(crate) fn get(&self, key: &SessionKey) -> Option<&Slot> {
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<Standing<'_>> {
         self.slots.get(key)
     }
 
-    pub(crate) fn get_mut_cached(&mut self, key: &SessionKey) -> Option<&mut Slot> {
-        self.slots.get_mut(key)
+    pub(crate) fn live_at(&self, key: &SessionKey, now: Timestamp) -> Option<Standing<'_>> {
+        self.slots.get(key).filter(|slot| !slot.expiry().is_expired_at(now))
     }
 
-    pub(crate) fn live_at(&self, key: &SessionKey, now: Timestamp) -> Option<&Slot> {
-        self.slots.get(key).filter(|slot| !slot.expiry.is_expired_at(now))
-    }
-
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (&SessionKey, &Slot)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Standing<'_>> {
         self.slots.iter()
     }
 
@@ -126,14 +112,14 @@ impl Index {
         self.slots.len()
     }
 
-    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = &SessionKey> {
-        self.owners.get(owner).into_iter().flatten()
+    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = Standing<'_>> {
+        self.slots.owned_by(owner)
     }
 
     /// The sessions that have ended by this time and were not swept. Costs as many steps as have ended.
-    pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = &SessionKey> {
-        let ended = self.endings.range(..=now.as_millis() >> BUCKET_BITS);
-        ended.flat_map(|(_, keys)| keys).filter(move |key| self.slots[*key].expiry.is_expired_at(now))
+    pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = Standing<'_>> {
+        let ending = self.slots.ending_by(now).flatten().map(|number| self.slots.at(number));
+        ending.filter(move |slot| slot.expiry().is_expired_at(now))
     }
 
     /// The first sessions that have ended by this time, at most `budget`: the last of them in the order of (end, key),
@@ -141,12 +127,10 @@ impl Index {
     pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
         let mut count = 0;
         let mut last = None;
-        for (_, keys) in self.endings.range(..=now.as_millis() >> BUCKET_BITS) {
-            let mut ended: Vec<(Timestamp, SessionKey)> = keys
-                .iter()
-                .map(|key| (self.slots[key].expiry.ends_at(), *key))
-                .filter(|(end, _)| *end <= now)
-                .collect();
+        for bucket in self.slots.ending_by(now) {
+            let slots = bucket.map(|number| self.slots.at(number));
+            let mut ended: Vec<(Timestamp, SessionKey)> =
+                slots.map(|slot| (slot.expiry().ends_at(), *slot.key())).filter(|(end, _)| *end <= now).collect();
             let room = budget - count;
             if ended.len() > room {
                 ended.sort_unstable();
@@ -159,6 +143,25 @@ impl Index {
             }
         }
         last.map(|(end, key)| (end, key, count))
+    }
+
+    /// Keeps the bytes of a session's record, if it is this one and is not kept already, and fits.
+    pub(crate) fn cache(&mut self, key: &SessionKey, revision: Revision, bytes: Bytes, budget: usize) -> bool {
+        let found = self.slots.find(key).filter(|number| {
+            let slot = self.slots.at(*number);
+            slot.revision() == revision && !slot.is_cached() && slots::cost(&bytes) <= budget
+        });
+        found.inspect(|number| self.slots.set_cached(*number, Some(bytes))).is_some()
+    }
+
+    /// Bytes of the records that are kept.
+    pub(crate) fn cached(&self) -> usize {
+        self.slots.cached()
+    }
+
+    /// The cache's hand passes a slot; says where it goes next.
+    pub(crate) fn pass(&mut self, number: u32) -> u32 {
+        self.slots.pass(number)
     }
 
     /// Frames were lost before this place, and nobody can tell what they said.
@@ -174,8 +177,8 @@ impl Index {
     /// The sessions that such a frame may have ended.
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
         let doubts = || self.lost.iter().chain(&self.missing);
-        let slots = doubts().next().into_iter().flat_map(|_| &self.slots);
-        slots.filter(move |(key, slot)| doubts().any(|doubt| doubt.is_about(key, slot.at))).map(|(key, _)| key)
+        let slots = doubts().next().into_iter().flat_map(|_| self.slots.iter());
+        slots.filter(move |slot| doubts().any(|doubt| doubt.is_about(slot.key(), slot.at()))).map(|slot| slot.key())
     }
 
     fn doubts(&mut self) -> impl Iterator<Item = &mut Doubt> {
@@ -212,16 +215,14 @@ impl Index {
     /// What a frame says. Frames come in the order of the log, each once.
     pub(crate) fn apply(&mut self, frame: &Frame<'_>) {
         match frame.head.kind {
-            Kind::Put | Kind::Move => self.put(frame),
+            Kind::Put | Kind::Move => self.place(frame.head.kind, frame.head.key, Slot::of(frame)),
             Kind::Touch => self.touch(frame),
-            Kind::Destroy => self.remove(&frame.head.key),
+            Kind::Destroy => self.end(&frame.head.key),
             Kind::Batch => frame.inner(self.salt).for_each(|inner| self.apply(&inner)),
             Kind::Trim => self.trim(frame),
             Kind::Sweep => self.sweep(frame),
             Kind::Clear => {
-                self.slots.clear();
-                self.owners.clear();
-                self.endings.clear();
+                self.slots = Slots::default();
                 self.live.clear();
                 self.live_bytes = 0;
                 (self.lost, self.missing) = (None, None);
@@ -252,54 +253,45 @@ impl Index {
         self.sealed = false;
     }
 
-    fn put(&mut self, frame: &Frame<'_>) {
-        let mut slot = Slot::of(frame);
-        if frame.head.kind == Kind::Move {
-            // A move changes nothing, so what is cached stays so.
-            slot.cached = self.slots.get_mut(&frame.head.key).and_then(|slot| slot.cached.take());
-        }
-        self.place(frame.head.kind, frame.head.key, slot);
-    }
-
     /// What a put or a move says, read already. Who was put lived then; a move says nothing of that.
-    pub(crate) fn place(&mut self, kind: Kind, key: SessionKey, mut slot: Slot) {
-        slot.owner = slot.owner.map(|owner| self.shared(owner));
+    pub(crate) fn place(&mut self, kind: Kind, key: SessionKey, slot: Slot) {
+        let stood = self.slots.find(&key);
         if kind == Kind::Move {
-            let stood = self.slots.get(&key).map(|slot| slot.at);
+            let stood = stood.map(|number| self.slots.at(number).at());
             self.doubts().for_each(|doubt| doubt.moved(key, stood));
         } else {
             self.doubts().for_each(|doubt| doubt.put(&key));
         }
-        self.set(key, slot);
-    }
-
-    /// One allocation for each owner, however many sessions they have.
-    fn shared(&self, owner: Owner) -> Owner {
-        self.owners.get_key_value(&owner).map_or(owner, |(shared, _)| shared.clone())
+        let (segment, bytes) = (slot.at.segment(), u64::from(slot.bytes));
+        match stood {
+            Some(number) => {
+                self.needs_no_longer(number);
+                // A move changes nothing, so what is cached stays so.
+                self.slots.replace(number, slot, kind == Kind::Move);
+            }
+            None => self.slots.insert(key, slot),
+        }
+        *self.live.entry(segment).or_default() += bytes;
+        self.live_bytes += bytes;
     }
 
     fn touch(&mut self, frame: &Frame<'_>) {
-        let (Some(slot), Some(millis)) = (self.slots.get_mut(&frame.head.key), frame.millis()) else { return };
-        let before = bucket(&slot.expiry);
-        slot.expiry.touch(Timestamp::from_millis(millis));
-        let after = bucket(&slot.expiry);
-        if after != before {
-            take(&mut self.endings, &before, &frame.head.key);
-            self.endings.entry(after).or_default().insert(frame.head.key);
-        }
+        let (Some(number), Some(millis)) = (self.slots.find(&frame.head.key), frame.millis()) else { return };
+        let mut expiry = *self.slots.at(number).expiry();
+        expiry.touch(Timestamp::from_millis(millis));
+        self.slots.set_expiry(number, expiry);
         self.doubts().for_each(|doubt| doubt.touched(frame.head.key));
     }
 
     fn sweep(&mut self, frame: &Frame<'_>) {
         let Some(end) = frame.millis().map(Timestamp::from_millis) else { return };
         let last = (end, frame.head.key);
-        let buckets = self.endings.range(..=end.as_millis() >> BUCKET_BITS);
-        let dead: Vec<SessionKey> = buckets
-            .flat_map(|(_, keys)| keys)
-            .filter(|key| (self.slots[*key].expiry.ends_at(), **key) <= last)
-            .copied()
-            .collect();
-        dead.iter().for_each(|key| self.remove(key));
+        let is_dead = |number: &u32| {
+            let slot = self.slots.at(*number);
+            (slot.expiry().ends_at(), *slot.key()) <= last
+        };
+        let dead: Vec<u32> = self.slots.ending_by(end).flatten().filter(is_dead).collect();
+        dead.into_iter().for_each(|number| self.remove(number));
     }
 
     fn trim(&mut self, frame: &Frame<'_>) {
@@ -314,62 +306,33 @@ impl Index {
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
         if self.live.range(..self.oldest).next().is_some() {
             // Only what could not be read is left behind by a trim (rule 7).
-            let left = self.slots.iter().filter(|(_, slot)| slot.at.segment() < self.oldest);
-            let left: Vec<SessionKey> = left.map(|(key, _)| *key).collect();
-            left.iter().for_each(|key| self.remove(key));
+            let left = self.slots.iter().filter(|slot| slot.at().segment() < self.oldest);
+            let left: Vec<SessionKey> = left.map(|slot| *slot.key()).collect();
+            left.iter().for_each(|key| self.end(key));
         }
     }
 
-    fn set(&mut self, key: SessionKey, slot: Slot) {
-        let (at, bytes, bucket) = (slot.at.segment(), u64::from(slot.bytes), bucket(&slot.expiry));
-        let owner = slot.owner.clone();
-        // One look-up for a new session and for a replaced one: opening a large store is little else.
-        if let Some(replaced) = self.slots.insert(key, slot) {
-            self.forget(&key, &replaced);
-        }
-        *self.live.entry(at).or_default() += bytes;
-        self.live_bytes += bytes;
-        self.endings.entry(bucket).or_default().insert(key);
-        if let Some(owner) = owner {
-            self.owners.entry(owner).or_default().insert(key);
+    fn end(&mut self, key: &SessionKey) {
+        if let Some(number) = self.slots.find(key) {
+            self.remove(number);
         }
     }
 
-    fn remove(&mut self, key: &SessionKey) {
-        if let Some(removed) = self.slots.remove(key) {
-            self.forget(key, &removed);
-        }
+    fn remove(&mut self, number: u32) {
+        self.needs_no_longer(number);
+        self.slots.remove(number);
     }
 
-    /// Takes what was known of a slot out of everything but the slots.
-    fn forget(&mut self, key: &SessionKey, slot: &Slot) {
-        take(&mut self.endings, &bucket(&slot.expiry), key);
-        if let Some(owner) = &slot.owner
-            && let Some(keys) = self.owners.get_mut(owner)
-        {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.owners.remove(owner);
-            }
-        }
-        self.live_bytes -= u64::from(slot.bytes);
-        if let Some(live) = self.live.get_mut(&slot.at.segment()) {
-            *live -= u64::from(slot.bytes);
+    /// The frame that a slot points to is needed no longer.
+    fn needs_no_longer(&mut self, number: u32) {
+        let slot = self.slots.at(number);
+        let (segment, bytes) = (slot.at().segment(), u64::from(slot.bytes()));
+        self.live_bytes -= bytes;
+        if let Some(live) = self.live.get_mut(&segment) {
+            *live -= bytes;
             if *live == 0 {
-                self.live.remove(&slot.at.segment());
+                self.live.remove(&segment);
             }
-        }
-    }
-}
-
-fn take(endings: &mut BTreeMap<u64, KeySet>, bucket: &u64, key: &SessionKey) {
-    if let Some(keys) = endings.get_mut(bucket) {
-        keys.remove(key);
-        if keys.is_empty() {
-            endings.remove(bucket);
-        } else if keys.len() * 8 < keys.capacity() {
-            // Half dead and more (rule 20); a hash set takes twice the room of what is in it.
-            keys.shrink_to(keys.len() * 2);
         }
     }
 }

@@ -17,6 +17,7 @@ use super::scan::{Scan, Step};
 use super::segment;
 use super::tail::Tail;
 use super::threads::{AtomicU64, RwLock, RwLockReadGuard};
+use crate::bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};
@@ -135,7 +136,6 @@ impl Log {
                 self.change(|state| {
                     if index.applied > state.index.applied {
                         state.index = index;
-                        state.cache.forget();
                     }
                     self.follow(&mut state.index)
                 })
@@ -253,12 +253,15 @@ impl Log {
                 self.counters.cache_hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(record));
             }
-            let (at, bytes, expiry, revision) = (slot.at, slot.bytes, slot.expiry, slot.revision);
+            let (at, bytes, expiry, revision) = (slot.at(), slot.bytes(), *slot.expiry(), slot.revision());
+            let keeps = state.cache.keeps_any();
             drop(state);
             self.counters.cache_misses.fetch_add(1, Ordering::Relaxed);
             match self.read_record(key, at, bytes) {
-                Ok(mut record) => {
-                    self.change(|State { index, cache }| cache.keep(index, key, Arc::new(record.clone())));
+                Ok((mut record, bytes)) => {
+                    if keeps {
+                        self.change(|State { index, cache }| cache.keep(index, key, revision, bytes));
+                    }
                     record.set_expiry(expiry);
                     record.set_revision(revision);
                     return Ok(Some(record));
@@ -273,7 +276,7 @@ impl Log {
     }
 
     /// Reads a put or a move, and checks it: sealed segments are checked here, not when the store is opened.
-    pub(crate) fn read_record(&self, key: &SessionKey, at: Position, bytes: u32) -> Result<Record> {
+    pub(crate) fn read_record(&self, key: &SessionKey, at: Position, bytes: u32) -> Result<(Record, Bytes)> {
         let doing = || format!("loading session {key}");
         let damaged = |why: &'static str| {
             let path = self.path.join(segment::name(at.segment()));
@@ -286,8 +289,10 @@ impl Log {
         let frame = Frame::parse_anywhere(&bytes, at, self.salt).expect("the frame was just found whole");
         match frame.record() {
             Some((revision, record)) if frame.head.key == *key => {
-                Record::from_bytes(*key, Revision::from_u64(revision), record)
-                    .map_err(|error| error.at(self.path.join(segment::name(at.segment()))))
+                let bytes = Bytes::from(record);
+                let record = Record::from_stored(*key, Revision::from_u64(revision), bytes.clone());
+                let record = record.map_err(|error| error.at(self.path.join(segment::name(at.segment()))))?;
+                Ok((record, bytes))
             }
             _ => damaged("another frame stands where its record should be"),
         }

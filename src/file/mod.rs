@@ -7,6 +7,7 @@
 mod ahead;
 mod backup;
 mod cache;
+mod chain;
 mod compact;
 mod damage;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
@@ -21,6 +22,7 @@ mod keeper;
 mod lock;
 mod log;
 mod op;
+mod owners;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod page;
 mod plan;
@@ -34,8 +36,10 @@ mod settings;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod sim;
 mod slot;
+mod slots;
 mod stats;
 mod sync;
+mod table;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod tail;
 #[cfg(test)]
@@ -261,7 +265,7 @@ impl Store for FileStore {
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         self.engine.refuse_if_closed()?;
-        let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).copied().collect();
+        let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).map(|slot| *slot.key()).collect();
         let mut records = Vec::with_capacity(keys.len());
         for key in keys {
             match self.engine.log.load(&key, now) {
@@ -287,7 +291,7 @@ impl Store for FileStore {
         self.engine.refuse_if_closed()?;
         let keys: Vec<SessionKey> = {
             let state = self.engine.log.read()?;
-            state.index.keys().filter(|(_, slot)| !slot.expiry.is_expired_at(now)).map(|(key, _)| *key).collect()
+            state.index.iter().filter(|slot| !slot.expiry().is_expired_at(now)).map(|slot| *slot.key()).collect()
         };
         // A session that cannot be read hides no other: it is the scan's error when all others were visited.
         let mut unreadable = Ok(());

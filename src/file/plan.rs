@@ -9,6 +9,7 @@ use super::index::{Index, KeyHasher, KeyMap};
 use super::log::Log;
 use super::op::{Answer, Answered, Op, Waits};
 use super::position::Position;
+use crate::bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::lifetime::Expiry;
@@ -24,8 +25,12 @@ struct Planned {
     owner: Option<Owner>,
     /// Bytes of its frame.
     bytes: u64,
-    record: Option<Record>,
+    /// The record, if it is one of this group's.
+    record: Option<Bytes>,
 }
+
+/// A record that is written: its key, its revision, its bytes.
+pub(crate) type Written = (SessionKey, Revision, Bytes);
 
 /// See the module.
 pub(crate) struct Plan<'a> {
@@ -47,8 +52,9 @@ impl<'a> Plan<'a> {
     }
 
     /// The records that were planned, to be cached once they are written.
-    pub(crate) fn into_written(self) -> (Frames, Vec<Record>) {
-        (self.frames, self.planned.into_values().flatten().filter_map(|planned| planned.record).collect())
+    pub(crate) fn into_written(self) -> (Frames, Vec<Written>) {
+        let planned = self.planned.into_iter().filter_map(|(key, planned)| Some((key, planned?)));
+        (self.frames, planned.filter_map(|(key, planned)| Some((key, planned.revision, planned.record?))).collect())
     }
 
     pub(crate) fn add(&mut self, op: &Op) -> Answered {
@@ -164,20 +170,20 @@ impl<'a> Plan<'a> {
     fn relocate(&mut self, live: &[(SessionKey, Position)]) -> Result<Answered> {
         for (key, at) in live {
             // What has been replaced or ended since the compactor looked stays where it is.
-            let Some(slot) = self.index.get(key).filter(|slot| slot.at == *at) else { continue };
+            let Some(slot) = self.index.get(key).filter(|slot| slot.at() == *at) else { continue };
             let record = match slot.record() {
                 Some(record) => record.to_bytes(),
                 // What cannot be read is passed (rule 7): it is kept aside before the trim ends the session.
-                None => match self.log.read_frame(*at, slot.bytes)? {
+                None => match self.log.read_frame(*at, slot.bytes())? {
                     Some(frame) => {
                         let Some((_, bytes)) =
                             Frame::parse_anywhere(&frame, *at, self.log.salt).and_then(|frame| frame.record())
                         else {
                             continue;
                         };
-                        match Record::from_bytes(*key, slot.revision, bytes) {
+                        match Record::from_bytes(*key, slot.revision(), bytes) {
                             Ok(mut record) => {
-                                record.set_expiry(slot.expiry);
+                                record.set_expiry(*slot.expiry());
                                 record.to_bytes()
                             }
                             // Whole, and not to be read: a newer version wrote it, and will want it as it is.
@@ -187,7 +193,7 @@ impl<'a> Plan<'a> {
                     None => continue,
                 },
             };
-            let revision = slot.revision.as_u64().to_le_bytes();
+            let revision = slot.revision().as_u64().to_le_bytes();
             self.frames.push(Kind::Move, key, &[&revision, &record]);
         }
         Ok(Answered { answer: Ok(Answer::Done), waits: Waits::Never })
@@ -207,7 +213,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Appends the record and, if anything ends with it, that in the same batch.
-    fn put(&mut self, mut record: Record, ended: &[SessionKey]) -> Result<Revision> {
+    fn put(&mut self, record: Record, ended: &[SessionKey]) -> Result<Revision> {
         let bytes = record.to_bytes();
         self.limits.check(&record, &bytes).map_err(|error| error.at(&self.log.path))?;
         let freed: u64 = ended.iter().chain([record.key()]).map(|key| self.bytes_of(key)).sum();
@@ -228,13 +234,12 @@ impl<'a> Plan<'a> {
         };
         self.planned.extend(ended.iter().map(|key| (*key, None)));
         let revision = Revision::from_u64(at.as_u64());
-        record.set_revision(revision);
         let planned = Planned {
             revision,
             expiry: *record.expiry(),
             owner: record.owner().cloned(),
             bytes: taken,
-            record: Some(record),
+            record: Some(bytes[..].into()),
         };
         self.planned.insert(key, Some(planned));
         Ok(revision)
@@ -271,12 +276,14 @@ impl<'a> Plan<'a> {
 
     fn conflict(&self, key: &SessionKey, expiry: Expiry) -> Result<Answered> {
         let mut current = match self.planned.get(key) {
-            Some(Some(Planned { record: Some(record), .. })) => record.clone(),
+            Some(Some(Planned { revision, record: Some(record), .. })) => {
+                Record::from_stored(*key, *revision, record.clone())?
+            }
             _ => {
                 let slot = self.index.get(key).expect("what conflicts was found in the index");
                 match slot.record() {
                     Some(record) => record,
-                    None => self.log.read_record(key, slot.at, slot.bytes)?,
+                    None => self.log.read_record(key, slot.at(), slot.bytes())?.0,
                 }
             }
         };
@@ -289,7 +296,7 @@ impl<'a> Plan<'a> {
     fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
         let (revision, expiry, owner) = match self.planned.get(key) {
             Some(planned) => planned.as_ref().map(|planned| (planned.revision, planned.expiry, planned.owner.clone())),
-            None => self.index.get(key).map(|slot| (slot.revision, slot.expiry, slot.owner.clone())),
+            None => self.index.get(key).map(|slot| (slot.revision(), *slot.expiry(), slot.owner().cloned())),
         }?;
         let bytes = self.bytes_of(key);
         (!expiry.is_expired_at(now)).then_some(Planned { revision, expiry, owner, bytes, record: None })
@@ -299,7 +306,7 @@ impl<'a> Plan<'a> {
     fn bytes_of(&self, key: &SessionKey) -> u64 {
         match self.planned.get(key) {
             Some(planned) => planned.as_ref().map_or(0, |planned| planned.bytes),
-            None => self.index.get(key).map_or(0, |slot| u64::from(slot.bytes)),
+            None => self.index.get(key).map_or(0, |slot| u64::from(slot.bytes())),
         }
     }
 
@@ -310,7 +317,7 @@ impl<'a> Plan<'a> {
     fn owned(&self, owner: &Owner) -> Vec<SessionKey> {
         let planned = self.planned.iter().filter_map(|(key, planned)| Some((key, planned.as_ref()?)));
         let planned = planned.filter(|(_, planned)| planned.owner.as_ref() == Some(owner)).map(|(key, _)| *key);
-        let standing = self.index.owned_by(owner).filter(|key| !self.planned.contains_key(key)).copied();
+        let standing = self.index.owned_by(owner).map(|slot| *slot.key()).filter(|key| !self.planned.contains_key(key));
         standing.chain(planned).collect()
     }
 }

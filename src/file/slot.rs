@@ -1,17 +1,14 @@
-//! One session's line in the index.
-
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+//! What the log says about one session.
 
 use super::frame::{Frame, Head};
 use super::position::Position;
-use super::threads::AtomicBool;
 use crate::lifetime::Expiry;
 use crate::owner::Owner;
-use crate::record::{self, Record, Revision};
+use crate::record::{self, Revision};
 use crate::time::Timestamp;
 
 /// What is known of a session without reading its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     /// The frame of the newest put or move.
     pub(crate) at: Position,
@@ -21,10 +18,6 @@ pub(crate) struct Slot {
     pub(crate) revision: Revision,
     pub(crate) expiry: Expiry,
     pub(crate) owner: Option<Owner>,
-    /// The record, if it is cached.
-    pub(crate) cached: Option<Arc<Record>>,
-    /// Whether the cached record was used since the cache looked last.
-    pub(crate) used: AtomicBool,
 }
 
 impl Slot {
@@ -38,8 +31,6 @@ impl Slot {
                 revision: Revision::from_u64(revision),
                 expiry: head.expiry,
                 owner: head.owner.map(Owner::from),
-                cached: None,
-                used: AtomicBool::new(false),
             },
             // The frame is whole, so a newer version wrote the record: it is there, and this version cannot read it.
             None => Self::unreadable(frame.at, &frame.head, Expiry::from_parts(Timestamp::NEVER, None, None)),
@@ -48,25 +39,6 @@ impl Slot {
 
     /// The session is there, and its record cannot be read (rule 11): whoever loads it is told why.
     pub(crate) fn unreadable(at: Position, head: &Head, expiry: Expiry) -> Self {
-        Self {
-            at,
-            bytes: head.frame_bytes() as u32,
-            revision: Revision::from_u64(at.as_u64()),
-            expiry,
-            owner: None,
-            cached: None,
-            used: AtomicBool::new(false),
-        }
-    }
-
-    /// The cached record as it is now: touches change no record, only the slot.
-    pub(crate) fn record(&self) -> Option<Record> {
-        let cached = self.cached.as_ref()?;
-        if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
-        }
-        let mut record = Record::clone(cached);
-        record.set_expiry(self.expiry);
-        Some(record)
+        Self { at, bytes: head.frame_bytes() as u32, revision: Revision::from_u64(at.as_u64()), expiry, owner: None }
     }
 }

@@ -9,7 +9,7 @@ use super::disk::DiskLock;
 use super::frame::{Frame, Frames, HEAD, Head, Kind};
 use super::log::{Log, State};
 use super::op::{Answer, Op, Waits};
-use super::plan::Plan;
+use super::plan::{Plan, Written};
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment::{self, Header};
@@ -282,7 +282,7 @@ impl Held<'_> {
 
 /// The tail first, then the index, both before any reader of this process gets the index again: nobody sees here what
 /// another process cannot see yet (rule 13).
-fn publish(log: &Log, frames: &Frames, written: Vec<crate::record::Record>) {
+fn publish(log: &Log, frames: &Frames, written: Vec<Written>) {
     log.change(|State { index, cache }| {
         log.page().tail.set(frames.end().as_u64());
         let (mut rest, mut at) = (frames.bytes(), frames.start());
@@ -293,9 +293,8 @@ fn publish(log: &Log, frames: &Frames, written: Vec<crate::record::Record>) {
             at = at.plus(head.frame_bytes());
         }
         index.applied = frames.end();
-        for record in written {
-            let key = *record.key();
-            cache.keep(index, &key, record.into());
+        for (key, revision, bytes) in written {
+            cache.keep(index, &key, revision, bytes);
         }
     });
     log.page().intent.set(0);

@@ -49,9 +49,9 @@ fn the_last_put_counts_and_a_destroy_ends_it() {
         frames.push(Kind::Destroy, &key(2), &[]);
     });
     assert_eq!(index.len(), 1);
-    assert_eq!(index.get(&key(1)).unwrap().expiry.ends_at(), Timestamp::from_secs(20));
+    assert_eq!(index.get(&key(1)).unwrap().expiry().ends_at(), Timestamp::from_secs(20));
     assert_eq!(index.owned_by(&"ada".into()).count(), 0);
-    assert!(index.live_bytes() < 2 * u64::from(index.get(&key(1)).unwrap().bytes));
+    assert!(index.live_bytes() < 2 * u64::from(index.get(&key(1)).unwrap().bytes()));
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn a_touch_moves_the_deadline_and_not_the_revision() {
         frames.push(Kind::Touch, &key(9), &[&50_000u64.to_le_bytes()]);
     });
     let slot = index.get(&key(1)).unwrap();
-    assert_eq!(slot.expiry.ends_at(), Timestamp::from_secs(150));
-    assert_eq!(slot.revision.as_u64(), START.as_u64());
+    assert_eq!(slot.expiry().ends_at(), Timestamp::from_secs(150));
+    assert_eq!(slot.revision().as_u64(), START.as_u64());
     assert_eq!(index.len(), 1, "a touch makes no session");
     assert_eq!(index.ended_at(Timestamp::from_secs(149)).count(), 0);
     assert_eq!(index.ended_at(Timestamp::from_secs(150)).count(), 1);
@@ -79,7 +79,7 @@ fn a_sweep_ends_what_stood_before_it_and_ended_by_its_time() {
         frames.push(Kind::Sweep, &key(2), &[&2_000u64.to_le_bytes()]);
         put(frames, &record(6, 1, None));
     });
-    let mut left: Vec<_> = index.keys().map(|(key, _)| *key).collect();
+    let mut left: Vec<_> = index.iter().map(|slot| *slot.key()).collect();
     left.sort();
     assert_eq!(left, [key(3), key(4), key(5), key(6)]);
 }
@@ -106,7 +106,7 @@ fn a_move_keeps_the_revision_and_a_trim_forgets_what_it_leaves_behind() {
         frames.push(Kind::Move, &key(1), &[&old.as_u64().to_le_bytes(), &record(1, 10, None).to_bytes()]);
         put(frames, &record(2, 10, None));
     });
-    assert_eq!(index.get(&key(1)).unwrap().revision.as_u64(), START.as_u64());
+    assert_eq!(index.get(&key(1)).unwrap().revision().as_u64(), START.as_u64());
     let next = segment::start(2);
     let mut frames = Frames::at(next, next, SALT);
     put(&mut frames, &record(3, 10, None));
@@ -116,7 +116,7 @@ fn a_move_keeps_the_revision_and_a_trim_forgets_what_it_leaves_behind() {
     let rest = &frames.bytes()[(trim.offset() - next.offset()) as usize..];
     index.apply(&Frame::parse(rest, trim, SALT).unwrap());
     assert_eq!(index.oldest, 2);
-    assert_eq!(index.keys().map(|(key, _)| *key).collect::<Vec<_>>(), [key(3)], "the others stood in segment 1");
+    assert_eq!(index.iter().map(|slot| *slot.key()).collect::<Vec<_>>(), [key(3)], "the others stood in segment 1");
 }
 
 #[test]
@@ -147,8 +147,7 @@ fn what_is_kept_of_deadlines_shrinks_with_the_sessions_that_have_them() {
             frames.push(Kind::Destroy, key, &[]);
         }
     });
-    let room: usize = index.endings.values().map(KeySet::capacity).sum();
-    assert!(index.len() == 1 && room < 100, "one session, and room for the deadlines of {room}");
+    assert_eq!(index.slots.ending_together(), [1]);
 }
 
 #[test]
@@ -236,8 +235,7 @@ fn sessions_that_end_at_different_times_are_looked_for_in_different_places() {
         put(frames, &record(2, 10, None));
         put(frames, &record(3, 1000, None));
     });
-    let sizes: Vec<usize> = index.endings.values().map(KeySet::len).collect();
-    assert_eq!(sizes, [2, 1]);
+    assert_eq!(index.slots.ending_together(), [2, 1]);
 }
 
 #[test]
@@ -249,15 +247,15 @@ fn keys_are_found_by_their_own_bytes() {
 #[test]
 fn room_is_made_for_what_a_log_may_hold_and_given_back_where_little_of_it_was_needed() {
     for (bytes, before, after) in [
-        (6_000_000, 10_000..40_000, 100..200),
+        (6_000_000, 10_000..40_000, 100..300),
         // Well used.
         (120_000, 200..400, 200..400),
         // What a sparse file claims.
-        (u64::MAX, 1 << 22..1 << 24, 100..200),
+        (u64::MAX, 1 << 22..1 << 24, 100..300),
     ] {
         let mut index = Index::new(SALT, 1);
         index.expect_bytes(bytes);
-        assert!(before.contains(&index.slots.capacity()), "{bytes}: {}", index.slots.capacity());
+        assert!(before.contains(&index.slots.room()), "{bytes}: {}", index.slots.room());
         let mut frames = Frames::at(START, START, SALT);
         let at = put(&mut frames, &record(1, 10, None));
         let head = Head::parse(frames.bytes(), at, SALT).unwrap();
@@ -267,7 +265,7 @@ fn room_is_made_for_what_a_log_may_hold_and_given_back_where_little_of_it_was_ne
             index.apply_damaged(at, &head);
         }
         index.settle();
-        assert!(after.contains(&index.slots.capacity()), "{bytes}: {} left", index.slots.capacity());
+        assert!(after.contains(&index.slots.room()), "{bytes}: {} left", index.slots.room());
     }
 }
 
@@ -280,7 +278,7 @@ fn a_damaged_put_hides_the_version_before_it() {
     put(&mut frames, &record(1, 10, None));
     let head = Head::parse(frames.bytes(), Position::new(1, 500), SALT).unwrap();
     index.apply_damaged(Position::new(1, 500), &head);
-    assert_eq!(index.get(&key(1)).unwrap().at, Position::new(1, 500));
+    assert_eq!(index.get(&key(1)).unwrap().at(), Position::new(1, 500));
     // Nor does it have that version's deadline, which would be another one once that has left the log.
     assert!(index.live_at(&key(1), Timestamp::from_secs(20)).is_some());
 }
@@ -305,7 +303,7 @@ fn a_put_lived_when_it_was_written_and_a_move_says_nothing_of_that_whether_they_
             true => index.apply_damaged(at, &Head::parse(frames.bytes(), at, SALT).unwrap()),
             false => index.apply(&Frame::parse(frames.bytes(), at, SALT).unwrap()),
         }
-        assert_eq!(index.get(&key(1)).unwrap().at, at);
+        assert_eq!(index.get(&key(1)).unwrap().at(), at);
         assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "{kind:?}, damaged: {is_damaged}");
     }
 }

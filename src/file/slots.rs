@@ -1,0 +1,359 @@
+//! The slots of all sessions, packed: 84 bytes each, and ten to thirteen for the table that finds them.
+//!
+//! What every load asks for stands in one cache line; what it does not, elsewhere. Slots are kept in chunks, so that no
+//! growth copies them, and have numbers: a session keeps its own as long as it lives.
+
+use std::collections::BTreeMap;
+use std::ops::{Index, IndexMut};
+use std::sync::atomic::Ordering;
+
+use super::chain::{Link, Linked, NONE};
+use super::owners::Owners;
+use super::position::Position;
+use super::slot::Slot;
+use super::table::{self, Table};
+use super::threads::AtomicBool;
+use crate::bytes::Bytes;
+use crate::key::SessionKey;
+use crate::lifetime::Expiry;
+use crate::owner::Owner;
+use crate::record::{Record, Revision};
+use crate::time::Timestamp;
+
+/// See the module.
+pub(crate) struct Slots {
+    table: Table,
+    hot: Chunks<Hot>,
+    cold: Chunks<Cold>,
+    /// Slots that nobody has.
+    free: u32,
+    owners: Owners,
+    /// The first of those that end within the same bucket.
+    endings: BTreeMap<u64, u32>,
+    /// Bytes of the records that are cached.
+    cached: usize,
+}
+
+/// What a load asks for.
+#[repr(align(64))]
+struct Hot {
+    key: SessionKey,
+    expiry: Expiry,
+    revision: Revision,
+    /// The record's bytes, if they are cached.
+    cached: Option<Bytes>,
+    /// Among the [`Owners`].
+    owner: u32,
+    /// Whether the cached record was used since the cache looked last.
+    used: AtomicBool,
+}
+
+struct Cold {
+    /// Segment and offset; 0 and 0 for a slot that nobody has.
+    at: [u32; 2],
+    bytes: u32,
+    /// Among those that end in the same bucket, or among the free.
+    link: Link,
+}
+
+#[cfg(not(shuttle))]
+const _: () = assert!(size_of::<Hot>() == 64 && size_of::<Cold>() == 20);
+
+/// Deadlines are kept in buckets of 2^14 milliseconds.
+const BUCKET_BITS: u32 = 14;
+
+fn bucket(end: Timestamp) -> u64 {
+    end.as_millis() >> BUCKET_BITS
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            hot: Chunks::default(),
+            cold: Chunks::default(),
+            free: NONE,
+            owners: Owners::default(),
+            endings: BTreeMap::new(),
+            cached: 0,
+        }
+    }
+}
+
+impl Slots {
+    /// Makes room for so many.
+    pub(crate) fn reserve(&mut self, slots: usize) {
+        self.table.reserve(slots);
+    }
+
+    /// Gives back room that is not needed.
+    pub(crate) fn settle(&mut self) {
+        self.table.settle();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The number of a session's slot.
+    pub(crate) fn find(&self, key: &SessionKey) -> Option<u32> {
+        self.table.find(table::hash(key), |number| self.hot[number].key == *key)
+    }
+
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<Standing<'_>> {
+        self.find(key).map(|number| self.at(number))
+    }
+
+    /// What stands in a slot that somebody has.
+    pub(crate) fn at(&self, number: u32) -> Standing<'_> {
+        Standing { hot: &self.hot[number], cold: &self.cold[number], owners: &self.owners }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Standing<'_>> {
+        (0..self.cold.len()).filter(|number| !self.cold[*number].is_free()).map(|number| self.at(number))
+    }
+
+    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = Standing<'_>> {
+        self.owners.slots_of(owner).map(|number| self.at(number))
+    }
+
+    /// Those that may have ended by this time, bucket after bucket: all that have, and some of the last bucket's others.
+    pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = u32>> {
+        self.endings.range(..=bucket(now)).map(|(_, first)| self.cold.chain(*first))
+    }
+
+    /// Puts a session into a slot of its own.
+    pub(crate) fn insert(&mut self, key: SessionKey, slot: Slot) {
+        let hot = Hot {
+            key,
+            expiry: slot.expiry,
+            revision: slot.revision,
+            cached: None,
+            owner: NONE,
+            used: AtomicBool::new(false),
+        };
+        let cold = Cold { at: [slot.at.segment(), slot.at.offset()], bytes: slot.bytes, link: Link::default() };
+        let number = if self.free == NONE {
+            self.hot.push(hot);
+            self.cold.push(cold)
+        } else {
+            let number = self.free;
+            self.free = self.cold[number].link.behind;
+            (self.hot[number], self.cold[number]) = (hot, cold);
+            number
+        };
+        self.table.insert(table::hash(&key), number);
+        self.file_under(bucket(slot.expiry.ends_at()), number);
+        self.set_owner(number, slot.owner);
+    }
+
+    /// Puts something newer into a session's slot; what is cached stays only if it is the same record.
+    pub(crate) fn replace(&mut self, number: u32, slot: Slot, is_same_record: bool) {
+        self.set_expiry(number, slot.expiry);
+        self.set_owner(number, slot.owner);
+        self.hot[number].revision = slot.revision;
+        let cold = &mut self.cold[number];
+        (cold.at, cold.bytes) = ([slot.at.segment(), slot.at.offset()], slot.bytes);
+        if !is_same_record {
+            self.set_cached(number, None);
+        }
+    }
+
+    /// Frees a session's slot.
+    pub(crate) fn remove(&mut self, number: u32) {
+        let Hot { key, expiry, .. } = &self.hot[number];
+        let (hash, bucket) = (table::hash(key), bucket(expiry.ends_at()));
+        self.table.remove(hash, number);
+        self.take_from(bucket, number);
+        self.set_owner(number, None);
+        self.set_cached(number, None);
+        self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link { before: NONE, behind: self.free } };
+        self.free = number;
+    }
+
+    pub(crate) fn set_expiry(&mut self, number: u32, expiry: Expiry) {
+        let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
+        let (before, after) = (bucket(before.ends_at()), bucket(expiry.ends_at()));
+        if before != after {
+            self.take_from(before, number);
+            self.file_under(after, number);
+        }
+    }
+
+    fn set_owner(&mut self, number: u32, owner: Option<Owner>) {
+        let hot = &mut self.hot[number];
+        if self.owners.get(hot.owner) == owner.as_ref() {
+            return;
+        }
+        if hot.owner != NONE {
+            self.owners.remove(hot.owner);
+        }
+        hot.owner = owner.map_or(NONE, |owner| self.owners.add(owner, number));
+    }
+
+    /// Keeps a record's bytes, or no longer.
+    pub(crate) fn set_cached(&mut self, number: u32, bytes: Option<Bytes>) {
+        let hot = &mut self.hot[number];
+        self.cached += bytes.as_ref().map_or(0, cost);
+        let before = std::mem::replace(&mut hot.cached, bytes);
+        self.cached -= before.as_ref().map_or(0, cost);
+        if before.is_some() {
+            hot.used.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of all that is cached.
+    pub(crate) fn cached(&self) -> usize {
+        self.cached
+    }
+
+    /// Passes a slot: what is cached there goes, unless it was used since it was passed the last time. Says which slot is
+    /// the next.
+    pub(crate) fn pass(&mut self, number: u32) -> u32 {
+        let number = if number < self.hot.len() { number } else { 0 };
+        if self.hot[number].cached.is_some() && !self.hot[number].used.swap(false, Ordering::Relaxed) {
+            self.set_cached(number, None);
+        }
+        number + 1
+    }
+
+    fn file_under(&mut self, bucket: u64, number: u32) {
+        self.cold.join(self.endings.entry(bucket).or_insert(NONE), number);
+    }
+
+    fn take_from(&mut self, bucket: u64, number: u32) {
+        match self.cold.leave(number) {
+            Some(NONE) => drop(self.endings.remove(&bucket)),
+            Some(first) => drop(self.endings.insert(bucket, first)),
+            None => {}
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.table.room()
+    }
+
+    /// How many end in each bucket.
+    #[cfg(test)]
+    pub(crate) fn ending_together(&self) -> Vec<usize> {
+        self.endings.values().map(|first| self.cold.chain(*first).count()).collect()
+    }
+}
+
+/// What a cached record costs.
+pub(crate) fn cost(bytes: &Bytes) -> usize {
+    // The allocation's head, and what the allocator adds.
+    const OVERHEAD: usize = 32;
+    OVERHEAD + bytes.len()
+}
+
+impl Cold {
+    fn is_free(&self) -> bool {
+        self.at == [0, 0]
+    }
+}
+
+impl Linked for Chunks<Cold> {
+    fn link(&self, number: u32) -> Link {
+        self[number].link
+    }
+
+    fn link_mut(&mut self, number: u32) -> &mut Link {
+        &mut self[number].link
+    }
+}
+
+/// A session's line in the index.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing<'a> {
+    hot: &'a Hot,
+    cold: &'a Cold,
+    owners: &'a Owners,
+}
+
+impl<'a> Standing<'a> {
+    pub(crate) fn key(&self) -> &'a SessionKey {
+        &self.hot.key
+    }
+
+    /// See [`Slot::at`].
+    pub(crate) fn at(&self) -> Position {
+        let [segment, offset] = self.cold.at;
+        Position::new(segment, offset)
+    }
+
+    /// See [`Slot::bytes`].
+    pub(crate) fn bytes(&self) -> u32 {
+        self.cold.bytes
+    }
+
+    /// See [`Slot::revision`].
+    pub(crate) fn revision(&self) -> Revision {
+        self.hot.revision
+    }
+
+    pub(crate) fn expiry(&self) -> &'a Expiry {
+        &self.hot.expiry
+    }
+
+    pub(crate) fn owner(&self) -> Option<&'a Owner> {
+        self.owners.get(self.hot.owner)
+    }
+
+    pub(crate) fn is_cached(&self) -> bool {
+        self.hot.cached.is_some()
+    }
+
+    /// The cached record as it is now: touches change no record, only the slot.
+    pub(crate) fn record(&self) -> Option<Record> {
+        let cached = self.hot.cached.as_ref()?;
+        // Written only once, so that the line stays in every processor's cache.
+        if !self.hot.used.load(Ordering::Relaxed) {
+            self.hot.used.store(true, Ordering::Relaxed);
+        }
+        let Hot { key, revision, expiry, .. } = self.hot;
+        Some(Record::from_cached(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
+    }
+}
+
+/// A list that never moves what is in it.
+struct Chunks<T>(Vec<Vec<T>>);
+
+const CHUNK: u32 = 1024;
+
+impl<T> Chunks<T> {
+    fn len(&self) -> u32 {
+        self.0.last().map_or(0, |last| (self.0.len() as u32 - 1) * CHUNK + last.len() as u32)
+    }
+
+    /// Adds one; says its number.
+    fn push(&mut self, item: T) -> u32 {
+        let number = self.len();
+        if number.is_multiple_of(CHUNK) {
+            self.0.push(Vec::with_capacity(CHUNK as usize));
+        }
+        self.0.last_mut().expect("a chunk with room was just added").push(item);
+        number
+    }
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Index<u32> for Chunks<T> {
+    type Output = T;
+
+    fn index(&self, number: u32) -> &T {
+        &self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
+    }
+}
+
+impl<T> IndexMut<u32> for Chunks<T> {
+    fn index_mut(&mut self, number: u32) -> &mut T {
+        &mut self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
+    }
+}
