@@ -122,8 +122,14 @@ impl Index {
         ending.filter(move |slot| slot.expiry().is_expired_at(now))
     }
 
+    /// Puts sessions whose end was put off where they belong, as far as they stand among those that may have ended by this
+    /// time; see [`Slots::put_in_order`].
+    pub(crate) fn put_in_order(&mut self, from: u32, now: Timestamp, wanted: &mut usize) -> Option<u32> {
+        self.slots.put_in_order(from, now, wanted)
+    }
+
     /// The first sessions that have ended by this time, at most `budget`: the last of them in the order of (end, key),
-    /// and how many they are. `None` if there are none.
+    /// and how many they are. `None` if there are none. So many must have been [put in order](Self::put_in_order).
     pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
         let mut count = 0;
         let mut last = None;
@@ -292,6 +298,11 @@ impl Index {
         };
         let dead: Vec<u32> = self.slots.ending_by(end).flatten().filter(is_dead).collect();
         dead.into_iter().for_each(|number| self.remove(number));
+        // What was looked at and lives is not to be looked at by the next sweep again.
+        let (mut from, mut all) = (Some(0), usize::MAX);
+        while let Some(next) = from {
+            from = self.slots.put_in_order(next, end, &mut all);
+        }
     }
 
     fn trim(&mut self, frame: &Frame<'_>) {

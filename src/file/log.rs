@@ -109,6 +109,17 @@ impl Log {
         changed
     }
 
+    /// So many sessions that have ended by this time can be told in order from now on, and at the cost of so many. Each touch
+    /// costs one step here, at most, and readers wait for a part of them only.
+    pub(crate) fn put_in_order(&self, now: Timestamp, mut wanted: usize) -> Result<()> {
+        drop(self.read()?);
+        let mut from = Some(0);
+        while let Some(next) = from {
+            from = self.change(|state| state.index.put_in_order(next, now, &mut wanted));
+        }
+        Ok(())
+    }
+
     /// Reads what others have appended.
     pub(crate) fn catch_up(&self) -> Result<()> {
         match self.change(|state| self.follow(&mut state.index)) {

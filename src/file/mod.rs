@@ -311,6 +311,7 @@ impl Store for FileStore {
 
     async fn count(&self, now: Timestamp) -> Result<u64> {
         self.engine.refuse_if_closed()?;
+        self.engine.log.put_in_order(now, usize::MAX)?;
         let state = self.engine.log.read()?;
         Ok((state.index.len() - state.index.ended_at(now).count()) as u64)
     }

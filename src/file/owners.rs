@@ -46,7 +46,8 @@ impl Owners {
                 self.owned.len() as u32 - 1
             }
         };
-        self.owned.join(self.first.entry(owner).or_insert(NONE), number);
+        // Which chain is the first's to say, who knows its owner.
+        self.owned.join(0, self.first.entry(owner).or_insert(NONE), number);
         number
     }
 
@@ -54,8 +55,8 @@ impl Owners {
         // The name goes with the last of its sessions.
         let owner = std::mem::replace(&mut self.owned[number as usize].owner, Owner::nobody());
         match self.owned.leave(number) {
-            Some(NONE) => drop(self.first.remove(&owner)),
-            Some(first) => *self.first.get_mut(&owner).expect("it has sessions left") = first,
+            Some((_, NONE)) => drop(self.first.remove(&owner)),
+            Some((_, first)) => *self.first.get_mut(&owner).expect("it has sessions left") = first,
             None => {}
         }
         self.free.push(number);

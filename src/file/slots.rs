@@ -28,8 +28,9 @@ pub(crate) struct Slots {
     /// Slots that nobody has.
     free: u32,
     owners: Owners,
-    /// The first of those that end within the same bucket.
-    endings: BTreeMap<u64, u32>,
+    /// Sessions by the bucket of their end: the first of each. A touch that puts off an end leaves its session where it is,
+    /// so they may stand too early, and never too late.
+    endings: BTreeMap<u32, u32>,
     /// Bytes of the records that are cached.
     cached: usize,
 }
@@ -52,7 +53,7 @@ struct Cold {
     /// Segment and offset; 0 and 0 for a slot that nobody has.
     at: [u32; 2],
     bytes: u32,
-    /// Among those that end in the same bucket, or among the free.
+    /// Among those of the same bucket, or among the free.
     link: Link,
 }
 
@@ -62,8 +63,11 @@ const _: () = assert!(size_of::<Hot>() == 64 && size_of::<Cold>() == 20);
 /// Deadlines are kept in buckets of 2^14 milliseconds.
 const BUCKET_BITS: u32 = 14;
 
-fn bucket(end: Timestamp) -> u64 {
-    end.as_millis() >> BUCKET_BITS
+/// The last one is for all that end later than in a thousand years, or never.
+const LAST_BUCKET: u32 = (1 << 31) - 2;
+
+fn bucket(end: Timestamp) -> u32 {
+    (end.as_millis() >> BUCKET_BITS).min(LAST_BUCKET.into()) as u32
 }
 
 impl Default for Slots {
@@ -117,9 +121,35 @@ impl Slots {
         self.owners.slots_of(owner).map(|number| self.at(number))
     }
 
-    /// Those that may have ended by this time, bucket after bucket: all that have, and some of the last bucket's others.
+    /// Those that may have ended by this time, bucket after bucket: all that have, and others.
     pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = u32>> {
         self.endings.range(..=bucket(now)).map(|(_, first)| self.cold.chain(*first))
+    }
+
+    /// Puts those that stand too early into the bucket of their end, from this bucket to that of the time, or until so many
+    /// have been found that have ended. Stops behind a bucket when it has looked at many, and says which is the next.
+    pub(crate) fn put_in_order(&mut self, mut from: u32, until: Timestamp, wanted: &mut usize) -> Option<u32> {
+        const MANY: usize = 1_000;
+        let (mut seen, last) = (0, bucket(until));
+        while from <= last && *wanted > 0 {
+            let Some((&here, &first)) = self.endings.range(from..=last).next() else { break };
+            let standing: Vec<u32> = self.cold.chain(first).collect();
+            for number in &standing {
+                let end = self.hot[*number].expiry.ends_at();
+                if bucket(end) != here {
+                    self.leave_bucket(*number);
+                    self.join_bucket(bucket(end), *number);
+                } else if end <= until {
+                    *wanted = wanted.saturating_sub(1);
+                }
+            }
+            seen += standing.len();
+            from = here + 1;
+            if seen >= MANY {
+                return Some(from);
+            }
+        }
+        None
     }
 
     /// Puts a session into a slot of its own.
@@ -143,7 +173,7 @@ impl Slots {
             number
         };
         self.table.insert(table::hash(&key), number);
-        self.file_under(bucket(slot.expiry.ends_at()), number);
+        self.join_bucket(bucket(slot.expiry.ends_at()), number);
         self.set_owner(number, slot.owner);
     }
 
@@ -161,22 +191,21 @@ impl Slots {
 
     /// Frees a session's slot.
     pub(crate) fn remove(&mut self, number: u32) {
-        let Hot { key, expiry, .. } = &self.hot[number];
-        let (hash, bucket) = (table::hash(key), bucket(expiry.ends_at()));
-        self.table.remove(hash, number);
-        self.take_from(bucket, number);
+        self.table.remove(table::hash(&self.hot[number].key), number);
+        self.leave_bucket(number);
         self.set_owner(number, None);
         self.set_cached(number, None);
-        self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link { before: NONE, behind: self.free } };
+        self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link::before(self.free) };
         self.free = number;
     }
 
     pub(crate) fn set_expiry(&mut self, number: u32, expiry: Expiry) {
         let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
-        let (before, after) = (bucket(before.ends_at()), bucket(expiry.ends_at()));
-        if before != after {
-            self.take_from(before, number);
-            self.file_under(after, number);
+        let after = bucket(expiry.ends_at());
+        // An end that is put off costs nothing here, which is most of what a touch would cost.
+        if after < bucket(before.ends_at()) {
+            self.leave_bucket(number);
+            self.join_bucket(after, number);
         }
     }
 
@@ -217,14 +246,14 @@ impl Slots {
         number + 1
     }
 
-    fn file_under(&mut self, bucket: u64, number: u32) {
-        self.cold.join(self.endings.entry(bucket).or_insert(NONE), number);
+    fn join_bucket(&mut self, bucket: u32, number: u32) {
+        self.cold.join(bucket, self.endings.entry(bucket).or_insert(NONE), number);
     }
 
-    fn take_from(&mut self, bucket: u64, number: u32) {
+    fn leave_bucket(&mut self, number: u32) {
         match self.cold.leave(number) {
-            Some(NONE) => drop(self.endings.remove(&bucket)),
-            Some(first) => drop(self.endings.insert(bucket, first)),
+            Some((bucket, NONE)) => drop(self.endings.remove(&bucket)),
+            Some((bucket, first)) => drop(self.endings.insert(bucket, first)),
             None => {}
         }
     }

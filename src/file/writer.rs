@@ -103,6 +103,10 @@ impl Held<'_> {
         refuse_if_poisoned(log)?;
         // Whoever wrote last may have died in the middle; what they left is put in order first.
         self.adopt(log)?;
+        if let [Op::Sweep { now, budget }] = ops {
+            // Which have ended first is told in order.
+            log.put_in_order(*now, (*budget).max(1))?;
+        }
         // Conditions are checked against all that was written before.
         let full = {
             let state = log.read()?;

@@ -307,3 +307,59 @@ fn a_put_lived_when_it_was_written_and_a_move_says_nothing_of_that_whether_they_
         assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "{kind:?}, damaged: {is_damaged}");
     }
 }
+
+#[test]
+fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time() {
+    let seconds = |n: u64| Timestamp::from_secs(n);
+    let mut index = index(|frames| {
+        (1..=4).for_each(|n| {
+            put(frames, &record(n, 100, None));
+        });
+        // The first goes far, the second not out of its bucket; the third comes back from far.
+        frames.push(Kind::Touch, &key(1), &[&400_000u64.to_le_bytes()]);
+        frames.push(Kind::Touch, &key(2), &[&1_000u64.to_le_bytes()]);
+        frames.push(Kind::Touch, &key(3), &[&400_000u64.to_le_bytes()]);
+        put(frames, &record(3, 50, None));
+    });
+    assert_eq!(index.slots.ending_together(), [1, 3], "a touch leaves them where they are");
+    let ended = |index: &Index, at| {
+        let mut ended: Vec<_> = index.ended_at(at).map(|slot| *slot.key()).collect();
+        ended.sort();
+        ended
+    };
+    assert_eq!(ended(&index, seconds(100)), [key(3), key(4)]);
+    assert_eq!(index.put_in_order(0, seconds(101), &mut usize::MAX.clone()), None);
+    assert_eq!(index.slots.ending_together(), [1, 2, 1]);
+    assert_eq!(index.first_ended(seconds(101), 2), Some((seconds(100), key(4), 2)));
+    assert_eq!(index.first_ended(seconds(101), 9), Some((seconds(101), key(2), 3)));
+    let sweep = |index: &mut Index, end: u64| {
+        let mut frames = Frames::at(index.applied, START, SALT);
+        frames.push(Kind::Sweep, &key(4), &[&(end * 1_000).to_le_bytes()]);
+        index.apply(&Frame::parse(frames.bytes(), index.applied, SALT).unwrap());
+    };
+    sweep(&mut index, 100);
+    assert_eq!((index.len(), ended(&index, seconds(499))), (2, vec![key(2)]));
+    sweep(&mut index, 499);
+    assert_eq!((index.len(), ended(&index, seconds(500))), (1, vec![key(1)]));
+    sweep(&mut index, 501);
+    assert_eq!((index.len(), index.slots.ending_together()), (0, vec![]));
+}
+
+#[test]
+fn what_never_ends_or_ends_in_a_thousand_years_is_the_last_in_order() {
+    let mut index = Index::new(SALT, 1);
+    for (n, end) in [(1, Timestamp::NEVER), (2, Timestamp::from_millis(1 << 45)), (3, Timestamp::from_secs(5))] {
+        let expiry = Expiry::from_parts(Timestamp::EPOCH, None, Some(end));
+        index.place(
+            Kind::Put,
+            key(n),
+            Slot { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: None },
+        );
+    }
+    assert_eq!(index.slots.ending_together(), [1, 2]);
+    assert_eq!(index.ended_at(Timestamp::from_millis(1 << 45)).count(), 2);
+    assert_eq!(
+        index.first_ended(Timestamp::from_millis(1 << 45), 9).map(|(_, key, count)| (key, count)),
+        Some((key(2), 2))
+    );
+}
