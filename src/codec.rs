@@ -39,6 +39,11 @@ impl Writer {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// Appends to these bytes.
+    pub(crate) fn behind(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn fixed(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }

@@ -190,10 +190,15 @@ impl Record {
     ///
     /// Numbers and strings are laid out as `src/codec.rs` says.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(64 + self.data.size());
+        self.to_bytes_seen(&self.expiry, Vec::with_capacity(64 + self.data.size()))
+    }
+
+    /// The same with what decides the session's end as it is by now, appended to these bytes.
+    pub(crate) fn to_bytes_seen(&self, expiry: &Expiry, bytes: Vec<u8>) -> Vec<u8> {
+        let mut writer = Writer::behind(bytes);
         let after_created = |time: Timestamp| time.since(self.created).as_millis() as u64;
-        let idle = self.expiry.idle();
-        let absolute = self.expiry.absolute();
+        let idle = expiry.idle();
+        let absolute = expiry.absolute();
         let mut flags = 0;
         for (flag, set) in [
             (flag::IDLE, idle.is_some()),
@@ -208,7 +213,7 @@ impl Record {
         writer.byte(VERSION);
         writer.byte(flags);
         writer.fixed(&self.created.as_millis().to_le_bytes()[..6]);
-        writer.number(after_created(self.expiry.last_seen()));
+        writer.number(after_created(expiry.last_seen()));
         if let Some(idle) = idle {
             writer.number(idle.as_millis() as u64);
         }

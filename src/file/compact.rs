@@ -8,23 +8,29 @@ use std::sync::{Arc, PoisonError};
 
 use super::engine::Engine;
 use super::frame::{Frame, Kind};
+use super::index::Index;
 use super::log::{Log, State};
 use super::op::Op;
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;
+use super::settings::Settings;
 use crate::error::Result;
 use crate::key::SessionKey;
 
 /// How many bytes are moved at a time, so that no save waits for long.
 const BATCH: u32 = 128 * 1024;
 
-impl Engine {
+impl Settings {
     /// Whether the log takes more than it may.
+    pub(crate) fn is_wasteful(&self, index: &Index) -> bool {
+        index.segments() > 1 && index.log_bytes() > 2 * index.live_bytes() + u64::from(self.segment_bytes)
+    }
+}
+
+impl Engine {
     pub(crate) fn log_is_wasteful(&self) -> bool {
-        let state = self.log.read_unchecked();
-        let index = &state.index;
-        index.segments() > 1 && index.log_bytes() > 2 * index.live_bytes() + u64::from(self.settings.segment_bytes)
+        self.settings.is_wasteful(&self.log.read_unchecked().index)
     }
 
     /// Moves a batch, or removes a segment; says whether there is more to do. An error ends it for now: the disk may be

@@ -71,7 +71,7 @@ impl Engine {
             return Err(Error::new(ErrorKind::NotWritable, "saving a session").at(&self.log.path).because(why));
         }
         let (answer, until) = Submit::new(self, op).await?;
-        if self.log_is_wasteful() {
+        if self.log.is_wasteful.load(Ordering::Relaxed) {
             self.wake_keeper();
         }
         if let Some(until) = until {

@@ -214,8 +214,19 @@ pub(crate) struct Frames {
 impl Frames {
     /// Frames that will stand at `start`, where everything before `durable` is known to be on disk.
     pub(crate) fn at(start: Position, durable: Position, salt: u64) -> Self {
+        Self::within(Vec::new(), start, durable, salt)
+    }
+
+    /// The same, with the memory of what was written before.
+    pub(crate) fn within(mut bytes: Vec<u8>, start: Position, durable: Position, salt: u64) -> Self {
+        bytes.clear();
         let durable = if durable.segment() == start.segment() { durable.offset() } else { 0 };
-        Self { salt, start, durable, bytes: Vec::new() }
+        Self { salt, start, durable, bytes }
+    }
+
+    /// The memory, to be used again.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Appends a frame whose body has these parts; says where it stands.

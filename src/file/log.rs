@@ -16,7 +16,7 @@ use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;
 use super::tail::Tail;
-use super::threads::{AtomicU64, RwLock, RwLockReadGuard};
+use super::threads::{AtomicBool, AtomicU64, RwLock, RwLockReadGuard};
 use crate::bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
@@ -43,6 +43,8 @@ pub(crate) struct Log {
     state: RwLock<State>,
     /// `state.index.applied`, to be compared with the tail without a lock.
     applied: AtomicU64,
+    /// Whether it took more than it may, when it was written to last.
+    pub(crate) is_wasteful: AtomicBool,
     pub(crate) files: Files,
     pub(crate) damage: Damages,
     pub(crate) counters: Counters,
@@ -67,6 +69,7 @@ impl Log {
             tail,
             state: RwLock::new(state),
             applied,
+            is_wasteful: AtomicBool::new(false),
             files: Files::default(),
             damage: Damages::default(),
             counters: Counters::default(),

@@ -1,14 +1,12 @@
 //! What a group of operations comes to: each is checked against the index and against what the group's earlier ones
 //! will have done, and leaves frames for the one write (protocol rule 14). Nothing is changed here.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
-
 use super::frame::{Frame, Frames, HEAD, Kind, NO_KEY};
-use super::index::{Index, KeyHasher, KeyMap};
+use super::index::{Index, KeyMap};
 use super::log::Log;
 use super::op::{Answer, Answered, Op, Waits};
 use super::position::Position;
+use super::settings::Settings;
 use crate::bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
@@ -19,6 +17,7 @@ use crate::store::{BeyondLimit, Limits, Swept, Update};
 use crate::time::Timestamp;
 
 /// What will stand under a key once the group is written.
+#[derive(Clone)]
 struct Planned {
     revision: Revision,
     expiry: Expiry,
@@ -32,6 +31,15 @@ struct Planned {
 /// A record that is written: its key, its revision, its bytes.
 pub(crate) type Written = (SessionKey, Revision, Bytes);
 
+impl Memory {
+    /// Keeps what a group has used, unless it was a large one.
+    pub(crate) fn keep(&mut self, frames: Frames, record: Vec<u8>) {
+        const MOST: usize = 64 * 1024;
+        let small = |memory: Vec<u8>| if memory.capacity() <= MOST { memory } else { Vec::new() };
+        *self = Self { frames: small(frames.into_memory()), record: small(record) };
+    }
+}
+
 /// See the module.
 pub(crate) struct Plan<'a> {
     log: &'a Log,
@@ -42,19 +50,48 @@ pub(crate) struct Plan<'a> {
     /// Only operations that are needed when the disk is full get through.
     pub(crate) full: bool,
     pub(crate) frames: Frames,
-    planned: HashMap<SessionKey, Option<Planned>, BuildHasherDefault<KeyHasher>>,
+    /// What the group's earlier operations will have done; not of one that is alone.
+    planned: KeyMap<Option<Planned>>,
+    is_group: bool,
+    written: Vec<Written>,
+    /// Where records are encoded.
+    memory: Vec<u8>,
+}
+
+/// Memory that one group leaves for the next.
+#[derive(Default)]
+pub(crate) struct Memory {
+    frames: Vec<u8>,
+    record: Vec<u8>,
 }
 
 impl<'a> Plan<'a> {
-    pub(crate) fn new(log: &'a Log, index: &'a Index, limits: &'a Limits, store_bytes: u64, frames: Frames) -> Self {
-        let room = store_bytes.saturating_sub(index.live_bytes());
-        Self { log, index, limits, room, full: false, frames, planned: KeyMap::default() }
+    /// A plan for so many operations, which goes on where the index ends.
+    pub(crate) fn new(
+        log: &'a Log,
+        index: &'a Index,
+        settings: &'a Settings,
+        operations: usize,
+        memory: Memory,
+    ) -> Self {
+        let Settings { limits, store_bytes, .. } = settings;
+        Self {
+            log,
+            index,
+            limits,
+            room: store_bytes.saturating_sub(index.live_bytes()),
+            full: false,
+            frames: Frames::within(memory.frames, index.applied, log.durable(), log.salt),
+            planned: KeyMap::default(),
+            is_group: operations > 1,
+            written: Vec::new(),
+            memory: memory.record,
+        }
     }
 
-    /// The records that were planned, to be cached once they are written.
-    pub(crate) fn into_written(self) -> (Frames, Vec<Written>) {
-        let planned = self.planned.into_iter().filter_map(|(key, planned)| Some((key, planned?)));
-        (self.frames, planned.filter_map(|(key, planned)| Some((key, planned.revision, planned.record?))).collect())
+    /// The frames, and the records in them, to be cached once they are written.
+    pub(crate) fn into_written(self) -> (Frames, Vec<Written>, Vec<u8>) {
+        (self.frames, self.written, self.memory)
     }
 
     pub(crate) fn add(&mut self, op: &Op) -> Answered {
@@ -82,7 +119,7 @@ impl<'a> Plan<'a> {
     fn create(&mut self, record: &Record, now: Timestamp) -> Result<Answered> {
         self.expect_free(record.key(), now)?;
         let evicted = self.make_room(record, None, now)?;
-        let revision = self.put(record.clone(), &evicted)?;
+        let revision = self.put(record, *record.expiry(), &evicted)?;
         Ok(Answered { answer: Ok(Answer::Created(revision)), waits: saved(&evicted) })
     }
 
@@ -91,14 +128,14 @@ impl<'a> Plan<'a> {
         if current.revision != expected {
             return self.conflict(record.key(), current.expiry);
         }
-        let mut record = record.clone();
-        record.touch(current.expiry.last_seen());
-        let evicted = if current.owner == record.owner().cloned() {
+        let mut expiry = *record.expiry();
+        expiry.touch(current.expiry.last_seen());
+        let evicted = if current.owner.as_ref() == record.owner() {
             Vec::new()
         } else {
-            self.make_room(&record, Some(*record.key()), now)?
+            self.make_room(record, Some(*record.key()), now)?
         };
-        let revision = self.put(record, &evicted)?;
+        let revision = self.put(record, expiry, &evicted)?;
         Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: saved(&evicted) })
     }
 
@@ -108,15 +145,15 @@ impl<'a> Plan<'a> {
             return self.conflict(old, current.expiry);
         }
         self.expect_free(record.key(), now)?;
-        let mut record = record.clone();
-        record.touch(current.expiry.last_seen());
-        let mut ended = if current.owner == record.owner().cloned() {
+        let mut expiry = *record.expiry();
+        expiry.touch(current.expiry.last_seen());
+        let mut ended = if current.owner.as_ref() == record.owner() {
             Vec::new()
         } else {
-            self.make_room(&record, Some(*old), now)?
+            self.make_room(record, Some(*old), now)?
         };
         ended.push(*old);
-        let revision = self.put(record, &ended)?;
+        let revision = self.put(record, expiry, &ended)?;
         Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: Waits::Always })
     }
 
@@ -125,10 +162,7 @@ impl<'a> Plan<'a> {
         let Some(mut current) = self.live(key, now) else { return touched(false) };
         if current.expiry.touch(now) {
             self.frames.push(Kind::Touch, key, &[&now.as_millis().to_le_bytes()]);
-            if current.record.is_none() {
-                current.record = self.planned.remove(key).flatten().and_then(|planned| planned.record);
-            }
-            self.planned.insert(*key, Some(current));
+            self.remember(*key, Some(current));
         }
         touched(true)
     }
@@ -152,7 +186,7 @@ impl<'a> Plan<'a> {
             [one] => self.end(one),
             all => {
                 self.frames.batch(|frames| push_destroys(frames, all));
-                self.planned.extend(all.iter().map(|key| (*key, None)));
+                all.iter().for_each(|key| self.remember(*key, None));
             }
         }
         Answered { answer: Ok(Answer::Counted(ended.len() as u64)), waits: Waits::Always }
@@ -212,18 +246,20 @@ impl<'a> Plan<'a> {
         Answered { answer: Ok(Answer::Done), waits }
     }
 
-    /// Appends the record and, if anything ends with it, that in the same batch.
-    fn put(&mut self, record: Record, ended: &[SessionKey]) -> Result<Revision> {
-        let bytes = record.to_bytes();
-        self.limits.check(&record, &bytes).map_err(|error| error.at(&self.log.path))?;
-        let freed: u64 = ended.iter().chain([record.key()]).map(|key| self.bytes_of(key)).sum();
+    /// Appends the record, which ends then, and, if anything ends with it, that in the same batch.
+    fn put(&mut self, record: &Record, expiry: Expiry, ended: &[SessionKey]) -> Result<Revision> {
+        let mut memory = std::mem::take(&mut self.memory);
+        memory.clear();
+        let bytes = record.to_bytes_seen(&expiry, memory);
+        self.limits.check(record, &bytes).map_err(|error| error.at(&self.log.path))?;
+        let key = *record.key();
+        let freed: u64 = ended.iter().chain([&key]).map(|key| self.bytes_of(key)).sum();
         let taken = (HEAD + bytes.len()) as u64;
         let Some(room) = self.room.saturating_add(freed).checked_sub(taken) else {
             let why = "its limit of bytes is reached";
             return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.path).because(why));
         };
         self.room = room;
-        let key = *record.key();
         let at = if ended.is_empty() {
             self.frames.push(Kind::Put, &key, &[&bytes])
         } else {
@@ -232,22 +268,28 @@ impl<'a> Plan<'a> {
                 frames.push(Kind::Put, &key, &[&bytes])
             })
         };
-        self.planned.extend(ended.iter().map(|key| (*key, None)));
         let revision = Revision::from_u64(at.as_u64());
-        let planned = Planned {
-            revision,
-            expiry: *record.expiry(),
-            owner: record.owner().cloned(),
-            bytes: taken,
-            record: Some(bytes[..].into()),
-        };
-        self.planned.insert(key, Some(planned));
+        let shared = Bytes::from(&bytes[..]);
+        self.memory = bytes;
+        ended.iter().for_each(|key| self.remember(*key, None));
+        if self.is_group {
+            let owner = record.owner().cloned();
+            self.remember(key, Some(Planned { revision, expiry, owner, bytes: taken, record: Some(shared.clone()) }));
+        }
+        self.written.push((key, revision, shared));
         Ok(revision)
     }
 
     fn end(&mut self, key: &SessionKey) {
         self.frames.push(Kind::Destroy, key, &[]);
-        self.planned.insert(*key, None);
+        self.remember(*key, None);
+    }
+
+    /// For those that come behind it in the same group.
+    fn remember(&mut self, key: SessionKey, planned: Option<Planned>) {
+        if self.is_group {
+            self.planned.insert(key, planned);
+        }
     }
 
     /// Which sessions of the record's owner have to end so that one more fits: not the record's own (nor the one that it
@@ -294,12 +336,16 @@ impl<'a> Plan<'a> {
 
     /// What stands under this key and has not expired.
     fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
-        let (revision, expiry, owner) = match self.planned.get(key) {
-            Some(planned) => planned.as_ref().map(|planned| (planned.revision, planned.expiry, planned.owner.clone())),
-            None => self.index.get(key).map(|slot| (slot.revision(), *slot.expiry(), slot.owner().cloned())),
-        }?;
-        let bytes = self.bytes_of(key);
-        (!expiry.is_expired_at(now)).then_some(Planned { revision, expiry, owner, bytes, record: None })
+        match self.planned.get(key) {
+            Some(planned) => planned.as_ref().filter(|planned| !planned.expiry.is_expired_at(now)).cloned(),
+            None => self.index.live_at(key, now).map(|slot| Planned {
+                revision: slot.revision(),
+                expiry: *slot.expiry(),
+                owner: slot.owner().cloned(),
+                bytes: slot.bytes().into(),
+                record: None,
+            }),
+        }
     }
 
     /// What stands under this key takes so many bytes.

@@ -4,12 +4,13 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
 
 use super::disk::DiskLock;
 use super::frame::{Frame, Frames, HEAD, Head, Kind};
 use super::log::{Log, State};
-use super::op::{Answer, Op, Waits};
-use super::plan::{Plan, Written};
+use super::op::{Answer, Answered, Op, Waits};
+use super::plan::{Memory, Plan, Written};
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment::{self, Header};
@@ -22,6 +23,7 @@ pub(crate) struct Writer {
     lock: Box<dyn DiskLock>,
     /// Up to here space is reserved on the disk.
     reserved: Position,
+    memory: Memory,
 }
 
 /// An operation's answer, and up to where the log must be durable before it may be given.
@@ -42,7 +44,7 @@ pub(crate) struct NeedsRoll;
 
 impl Writer {
     pub(crate) fn new(lock: Box<dyn DiskLock>) -> Self {
-        Self { lock, reserved: Position::default() }
+        Self { lock, reserved: Position::default(), memory: Memory::default() }
     }
 
     /// Takes the lock between processes, if that is possible without waiting.
@@ -108,55 +110,49 @@ impl Held<'_> {
             log.put_in_order(*now, (*budget).max(1))?;
         }
         // Conditions are checked against all that was written before.
-        let full = {
-            let state = log.read()?;
-            let end = state.index.applied;
-            if state.index.sealed() || end.offset() >= settings.segment_bytes {
-                drop(state);
-                if !may_roll {
-                    return Ok(None);
-                }
-                match self.roll(log) {
-                    // A full disk that has no room for a new segment can still log out in the old one, whose limit is soft.
-                    Err(error) if *error.kind() == ErrorKind::Full && end.offset() < LARGEST_SEGMENT => {}
-                    rolled => rolled?,
-                }
-                if log.read()?.index.sealed() {
-                    return Err(Error::new(ErrorKind::Full, "beginning a segment").at(&log.path));
-                }
+        let mut state = log.read()?;
+        let end = state.index.applied;
+        if state.index.sealed() || end.offset() >= settings.segment_bytes {
+            drop(state);
+            if !may_roll {
+                return Ok(None);
             }
-            let bytes: usize = ops.iter().map(|op| op.size()).sum();
-            !self.reserve(log, bytes)?
-        };
-        let (frames, written, outcomes) = {
-            let state = log.read_unchecked();
-            let frames = Frames::at(state.index.applied, log.durable(), log.salt);
-            let mut plan = Plan::new(log, &state.index, &settings.limits, settings.store_bytes, frames);
-            plan.full = full;
-            let outcomes: Vec<_> = ops.iter().map(|op| plan.add(op)).collect();
-            let (frames, written) = plan.into_written();
-            (frames, written, outcomes)
-        };
+            match self.roll(log) {
+                // A full disk that has no room for a new segment can still log out in the old one, whose limit is soft.
+                Err(error) if *error.kind() == ErrorKind::Full && end.offset() < LARGEST_SEGMENT => {}
+                rolled => rolled?,
+            }
+            state = log.read()?;
+            if state.index.sealed() {
+                return Err(Error::new(ErrorKind::Full, "beginning a segment").at(&log.path));
+            }
+        }
+        let bytes: usize = ops.iter().map(|op| op.size()).sum();
+        let full = !self.reserve(log, bytes)?;
+        let mut plan = Plan::new(log, &state.index, settings, ops.len(), std::mem::take(&mut self.memory));
+        plan.full = full;
+        let mut outcomes = Vec::with_capacity(ops.len());
+        for op in ops {
+            let Answered { answer, waits } = plan.add(op);
+            let waits = match waits {
+                Waits::Never => false,
+                Waits::AsConfigured => settings.durability == Durability::Always,
+                Waits::Always => true,
+            };
+            outcomes.push((answer, waits.then_some(Position::default())));
+        }
+        let (frames, written, memory) = plan.into_written();
+        drop(state);
         if !frames.bytes().is_empty() {
             self.append(log, &frames)?;
-            publish(log, &frames, written);
+            publish(log, settings, &frames, written);
         }
         let end = frames.end();
-        let saves_wait = settings.durability == Durability::Always;
-        Ok(Some(
-            outcomes
-                .into_iter()
-                .map(|answered| {
-                    let waits = match answered.waits {
-                        Waits::Never => false,
-                        Waits::AsConfigured => saves_wait,
-                        Waits::Always => true,
-                    };
-                    // Also with nothing to write: what was decided on may not be durable yet (rule 1).
-                    (answered.answer, (waits && end > log.durable()).then_some(end))
-                })
-                .collect(),
-        ))
+        self.memory.keep(frames, memory);
+        // Also with nothing to write: what was decided on may not be durable yet (rule 1).
+        let until = (end > log.durable()).then_some(end);
+        outcomes.iter_mut().for_each(|(_, waits)| *waits = waits.and(until));
+        Ok(Some(outcomes))
     }
 
     /// One write call. What it will have written is stated beforehand, so that whoever finds it half done knows how far
@@ -286,7 +282,7 @@ impl Held<'_> {
 
 /// The tail first, then the index, both before any reader of this process gets the index again: nobody sees here what
 /// another process cannot see yet (rule 13).
-fn publish(log: &Log, frames: &Frames, written: Vec<Written>) {
+fn publish(log: &Log, settings: &Settings, frames: &Frames, written: Vec<Written>) {
     log.change(|State { index, cache }| {
         log.page().tail.set(frames.end().as_u64());
         let (mut rest, mut at) = (frames.bytes(), frames.start());
@@ -300,6 +296,7 @@ fn publish(log: &Log, frames: &Frames, written: Vec<Written>) {
         for (key, revision, bytes) in written {
             cache.keep(index, &key, revision, bytes);
         }
+        log.is_wasteful.store(settings.is_wasteful(index), Ordering::Relaxed);
     });
     log.page().intent.set(0);
 }
