@@ -69,6 +69,10 @@ impl Writer {
         self.fixed(bytes);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn into_vec(self) -> Vec<u8> {
         self.0
     }

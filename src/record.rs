@@ -190,11 +190,11 @@ impl Record {
     ///
     /// Numbers and strings are laid out as `src/codec.rs` says.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.to_bytes_seen(&self.expiry, Vec::with_capacity(64 + self.data.size()))
+        self.encode(&self.expiry, Vec::with_capacity(64 + self.data.size())).0
     }
 
-    /// The same with what decides the session's end as it is by now, appended to these bytes.
-    pub(crate) fn to_bytes_seen(&self, expiry: &Expiry, bytes: Vec<u8>) -> Vec<u8> {
+    /// The same behind these bytes, with what decides the session's end as it is by now; and where the data begins.
+    fn encode(&self, expiry: &Expiry, bytes: Vec<u8>) -> (Vec<u8>, usize) {
         let mut writer = Writer::behind(bytes);
         let after_created = |time: Timestamp| time.since(self.created).as_millis() as u64;
         let idle = expiry.idle();
@@ -223,8 +223,19 @@ impl Record {
         if let Some(owner) = &self.owner {
             writer.bytes(owner.as_str().as_bytes());
         }
+        let data = writer.len();
         writer.fixed(self.data.block());
-        writer.into_vec()
+        (writer.into_vec(), data)
+    }
+
+    /// What a store keeps in memory of it, which is its bytes and a [note](Note); written into this memory.
+    pub(crate) fn to_kept(&self, expiry: &Expiry, mut memory: Vec<u8>) -> Vec<u8> {
+        memory.clear();
+        memory.resize(Note::BYTES, 0);
+        let (mut bytes, data) = self.encode(expiry, memory);
+        Note { flags: bytes[Note::BYTES + 1], created: self.created, authenticated_at: self.authenticated_at, data }
+            .write(&mut bytes);
+        bytes
     }
 
     /// Reads what [`Record::to_bytes`] wrote, in bounded memory.
@@ -233,11 +244,11 @@ impl Record {
     ///
     /// [`ErrorKind::NewerFormat`] if a newer cloakroom wrote it, [`ErrorKind::Damaged`] if the bytes are not a record.
     pub fn from_bytes(key: SessionKey, revision: Revision, bytes: &[u8]) -> Result<Self> {
-        Self::from_stored(key, revision, bytes.into())
+        Self::from_stored(key, revision, bytes).map(|(record, _)| record)
     }
 
-    /// The same from bytes that the record is to share.
-    pub(crate) fn from_stored(key: SessionKey, revision: Revision, bytes: Bytes) -> Result<Self> {
+    /// The same, and what a store keeps of it.
+    pub(crate) fn from_stored(key: SessionKey, revision: Revision, bytes: &[u8]) -> Result<(Self, Bytes)> {
         if let Some(&version) = bytes.first()
             && version > VERSION
         {
@@ -246,23 +257,25 @@ impl Record {
                 format!("reading session {key} of record format {version}"),
             ));
         }
-        let head = Head::read(&bytes).and_then(|(head, block)| Data::check(block).map(|()| head));
-        let head =
+        let head = Head::read(bytes).and_then(|(head, block)| Data::check(block).map(|()| (head, block)));
+        let (head, block) =
             head.map_err(|cause| Error::new(ErrorKind::Damaged, format!("reading session {key}")).because(cause))?;
-        let (expiry, owner) = (head.expiry, head.owner.map(Owner::from));
-        Ok(Self::from_cached(key, revision, expiry, owner, bytes))
+        let Head { flags, created, authenticated_at, .. } = head;
+        let mut kept = [&[0; Note::BYTES], bytes].concat();
+        Note { flags, created, authenticated_at, data: kept.len() - block.len() }.write(&mut kept);
+        let kept = Bytes::from(&kept[..]);
+        Ok((Self::from_kept(key, revision, head.expiry, head.owner.map(Owner::from), kept.clone()), kept))
     }
 
-    /// A record from bytes that were one before, with what may have changed since.
-    pub(crate) fn from_cached(
+    /// A record from what a store kept of it, with what may have changed since.
+    pub(crate) fn from_kept(
         key: SessionKey,
         revision: Revision,
         expiry: Expiry,
         owner: Option<Owner>,
-        bytes: Bytes,
+        kept: Bytes,
     ) -> Self {
-        let (head, _) = Head::read(&bytes).expect("it was read, or written, before it was kept");
-        let Head { flags, created, authenticated_at, bytes: from, .. } = head;
+        let Note { flags, created, authenticated_at, data } = Note::read(&kept);
         Self {
             key,
             revision,
@@ -272,8 +285,42 @@ impl Record {
             authenticated_at,
             owner,
             cookie: if flags & flag::PERMANENT != 0 { CookieKind::Permanent } else { CookieKind::BrowserSession },
-            data: Data::behind(from, bytes),
+            data: Data::behind(data, kept),
         }
+    }
+}
+
+/// What stands before a record's bytes in memory: all that a load would have to decode each time, at fixed places. Never on
+/// disk.
+pub(crate) struct Note {
+    flags: u8,
+    created: Timestamp,
+    authenticated_at: Option<Timestamp>,
+    /// Where the data begins.
+    data: usize,
+}
+
+impl Note {
+    pub(crate) const BYTES: usize = 21;
+
+    /// As a record says that was read back: no time in it is before it was created, and that fits 48 bits.
+    fn write(&self, kept: &mut [u8]) {
+        let created = self.created.as_millis() & 0xffff_ffff_ffff;
+        let authenticated = self
+            .authenticated_at
+            .map_or(u64::MAX, |time| created.saturating_add(time.as_millis().saturating_sub(self.created.as_millis())));
+        kept[0] = self.flags;
+        kept[1..9].copy_from_slice(&created.to_le_bytes());
+        kept[9..17].copy_from_slice(&authenticated.to_le_bytes());
+        kept[17..21].copy_from_slice(&(self.data as u32).to_le_bytes());
+    }
+
+    fn read(kept: &[u8]) -> Self {
+        let note: &[u8; Self::BYTES] = kept.first_chunk().expect("whatever is kept begins with a note");
+        let word = |from: usize| u64::from_le_bytes(std::array::from_fn(|at| note[from + at]));
+        let authenticated_at = (note[0] & flag::AUTHENTICATED != 0).then(|| Timestamp::from_millis(word(9)));
+        let data = u32::from_le_bytes(std::array::from_fn(|at| note[17 + at])) as usize;
+        Self { flags: note[0], created: Timestamp::from_millis(word(1)), authenticated_at, data }
     }
 }
 
@@ -295,8 +342,6 @@ pub(crate) struct Head<'a> {
     pub(crate) expiry: Expiry,
     authenticated_at: Option<Timestamp>,
     pub(crate) owner: Option<&'a str>,
-    /// How many bytes it has.
-    bytes: usize,
 }
 
 impl<'a> Head<'a> {
@@ -318,8 +363,7 @@ impl<'a> Head<'a> {
         let authenticated_at = number_if(flag::AUTHENTICATED)?.map(later);
         let owner = if flags & flag::OWNER == 0 { None } else { Some(reader.text()?) };
         let expiry = Expiry::from_parts(last_seen, idle, absolute);
-        let rest = reader.rest();
-        Ok((Self { flags, created, expiry, authenticated_at, owner, bytes: bytes.len() - rest.len() }, rest))
+        Ok((Self { flags, created, expiry, authenticated_at, owner }, reader.rest()))
     }
 }
 
@@ -346,6 +390,23 @@ mod tests {
     fn a_record_reads_back() {
         for record in [full(), Record::new(KEY, Lifetime::idle(Duration::from_millis(1)), Timestamp::EPOCH)] {
             assert_eq!(Record::from_bytes(KEY, record.revision(), &record.to_bytes()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_in_memory_is_what_was_stored() {
+        let mut early = full();
+        early.set_owner(Some("ada".into()), Some(Timestamp::EPOCH));
+        let late = Record::new(KEY, Lifetime::idle(Duration::from_millis(1)), Timestamp::from_millis(u64::MAX - 5));
+        let without = Record::new(KEY, Lifetime::AAL1, Timestamp::from_secs(1));
+        for record in [full(), early, late, without] {
+            let (revision, mut expiry) = (Revision(7), record.expiry);
+            expiry.touch(Timestamp::from_secs(1_700_000_099));
+            let kept = record.to_kept(&expiry, vec![1; 999]);
+            let (stored, again) = Record::from_stored(KEY, revision, &kept[Note::BYTES..]).unwrap();
+            let owner = record.owner.clone();
+            assert_eq!(Record::from_kept(KEY, revision, stored.expiry, owner, kept[..].into()), stored);
+            assert_eq!(again[..], kept[..]);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use super::disk::DiskLock;
 use super::job::{Job, Queue, Submit};
@@ -164,9 +164,19 @@ impl Engine {
         self.wake_keeper();
     }
 
+    /// Whether the writer lock is kept is looked at; says whether to look again soon.
+    pub(crate) fn look_at_the_turn(&self) -> bool {
+        match self.writer.try_lock() {
+            Ok(mut writer) => writer.turn.look(self.log.page()),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().turn.look(self.log.page()),
+            Err(TryLockError::WouldBlock) => true,
+        }
+    }
+
     /// When all that was begun is done: the last sync, and the directory is free for others.
     pub(crate) fn end_close(&self) -> Result<()> {
         let finished = self.finish();
+        self.writer().turn.give_up();
         let freed = self.users.unlock().map_err(|error| self.log.io("closing the session store", error));
         finished.and(freed)
     }
@@ -174,6 +184,7 @@ impl Engine {
     /// Nobody works for the store any more: those who wait hear of it.
     pub(crate) fn retire(&self) {
         self.closed.store(true, Ordering::Release);
+        self.writer().turn.give_up();
         let left = self.queue().take().unwrap_or_default();
         left.iter().for_each(|job| job.finish((Err(self.closed_error()), None)));
         self.waiting.retire(self.log.durable(), &self.closed_error());

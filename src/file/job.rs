@@ -164,9 +164,13 @@ impl Engine {
             self.refuse_if_closed()?;
             let outcome = held.group(&self.log, &self.settings, &[op], false);
             drop(held);
+            let asks_for_a_look = writer.turn.asks_for_a_look();
             drop(writer);
             if self.has_queued() {
                 self.pump();
+            }
+            if asks_for_a_look {
+                self.wake_keeper();
             }
             return Ok(outcome.ok().and_then(|mut outcomes| outcomes.pop()));
         }

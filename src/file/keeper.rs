@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::threads::{self, JoinHandle, Mutex};
+use super::turn::LOOK;
 use super::wait::{self, Pauses};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
@@ -21,6 +22,9 @@ pub(crate) struct Keeping {
     pauses: Pauses,
     last_tick: Instant,
     last_sync: Instant,
+    last_look: Instant,
+    /// Whether there is something to see at the writer lock.
+    watches: bool,
 }
 
 impl Keeping {
@@ -31,7 +35,15 @@ impl Keeping {
         };
         let now = wait::now();
         let period = sync_every.map_or(TICK, |interval| interval.min(TICK));
-        Self { sync_every, period, pauses: Pauses::new(), last_tick: now, last_sync: now }
+        Self {
+            sync_every,
+            period,
+            pauses: Pauses::new(),
+            last_tick: now,
+            last_sync: now,
+            last_look: now,
+            watches: false,
+        }
     }
 
     /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
@@ -58,6 +70,10 @@ impl Keeping {
             // An error poisons the store, and so shows itself to the next who saves.
             let _ = engine.log.sync();
         }
+        if !self.watches || now - self.last_look >= LOOK {
+            self.last_look = now;
+            self.watches = engine.look_at_the_turn();
+        }
         let compacting = served && writes && engine.compact_step();
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
@@ -67,7 +83,8 @@ impl Keeping {
         Some(if !served {
             self.pauses.next()
         } else if idle && !compacting {
-            self.period.saturating_sub(wait::now() - self.last_tick)
+            let rest = self.period.saturating_sub(wait::now() - self.last_tick);
+            if self.watches { rest.min(LOOK) } else { rest }
         } else {
             Duration::ZERO
         })

@@ -143,8 +143,14 @@ impl Log {
         for attempt in 1.. {
             // A compactor may trim again while this reads; the third time it has to wait.
             let locked = attempt >= 3
-                && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
-                    .map_err(|error| self.io("waiting for the writer lock", error))?;
+                && super::wait::until(super::wait::LOCK_WAIT, || {
+                    let taken = lock.try_exclusive()?;
+                    if !taken {
+                        self.page().wanted.set(1);
+                    }
+                    Ok(taken)
+                })
+                .map_err(|error| self.io("waiting for the writer lock", error))?;
             // Also what came while it read: that, too, may have been trimmed by the time it is looked for.
             let rebuilt = self.read_from_scratch().and_then(|index| {
                 self.change(|state| {
@@ -303,10 +309,8 @@ impl Log {
         let frame = Frame::parse_anywhere(&bytes, at, self.salt).expect("the frame was just found whole");
         match frame.record() {
             Some((revision, record)) if frame.head.key == *key => {
-                let bytes = Bytes::from(record);
-                let record = Record::from_stored(*key, Revision::from_u64(revision), bytes.clone());
-                let record = record.map_err(|error| error.at(self.path.join(segment::name(at.segment()))))?;
-                Ok((record, bytes))
+                let record = Record::from_stored(*key, Revision::from_u64(revision), record);
+                record.map_err(|error| error.at(self.path.join(segment::name(at.segment()))))
             }
             _ => damaged("another frame stands where its record should be"),
         }

@@ -45,6 +45,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod turn;
 mod verify;
 mod wait;
 mod writer;

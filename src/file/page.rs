@@ -16,6 +16,7 @@ pub(crate) const PAGE: usize = 4096;
 /// | 128 | intent: where the write under way will end; 0 when there is none |
 /// | 192 | poison: not 0 after a failed sync, for every process |
 /// | 256 | version of this layout, 1 |
+/// | 320 | wanted: not 0 if somebody has found the writer lock taken |
 #[repr(C)]
 #[derive(Default, Debug)]
 pub struct Page {
@@ -24,6 +25,7 @@ pub struct Page {
     pub(crate) intent: Line,
     pub(crate) poison: Line,
     pub(crate) version: Line,
+    pub(crate) wanted: Line,
 }
 
 /// A word alone in its cache line.

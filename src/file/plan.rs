@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::lifetime::Expiry;
 use crate::owner::Owner;
-use crate::record::{Record, Revision};
+use crate::record::{Note, Record, Revision};
 use crate::store::{BeyondLimit, Limits, Swept, Update};
 use crate::time::Timestamp;
 
@@ -28,7 +28,7 @@ struct Planned {
     record: Option<Bytes>,
 }
 
-/// A record that is written: its key, its revision, its bytes.
+/// A record that is written: its key, its revision, and what is kept of it.
 pub(crate) type Written = (SessionKey, Revision, Bytes);
 
 impl Memory {
@@ -248,10 +248,9 @@ impl<'a> Plan<'a> {
 
     /// Appends the record, which ends then, and, if anything ends with it, that in the same batch.
     fn put(&mut self, record: &Record, expiry: Expiry, ended: &[SessionKey]) -> Result<Revision> {
-        let mut memory = std::mem::take(&mut self.memory);
-        memory.clear();
-        let bytes = record.to_bytes_seen(&expiry, memory);
-        self.limits.check(record, &bytes).map_err(|error| error.at(&self.log.path))?;
+        let kept = record.to_kept(&expiry, std::mem::take(&mut self.memory));
+        let bytes = &kept[Note::BYTES..];
+        self.limits.check(record, bytes).map_err(|error| error.at(&self.log.path))?;
         let key = *record.key();
         let freed: u64 = ended.iter().chain([&key]).map(|key| self.bytes_of(key)).sum();
         let taken = (HEAD + bytes.len()) as u64;
@@ -261,16 +260,16 @@ impl<'a> Plan<'a> {
         };
         self.room = room;
         let at = if ended.is_empty() {
-            self.frames.push(Kind::Put, &key, &[&bytes])
+            self.frames.push(Kind::Put, &key, &[bytes])
         } else {
             self.frames.batch(|frames| {
                 push_destroys(frames, ended);
-                frames.push(Kind::Put, &key, &[&bytes])
+                frames.push(Kind::Put, &key, &[bytes])
             })
         };
         let revision = Revision::from_u64(at.as_u64());
-        let shared = Bytes::from(&bytes[..]);
-        self.memory = bytes;
+        let shared = Bytes::from(&kept[..]);
+        self.memory = kept;
         ended.iter().for_each(|key| self.remember(*key, None));
         if self.is_group {
             let owner = record.owner().cloned();
@@ -318,8 +317,8 @@ impl<'a> Plan<'a> {
 
     fn conflict(&self, key: &SessionKey, expiry: Expiry) -> Result<Answered> {
         let mut current = match self.planned.get(key) {
-            Some(Some(Planned { revision, record: Some(record), .. })) => {
-                Record::from_stored(*key, *revision, record.clone())?
+            Some(Some(Planned { revision, owner, record: Some(record), .. })) => {
+                Record::from_kept(*key, *revision, expiry, owner.clone(), record.clone())
             }
             _ => {
                 let slot = self.index.get(key).expect("what conflicts was found in the index");

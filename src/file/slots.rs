@@ -41,7 +41,7 @@ struct Hot {
     key: SessionKey,
     expiry: Expiry,
     revision: Revision,
-    /// The record's bytes, if they are cached.
+    /// What is [kept](Record::to_kept) of the record, if it is cached.
     cached: Option<Bytes>,
     /// Among the [`Owners`].
     owner: u32,
@@ -342,7 +342,7 @@ impl<'a> Standing<'a> {
             self.hot.used.store(true, Ordering::Relaxed);
         }
         let Hot { key, revision, expiry, .. } = self.hot;
-        Some(Record::from_cached(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
+        Some(Record::from_kept(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
     }
 }
 

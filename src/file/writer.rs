@@ -10,17 +10,19 @@ use super::disk::DiskLock;
 use super::frame::{Frame, Frames, HEAD, Head, Kind};
 use super::log::{Log, State};
 use super::op::{Answer, Answered, Op, Waits};
+use super::page::Page;
 use super::plan::{Memory, Plan, Written};
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment::{self, Header};
 use super::settings::Settings;
+use super::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 
 /// What this process needs to append. There is one, behind a mutex: threads take turns there, processes at the lock.
 pub(crate) struct Writer {
-    lock: Box<dyn DiskLock>,
+    pub(crate) turn: Turn,
     /// Up to here space is reserved on the disk.
     reserved: Position,
     memory: Memory,
@@ -44,23 +46,26 @@ pub(crate) struct NeedsRoll;
 
 impl Writer {
     pub(crate) fn new(lock: Box<dyn DiskLock>) -> Self {
-        Self { lock, reserved: Position::default(), memory: Memory::default() }
+        Self { turn: Turn::new(lock), reserved: Position::default(), memory: Memory::default() }
     }
 
     /// Takes the lock between processes, if that is possible without waiting.
-    pub(crate) fn try_hold(&mut self, log: &Log) -> Result<Option<Held<'_>>> {
-        let taken = self.lock.try_exclusive().map_err(|error| log.io("taking the writer lock", error))?;
-        Ok(taken.then_some(Held(self)))
+    pub(crate) fn try_hold<'a>(&'a mut self, log: &'a Log) -> Result<Option<Held<'a>>> {
+        let page = log.page();
+        let begun = self.turn.try_begin(page).map_err(|error| log.io("taking the writer lock", error))?;
+        Ok(begun.then_some(Held { writer: self, page }))
     }
 }
 
-/// The writer with the lock between processes; given up with this, also by a panic.
-pub(crate) struct Held<'a>(&'a mut Writer);
+/// The writer with the lock between processes; its turn ends with this, also by a panic.
+pub(crate) struct Held<'a> {
+    writer: &'a mut Writer,
+    page: &'a Page,
+}
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        // An error here means that there is no lock any more, which is what was wanted.
-        let _ = self.0.lock.unlock();
+        self.writer.turn.end(self.page);
     }
 }
 
@@ -68,13 +73,13 @@ impl Deref for Held<'_> {
     type Target = Writer;
 
     fn deref(&self) -> &Writer {
-        self.0
+        self.writer
     }
 }
 
 impl DerefMut for Held<'_> {
     fn deref_mut(&mut self) -> &mut Writer {
-        self.0
+        self.writer
     }
 }
 
