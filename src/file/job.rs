@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::op::Op;
 use super::threads::{AtomicBool, Mutex, MutexGuard};
 use super::wait;
-use super::writer::{Held, LARGEST_GROUP, NeedsRoll, Outcome};
+use super::writer::{Held, LARGEST_GROUP, NeedsRoll, Outcome, Writer};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An operation that waits for its turn. Whoever has the writer next carries it out, on behalf of its future.
@@ -141,17 +141,15 @@ impl CarriedOut {
     }
 }
 
-/// How often the lock is tried before the store's thread waits for it: another process holds it for microseconds.
+/// How often the writer, and the lock between processes, are tried before others are waited for: they are held for
+/// microseconds.
 const SPINS: u32 = 64;
 
 impl Engine {
     /// Carries out an operation here and now, if the way is free and nothing else waits.
     fn try_alone(&self, op: &Op) -> Result<Option<Outcome>> {
-        let mut writer = match self.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(None),
-        };
+        // Another thread has the writer for a microsecond or two; to queue behind it takes as long, and to sleep longer.
+        let Some(mut writer) = (0..SPINS).find_map(|_| self.try_writer()) else { return Ok(None) };
         if self.has_queued() {
             return Ok(None);
         }
@@ -177,18 +175,25 @@ impl Engine {
         Ok(None)
     }
 
+    fn try_writer(&self) -> Option<MutexGuard<'_, Writer>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                std::hint::spin_loop();
+                None
+            }
+        }
+    }
+
     pub(crate) fn has_queued(&self) -> bool {
         lock(&self.queue).as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
     /// Sees to it that what is queued is carried out: here if the way is free, else by who is in the way.
     pub(crate) fn pump(&self) {
-        let mut writer = match self.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Whoever has it looks at the queue after giving it up.
-            Err(TryLockError::WouldBlock) => return,
-        };
+        // Whoever has it looks at the queue after giving it up.
+        let Some(mut writer) = self.try_writer() else { return };
         let mut carried_out = CarriedOut::default();
         if let Ok(Some(mut held)) = writer.try_hold(&self.log) {
             carried_out = self.carry_out_next(&mut held, false).unwrap_or_default();

@@ -18,6 +18,7 @@ use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment::{self, BadHeader, Header};
 use super::settings::{OnDamage, Settings};
+use super::threads::AtomicU64;
 use super::wait;
 use super::writer::{Held, Writer};
 use super::{OPENING_LOCK, TAIL_PAGE, USERS_LOCK, WRITER_LOCK};
@@ -102,7 +103,7 @@ fn await_opening(settings: &Settings, path: &Path, attempt: impl FnMut() -> io::
 }
 
 fn state(index: Index, settings: &Settings) -> State {
-    State { index, cache: Cache::new(settings.cache_bytes) }
+    State { hits: AtomicU64::default(), index, cache: Cache::new(settings.cache_bytes) }
 }
 
 /// Joins those who use the directory already.

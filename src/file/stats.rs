@@ -45,7 +45,7 @@ impl Engine {
             live_bytes: index.live_bytes(),
             disk_bytes: index.log_bytes(),
             segments: index.segments().into(),
-            cache_hits: counters.cache_hits.load(Ordering::Relaxed),
+            cache_hits: state.hits.load(Ordering::Relaxed),
             cache_misses: counters.cache_misses.load(Ordering::Relaxed),
             disk_waits: counters.disk_waits.load(Ordering::Relaxed),
             syncs: counters.syncs.load(Ordering::Relaxed),

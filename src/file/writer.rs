@@ -288,7 +288,7 @@ impl Held<'_> {
 /// The tail first, then the index, both before any reader of this process gets the index again: nobody sees here what
 /// another process cannot see yet (rule 13).
 fn publish(log: &Log, settings: &Settings, frames: &Frames, written: Vec<Written>) {
-    log.change(|State { index, cache }| {
+    log.change(|State { index, cache, .. }| {
         log.page().tail.set(frames.end().as_u64());
         let (mut rest, mut at) = (frames.bytes(), frames.start());
         while let Some(head) = Head::parse(rest, at, log.salt) {
