@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::engine::Engine;
 use super::threads::{self, JoinHandle, Mutex};
 use super::wait::{self, Pauses};
+use super::zeros::Zeros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 
@@ -21,6 +22,7 @@ pub(crate) struct Keeping {
     pauses: Pauses,
     last_tick: Instant,
     last_sync: Instant,
+    zeros: Zeros,
 }
 
 impl Keeping {
@@ -31,13 +33,15 @@ impl Keeping {
         };
         let now = wait::now();
         let period = sync_every.map_or(TICK, |interval| interval.min(TICK));
-        Self { sync_every, period, pauses: Pauses::new(), last_tick: now, last_sync: now }
+        let (pauses, zeros) = (Pauses::new(), Zeros::new());
+        Self { sync_every, period, pauses, last_tick: now, last_sync: now, zeros }
     }
 
     /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
     /// closed and all is done.
     pub(crate) fn round(&mut self, engine: &Arc<Engine>) -> Option<Duration> {
-        if !engine.waiting.is_empty() {
+        let somebody_waited = !engine.waiting.is_empty();
+        if somebody_waited {
             engine.sync_for_waiting();
         }
         let served = engine.serve_queue();
@@ -59,6 +63,9 @@ impl Keeping {
             let _ = engine.log.sync();
         }
         let compacting = served && writes && engine.compact_step();
+        if somebody_waited {
+            self.zeros.keep_ahead(engine);
+        }
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
             return None;

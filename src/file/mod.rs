@@ -44,6 +44,7 @@ mod threads;
 mod verify;
 mod wait;
 mod writer;
+mod zeros;
 
 use std::fmt;
 use std::ops::ControlFlow;

@@ -69,7 +69,8 @@ impl<'f> Scan<'f> {
     fn gap(&mut self) -> io::Result<Step<'_>> {
         let (from, salt) = (self.at, self.salt);
         let mut last_written = from;
-        for at in from..self.end {
+        let mut at = from;
+        while at < self.end {
             let position = Position::new(self.segment, at);
             let bytes = self.bytes(at, HEAD)?;
             if bytes[0] != 0 {
@@ -79,8 +80,20 @@ impl<'f> Scan<'f> {
                 self.at = at;
                 return Ok(Step::Gap { from, to: at });
             }
+            // A head of zeros is none, so many zeros are left behind at once.
+            at += self.zeros_at_hand(at).saturating_sub(HEAD as u32 - 1).max(1);
         }
         Ok(Step::End { from, to: last_written })
+    }
+
+    /// How many zeros stand from here on, as far as was read.
+    fn zeros_at_hand(&self, at: u32) -> u32 {
+        const ZEROS: [u8; 64] = [0; 64];
+        let bytes = &self.window[(at - self.window_at) as usize..];
+        let whole =
+            bytes.chunks(ZEROS.len()).take_while(|chunk| **chunk == ZEROS[..chunk.len()]).map(<[u8]>::len).sum();
+        let rest = bytes[whole..].iter().take_while(|byte| **byte == 0).count();
+        (whole + rest) as u32
     }
 
     /// Up to `count` bytes at this offset; fewer only before the end.
