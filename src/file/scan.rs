@@ -158,6 +158,27 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_zeros_is_found_however_many_they_are() {
+        let few = 0..3 * HEAD as u32;
+        let many = (1..8).flat_map(|n| CHUNK as u32 - n * HEAD as u32..CHUNK as u32 - n * HEAD as u32 + 8);
+        for zeros in few.chain(many) {
+            let (mut bytes, _) = file(&[b"one"]);
+            let from = bytes.len() as u32;
+            let at = Position::new(1, from + zeros);
+            let mut frames = Frames::at(at, segment::start(1), SALT);
+            frames.push(Kind::Put, &NO_KEY, &[b"two"]);
+            bytes.resize(at.offset() as usize, 0);
+            // The gap may have something in it besides.
+            let torn = [&bytes[..], b"torn"].concat();
+            bytes.extend_from_slice(frames.bytes());
+            let gap = (zeros > 0).then(|| format!("gap {zeros}"));
+            let expected = [Some("one".into()), gap, Some("two".into()), Some("end 0".into())];
+            assert_eq!(steps(bytes), expected.into_iter().flatten().collect::<Vec<_>>());
+            assert_eq!(steps(torn), ["one".into(), format!("end {}", zeros + 4)]);
+        }
+    }
+
+    #[test]
     fn a_bad_body_is_stepped_over_and_a_bad_head_looked_behind() {
         let (bytes, at) = file(&[b"one", b"two", b"three"]);
         let mut bad_body = bytes.clone();

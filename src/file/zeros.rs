@@ -93,3 +93,261 @@ fn goal(engine: &Engine, ahead: u32) -> Position {
     let tail = engine.log.tail();
     Position::new(tail.segment(), tail.offset().saturating_add(ahead).min(engine.settings.segment_bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::super::disk::Disk as _;
+    use super::super::frame::{Frames, HEAD, Kind};
+    use super::super::op::Op;
+    use super::super::settings::Settings;
+    use super::super::sim::MemoryDisk;
+    use super::super::{FileStore, WRITER_LOCK, recover};
+    use super::*;
+    use crate::block_on::block_on;
+    use crate::data::Data;
+    use crate::error::ErrorKind;
+    use crate::key::SessionKey;
+    use crate::lifetime::Lifetime;
+    use crate::record::Record;
+    use crate::store::Store as _;
+    use crate::time::Timestamp;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+    const FIRST: &str = "00000001.log";
+
+    fn settings() -> Settings {
+        FileStore::options().0
+    }
+
+    /// A store without a thread: what that would do, a test does.
+    fn open(disk: &MemoryDisk, settings: Settings) -> Engine {
+        recover::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap()
+    }
+
+    fn record(n: u32, bytes: u32) -> Record {
+        let mut key = [0; 16];
+        key[..4].copy_from_slice(&n.to_le_bytes());
+        let mut record = Record::new(SessionKey::from_bytes(key), Lifetime::AAL2, NOW);
+        record.set_data(Data::from_entries(&BTreeMap::from([("v".into(), vec![1; bytes as usize])])));
+        record
+    }
+
+    fn save(engine: &Engine, n: u32, bytes: u32) -> Result<()> {
+        let mut writer = engine.writer();
+        let mut held = writer.try_hold(&engine.log)?.expect("nobody else writes");
+        let op = Op::Create { record: record(n, bytes), now: NOW };
+        let outcomes = held.group(&engine.log, &engine.settings, &[&op], true);
+        let (answer, _) = outcomes.ok().and_then(|mut outcomes| outcomes.pop()).unwrap();
+        answer.map(drop)
+    }
+
+    fn is_there(engine: &Engine, n: u32) -> bool {
+        engine.log.load(record(n, 0).key(), NOW).unwrap().is_some()
+    }
+
+    fn end(engine: &Engine) -> u32 {
+        engine.log.tail().offset()
+    }
+
+    fn length(disk: &MemoryDisk) -> u32 {
+        disk.bytes(FIRST).len() as u32
+    }
+
+    #[test]
+    fn saves_fall_into_zeros_and_change_no_length_until_few_are_left() {
+        let disk = MemoryDisk::default();
+        let engine = open(&disk, settings());
+        let mut zeros = Zeros::new();
+        save(&engine, 0, 1).unwrap();
+        zeros.keep_ahead(&engine);
+        let reach = end(&engine) + AHEAD;
+        assert_eq!(length(&disk), reach);
+        let mut n = 0;
+        while end(&engine) + LOW <= reach {
+            zeros.keep_ahead(&engine);
+            assert_eq!(length(&disk), reach, "{} are left", reach - end(&engine));
+            n += 1;
+            save(&engine, n, AHEAD / 20).unwrap();
+        }
+        assert_eq!(length(&disk), reach);
+        zeros.keep_ahead(&engine);
+        assert_eq!(length(&disk), end(&engine) + AHEAD);
+        assert!((0..=n).all(|n| is_there(&engine, n)));
+    }
+
+    #[test]
+    fn a_store_has_them_when_somebody_has_waited_for_the_disk_and_not_before() {
+        let disk = MemoryDisk::default();
+        let store = FileStore::open_on(Arc::new(disk.clone()), settings(), Path::new("simulated")).unwrap();
+        let before = length(&disk);
+        assert_eq!(before, end(&store.engine));
+        block_on(store.create(&record(1, 1), NOW)).unwrap();
+        while length(&disk) < before + AHEAD {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_store_whose_saves_do_not_wait_gets_none_nor_does_one_that_is_closing() {
+        for durability in [Durability::Never, Durability::Every(Duration::from_secs(1))] {
+            let disk = MemoryDisk::default();
+            let engine = open(&disk, Settings { durability, ..settings() });
+            save(&engine, 1, 1).unwrap();
+            Zeros::new().keep_ahead(&engine);
+            assert_eq!(length(&disk), end(&engine));
+        }
+        let disk = MemoryDisk::default();
+        let engine = open(&disk, settings());
+        save(&engine, 1, 1).unwrap();
+        engine.begin_close();
+        Zeros::new().keep_ahead(&engine);
+        assert_eq!(length(&disk), end(&engine));
+    }
+
+    #[test]
+    fn a_segment_gets_no_more_than_it_will_take() {
+        let disk = MemoryDisk::default();
+        let segment_bytes = AHEAD - 1;
+        let engine = open(&disk, Settings { segment_bytes, ..settings() });
+        let mut zeros = Zeros::new();
+        let (mut n, mut ended) = (0, 0);
+        while engine.log.tail().segment() == 1 {
+            ended = end(&engine);
+            assert!(length(&disk) <= segment_bytes.max(ended), "{n}");
+            save(&engine, n, AHEAD / 20).unwrap();
+            zeros.keep_ahead(&engine);
+            n += 1;
+        }
+        assert_eq!(length(&disk), ended + HEAD as u32, "it was cut behind the seal");
+        assert!((0..n).all(|n| is_there(&engine, n)));
+    }
+
+    #[test]
+    fn they_are_not_written_while_somebody_else_writes() {
+        let disk = MemoryDisk::default();
+        let engine = open(&disk, settings());
+        save(&engine, 1, 1).unwrap();
+        let mut zeros = Zeros::new();
+        {
+            let _writer = engine.writer();
+            zeros.keep_ahead(&engine);
+        }
+        let lock = disk.lock(WRITER_LOCK).unwrap();
+        assert!(lock.try_exclusive().unwrap());
+        zeros.keep_ahead(&engine);
+        assert_eq!(length(&disk), end(&engine));
+        lock.unlock().unwrap();
+        zeros.keep_ahead(&engine);
+        assert_eq!(length(&disk), end(&engine) + AHEAD);
+    }
+
+    #[test]
+    fn what_a_writer_left_who_died_is_not_written_over() {
+        // Behind the last byte of the file, and where there are zeros already.
+        for has_zeros in [false, true] {
+            let disk = MemoryDisk::default();
+            let (dead, next) = (open(&disk, settings()), open(&disk, settings()));
+            let mut zeros = Zeros::new();
+            save(&dead, 1, 1).unwrap();
+            if has_zeros {
+                zeros.keep_ahead(&next);
+            }
+            let from = next.log.tail();
+            let mut frames = Frames::at(from, from, next.log.salt);
+            frames.push(Kind::Put, record(2, 0).key(), &[&record(2, LOW * 2 + LOW / 2).to_bytes()]);
+            dead.log.page().intent.set(frames.end().as_u64());
+            dead.log.file(1).unwrap().write_at(frames.bytes(), u64::from(from.offset())).unwrap();
+            // Only what was published counts as used, so there seem to be enough; then there are not.
+            zeros.until = from;
+            zeros.keep_ahead(&next);
+            save(&next, 3, LOW).unwrap();
+            zeros.keep_ahead(&next);
+            for engine in [&dead, &next, &open(&disk.copy(), settings())] {
+                assert!((1..=3).all(|n| is_there(engine, n)), "zeros: {has_zeros}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_no_error_and_is_not_tried_again_at_once() {
+        let disk = MemoryDisk::default();
+        let engine = open(&disk, settings());
+        save(&engine, 1, 1).unwrap();
+        let mut zeros = Zeros::new();
+        disk.faults().space.store(true, Relaxed);
+        zeros.keep_ahead(&engine);
+        let partly = length(&disk);
+        disk.faults().space.store(false, Relaxed);
+        zeros.keep_ahead(&engine);
+        assert_eq!(length(&disk), partly, "tried again");
+        save(&engine, 2, 1).unwrap();
+        engine.log.sync().unwrap();
+        zeros.not_before = wait::now();
+        zeros.keep_ahead(&engine);
+        assert!(length(&disk) >= end(&engine) + LOW);
+        assert!((1..=2).all(|n| is_there(&engine, n)));
+    }
+
+    #[test]
+    fn when_they_cannot_be_synced_nothing_is_written_any_more() {
+        let disk = MemoryDisk::default();
+        let engine = open(&disk, settings());
+        save(&engine, 1, 1).unwrap();
+        engine.log.sync().unwrap();
+        disk.faults().syncs.store(true, Relaxed);
+        Zeros::new().keep_ahead(&engine);
+        disk.faults().syncs.store(false, Relaxed);
+        assert_eq!(*save(&engine, 2, 1).unwrap_err().kind(), ErrorKind::Poisoned);
+        let written = length(&disk);
+        save(&engine, 3, 1).unwrap_err();
+        let mut zeros = Zeros::new();
+        disk.open(FIRST).unwrap().cut(u64::from(end(&engine))).unwrap();
+        zeros.keep_ahead(&engine);
+        assert!(length(&disk) < written);
+    }
+
+    #[test]
+    fn they_are_space_that_needs_no_reserving() {
+        for has_zeros in [false, true] {
+            let disk = MemoryDisk::default();
+            let engine = open(&disk, settings());
+            if has_zeros {
+                Zeros::new().keep_ahead(&engine);
+            }
+            disk.faults().reservations.store(true, Relaxed);
+            let saved = save(&engine, 1, 1);
+            assert_eq!(saved.is_ok(), has_zeros, "{saved:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_kill_or_a_close_the_log_goes_on_where_it_ended() {
+        let disk = MemoryDisk::default();
+        let engine = open(&disk, settings());
+        save(&engine, 1, 1).unwrap();
+        Zeros::new().keep_ahead(&engine);
+        save(&engine, 2, 1).unwrap();
+        let killed = disk.copy();
+        let reopened = open(&killed, settings());
+        assert_eq!(reopened.log.tail(), engine.log.tail());
+        engine.begin_close();
+        engine.end_close().unwrap();
+        let closed = open(&disk.copy(), settings());
+        assert_eq!(closed.log.tail(), engine.log.tail());
+        assert!(length(&disk) > end(&engine));
+        for engine in [&reopened, &closed] {
+            let revision = engine.log.tail();
+            save(engine, 3, 1).unwrap();
+            let saved = engine.log.load(record(3, 0).key(), NOW).unwrap().unwrap();
+            assert_eq!(saved.revision().as_u64(), revision.as_u64());
+            assert!((1..=3).all(|n| is_there(engine, n)));
+            assert!(engine.log.damage.list().is_empty());
+        }
+        assert_eq!(killed.aside(), 0);
+    }
+}
