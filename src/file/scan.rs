@@ -165,14 +165,15 @@ mod tests {
             let (mut bytes, _) = file(&[b"one"]);
             let from = bytes.len() as u32;
             let at = Position::new(1, from + zeros);
+            // Without a body its head begins with zeros itself.
             let mut frames = Frames::at(at, segment::start(1), SALT);
-            frames.push(Kind::Put, &NO_KEY, &[b"two"]);
+            frames.push(Kind::Mark, &NO_KEY, &[]);
             bytes.resize(at.offset() as usize, 0);
             // The gap may have something in it besides.
             let torn = [&bytes[..], b"torn"].concat();
             bytes.extend_from_slice(frames.bytes());
             let gap = (zeros > 0).then(|| format!("gap {zeros}"));
-            let expected = [Some("one".into()), gap, Some("two".into()), Some("end 0".into())];
+            let expected = [Some("one".into()), gap, Some(String::new()), Some("end 0".into())];
             assert_eq!(steps(bytes), expected.into_iter().flatten().collect::<Vec<_>>());
             assert_eq!(steps(torn), ["one".into(), format!("end {}", zeros + 4)]);
         }
