@@ -8,6 +8,7 @@ use super::engine::Engine;
 use super::threads::{self, JoinHandle, Mutex};
 use super::turn::LOOK;
 use super::wait::{self, Pauses};
+use super::zeros::Zeros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 
@@ -25,6 +26,7 @@ pub(crate) struct Keeping {
     last_look: Instant,
     /// Whether there is something to see at the writer lock.
     watches: bool,
+    zeros: Zeros,
 }
 
 impl Keeping {
@@ -43,13 +45,15 @@ impl Keeping {
             last_sync: now,
             last_look: now,
             watches: false,
+            zeros: Zeros::new(),
         }
     }
 
     /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
     /// closed and all is done.
     pub(crate) fn round(&mut self, engine: &Arc<Engine>) -> Option<Duration> {
-        if !engine.waiting.is_empty() {
+        let somebody_waited = !engine.waiting.is_empty();
+        if somebody_waited {
             engine.sync_for_waiting();
         }
         let served = engine.serve_queue();
@@ -75,6 +79,9 @@ impl Keeping {
             self.watches = engine.look_at_the_turn();
         }
         let compacting = served && writes && engine.compact_step();
+        if somebody_waited {
+            self.zeros.keep_ahead(engine);
+        }
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
             return None;

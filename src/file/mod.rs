@@ -49,6 +49,7 @@ mod turn;
 mod verify;
 mod wait;
 mod writer;
+mod zeros;
 
 use std::fmt;
 use std::ops::ControlFlow;

@@ -69,7 +69,8 @@ impl<'f> Scan<'f> {
     fn gap(&mut self) -> io::Result<Step<'_>> {
         let (from, salt) = (self.at, self.salt);
         let mut last_written = from;
-        for at in from..self.end {
+        let mut at = from;
+        while at < self.end {
             let position = Position::new(self.segment, at);
             let bytes = self.bytes(at, HEAD)?;
             if bytes[0] != 0 {
@@ -79,8 +80,20 @@ impl<'f> Scan<'f> {
                 self.at = at;
                 return Ok(Step::Gap { from, to: at });
             }
+            // A head of zeros is none, so many zeros are left behind at once.
+            at += self.zeros_at_hand(at).saturating_sub(HEAD as u32 - 1).max(1);
         }
         Ok(Step::End { from, to: last_written })
+    }
+
+    /// How many zeros stand from here on, as far as was read.
+    fn zeros_at_hand(&self, at: u32) -> u32 {
+        const ZEROS: [u8; 64] = [0; 64];
+        let bytes = &self.window[(at - self.window_at) as usize..];
+        let whole =
+            bytes.chunks(ZEROS.len()).take_while(|chunk| **chunk == ZEROS[..chunk.len()]).map(<[u8]>::len).sum();
+        let rest = bytes[whole..].iter().take_while(|byte| **byte == 0).count();
+        (whole + rest) as u32
     }
 
     /// Up to `count` bytes at this offset; fewer only before the end.
@@ -142,6 +155,28 @@ mod tests {
         assert_eq!(steps(bytes.clone()), ["one", "two", "end 0"]);
         bytes.resize(bytes.len() + 100_000, 0);
         assert_eq!(steps(bytes), ["one", "two", "end 0"]);
+    }
+
+    #[test]
+    fn what_stands_behind_zeros_is_found_however_many_they_are() {
+        let few = 0..3 * HEAD as u32;
+        let many = (1..8).flat_map(|n| CHUNK as u32 - n * HEAD as u32..CHUNK as u32 - n * HEAD as u32 + 8);
+        for zeros in few.chain(many) {
+            let (mut bytes, _) = file(&[b"one"]);
+            let from = bytes.len() as u32;
+            let at = Position::new(1, from + zeros);
+            // Without a body its head begins with zeros itself.
+            let mut frames = Frames::at(at, segment::start(1), SALT);
+            frames.push(Kind::Mark, &NO_KEY, &[]);
+            bytes.resize(at.offset() as usize, 0);
+            // The gap may have something in it besides.
+            let torn = [&bytes[..], b"torn"].concat();
+            bytes.extend_from_slice(frames.bytes());
+            let gap = (zeros > 0).then(|| format!("gap {zeros}"));
+            let expected = [Some("one".into()), gap, Some(String::new()), Some("end 0".into())];
+            assert_eq!(steps(bytes), expected.into_iter().flatten().collect::<Vec<_>>());
+            assert_eq!(steps(torn), ["one".into(), format!("end {}", zeros + 4)]);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | 56 | 8 | xxh3-64 of the 56 bytes before |
 //! | 64 | | [frames](super::frame), one after another, then zeros or the end of the file |
 //!
-//! Numbers are little-endian.
+//! Numbers are little-endian. The zeros were [written ahead](super::zeros); behind a seal the file is cut.
 
 use xxhash_rust::xxh3::xxh3_64;
 

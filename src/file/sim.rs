@@ -20,6 +20,8 @@ pub struct Faults {
     pub syncs: AtomicBool,
     /// Every write and reservation, for want of space.
     pub space: AtomicBool,
+    /// Every reservation.
+    pub reservations: AtomicBool,
 }
 
 #[derive(Default)]
@@ -217,7 +219,9 @@ impl DiskFile for MemoryFile {
     }
 
     fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
-        if self.1.space.load(Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        let Faults { space, reservations, .. } = &*self.1;
+        let full = space.load(Ordering::Relaxed) || reservations.load(Ordering::Relaxed);
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn drop_cache(&self) -> io::Result<()> {

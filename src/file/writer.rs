@@ -270,6 +270,12 @@ impl Held<'_> {
             return Ok(true);
         }
         let file = log.file(end.segment())?;
+        // Zeros ahead are space that is there, and to reserve more than that would make the next sync take longer.
+        let length = file.len().map_err(|error| log.segment_io("reserving space", end.segment(), error))?;
+        self.reserved = self.reserved.max(Position::new(end.segment(), length.min(u64::from(u32::MAX)) as u32));
+        if enough(self.reserved) {
+            return Ok(true);
+        }
         // As much as usual; or else just what is needed.
         for more in [RESERVE + LAST + bytes as u32, LAST + bytes as u32] {
             match file.reserve(u64::from(end.offset()), u64::from(more)) {
