@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
+use super::hints::Making;
 use super::threads::{self, JoinHandle, Mutex};
 use super::wait::{self, Pauses};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +22,8 @@ pub(crate) struct Keeping {
     pauses: Pauses,
     last_tick: Instant,
     last_sync: Instant,
+    /// The hint that is being made.
+    making: Option<Making>,
 }
 
 impl Keeping {
@@ -31,7 +34,7 @@ impl Keeping {
         };
         let now = wait::now();
         let period = sync_every.map_or(TICK, |interval| interval.min(TICK));
-        Self { sync_every, period, pauses: Pauses::new(), last_tick: now, last_sync: now }
+        Self { sync_every, period, pauses: Pauses::new(), last_tick: now, last_sync: now, making: None }
     }
 
     /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
@@ -51,7 +54,7 @@ impl Keeping {
             self.last_tick = now;
             engine.tick();
         }
-        // Who only reads has nothing to sync, nor to compact.
+        // Who only reads has nothing to sync, nor to compact, and leaves hints to others.
         let writes = !engine.is_only_to_read();
         if self.sync_every.is_some_and(|interval| writes && now - self.last_sync >= interval) {
             self.last_sync = now;
@@ -59,6 +62,7 @@ impl Keeping {
             let _ = engine.log.sync();
         }
         let compacting = served && writes && engine.compact_step();
+        let hinting = writes && !engine.is_closed() && engine.hint_step(&mut self.making);
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
             return None;
@@ -66,7 +70,7 @@ impl Keeping {
         // Whoever leaves work here wakes the thread, and a wake-up before it rests ends the rest at once.
         Some(if !served {
             self.pauses.next()
-        } else if idle && !compacting {
+        } else if idle && !compacting && !hinting {
             self.period.saturating_sub(wait::now() - self.last_tick)
         } else {
             Duration::ZERO
