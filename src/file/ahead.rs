@@ -166,7 +166,9 @@ impl<'a> Reader<'a> {
             piece.take(&step, self.log.salt);
             if let Some((end, _)) = piece.end {
                 self.believes &= is_whole;
-                if self.believes && end == length {
+                if !is_whole {
+                    self.log.hints.spoil(number);
+                } else if self.believes && end == length {
                     self.log.hints.want(number);
                 }
             }

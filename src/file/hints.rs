@@ -28,28 +28,35 @@ pub(crate) struct Hints {
     pub(crate) are_used: bool,
     /// Sealed segments that have none.
     wanted: Mutex<BTreeSet<u32>>,
+    /// Segments in which damage was met.
+    spoilt: Mutex<BTreeSet<u32>>,
 }
 
 impl Hints {
     pub(crate) fn new(are_used: bool) -> Self {
-        Self { are_used, wanted: Mutex::default() }
-    }
-
-    fn wanted(&self) -> MutexGuard<'_, BTreeSet<u32>> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { are_used, wanted: Mutex::default(), spoilt: Mutex::default() }
     }
 
     /// A segment was sealed, or read without a hint, and no damage met in it.
     pub(crate) fn want(&self, segment: u32) {
-        self.wanted().insert(segment);
+        lock(&self.wanted).insert(segment);
+    }
+
+    /// A segment was read, and damage met in it.
+    pub(crate) fn spoil(&self, segment: u32) {
+        lock(&self.spoilt).insert(segment);
     }
 
     /// The next segment that needs one. It is asked for no more: who fails once would fail again and again.
     fn next(&self, oldest: u32) -> Option<u32> {
-        let mut wanted = self.wanted();
+        let mut wanted = lock(&self.wanted);
         *wanted = wanted.split_off(&oldest);
         wanted.pop_first()
     }
+}
+
+fn lock(segments: &Mutex<BTreeSet<u32>>) -> MutexGuard<'_, BTreeSet<u32>> {
+    segments.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A hint that is being made.
@@ -78,9 +85,17 @@ impl Log {
         found.is_some_and(|(bytes, seal)| Hint::parse(&bytes, number, length, &seal, self.salt).is_some())
     }
 
-    /// Removes the hints of segments that are not sealed or not there, and what a crash left of one that was being written.
+    /// Removes the hints of damaged segments: everybody is to hear of the damage, not only who reads them for another reason.
+    fn remove_spoilt_hints(&self) {
+        for number in std::mem::take(&mut *lock(&self.hints.spoilt)) {
+            let _ = self.disk.remove(&hint::name(number));
+        }
+    }
+
+    /// Removes the hints of segments that are damaged, not sealed or not there, and what a crash left of one that was being written.
     /// Nobody else may use the directory.
     pub(crate) fn remove_stray_hints(&self, last: u32) {
+        self.remove_spoilt_hints();
         let Ok(names) = self.disk.names() else { return };
         let segments: BTreeSet<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
         for name in &names {
@@ -104,6 +119,7 @@ impl Engine {
     /// Looks a step further through the segment whose hint is being made, or begins with the next. Says whether there is more
     /// to do.
     pub(crate) fn hint_step(self: &Arc<Self>, making: &mut Option<Making>) -> bool {
+        self.log.remove_spoilt_hints();
         if making.is_none() {
             let oldest = self.log.read_unchecked().index.oldest;
             let Some(number) = self.log.hints.next(oldest) else { return false };
