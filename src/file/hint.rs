@@ -154,9 +154,19 @@ pub(crate) fn to_bytes(effects: &[Effect], segment: u32, length: u32, seal: &Sea
     for effect in effects {
         before.write(effect, &mut writer);
     }
-    let mut bytes = writer.into_vec();
+    checked(writer.into_vec(), salt)
+}
+
+/// Bytes that are to be a hint, with the checksum behind them.
+fn checked(mut bytes: Vec<u8>, salt: u64) -> Vec<u8> {
     bytes.extend(xxh3_64_with_seed(&bytes, salt).to_le_bytes());
     bytes
+}
+
+/// A hint of any bytes in the place of effects.
+#[cfg(fuzzing)]
+pub(crate) fn forged(count: u32, effects: &[u8], segment: u32, length: u32, seal: &Seal, salt: u64) -> Vec<u8> {
+    checked([&header(segment, length, count, seal)[..], effects].concat(), salt)
 }
 
 /// What the next effect is measured by.

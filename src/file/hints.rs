@@ -164,3 +164,6 @@ impl Log {
         Some(making)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,7 @@ pub use self::verify::Verified;
 #[cfg(fuzzing)]
 pub(crate) use self::{
     frame::{Frame, Frames, Kind},
+    hint::{Hint, Seal, forged as forged_hint, to_bytes as hint_bytes},
     position::Position,
     segment::{Header, name as segment_name},
 };
