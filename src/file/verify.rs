@@ -41,7 +41,8 @@ impl Verified {
 }
 
 impl FileStore {
-    /// Reads everything in the store's directory, checks it, and changes nothing: no file is created, written or removed.
+    /// Reads everything in the store's directory, checks it, and changes nothing: no file is created, written or removed. What
+    /// opening takes from a segment's hint is read from the segment itself.
     ///
     /// The store may be in use; then it is looked through up to where its log reached. Otherwise nobody can open it to write
     /// until this is done. Takes the time to read all files, and memory for an index of them.
