@@ -192,6 +192,25 @@ fn check(fixtures: &Path) {
     }
 }
 
+/// The hints in this directory, by their names.
+fn hints(place: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+    let hints = files.filter(|path| path.extension().is_some_and(|it| it == "hint"));
+    hints.map(|path| (path.file_name().unwrap().to_str().unwrap().into(), fs::read(path).unwrap())).collect()
+}
+
+/// Those that this version makes of a store's segments.
+fn made(place: &Path) -> BTreeMap<String, Vec<u8>> {
+    let sealed = segments(place).len() - 1;
+    let _store = options().open(place).unwrap();
+    let begun = Instant::now();
+    while hints(place).len() < sealed {
+        assert!(begun.elapsed() < 2 * MINUTE, "all hints are made");
+        std::thread::yield_now();
+    }
+    hints(place)
+}
+
 fn frozen() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
@@ -208,6 +227,34 @@ fn a_revision_is_what_it_was_when_the_store_was_written() {
     let store = FileStore::open(&place).unwrap();
     // The first frame of the first segment.
     assert_eq!(load(&store, 1).unwrap().revision().as_u64(), 0x0000_0001_0000_0040);
+}
+
+#[test]
+fn a_hint_of_version_1_has_these_bytes_for_ever() {
+    for name in ["v1-clean", "v1-compacted"] {
+        let (_keep, place) = support::place();
+        copy(&frozen().join(name), &place);
+        let made = made(&place);
+        if let Some(wanted) = std::env::var_os("CLOAKROOM_MAKE_HINTS") {
+            fs::create_dir_all(Path::new(&wanted).join(name)).unwrap();
+            made.iter().for_each(|(hint, bytes)| fs::write(Path::new(&wanted).join(name).join(hint), bytes).unwrap());
+            continue;
+        }
+        assert_eq!(made, hints(&frozen().join("v1-hints").join(name)), "{name}");
+    }
+}
+
+#[test]
+fn a_store_of_version_1_loads_beside_its_hints() {
+    for name in ["v1-clean", "v1-compacted"] {
+        let (_keep, place) = support::place();
+        copy(&frozen().join(name), &place);
+        for (hint, bytes) in hints(&frozen().join("v1-hints").join(name)) {
+            fs::write(place.join(&hint), bytes).unwrap();
+            fs::set_permissions(place.join(&hint), Permissions::from_mode(0o600)).unwrap();
+        }
+        check_filled(&options().open(&place).unwrap());
+    }
 }
 
 #[test]

@@ -5,33 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use super::frame::{Frame, Head, Kind};
+use super::effect::Effect;
+use super::hint::Hint;
 use super::index::Index;
 use super::log::Log;
-use super::position::Position;
+use super::piece::{Piece, Read};
 use super::scan::{Scan, Step};
 use super::segment;
-use super::slot::Slot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
-
-/// What stands at the next place, taken out of the file's bytes.
-enum Read {
-    /// A put: nearly everything in most logs.
-    Put(SessionKey, Slot),
-    /// Any other frame, as it is.
-    Other(Position, Head, Vec<u8>),
-    BadBody(Position, Head),
-    Gap(u32, u32),
-}
-
-/// A piece of a segment.
-#[derive(Default)]
-struct Piece {
-    read: Vec<Read>,
-    /// With the last piece: where the frames end, and up to where there is something all the same.
-    end: Option<(u32, u32)>,
-}
 
 /// How many frames a piece has, and how many pieces may be read ahead: some hundred KiB.
 const PIECE: usize = 1024;
@@ -40,39 +21,53 @@ const AHEAD: usize = 4;
 /// Starting a thread takes as long as reading so many bytes.
 const WORTH_A_THREAD: u64 = 1 << 20;
 
+/// Who takes the pieces, and whether there is to be another.
+type Take<'a> = &'a mut dyn FnMut(Piece) -> ControlFlow<()>;
+
 impl Log {
-    /// Applies all segments but the last, and goes on to that one. What a removal left behind, or one that is missing,
-    /// makes no difference to who reads it: everybody applies what there is, and a trim forgets what stands before it.
-    pub(crate) fn replay_sealed(&self, index: &mut Index, segments: &[u32], bytes: u64) -> Result<()> {
+    /// Applies all segments but the last, and goes on to that one; and does what comes `behind` on the thread that reads. What
+    /// a removal left behind, or one that is missing, makes no difference to who reads it: everybody applies what there is,
+    /// and a trim forgets what stands before it.
+    pub(crate) fn replay_sealed<T: Send>(
+        &self,
+        index: &mut Index,
+        segments: &[u32],
+        bytes: u64,
+        behind: impl FnOnce() -> Result<T> + Send,
+    ) -> Result<T> {
         if bytes < WORTH_A_THREAD {
-            return self.apply_sealed(index, segments, |number, apply| {
-                self.read_segment(number, &mut |piece| {
+            let mut reader = Reader::new(self);
+            self.apply_sealed(index, segments, |number, apply| {
+                reader.read(number, &mut |piece| {
                     apply(piece);
                     ControlFlow::Continue(())
                 })
-            });
+            })?;
+            return behind();
         }
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel(AHEAD);
-            scope.spawn(move || {
+            let reading = scope.spawn(move || {
+                let mut reader = Reader::new(self);
                 let sealed = segments.split_last().map_or(segments, |(_, sealed)| sealed);
                 for number in sealed {
                     // Nobody listens any more only if the applying has failed already.
                     let mut listens = true;
-                    let read = self.read_segment(*number, &mut |piece| {
+                    let read = reader.read(*number, &mut |piece| {
                         listens = sender.send(Ok(piece)).is_ok();
                         if listens { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                     });
                     if let Err(error) = read {
                         let _ = sender.send(Err(error));
-                        return;
+                        return None;
                     }
                     if !listens {
-                        return;
+                        return None;
                     }
                 }
+                Some(behind())
             });
-            self.apply_sealed(index, segments, |_, apply| {
+            let applied = self.apply_sealed(index, segments, |_, apply| {
                 loop {
                     let piece: Result<Piece> = receiver.recv().unwrap_or_else(|_| Err(self.reader_is_gone()));
                     let piece = piece?;
@@ -82,7 +77,10 @@ impl Log {
                         return Ok(());
                     }
                 }
-            })
+            });
+            drop(receiver);
+            applied?;
+            reading.join().ok().flatten().unwrap_or_else(|| Err(self.reader_is_gone()))
         })
     }
 
@@ -127,27 +125,54 @@ impl Log {
         }
     }
 
-    fn read_segment(&self, number: u32, take: &mut dyn FnMut(Piece) -> ControlFlow<()>) -> Result<()> {
-        let failed = |error| self.segment_io("reading the log", number, error);
-        let file = self.file(number)?;
+    fn reader_is_gone(&self) -> Error {
+        Error::new(ErrorKind::Io, "reading the log").at(&self.path).because("the thread that reads it has ended")
+    }
+}
+
+/// Reads sealed segments, one after another.
+struct Reader<'a> {
+    log: &'a Log,
+    /// Whether hints are believed. Behind damage they are not: each frame may be news of a session that is in doubt, and a hint
+    /// has the last of them only.
+    believes: bool,
+    /// The segment that should come next.
+    next: Option<u32>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(log: &'a Log) -> Self {
+        Self { log, believes: log.hints.are_used, next: None }
+    }
+
+    fn read(&mut self, number: u32, take: Take<'_>) -> Result<()> {
+        self.believes &= self.next.is_none_or(|next| next == number);
+        self.next = number.checked_add(1);
+        let failed = |error| self.log.segment_io("reading the log", number, error);
+        let file = self.log.file(number)?;
         let length = file.len().map_err(failed)?.min(u64::from(u32::MAX)) as u32;
-        let mut scan = Scan::new(&*file, segment::start(number), length, self.salt);
-        let mut piece = Piece::default();
+        if self.believes
+            && let Some((bytes, seal)) = self.log.hint_of(number, &*file, length)
+            && let Some(hint) = Hint::parse(&bytes, number, length, &seal, self.log.salt)
+        {
+            read_hint(&hint, length, take);
+            return Ok(());
+        }
+        let mut scan = Scan::new(&*file, segment::start(number), length, self.log.salt);
+        let (mut piece, mut is_whole) = (Piece::default(), true);
         while piece.end.is_none() {
-            match scan.next().map_err(failed)? {
-                Step::Frame(frame) => match frame.head.kind {
-                    Kind::Put => piece.read.push(Read::Put(frame.head.key, Slot::of(&frame))),
-                    kind => {
-                        let end = frame.at.plus(frame.head.frame_bytes()).offset();
-                        piece.read.push(Read::Other(frame.at, frame.head, frame.body.to_vec()));
-                        piece.end = (kind == Kind::Seal).then_some((end, end));
-                    }
-                },
-                Step::BadBody(at, head) => piece.read.push(Read::BadBody(at, head)),
-                Step::Gap { from, to } => piece.read.push(Read::Gap(from, to)),
-                Step::End { from, to } => piece.end = Some((from, to)),
+            let step = scan.next().map_err(failed)?;
+            is_whole &= matches!(step, Step::Frame(_));
+            piece.take(&step, self.log.salt);
+            if let Some((end, _)) = piece.end {
+                self.believes &= is_whole;
+                if !is_whole {
+                    self.log.hints.spoil(number);
+                } else if self.believes && end == length {
+                    self.log.hints.want(number);
+                }
             }
-            if piece.read.len() == PIECE || piece.end.is_some() {
+            if piece.read.len() >= PIECE || piece.end.is_some() {
                 let is_last = piece.end.is_some();
                 if take(std::mem::take(&mut piece)).is_break() || is_last {
                     return Ok(());
@@ -156,23 +181,18 @@ impl Log {
         }
         Ok(())
     }
+}
 
-    fn apply_read(&self, index: &mut Index, number: u32, read: Read) {
-        match read {
-            Read::Put(key, slot) => index.place(Kind::Put, key, slot),
-            Read::Other(at, head, body) => index.apply(&Frame { at, head, body: &body }),
-            Read::BadBody(at, head) => {
-                index.apply_damaged(at, &head);
-                self.report(number, at.offset(), at.plus(head.frame_bytes()).offset(), Some(head.key));
-            }
-            Read::Gap(from, to) => {
-                self.report(number, from, to, None);
-                index.doubt(Position::new(number, to));
-            }
+/// Reads a hint as if it were its segment.
+fn read_hint(hint: &Hint<'_>, length: u32, take: Take<'_>) {
+    let mut effects = hint.effects().chain([Effect::Seal]).map(Read::Effect);
+    loop {
+        let mut piece = Piece { read: Vec::with_capacity(PIECE), end: None };
+        piece.read.extend(effects.by_ref().take(PIECE));
+        let is_last = piece.read.len() < PIECE;
+        piece.end = is_last.then_some((length, length));
+        if take(piece).is_break() || is_last {
+            return;
         }
-    }
-
-    fn reader_is_gone(&self) -> Error {
-        Error::new(ErrorKind::Io, "reading the log").at(&self.path).because("the thread that reads it has ended")
     }
 }

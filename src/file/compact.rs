@@ -144,6 +144,7 @@ impl Log {
             let removed = self.disk.remove(&segment::name(number));
             removed.map_err(|error| self.segment_io("removing a trimmed segment", number, error))?;
         }
+        self.remove_trimmed_hints(oldest);
         self.close_trimmed(oldest);
         Ok(())
     }

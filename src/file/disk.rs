@@ -27,6 +27,9 @@ pub trait Disk: Send + Sync + 'static {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
     /// Removes a file; whoever has it open keeps it.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Puts a whole file there at once, in the place of what was there: whoever opens it sees the one or the other. It is not
+    /// synced; a power loss may leave any part of it, or nothing.
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Makes the names durable: which files were created and removed.
     fn sync_names(&self) -> io::Result<()>;
     /// A lock on the file with this name, which is created if need be and never removed.
@@ -66,6 +69,14 @@ pub trait DiskLock: Send + Sync {
     fn try_shared(&self) -> io::Result<bool>;
     /// Gives it up.
     fn unlock(&self) -> io::Result<()>;
+}
+
+/// What the name of a file begins with until it is whole.
+const HALF_WRITTEN: &str = ".half-written-";
+
+/// Whether the file with this name was never finished, if nobody is writing it now.
+pub(crate) fn is_half_written(name: &str) -> bool {
+    name.starts_with(HALF_WRITTEN)
 }
 
 /// A directory of a real file system: mode 0700, files 0600, nothing followed that is a symlink.
@@ -239,6 +250,20 @@ impl Disk for RealDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.directory, name, rustix::fs::AtFlags::empty())?)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // Two of one process may write the same at once.
+        let mut random = [0; 8];
+        crate::id::fill(&mut random).map_err(io::Error::other)?;
+        let half = format!("{HALF_WRITTEN}{:016x}", u64::from_le_bytes(random));
+        let file = self.open_file(&half, OFlags::CREATE | OFlags::EXCL)?;
+        let written = file.write_all_at(bytes, 0);
+        let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&self.directory, &half, &self.directory, name)?));
+        if renamed.is_err() {
+            let _ = self.remove(&half);
+        }
+        renamed
     }
 
     fn sync_names(&self) -> io::Result<()> {

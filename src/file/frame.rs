@@ -86,6 +86,9 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Where the kind stands.
+    pub(crate) const KIND: u32 = 20;
+
     /// The head at this position, if these bytes are one.
     pub(crate) fn parse(bytes: &[u8], at: Position, salt: u64) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD>()?;
@@ -161,6 +164,11 @@ impl<'a> Frame<'a> {
         let head = Head::parse(bytes, at, salt)?;
         let body = bytes.get(HEAD..head.frame_bytes())?;
         head.vouches_for(body, at, salt).then_some(Self { at, head, body })
+    }
+
+    /// A frame that says what is known from elsewhere. It has no checks, and is not to be written.
+    pub(crate) fn of(kind: Kind, key: &SessionKey, body: &'a [u8], at: Position) -> Self {
+        Self { at, head: Head { kind, key: *key, body: body.len() as u32, durable: 0, checksum: 0 }, body }
     }
 
     /// The frame that begins these bytes, in the log itself or inside a batch: wherever the index says that it stands.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
+use super::hints::Making;
 use super::threads::{self, JoinHandle, Mutex};
 use super::turn::LOOK;
 use super::wait::{self, Pauses};
@@ -27,6 +28,8 @@ pub(crate) struct Keeping {
     /// Whether there is something to see at the writer lock.
     watches: bool,
     zeros: Zeros,
+    /// The hint that is being made.
+    making: Option<Making>,
 }
 
 impl Keeping {
@@ -46,6 +49,7 @@ impl Keeping {
             last_look: now,
             watches: false,
             zeros: Zeros::new(),
+            making: None,
         }
     }
 
@@ -67,7 +71,7 @@ impl Keeping {
             self.last_tick = now;
             engine.tick();
         }
-        // Who only reads has nothing to sync, nor to compact.
+        // Who only reads has nothing to sync, nor to compact, and leaves hints to others.
         let writes = !engine.is_only_to_read();
         if self.sync_every.is_some_and(|interval| writes && now - self.last_sync >= interval) {
             self.last_sync = now;
@@ -82,6 +86,7 @@ impl Keeping {
         if somebody_waited {
             self.zeros.keep_ahead(engine);
         }
+        let hinting = writes && !engine.is_closed() && engine.hint_step(&mut self.making);
         let idle = engine.waiting.is_empty() && !engine.has_queued();
         if idle && engine.is_closed() {
             return None;
@@ -89,7 +94,7 @@ impl Keeping {
         // Whoever leaves work here wakes the thread, and a wake-up before it rests ends the rest at once.
         Some(if !served {
             self.pauses.next()
-        } else if idle && !compacting {
+        } else if idle && !compacting && !hinting {
             let rest = self.period.saturating_sub(wait::now() - self.last_tick);
             if self.watches { rest.min(LOOK) } else { rest }
         } else {

@@ -10,6 +10,7 @@ use super::damage::Damages;
 use super::disk::{Disk, DiskFile};
 use super::files::Files;
 use super::frame::{Frame, Kind};
+use super::hints::Hints;
 use super::index::Index;
 use super::page::Page;
 use super::position::Position;
@@ -54,6 +55,7 @@ pub(crate) struct Log {
     /// Whether it took more than it may, when it was written to last.
     pub(crate) is_wasteful: AtomicBool,
     pub(crate) files: Files,
+    pub(crate) hints: Hints,
     pub(crate) damage: Damages,
     pub(crate) counters: Counters,
 }
@@ -67,7 +69,7 @@ pub(crate) struct Counters {
 }
 
 impl Log {
-    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, tail: Tail, state: State) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, tail: Tail, state: State, hints: Hints) -> Self {
         let applied = AtomicU64::new(state.index.applied.as_u64());
         Self {
             disk,
@@ -78,6 +80,7 @@ impl Log {
             applied,
             is_wasteful: AtomicBool::new(false),
             files: Files::default(),
+            hints,
             damage: Damages::default(),
             counters: Counters::default(),
         }
@@ -186,7 +189,7 @@ impl Log {
         let mut index = Index::new(self.salt, *segments.first().unwrap_or(&last));
         let bytes = self.bytes_of(&segments)?;
         index.expect_bytes(bytes);
-        self.replay_sealed(&mut index, &segments, bytes)?;
+        self.replay_sealed(&mut index, &segments, bytes, || Ok(()))?;
         self.follow(&mut index)?;
         self.report_missing(&index, &segments);
         index.settle();

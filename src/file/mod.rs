@@ -1,7 +1,8 @@
 //! The default store: one log of append-only files in a directory, shared by any number of threads and processes.
 //!
-//! Which file holds what: `NNNNNNNN.log` the [segments](segment), each a header and [frames](frame); `tail.page` the
-//! [shared page](tail); `opening.lock`, `users.lock` and `writer.lock` the locks, empty and never removed; `quarantine/`
+//! Which file holds what: `NNNNNNNN.log` the [segments](segment), each a header and [frames](frame); `NNNNNNNN.hint` the
+//! [hints](hint), which say in short what a sealed segment says and may be missing; `tail.page` the [shared page](tail);
+//! `opening.lock`, `users.lock` and `writer.lock` the locks, empty and never removed; `quarantine/`
 //! what was found damaged. Other files are left alone.
 
 mod ahead;
@@ -13,9 +14,12 @@ mod damage;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod disk;
 mod doubt;
+mod effect;
 mod engine;
 mod files;
 mod frame;
+mod hint;
+mod hints;
 mod index;
 mod job;
 mod keeper;
@@ -25,6 +29,7 @@ mod op;
 mod owners;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod page;
+mod piece;
 mod plan;
 mod position;
 mod recover;
@@ -38,6 +43,8 @@ mod sim;
 mod slot;
 mod slots;
 mod stats;
+mod summary;
+mod survey;
 mod sync;
 mod table;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
@@ -64,6 +71,7 @@ pub use self::verify::Verified;
 #[cfg(fuzzing)]
 pub(crate) use self::{
     frame::{Frame, Frames, Kind},
+    hint::{Hint, Seal, forged as forged_hint, to_bytes as hint_bytes},
     position::Position,
     segment::{Header, name as segment_name},
 };

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use super::cache::Cache;
 use super::disk::{Disk, DiskFile, DiskLock};
 use super::engine::Engine;
-use super::frame::Kind;
+use super::hints::Hints;
 use super::index::Index;
 use super::log::{Log, State, is_not_found};
 use super::op::Op;
 use super::position::Position;
-use super::scan::{Scan, Step};
 use super::segment::{self, BadHeader, Header};
 use super::settings::{OnDamage, Settings};
+use super::survey::Survey;
 use super::threads::AtomicU64;
 use super::wait;
 use super::writer::{Held, Writer};
@@ -106,6 +106,10 @@ fn state(index: Index, settings: &Settings) -> State {
     State { hits: AtomicU64::default(), index, cache: Cache::new(settings.cache_bytes) }
 }
 
+fn hints(settings: &Settings) -> Hints {
+    Hints::new(settings.uses_hints)
+}
+
 /// Joins those who use the directory already.
 fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     for _ in 0..TRIMS_FOLLOWED {
@@ -137,7 +141,7 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
         file.map_err(|error| Error::io("opening the last segment", error).at(path.join(segment::name(end.segment()))))?;
     let header = header(&*file, path, end.segment())?;
     let salt = header.map_err(|bad| bad_header(path, end.segment(), bad))?.salt;
-    let log = Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, 0), settings));
+    let log = Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, 0), settings), hints(settings));
     log.start()?;
     Ok(log)
 }
@@ -164,7 +168,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     }
     let found = Found::read(disk, path, settings)?;
     found.put_in_order()?;
-    let (goes_on, first) = (found.goes_on_in_a_new_segment(), found.first);
+    let (goes_on, first, last) = (found.goes_on_in_a_new_segment(), found.first, found.index.applied.segment());
     let log = found.publish();
     let doubtful: Vec<SessionKey> = match settings.on_damage {
         OnDamage::EndOlder => log.read()?.index.doubtful().copied().collect(),
@@ -182,6 +186,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
         }
         end_doubtful(&log, settings, &mut held, &doubtful)?;
     }
+    log.remove_stray_hints(last);
     // Left by a process that died between a trim and the removal (rule 7).
     if first < log.read()?.index.oldest {
         log.remove_trimmed()?;
@@ -228,37 +233,26 @@ impl Found {
         let tail = disk.tail(TAIL_PAGE, true);
         let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
         tail.page().version.set(PAGE_VERSION);
-        let log = Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, first), settings));
+        let log =
+            Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, first), settings), hints(settings));
         for number in &headless {
             log.report(*number, 0, segment::HEADER, None);
         }
         let mut index = Index::new(salt, first);
         let bytes = log.bytes_of(&segments)?;
         index.expect_bytes(bytes);
-        log.replay_sealed(&mut index, &segments, bytes)?;
-        let number = index.applied.segment();
-        let file = log.file(number)?;
-        let failed = |error| log.segment_io("recovering the last segment", number, error);
-        let length = file.len().map_err(failed)?.min(u64::from(u32::MAX)) as u32;
-        let mut survey = Survey::of(&log, &*file, number, length)?;
-        if !survey.clean {
-            // Not closed properly: what the page cache says is no witness of what is on disk (rule 4).
-            file.drop_cache().map_err(failed)?;
-            survey = Survey::of(&log, &*file, number, length)?;
+        let number = segments[segments.len() - 1];
+        let mut survey = log.replay_sealed(&mut index, &segments, bytes, || Survey::of(&log, number))?;
+        for read in std::mem::take(&mut survey.read) {
+            log.apply_read(&mut index, number, read);
         }
-        index.applied = segment::start(number);
-        let read = log.replay(&*file, &mut index, survey.end)?;
         index.applied = Position::new(number, survey.end);
-        if read < survey.end {
-            // Known to be durable, and zeros.
-            log.report(number, read, survey.end, None);
-            index.doubt(index.applied);
-        }
         index.settle();
         log.report_missing(&index, &segments);
         if survey.is_cut() && !index.sealed() {
             log.report(number, survey.end, survey.behind, None);
         }
+        let file = log.file(number)?;
         Ok(Self { log, index, first, unfinished, headless, file, survey })
     }
 
@@ -379,60 +373,4 @@ fn first_segment(disk: &dyn Disk, path: &Path) -> Result<()> {
     // Recovery makes it durable, as it would if this one died here.
     let made = disk.create(&segment::name(1)).and_then(|file| file.write_at(&header.to_bytes(), 0));
     made.map_err(|error| Error::io("creating the session store", error).at(path.join(segment::name(1))))
-}
-
-/// What the last segment holds.
-struct Survey {
-    /// Where the log ends.
-    end: u32,
-    /// The highest statement of what was durable.
-    durable: u32,
-    /// Up to where there is something behind the end; the end itself if there is nothing.
-    behind: u32,
-    /// Whether the last frame says that all before it was durable.
-    clean: bool,
-}
-
-impl Survey {
-    /// Whether something stands behind the end.
-    fn is_cut(&self) -> bool {
-        self.behind > self.end
-    }
-
-    /// A bad place below the highest statement is damage, and what follows it is part of the log. At or above it the log
-    /// ends there: what follows may have been written after something that was lost (rule 2).
-    fn of(log: &Log, file: &dyn DiskFile, number: u32, length: u32) -> Result<Self> {
-        let mut scan = Scan::new(file, segment::start(number), length, log.salt);
-        let mut durable = segment::HEADER;
-        let mut bad: Vec<(u32, u32)> = Vec::new();
-        let mut clean = false;
-        let (end, behind) = loop {
-            match scan.next().map_err(|error| log.segment_io("recovering the last segment", number, error))? {
-                Step::Frame(frame) => {
-                    durable = durable.max(frame.head.durable);
-                    let after = frame.at.plus(frame.head.frame_bytes()).offset();
-                    clean = frame.head.kind == Kind::Mark && frame.head.durable == frame.at.offset();
-                    if frame.head.kind == Kind::Seal {
-                        break (after, after);
-                    }
-                }
-                // Its head is whole, and so is what it states.
-                Step::BadBody(at, head) => {
-                    durable = durable.max(head.durable);
-                    bad.push((at.offset(), at.plus(head.frame_bytes()).offset()));
-                }
-                Step::Gap { from, to } => bad.push((from, to)),
-                Step::End { from, to } => break (from, to),
-            }
-        };
-        // A mark torn or cut behind whole frames leaves `clean` as the last whole frame says.
-        let clean = clean && behind == end && bad.is_empty();
-        // A gap may be damage in front and a hole behind: what was known to be durable ends where the hole begins.
-        let hole = bad.into_iter().find(|(_, to)| *to > durable).map(|(from, _)| from.max(durable));
-        let last_written = end.max(behind);
-        Ok(match hole {
-            Some(hole) => Self { end: hole, durable, behind: last_written, clean: false },
-            None => Self { end, durable, behind: last_written, clean },
-        })
-    }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) open_wait: Duration,
     pub(crate) allow_network_file_system: bool,
     pub(crate) on_damage: OnDamage,
+    /// Whether hints are believed, or every segment is read.
+    pub(crate) uses_hints: bool,
 }
 
 /// What becomes of sessions that a damaged place makes doubtful.
@@ -53,6 +55,7 @@ impl Default for FileOptions {
             open_wait: Duration::from_secs(60),
             allow_network_file_system: false,
             on_damage: OnDamage::Report,
+            uses_hints: true,
         })
     }
 }

@@ -115,6 +115,14 @@ impl Disk for MemoryDisk {
         self.lock().files.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if self.1.space.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.set(name, bytes.to_vec());
+        Ok(())
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         Ok(())
     }

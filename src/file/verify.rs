@@ -7,6 +7,7 @@ use super::FileStore;
 use super::damage::Damage;
 use super::disk::RealDisk;
 use super::recover;
+use super::settings::Settings;
 use crate::error::{ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::time::Timestamp;
@@ -40,7 +41,8 @@ impl Verified {
 }
 
 impl FileStore {
-    /// Reads everything in the store's directory, checks it, and changes nothing: no file is created, written or removed.
+    /// Reads everything in the store's directory, checks it, and changes nothing: no file is created, written or removed. What
+    /// opening takes from a segment's hint is read from the segment itself.
     ///
     /// The store may be in use; then it is looked through up to where its log reached. Otherwise nobody can open it to write
     /// until this is done. Takes the time to read all files, and memory for an index of them.
@@ -51,7 +53,8 @@ impl FileStore {
     /// is no error, but reported, unless no segment has a header that could be read.
     pub fn verify(directory: impl AsRef<Path>, now: Timestamp) -> Result<Verified> {
         let directory = directory.as_ref();
-        let settings = FileStore::options().cache_bytes(0).0;
+        // A hint would say what was written, and not what is there.
+        let settings = Settings { uses_hints: false, ..FileStore::options().cache_bytes(0).0 };
         // Whatever the file system: nothing is written.
         let disk = RealDisk::open_to_read(directory, true)?;
         let engine = recover::open_to_read(Arc::new(disk), directory, settings)?;

@@ -255,6 +255,7 @@ impl Held<'_> {
             state.index.go_on(next, end.offset());
         });
         log.page().intent.set(0);
+        log.hints.want(number);
         self.reserved = start;
         Ok(())
     }

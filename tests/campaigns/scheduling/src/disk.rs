@@ -57,6 +57,11 @@ impl Disk for PowerDisk {
         self.disk.remove(name)
     }
 
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        shuttle::thread::yield_now();
+        self.disk.replace(name, bytes)
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         self.disk.sync_names()
     }

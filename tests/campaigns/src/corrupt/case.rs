@@ -10,13 +10,14 @@ use cloakroom::simulation::{MemoryDisk, Process};
 use cloakroom::{Damage, Data, ErrorKind, Lifetime, OnDamage, Record, SessionKey, Store, Timestamp};
 
 use super::allocated;
-use super::log::{HEADER, Segments, name};
+use super::log::{HEADER, Hints, Segments, hint_name, name};
 use super::model::{Consequences, Found, Model};
 use super::store::{Left, open, segments, wait};
 
 pub struct Case<'a> {
     pub left: &'a Left,
     pub files: Segments,
+    pub hints: Hints,
     /// Whether the damage is such that the model knows what follows from it.
     pub is_modelled: bool,
     /// Whether there are thousands like this one: some of them are looked at more closely than the others.
@@ -59,6 +60,9 @@ impl Case<'_> {
         for (number, bytes) in &self.files {
             disk.set(&name(*number), bytes.clone());
         }
+        for (number, bytes) in &self.hints {
+            disk.set(&hint_name(*number), bytes.clone());
+        }
         let size: usize = self.files.values().map(Vec::len).sum();
         let on_damage = if random.u32(..3) == 0 { OnDamage::EndOlder } else { OnDamage::Report };
         let (opened, memory) = allocated::most(|| open(&disk, on_damage));
@@ -73,7 +77,7 @@ impl Case<'_> {
             return self.is_empty(&mut process);
         }
         let Consequences { mut model, reported, front, aside } =
-            Consequences::of(&self.left.frames, &self.left.segments, &self.files);
+            Consequences::of(&self.left.frames, &self.left.segments, &self.files, &self.whole_hints());
 
         if !self.is_modelled {
             let new = record(random, self.left.now);
@@ -123,6 +127,13 @@ impl Case<'_> {
         let news: Vec<Damage> = again.store().damage().into_iter().filter(|it| !known(it)).collect();
         ensure!(news.is_empty(), "opened again, it reports {news:?} as well as {damage:?}");
         Ok(())
+    }
+
+    /// The hints that are as they were. Any other is none.
+    fn whole_hints(&self) -> Hints {
+        let mut hints = self.hints.clone();
+        hints.retain(|number, bytes| self.left.hints.get(number) == Some(bytes));
+        hints
     }
 
     /// Without any header nothing can be read, and nothing may be touched.

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::log::{Frame, HEAD, HEADER, Segments};
+use super::log::{Frame, HEAD, HEADER, Hints, Segments};
 use super::store::{Left, bodies};
 
 /// What happens to the files. Places are bytes of a file.
@@ -51,6 +51,75 @@ pub enum Corruption {
         file: u32,
         what: Appended,
     },
+    /// Nothing happens to a segment.
+    Hint(OfHint),
+}
+
+/// What happens to a hint.
+#[derive(Clone, Copy, Debug)]
+pub enum OfHint {
+    Flip {
+        file: u32,
+        at: usize,
+    },
+    Cut {
+        file: u32,
+        at: usize,
+    },
+    Zeroed {
+        file: u32,
+        at: usize,
+    },
+    Appended {
+        file: u32,
+    },
+    /// Another's in its place.
+    Copied {
+        of: u32,
+        at: u32,
+    },
+    /// Noise over a part of it, or all.
+    Noise {
+        file: u32,
+    },
+}
+
+impl OfHint {
+    fn all(hints: &Hints) -> impl Iterator<Item = Self> {
+        hints.iter().flat_map(|(&file, bytes)| {
+            let flips = (0..bytes.len()).map(move |at| Self::Flip { file, at });
+            let cuts = (0..bytes.len()).map(move |at| Self::Cut { file, at });
+            let zeroed = (0..bytes.len()).step_by(7).map(move |at| Self::Zeroed { file, at });
+            let others = (0..20).flat_map(move |_| [Self::Appended { file }, Self::Noise { file }]);
+            let copied = hints.keys().copied().chain([file + 1]).filter(move |at| *at != file);
+            let copied = copied.map(move |at| Self::Copied { of: file, at });
+            flips.chain(cuts).chain(zeroed).chain(others).chain(copied)
+        })
+    }
+
+    fn happen_to(self, hints: &mut Hints, bit: u64, random: &mut fastrand::Rng) {
+        let (Self::Flip { file, .. }
+        | Self::Cut { file, .. }
+        | Self::Zeroed { file, .. }
+        | Self::Appended { file }
+        | Self::Noise { file }
+        | Self::Copied { of: file, .. }) = self;
+        let hint = hints.get_mut(&file).expect("the list names the store's own hints");
+        match self {
+            Self::Flip { at, .. } => hint[at] ^= 1 << bit,
+            Self::Cut { at, .. } => hint.truncate(at),
+            Self::Zeroed { at, .. } => hint[at..].fill(0),
+            Self::Appended { .. } => hint.extend((0..random.usize(1..3000)).map(|_| random.u8(..))),
+            Self::Noise { .. } => {
+                let from = random.usize(..hint.len());
+                hint[from..].iter_mut().for_each(|byte| *byte = random.u8(..));
+            }
+            Self::Copied { at, .. } => {
+                let copy = hint.clone();
+                hints.insert(at, copy);
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +175,9 @@ pub fn all(left: &Left, twin: &Left) -> Vec<Corruption> {
             all.extend([true, false].map(|checked| Corruption::ForgedLength { frame, length, checked }));
         }
     }
+    if std::ptr::eq(left, twin) {
+        all.extend(OfHint::all(&left.hints).map(Corruption::Hint));
+    }
     all.extend((0..1000).map(|_| Corruption::CopiedFrame));
     for block in [Block::Swapped, Block::Zeros, Block::Noise, Block::Copied, Block::CopiedIntoBody] {
         all.extend((0..500).map(|_| Corruption::Block(block)));
@@ -116,7 +188,7 @@ pub fn all(left: &Left, twin: &Left) -> Vec<Corruption> {
 impl Corruption {
     /// Whether it is one of a hundred thousand that differ in a byte.
     pub fn is_single(&self) -> bool {
-        matches!(self, Self::Flip { .. } | Self::Cut { .. } | Self::Zeroed { .. })
+        matches!(self, Self::Flip { .. } | Self::Cut { .. } | Self::Zeroed { .. } | Self::Hint(_))
     }
 
     /// The files as they are afterwards. `pass` says how often the whole list was gone through before: a byte has eight bits.
@@ -124,9 +196,7 @@ impl Corruption {
         let mut files = left.segments.clone();
         match self {
             Self::Flip { file, at } => {
-                // All bits of a byte in eight passes, and another one first for each byte.
-                let bit = (*at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61;
-                bytes(&mut files, *file)[*at] ^= 1 << ((bit + pass) % 8);
+                bytes(&mut files, *file)[*at] ^= 1 << bit_of(*at, pass);
             }
             Self::Cut { file, at } => bytes(&mut files, *file).truncate(*at),
             Self::Zeroed { file, at } => bytes(&mut files, *file)[*at..].fill(0),
@@ -166,9 +236,35 @@ impl Corruption {
                     Appended::Itself => bytes.extend_from_within(HEADER..),
                 }
             }
+            Self::Hint(_) => {}
         }
         files
     }
+
+    /// The hints that lie beside the files afterwards: for half of all cases none, as if nobody had made any, and of the others
+    /// some have lost one or two.
+    pub fn hints(&self, left: &Left, pass: u64, random: &mut fastrand::Rng) -> Hints {
+        let mut hints = left.hints.clone();
+        match self {
+            Self::Hint(of_hint) => {
+                let at = match of_hint {
+                    OfHint::Flip { at, .. } => *at,
+                    _ => 0,
+                };
+                of_hint.happen_to(&mut hints, bit_of(at, pass), random);
+            }
+            _ if random.bool() => hints.clear(),
+            _ if random.bool() => hints.retain(|_, _| random.bool()),
+            _ => {}
+        }
+        hints
+    }
+}
+
+/// All bits of a byte in eight passes, and another one first for each byte.
+fn bit_of(at: usize, pass: u64) -> u64 {
+    let bit = (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61;
+    (bit + pass) % 8
 }
 
 fn bytes(files: &mut Segments, file: u32) -> &mut Vec<u8> {

@@ -9,11 +9,18 @@ use cloakroom::SessionKey;
 /// A store's segments by their numbers.
 pub type Segments = BTreeMap<u32, Vec<u8>>;
 
+/// The hints of sealed segments by their segments' numbers.
+pub type Hints = BTreeMap<u32, Vec<u8>>;
+
 pub const HEADER: usize = 64;
 pub const HEAD: usize = 37;
 
 pub fn name(number: u32) -> String {
     format!("{number:08}.log")
+}
+
+pub fn hint_name(number: u32) -> String {
+    format!("{number:08}.hint")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

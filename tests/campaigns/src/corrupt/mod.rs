@@ -6,6 +6,9 @@
 //! lengths, garbage behind the end; over a store of small segments with frames of every kind that was closed, one that was
 //! killed, and one of a single segment. And, on real files, the same for every other kind of file.
 //!
+//! The same beside all hints, beside some and without any; and every bit of every hint flipped, every truncation, noise, and
+//! one in the place of another.
+//!
 //! Checks promises 2 and 4 after each: opening succeeds (or is a typed error where no header is left, and changes nothing);
 //! each session is exactly what [`model`] says: what was hit is an error or absent, what follows is there, nothing older is
 //! served but where a frame was hit that could not tell its key, and that place is reported; the unsynced end is in the
@@ -83,9 +86,10 @@ impl List {
         };
         let left = self.left(*which);
         let files = corruption.applied(left, pass, &mut random);
+        let hints = corruption.hints(left, pass, &mut random);
         // A head that passes its check although nobody wrote it is beyond what damage makes; it may cost what it claims.
         let is_modelled = !matches!(corruption, Corruption::ForgedLength { checked: true, .. });
-        Case { left, files, is_modelled, is_single: corruption.is_single() }
+        Case { left, files, hints, is_modelled, is_single: corruption.is_single() }
             .run(&mut random)
             .map_err(|failure| format!("{corruption:?}: {failure}"))
     }

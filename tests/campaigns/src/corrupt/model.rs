@@ -2,13 +2,14 @@
 //!
 //! It says what protocol rules 2, 10 and 11 say, frame by frame: a frame none of whose bytes changed counts; a put whose head
 //! is as it was makes its session unreadable, never an older version; what else was hit is lost and has to be reported; and
-//! in the last segment a place that nobody knew to be durable ends the log.
+//! in the last segment a place that nobody knew to be durable ends the log. A segment whose hint is believed has said what it
+//! had to say, whatever became of it; but what was hit in it cannot be loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloakroom::{Damage, Record, Revision, SessionKey, Timestamp};
 
-use super::log::{Frame, HEAD, HEADER, Kind, Segments, name};
+use super::log::{Frame, HEAD, HEADER, Hints, Kind, Segments, name};
 
 /// What is under a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +141,17 @@ impl Model {
         }
     }
 
+    /// A frame takes effect that a hint tells of, whatever has become of it; only its record has to be read.
+    fn apply_hinted(&mut self, frame: &Frame, before: &Segments, now: &Segments) {
+        match frame.kind {
+            Kind::Batch => frame.inner.iter().for_each(|inner| self.apply_hinted(inner, before, now)),
+            Kind::Put | Kind::Move if fate(frame, before, now) != Fate::Whole => {
+                self.apply(frame, before, Fate::BodyHit);
+            }
+            _ => self.apply(frame, before, Fate::Whole),
+        }
+    }
+
     fn put(&mut self, frame: &Frame, revision: u64, record: &[u8]) {
         let record = Record::from_bytes(frame.key, Revision::from_u64(revision), record).expect("it was just written");
         self.found.insert(frame.key, (frame.segment, Found::Live(record)));
@@ -174,8 +186,8 @@ impl Place {
 }
 
 impl Consequences {
-    /// What `now` says of a log whose files were `before`.
-    pub fn of(frames: &[Frame], before: &Segments, now: &Segments) -> Self {
+    /// What `now` says of a log whose files were `before`, with these hints that are as they were.
+    pub fn of(frames: &[Frame], before: &Segments, now: &Segments, hints: &Hints) -> Self {
         let mut now = now.clone();
         let last = *now.keys().next_back().expect("there are files");
         if now.len() > 1 && now[&last].len() < HEADER {
@@ -187,8 +199,15 @@ impl Consequences {
         let mut this = Self { model: Model::default(), reported: Vec::new(), front: None, aside: None };
         let mut fates: Vec<Fate> = frames.iter().map(|frame| fate(frame, before, now)).collect();
         this.end_log(frames, &mut fates, now, last);
-        for (frame, fate) in frames.iter().zip(&fates) {
-            this.model.apply(frame, before, *fate);
+        let believed = believed(frames, &fates, before, now, hints);
+        for (frame, fate) in frames.iter().zip(&mut fates) {
+            if believed.contains(&frame.segment) {
+                this.model.apply_hinted(frame, before, now);
+                // What was hit is heard of when it is loaded.
+                *fate = Fate::Whole;
+            } else {
+                this.model.apply(frame, before, *fate);
+            }
         }
         // What stood last stands before another now: whether more came in between, nobody can tell.
         if now.keys().any(|number| !before.contains_key(number)) {
@@ -261,6 +280,33 @@ impl Consequences {
             }
         }
     }
+}
+
+/// The sealed segments whose hints are believed: those that have the length and the seal that they had, behind nothing that is
+/// missing or was found damaged.
+fn believed(frames: &[Frame], fates: &[Fate], before: &Segments, now: &Segments, hints: &Hints) -> BTreeSet<u32> {
+    let mut believed = BTreeSet::new();
+    let numbers: Vec<u32> = now.keys().copied().collect();
+    for pair in numbers.windows(2) {
+        let (number, bytes) = (pair[0], &now[&pair[0]]);
+        let is_sealed_alike = before.get(&number).is_some_and(|before| {
+            let seal = before.len() - HEAD;
+            before.len() == bytes.len() && before[seal..] == bytes[seal..]
+        });
+        let all_whole = || {
+            let mut own = frames.iter().zip(fates).filter(|(frame, _)| frame.segment == number).peekable();
+            own.peek().is_some() && own.all(|(_, fate)| *fate == Fate::Whole)
+        };
+        if is_sealed_alike && hints.contains_key(&number) {
+            believed.insert(number);
+        } else if !all_whole() {
+            break;
+        }
+        if pair[1] != number + 1 {
+            break;
+        }
+    }
+    believed
 }
 
 /// Up to where there is anything but zeros.

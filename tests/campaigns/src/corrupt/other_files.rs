@@ -1,5 +1,6 @@
-//! Everything but segments, on real files: the shared page, the locks and the quarantine hold nothing that a store needs when
-//! nobody uses it. Whatever happens to one of them, all sessions are there and no damage is reported.
+//! Everything but segments, on real files: the shared page, the locks, the quarantine and the hints hold nothing that a store
+//! needs when nobody uses it. Whatever happens to one of them, all sessions are there and no damage is reported. And a store
+//! that is looked through is read where a hint says what was written there.
 
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -8,16 +9,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cloakroom::{Durability, FileStore, Lifetime, Record, SessionKey, Store, Timestamp};
 
 use super::case::ensure;
 
-const FILES: [&str; 5] = ["tail.page", "opening.lock", "users.lock", "writer.lock", "quarantine"];
+const FILES: [&str; 6] = ["tail.page", "opening.lock", "users.lock", "writer.lock", "quarantine", HINT];
+const HINT: &str = "00000001.hint";
 
 /// How many corruptions there are: of each byte that the page uses, and some of each file.
-pub const CASES: u64 = PAGE_USED + 5 * OTHERS;
+pub const CASES: u64 = PAGE_USED + FILES.len() as u64 * OTHERS;
 
 /// The page's words stand in its first bytes.
 const PAGE_USED: u64 = 320;
@@ -72,7 +74,25 @@ fn fill(place: &Path) -> Result<(), cloakroom::Error> {
     let last = segments.into_iter().max().expect("there is a segment");
     let torn = [fs::read(&last).expect("it is there"), b"torn".to_vec()].concat();
     fs::write(last, torn).expect("it can be written");
-    open(place)?.close()
+    let store = open(place)?;
+    let begun = Instant::now();
+    while !place.join(HINT).exists() && begun.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    store.close()
+}
+
+/// Flips a bit of the segment that has a hint, and looks through the store.
+fn verify(place: &Path, random: &mut fastrand::Rng) -> Result<(), String> {
+    ensure!(place.join(HINT).exists(), "there is no hint");
+    let path = place.join(HINT).with_extension("log");
+    let mut bytes = fs::read(&path).map_err(|error| format!("reading the segment: {error}"))?;
+    let at = random.usize(..bytes.len());
+    bytes[at] ^= 1 << random.u32(..8);
+    fs::write(&path, bytes).map_err(|error| format!("damaging the segment: {error}"))?;
+    let verified = FileStore::verify(place, NOW).map_err(|error| format!("verifying: {error}"))?;
+    ensure!(!verified.is_sound(), "byte {at} of the first segment is another, and nobody says so");
+    Ok(())
 }
 
 pub fn run(number: u64, random: &mut fastrand::Rng) -> Result<(), String> {
@@ -80,6 +100,11 @@ pub fn run(number: u64, random: &mut fastrand::Rng) -> Result<(), String> {
     let directory = tempfile::tempdir().map_err(|error| failed("a directory", &error))?;
     let place = directory.path().join("sessions");
     fill(&place).map_err(|error| failed("filling", &error))?;
+    if number % 8 == 0 {
+        verify(&place, random)?;
+        fs::remove_dir_all(&place).map_err(|error| failed("removing", &error))?;
+        fill(&place).map_err(|error| failed("filling", &error))?;
+    }
     let what = damage(&place, number, random).map_err(|error| failed("damaging", &error))?;
     let check = || {
         let store = open(&place).map_err(|error| failed("opening", &error))?;

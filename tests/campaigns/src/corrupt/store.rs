@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cloakroom::simulation::{MemoryDisk, Process};
+use cloakroom::simulation::{Disk as _, MemoryDisk, Process};
 use cloakroom::{
     BeyondLimit, Data, Durability, FileOptions, FileStore, Lifetime, OnDamage, OwnerLimit, Record, Result, SessionKey,
     Store, Timestamp, Update,
 };
 
-use super::log::{self, Frame, HEAD, Kind, Segments};
+use super::log::{self, Frame, HEAD, Hints, Kind, Segments, hint_name};
 use super::model::{Fate, Found, Model};
 
 /// A store as it was left, and what it held.
 pub struct Left {
     pub segments: Segments,
+    pub hints: Hints,
     pub frames: Vec<Frame>,
     /// All keys that were ever used.
     pub keys: BTreeSet<SessionKey>,
@@ -55,6 +56,13 @@ pub fn wait<F: Future>(process: &mut Process, operation: F) -> F::Output {
 pub fn segments(disk: &MemoryDisk) -> Segments {
     let names = disk.segments();
     names.iter().map(|name| (name[..8].parse().expect("a segment's name is a number"), disk.bytes(name))).collect()
+}
+
+/// The hints that it holds of these segments.
+fn hints(disk: &MemoryDisk, segments: &Segments) -> Hints {
+    let names = disk.names().expect("a disk in memory has names");
+    let with_hint = segments.keys().filter(|number| names.contains(&hint_name(**number)));
+    with_hint.map(|number| (*number, disk.bytes(&hint_name(*number)))).collect()
 }
 
 /// A week in the life of a store, closed and killed at the end, and one that is just born.
@@ -115,7 +123,8 @@ impl Week {
                 continue;
             }
             let segments = segments(&self.disk);
-            if segments.len() > 2 {
+            // Its thread has had the time to make all hints.
+            if segments.len() > 2 && hints(&self.disk, &segments).len() == segments.len() - 1 {
                 let frames = log::frames(&segments);
                 let kinds: BTreeSet<Kind> = frames.iter().map(|frame| frame.kind).collect();
                 // The last one half full, and some of it known to be on disk: what comes now is not.
@@ -287,7 +296,14 @@ impl Week {
             assert_eq!(model.found(key, self.now), loaded.map(Found::Live).as_ref(), "the model knows what is there");
         }
         let keys = self.saved.keys().copied().collect();
-        Left { segments, frames, keys, now: self.now, owners: (0..OWNERS).map(owner).collect() }
+        Left {
+            hints: hints(&self.disk, &segments),
+            segments,
+            frames,
+            keys,
+            now: self.now,
+            owners: (0..OWNERS).map(owner).collect(),
+        }
     }
 }
 

@@ -26,6 +26,12 @@ const NAMES: &[&[u8]] = &[
     b"99999999.log",
     b"4294967295.log",
     b"4294967296.log",
+    b"00000001.hint",
+    b"00000002.hint",
+    b"00000000.hint",
+    b"4294967295.hint",
+    b"1.hint",
+    b".half-written-0000000000000000",
     b"1.log",
     b"000000001.log",
     b"-0000001.log",
@@ -120,6 +126,11 @@ fn planted(name: &[u8], kind: Kind, rng: &mut Rng) -> Result<(), Failure> {
     let is_log = name.ends_with(b".log") && replaced;
     if is_log && opened.is_ok() && !matches!(kind, Kind::LetsOthersIn) {
         return Ok(());
+    }
+    // A hint that is none may be removed or written anew by whoever opens the store, and so may what a crash left of one.
+    let may_go = name.ends_with(b".hint") || name.starts_with(b".half-written-");
+    if may_go && fs::symlink_metadata(&at).is_err() {
+        return crew.check(if torn { Owed::Durable } else { Owed::Acknowledged });
     }
     if replaced || opened.is_err() || !matches!(kind, Kind::Empty | Kind::Garbage) {
         let metadata = fs::symlink_metadata(&at).map_err(|error| format!("what was planted has gone: {error}"))?;

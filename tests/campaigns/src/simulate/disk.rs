@@ -208,6 +208,26 @@ impl Disk for SimulatedDisk {
         })
     }
 
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // Under another name until it is whole: whoever is killed in between leaves that.
+        let half = self.call(Call::Names, |inner| {
+            inner.handles += 1;
+            Ok(format!(".half-written-{}", inner.handles))
+        })?;
+        let renamed = self.create(&half).and_then(|file| file.write_at(bytes, 0)).and_then(|()| {
+            self.call(Call::Rename(name), |inner| {
+                let inode = inner.names.get(&half).and_then(Name::now).ok_or_else(not_found)?;
+                inner.names.entry(half.clone()).or_default().since.push(None);
+                inner.names.entry(name.to_owned()).or_default().since.push(Some(inode));
+                Ok(())
+            })
+        });
+        if renamed.is_err() {
+            let _ = self.remove(&half);
+        }
+        renamed
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         self.call(Call::SyncNames, |inner| {
             for name in inner.names.values_mut() {

@@ -13,6 +13,7 @@ pub enum Call<'a> {
     Create(&'a str),
     Open(&'a str),
     Remove(&'a str),
+    Rename(&'a str),
     Length(&'a str),
     Read(&'a str, u64, usize),
     /// The first bytes of a write; the rest comes with [`Call::Write`], if the process lives.
@@ -152,7 +153,7 @@ impl Faults {
             Call::Read(..) => happens(self.read).then(input_output),
             // A sync's failure is the file's business, and a part of a write fails with the rest.
             Call::Part(..) | Call::Sync(_) | Call::Unlock(_) | Call::DropCache(_) | Call::Lock(_) => None,
-            Call::Names | Call::SyncNames | Call::Remove(_) | Call::Length(_) | Call::Cut(..) => {
+            Call::Names | Call::SyncNames | Call::Remove(_) | Call::Rename(_) | Call::Length(_) | Call::Cut(..) => {
                 happens(self.other).then(input_output)
             }
         }
