@@ -100,7 +100,7 @@ pub fn run(number: u64, random: &mut fastrand::Rng) -> Result<(), String> {
     let directory = tempfile::tempdir().map_err(|error| failed("a directory", &error))?;
     let place = directory.path().join("sessions");
     fill(&place).map_err(|error| failed("filling", &error))?;
-    if number % 8 == 0 {
+    if number.is_multiple_of(8) {
         verify(&place, random)?;
         fs::remove_dir_all(&place).map_err(|error| failed("removing", &error))?;
         fill(&place).map_err(|error| failed("filling", &error))?;
