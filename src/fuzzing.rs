@@ -52,7 +52,7 @@ pub fn hint(count: u32, effects: &[u8]) -> Vec<u8> {
 /// The effects of a hint, written again; if it is one.
 pub fn rewritten(hint: &[u8]) -> Option<Vec<u8>> {
     let parsed = Hint::parse(hint, HINTED.0, HINTED.1, &seal(), SALT)?;
-    Some(file::hint_bytes(&parsed.effects().collect::<Vec<_>>(), HINTED.0, HINTED.1, &seal(), SALT))
+    Some(file::hint_bytes(&parsed.effects, HINTED.0, HINTED.1, &seal(), SALT))
 }
 
 /// The seal at the end of that segment.

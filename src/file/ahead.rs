@@ -155,7 +155,11 @@ impl<'a> Reader<'a> {
             && let Some((bytes, seal)) = self.log.hint_of(number, &*file, length)
             && let Some(hint) = Hint::parse(&bytes, number, length, &seal, self.log.salt)
         {
-            read_hint(&hint, length, take);
+            // One piece, for it is in memory already. Nobody who listens no more is waited for.
+            let mut effects = hint.effects;
+            effects.push(Effect::Seal);
+            let read = effects.into_iter().map(Read::Effect).collect();
+            let _ = take(Piece { read, end: Some((length, length)) });
             return Ok(());
         }
         let mut scan = Scan::new(&*file, segment::start(number), length, self.log.salt);
@@ -180,19 +184,5 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
-    }
-}
-
-/// Reads a hint as if it were its segment.
-fn read_hint(hint: &Hint<'_>, length: u32, take: Take<'_>) {
-    let mut effects = hint.effects().chain([Effect::Seal]).map(Read::Effect);
-    loop {
-        let mut piece = Piece { read: Vec::with_capacity(PIECE), end: None };
-        piece.read.extend(effects.by_ref().take(PIECE));
-        let is_last = piece.read.len() < PIECE;
-        piece.end = is_last.then_some((length, length));
-        if take(piece).is_break() || is_last {
-            return;
-        }
     }
 }

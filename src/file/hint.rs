@@ -93,44 +93,34 @@ pub(crate) fn number(file: &str) -> Option<u32> {
 pub(crate) type Seal = [u8; HEAD];
 
 /// A hint whose checks have passed.
-pub(crate) struct Hint<'a> {
-    count: u32,
-    effects: Reading<'a>,
+pub(crate) struct Hint {
+    /// What the segment does, in order, but for the seal.
+    pub(crate) effects: Vec<Effect>,
 }
 
-impl<'a> Hint<'a> {
-    /// The hint of this segment, which has this length and ends with this frame.
-    pub(crate) fn parse(bytes: &'a [u8], segment: u32, length: u32, seal: &Seal, salt: u64) -> Option<Self> {
+impl Hint {
+    /// The hint of this segment, which has this length and ends with this frame. Its memory is bounded by that length.
+    pub(crate) fn parse(bytes: &[u8], segment: u32, length: u32, seal: &Seal, salt: u64) -> Option<Self> {
         let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM>()?;
         let (header, effects) = checked.split_first_chunk::<HEADER>()?;
         let count = u32::from_le_bytes([header[20], header[21], header[22], header[23]]);
-        if *header != self::header(segment, length, count, seal)
+        // No segment does more than it has frames.
+        if count > length / HEAD as u32
+            || *header != self::header(segment, length, count, seal)
             || u64::from_le_bytes(*checksum) != xxh3_64_with_seed(checked, salt)
         {
             return None;
         }
         let at = Position::new(segment, length.checked_sub(HEAD as u32)?);
         Frame::parse(seal, at, salt).filter(|frame| frame.head.kind == Kind::Seal)?;
-        let effects = Reading::new(effects, at);
+        let mut reading = Reading::new(effects, at);
         // All of it, before any of it has an effect.
-        let mut trial = effects.clone();
+        let mut effects = Vec::with_capacity(count as usize + 1);
         for _ in 0..count {
-            trial.next().ok()?;
+            effects.push(reading.next().ok()?);
         }
-        trial.reader.finish().ok()?;
-        Some(Self { count, effects })
-    }
-
-    /// What the segment does, in order, but for the seal.
-    pub(crate) fn effects(&self) -> impl Iterator<Item = Effect> + 'a {
-        let (mut effects, count) = (self.effects.clone(), self.count);
-        (0..count).map(move |_| {
-            let (effect, owner) = effects.next().expect("all of it was read before");
-            match effect {
-                Effect::Put(key, slot) => Effect::Put(key, Slot { owner: owner.map(Into::into), ..slot }),
-                effect => effect,
-            }
-        })
+        reading.reader.finish().ok()?;
+        Some(Self { effects })
     }
 }
 
@@ -170,7 +160,6 @@ pub(crate) fn forged(count: u32, effects: &[u8], segment: u32, length: u32, seal
 }
 
 /// What the next effect is measured by.
-#[derive(Clone)]
 struct Before {
     /// Where the last put's frame ends, and how long it is.
     end: Position,
@@ -258,7 +247,6 @@ impl Before {
 }
 
 /// Takes effects off the front of a hint's bytes.
-#[derive(Clone)]
 struct Reading<'a> {
     reader: Reader<'a>,
     before: Before,
@@ -271,20 +259,16 @@ impl<'a> Reading<'a> {
         Self { reader: Reader::new(effects), before: Before::in_segment(seal.segment()), seal }
     }
 
-    /// The next effect; the owner of what it puts, if it has one, is not yet in it.
-    fn next(&mut self) -> Result<(Effect, Option<&'a str>), CodecError> {
+    fn next(&mut self) -> Result<Effect, CodecError> {
         Ok(match self.reader.byte()? {
-            CLEAR => (Effect::Clear, None),
-            TRIM => {
-                let oldest = u32::try_from(self.reader.number()?).map_err(|_| CodecError::Malformed)?;
-                (Effect::Trim(oldest), None)
-            }
-            TOUCH => (Effect::Touch(self.key()?, self.seen()?), None),
+            CLEAR => Effect::Clear,
+            TRIM => Effect::Trim(u32::try_from(self.reader.number()?).map_err(|_| CodecError::Malformed)?),
+            TOUCH => Effect::Touch(self.key()?, self.seen()?),
             SWEEP => {
                 let key = self.key()?;
-                (Effect::Sweep(time(self.reader.number()?)?, key), None)
+                Effect::Sweep(time(self.reader.number()?)?, key)
             }
-            DESTROY => (Effect::Destroy(self.key()?), None),
+            DESTROY => Effect::Destroy(self.key()?),
             put if put & PUT > 0 => self.put(put)?,
             _ => return Err(CodecError::Malformed),
         })
@@ -300,7 +284,7 @@ impl<'a> Reading<'a> {
         Ok(seen)
     }
 
-    fn put(&mut self, byte: u8) -> Result<(Effect, Option<&'a str>), CodecError> {
+    fn put(&mut self, byte: u8) -> Result<Effect, CodecError> {
         let has = |flag: u8| byte & flag > 0;
         if byte >= PUT | flag::OWNER << 1 || has(flag::NO_DEADLINE) && !has(flag::LIFETIME) {
             return Err(CodecError::Malformed);
@@ -329,10 +313,10 @@ impl<'a> Reading<'a> {
             Some(left) => Some(time(seen.as_millis().wrapping_add(left))?),
             None => None,
         };
-        let owner = if has(flag::OWNER) { Some(self.reader.text()?) } else { None };
+        let owner = if has(flag::OWNER) { Some(self.reader.text()?.into()) } else { None };
         (before.end, before.bytes) = (at.plus(bytes as usize), bytes);
         let expiry = Expiry::from_parts(seen, before.idle, deadline);
-        Ok((Effect::Put(key, Slot::new(at, bytes, Revision::from_u64(revision), expiry, None)), owner))
+        Ok(Effect::Put(key, Slot { at, bytes, revision: Revision::from_u64(revision), expiry, owner }))
     }
 }
 

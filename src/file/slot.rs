@@ -21,11 +21,6 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// What is known of a session from elsewhere.
-    pub(crate) fn new(at: Position, bytes: u32, revision: Revision, expiry: Expiry, owner: Option<Owner>) -> Self {
-        Self { at, bytes, revision, expiry, owner }
-    }
-
     /// What a put or a move says.
     pub(crate) fn of(frame: &Frame<'_>) -> Self {
         let head = frame.record().and_then(|(revision, bytes)| Some((revision, record::Head::read(bytes).ok()?.0)));

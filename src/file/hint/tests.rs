@@ -23,7 +23,7 @@ fn put(n: u8, offset: u32, seen: u64, idle: Option<u64>, deadline: Option<u64>, 
     let idle = idle.map(Duration::from_millis);
     let expiry = Expiry::from_parts(Timestamp::from_millis(seen), idle, deadline.map(Timestamp::from_millis));
     let revision = Revision::from_u64(if n.is_multiple_of(2) { at.as_u64() } else { 0x0000_0003_0000_0040 });
-    Effect::Put(key(n), Slot::new(at, 100, revision, expiry, owner.map(Into::into)))
+    Effect::Put(key(n), Slot { at, bytes: 100, revision, expiry, owner: owner.map(Into::into) })
 }
 
 fn effects() -> Vec<Effect> {
@@ -45,7 +45,7 @@ fn bytes() -> Vec<u8> {
     to_bytes(&effects(), SEGMENT, LENGTH, &seal(), SALT)
 }
 
-fn parse(bytes: &[u8]) -> Option<Hint<'_>> {
+fn parse(bytes: &[u8]) -> Option<Hint> {
     Hint::parse(bytes, SEGMENT, LENGTH, &seal(), SALT)
 }
 
@@ -75,7 +75,7 @@ fn corrected(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn a_hint_reads_back() {
     let bytes = bytes();
-    assert_eq!(said(parse(&bytes).unwrap().effects()), said(effects().into_iter()));
+    assert_eq!(said(parse(&bytes).unwrap().effects.into_iter()), said(effects().into_iter()));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_hint_whose_checks_are_right_and_whose_effects_are_not_is_none() {
             let mut changed = whole.clone();
             changed[at] = value;
             // Whatever it says then, it says it of this segment.
-            for effect in parse(&corrected(changed)).iter().flat_map(Hint::effects) {
+            for effect in parse(&corrected(changed)).into_iter().flat_map(|hint| hint.effects) {
                 if let Effect::Put(_, slot) = effect {
                     assert_eq!(slot.at.segment(), SEGMENT);
                     assert!(
@@ -178,7 +178,10 @@ fn most_sessions_take_no_more_than_24_bytes() {
                 Some(Timestamp::from_millis(*seen + 43_200_000)),
             );
             *offset += bytes;
-            Some(Effect::Put(key(1), Slot::new(at, bytes, Revision::from_u64(at.as_u64()), expiry, None)))
+            Some(Effect::Put(
+                key(1),
+                Slot { at, bytes, revision: Revision::from_u64(at.as_u64()), expiry, owner: None },
+            ))
         })
         .collect();
     let bytes = to_bytes(&effects, SEGMENT, 1 << 20, &seal(), SALT);
