@@ -55,6 +55,14 @@ impl Effect {
         });
     }
 
+    /// Whose record is put, if that is what it does.
+    pub(crate) fn put_key(&self) -> Option<&SessionKey> {
+        match self {
+            Self::Put(key, _) => Some(key),
+            _ => None,
+        }
+    }
+
     /// Applies it as if a frame of this segment had said so.
     pub(crate) fn apply(self, index: &mut Index, segment: u32) {
         let mut apply = |kind, key: &SessionKey, body: &[u8]| {

@@ -8,10 +8,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::doubt::Doubt;
 use super::frame::{Frame, Head, Kind};
+use super::live::Live;
 use super::position::Position;
 use super::segment;
 use super::slot::Slot;
 use super::slots::{self, Slots, Standing};
+use super::table;
 use crate::bytes::Bytes;
 use crate::key::SessionKey;
 use crate::lifetime::Expiry;
@@ -52,9 +54,8 @@ pub(crate) struct Index {
     /// The segment that `applied` is in has been sealed; whoever was to begin the next has died.
     sealed: bool,
     slots: Slots,
-    /// Bytes of the frames that slots point to, by segment, and all together.
-    live: BTreeMap<u32, u64>,
-    live_bytes: u64,
+    /// Bytes of the frames that slots point to.
+    live: Live,
     /// The lengths of the segments behind `applied`, and all together.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
@@ -73,8 +74,7 @@ impl Index {
             trimmed: 1,
             sealed: false,
             slots: Slots::default(),
-            live: BTreeMap::new(),
-            live_bytes: 0,
+            live: Live::default(),
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
             lost: None,
@@ -193,11 +193,11 @@ impl Index {
 
     /// Bytes of frames that are needed.
     pub(crate) fn live_bytes(&self) -> u64 {
-        self.live_bytes
+        self.live.all()
     }
 
     pub(crate) fn live_bytes_in(&self, segment: u32) -> u64 {
-        self.live.get(&segment).copied().unwrap_or(0)
+        self.live.within(segment)
     }
 
     /// Bytes of the log.
@@ -229,8 +229,7 @@ impl Index {
             Kind::Sweep => self.sweep(frame),
             Kind::Clear => {
                 self.slots = Slots::default();
-                self.live.clear();
-                self.live_bytes = 0;
+                self.live = Live::default();
                 (self.lost, self.missing) = (None, None);
             }
             Kind::Seal => self.sealed = true,
@@ -261,7 +260,8 @@ impl Index {
 
     /// What a put or a move says, read already. Who was put lived then; a move says nothing of that.
     pub(crate) fn place(&mut self, kind: Kind, key: SessionKey, slot: Slot) {
-        let stood = self.slots.find(&key);
+        let hash = table::hash(&key);
+        let stood = self.slots.find_hashed(hash, &key);
         if kind == Kind::Move {
             let stood = stood.map(|number| self.slots.at(number).at());
             self.doubts().for_each(|doubt| doubt.moved(key, stood));
@@ -275,10 +275,9 @@ impl Index {
                 // A move changes nothing, so what is cached stays so.
                 self.slots.replace(number, slot, kind == Kind::Move);
             }
-            None => self.slots.insert(key, slot),
+            None => self.slots.insert(hash, key, slot),
         }
-        *self.live.entry(segment).or_default() += bytes;
-        self.live_bytes += bytes;
+        self.live.add(segment, bytes);
     }
 
     fn touch(&mut self, frame: &Frame<'_>) {
@@ -315,7 +314,7 @@ impl Index {
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
-        if self.live.range(..self.oldest).next().is_some() {
+        if self.live.first().is_some_and(|first| first < self.oldest) {
             // Only what could not be read is left behind by a trim (rule 7).
             let left = self.slots.iter().filter(|slot| slot.at().segment() < self.oldest);
             let left: Vec<SessionKey> = left.map(|slot| *slot.key()).collect();
@@ -338,13 +337,7 @@ impl Index {
     fn needs_no_longer(&mut self, number: u32) {
         let slot = self.slots.at(number);
         let (segment, bytes) = (slot.at().segment(), u64::from(slot.bytes()));
-        self.live_bytes -= bytes;
-        if let Some(live) = self.live.get_mut(&segment) {
-            *live -= bytes;
-            if *live == 0 {
-                self.live.remove(&segment);
-            }
-        }
+        self.live.take(segment, bytes);
     }
 }
 

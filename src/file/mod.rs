@@ -23,6 +23,7 @@ mod hints;
 mod index;
 mod job;
 mod keeper;
+mod live;
 mod lock;
 mod log;
 mod op;

@@ -101,7 +101,12 @@ impl Slots {
 
     /// The number of a session's slot.
     pub(crate) fn find(&self, key: &SessionKey) -> Option<u32> {
-        self.table.find(table::hash(key), |number| self.hot[number].key == *key)
+        self.find_hashed(table::hash(key), key)
+    }
+
+    /// The same, where the key's hash is known.
+    pub(crate) fn find_hashed(&self, hash: u32, key: &SessionKey) -> Option<u32> {
+        self.table.find(hash, |number| self.hot[number].key == *key)
     }
 
     pub(crate) fn get(&self, key: &SessionKey) -> Option<Standing<'_>> {
@@ -152,8 +157,8 @@ impl Slots {
         None
     }
 
-    /// Puts a session into a slot of its own.
-    pub(crate) fn insert(&mut self, key: SessionKey, slot: Slot) {
+    /// Puts a session that has none into a slot of its own.
+    pub(crate) fn insert(&mut self, hash: u32, key: SessionKey, slot: Slot) {
         let hot = Hot {
             key,
             expiry: slot.expiry,
@@ -172,7 +177,7 @@ impl Slots {
             (self.hot[number], self.cold[number]) = (hot, cold);
             number
         };
-        self.table.insert(table::hash(&key), number);
+        self.table.insert(hash, number);
         self.join_bucket(bucket(slot.expiry.ends_at()), number);
         self.set_owner(number, slot.owner);
     }
@@ -211,7 +216,7 @@ impl Slots {
 
     fn set_owner(&mut self, number: u32, owner: Option<Owner>) {
         let hot = &mut self.hot[number];
-        if self.owners.get(hot.owner) == owner.as_ref() {
+        if hot.owner == NONE && owner.is_none() || self.owners.get(hot.owner) == owner.as_ref() {
             return;
         }
         if hot.owner != NONE {
