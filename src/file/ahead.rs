@@ -9,10 +9,9 @@ use super::effect::Effect;
 use super::hint::Hint;
 use super::index::Index;
 use super::log::Log;
-use super::piece::{Piece, Read};
+use super::piece::{self, Piece, Read};
 use super::scan::{Scan, Step};
 use super::segment;
-use super::table;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How many frames a piece has, and how many pieces may be read ahead: some hundred KiB.
@@ -158,13 +157,9 @@ impl<'a> Reader<'a> {
         {
             // One piece, for it is in memory already. Nobody who listens no more is waited for.
             let mut effects = hint.effects;
-            // Each session is put once, so their order is free. In that of the table nearly every look at it is near the last
-            // one: half the time of the applying, at the cost of the thread that has time.
-            for puts in effects.chunk_by_mut(|one, next| one.put_key().is_some() && next.put_key().is_some()) {
-                puts.sort_by_cached_key(|put| put.put_key().map(table::hash));
-            }
             effects.push(Effect::Seal);
-            let read = effects.into_iter().map(Read::Effect).collect();
+            let mut read: Vec<Read> = effects.into_iter().map(Read::Effect).collect();
+            piece::sort(&mut read);
             let _ = take(Piece { read, end: Some((length, length)) });
             return Ok(());
         }

@@ -55,11 +55,11 @@ impl Effect {
         });
     }
 
-    /// Whose record is put, if that is what it does.
-    pub(crate) fn put_key(&self) -> Option<&SessionKey> {
+    /// The session that it is about, if it is about one.
+    pub(crate) fn key(&self) -> Option<&SessionKey> {
         match self {
-            Self::Put(key, _) => Some(key),
-            _ => None,
+            Self::Put(key, _) | Self::Move(key, _) | Self::Touch(key, _) | Self::Destroy(key) => Some(key),
+            Self::Sweep(..) | Self::Trim(_) | Self::Clear | Self::Seal => None,
         }
     }
 

@@ -14,6 +14,7 @@ use super::hints::Hints;
 use super::index::Index;
 use super::log::{Log, State, is_not_found};
 use super::op::Op;
+use super::piece;
 use super::position::Position;
 use super::segment::{self, BadHeader, Header};
 use super::settings::{OnDamage, Settings};
@@ -242,7 +243,11 @@ impl Found {
         let bytes = log.bytes_of(&segments)?;
         index.expect_bytes(bytes);
         let number = segments[segments.len() - 1];
-        let mut survey = log.replay_sealed(&mut index, &segments, bytes, || Survey::of(&log, number))?;
+        let mut survey = log.replay_sealed(&mut index, &segments, bytes, || {
+            let mut survey = Survey::of(&log, number)?;
+            piece::sort(&mut survey.read);
+            Ok(survey)
+        })?;
         for read in std::mem::take(&mut survey.read) {
             log.apply_read(&mut index, number, read);
         }
