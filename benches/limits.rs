@@ -98,13 +98,13 @@ impl Run {
             now = now.plus(Duration::from_millis(1));
             assert!(block_on(store.touch(&support::key(numbers.below(self.sessions)), now)).unwrap());
         };
-        let [ours, raw] = self.beside(self.quick / 10, touch, || log.touch());
+        let [ours, raw] = self.beside(self.quick / 2, touch, || log.touch());
         table.time("touch", ours, ("append + flock", raw), Goal::Ratio(1.3));
 
         let mut saver = Saver::new(store, self.sessions, 0, 1);
         let records = records();
         let mut next = records.iter().cycle();
-        let [ours, raw] = self.beside(self.quick / 10, || saver.save(), || log.save(next.next().unwrap()));
+        let [ours, raw] = self.beside(self.quick / 2, || saver.save(), || log.save(next.next().unwrap()));
         table.time("save, not waiting for the disk", ours, ("encode + append + flock", raw), Goal::Ratio(1.5));
     }
 

@@ -18,8 +18,8 @@ use super::settings::Settings;
 use crate::error::Result;
 use crate::key::SessionKey;
 
-/// How many bytes are moved at a time, so that no save waits for long.
-const BATCH: u32 = 128 * 1024;
+/// How many bytes are moved at a time, so that no save waits for long: some fifty records, fifty microseconds.
+const BATCH: u32 = 32 * 1024;
 
 impl Settings {
     /// Whether the log takes more than it may.
@@ -68,6 +68,10 @@ impl Engine {
         };
         drop(held);
         drop(writer);
+        // Whoever saved meanwhile counts on who had the writer, and shall not wait for what else this thread has to do.
+        if self.has_queued() {
+            self.pump();
+        }
         done?;
         // Only now: a batch that failed is looked for again.
         *self.compacted.lock().unwrap_or_else(PoisonError::into_inner) = looked_through;
