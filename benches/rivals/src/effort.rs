@@ -13,6 +13,9 @@ pub(crate) struct Effort {
     pub(crate) churn: u64,
     /// Requests are measured with so many sessions, at most.
     pub(crate) request_sessions: u64,
+    pub(crate) http_rounds: usize,
+    /// How long a turn of requests over the network takes, in whole seconds.
+    pub(crate) http_seconds: u64,
 }
 
 impl Effort {
@@ -22,6 +25,8 @@ impl Effort {
         patience: Duration::from_secs(1_200),
         churn: 100_000,
         request_sessions: 100_000,
+        http_rounds: 5,
+        http_seconds: 2,
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -30,6 +35,8 @@ impl Effort {
         patience: Duration::from_secs(40),
         churn: 20_000,
         request_sessions: 10_000,
+        http_rounds: 1,
+        http_seconds: 1,
     };
 
     /// How long one may take in one discipline; what rounds it has done by then count.

@@ -87,7 +87,7 @@ fn measure(arguments: &Arguments, keep: impl Fn(&[Row]) -> io::Result<()>) -> io
     let kinds = arguments.kinds();
     let disciplines = Discipline::of(|operation| arguments.wants(operation));
     let effort = arguments.effort();
-    let turns = tournament::turns(&disciplines, &kinds, effort.rounds) * arguments.sessions.len() as u64;
+    let turns = tournament::turns(&disciplines, &kinds, effort) * arguments.sessions.len() as u64;
     let mut referee = Referee { effort, numbers: Numbers(arguments.seed), progress: Progress::of(turns) };
     referee.progress.note(&format!("the order of turns is that of --seed {}", arguments.seed));
     let mut rows = Vec::new();
