@@ -33,7 +33,7 @@ impl Effort {
         rounds: 3,
         slice: Duration::from_millis(4),
         patience: Duration::from_secs(40),
-        churn: 20_000,
+        churn: 10_000,
         request_sessions: 10_000,
         http_rounds: 1,
         http_seconds: 1,

@@ -13,6 +13,7 @@ mod child;
 mod contender;
 mod contenders;
 mod effort;
+mod goals;
 mod numbers;
 mod operation;
 mod operations;
@@ -31,6 +32,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use arguments::Arguments;
+use goals::Goals;
 use numbers::Numbers;
 use operation::Discipline;
 use progress::Progress;
@@ -123,5 +125,5 @@ fn show(rows: &[Row]) -> io::Result<()> {
     for sessions in plot::sizes(rows) {
         write!(output, "{}", Table { rows, sessions })?;
     }
-    Ok(())
+    write!(output, "{}", Goals(rows))
 }

@@ -155,6 +155,10 @@ impl Discipline {
         Self { operation, threads, class }
     }
 
+    pub(crate) fn parts(self) -> (Operation, u64, Class) {
+        (self.operation, self.threads, self.class)
+    }
+
     /// All of them that belong to these operations, in the order in which they are measured.
     pub(crate) fn of(wanted: impl Fn(Operation) -> bool) -> Vec<Self> {
         let mut disciplines = Vec::new();

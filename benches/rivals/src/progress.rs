@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::operation::Discipline;
 
@@ -35,6 +35,15 @@ impl Progress {
 
     pub(crate) fn says(&self, what: String) {
         self.all.set_message(what);
+    }
+
+    /// Everybody's turns in it are over. Where there is no terminal to draw on, a line for the log.
+    pub(crate) fn measured(&self, discipline: Discipline) {
+        if self.all.is_hidden() && !cfg!(test) {
+            let percent = self.all.position() * 100 / self.all.length().unwrap_or(1).max(1);
+            let [elapsed, left] = [self.all.elapsed(), self.all.eta()].map(HumanDuration);
+            eprintln!("{percent:>3} % after {elapsed:#}, about {left:#} left: {discipline}");
+        }
     }
 
     pub(crate) fn step(&self) {

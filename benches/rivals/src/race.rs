@@ -71,6 +71,7 @@ impl Referee {
                 self.progress.step();
             }
         }
+        self.progress.measured(discipline);
         let row = |lane: Lane<'_>| Row::new(discipline, sessions, lane.contender, lane.figure());
         lanes.into_iter().map(row).collect()
     }

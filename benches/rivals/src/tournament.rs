@@ -219,8 +219,12 @@ impl Tournament<'_> {
         }
         self.referee.progress.says("fills the stores of the layers".to_owned());
         let served = Served::new(self.kinds, directory, model);
-        for discipline in wanted {
-            self.race(discipline, model.sessions, served.entrants(discipline));
+        for class in [Class::Relaxed, Class::Durable] {
+            let mut wanted = wanted.iter().filter(|discipline| discipline.class == class).peekable();
+            let sites = if wanted.peek().is_some() { served.open(class) } else { Vec::new() };
+            for discipline in wanted {
+                self.race(*discipline, model.sessions, served.entrants(&sites, *discipline));
+            }
         }
         drop(served);
         std::fs::remove_dir_all(directory).unwrap();

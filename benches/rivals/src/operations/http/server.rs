@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::header::COOKIE;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tower::service_fn;
+use tower::{ServiceExt as _, service_fn};
 
 use crate::child;
 use crate::contender::{Class, Kind};
 use crate::numbers::Numbers;
-use crate::operations::request::{Handler, Place, our_layer, their_layer};
+use crate::operations::request::{Handler, Opened, Place, our_layer, their_layer};
 use crate::session::Model;
 
 pub(super) const UNTOUCHED: &str = "/untouched";
@@ -39,9 +40,18 @@ pub(crate) fn serve(kind: Option<Kind>, directory: &Path, model: Model, class: C
     let app = app(place.as_ref(), class, &runtime);
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let port = listener.local_addr().unwrap().port();
+    runtime.block_on(warm_up(&app, &path));
     runtime.spawn(async { axum::serve(listener, app).await });
     child::tell(&Serving { port, cookies: path });
     child::wait_for_the_end();
+}
+
+/// Has every session asked for once: none begins cold.
+async fn warm_up(app: &Router, cookies: &Path) {
+    for cookie in fs::read_to_string(cookies).unwrap().lines() {
+        let request = Request::get(GET).header(COOKIE, cookie).body(Body::empty()).unwrap();
+        assert!(app.clone().oneshot(request).await.unwrap().status().is_success());
+    }
 }
 
 /// In another order than they were stored in. Where nobody reads them, they are only as long.
@@ -55,15 +65,13 @@ fn cookies(place: Option<&Place>, model: Model) -> String {
 }
 
 fn app(place: Option<&Place>, class: Class, runtime: &Runtime) -> Router {
-    let Some(place) = place else { return router(Handler::bare::<Body>) };
     let theirs = || router(Handler::theirs::<Body>);
-    match place.kind {
-        Kind::Cloakroom | Kind::CloakroomEvery => {
-            router(Handler::ours::<Body>).layer(our_layer(place.our_store(class)))
-        }
-        Kind::TowerSqlite => theirs().layer(their_layer(runtime.block_on(place.sqlite(class)))),
-        Kind::TowerFiles => theirs().layer(their_layer(place.files(class))),
-        _ => theirs().layer(their_layer(place.in_memory.clone())),
+    match place.map(|place| place.open(class, runtime)) {
+        None => router(Handler::bare::<Body>),
+        Some(Opened::Ours(store)) => router(Handler::ours::<Body>).layer(our_layer(store)),
+        Some(Opened::InMemory(store)) => theirs().layer(their_layer(store)),
+        Some(Opened::Sqlite(store)) => theirs().layer(their_layer(store)),
+        Some(Opened::Files(store)) => theirs().layer(their_layer(store)),
     }
 }
 

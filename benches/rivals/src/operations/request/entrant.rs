@@ -31,10 +31,14 @@ struct Visitors<'a> {
 impl Visitors<'_> {
     fn next(&mut self) -> Request<()> {
         let visitor = self.numbers.below(self.cookies.len() as u64) as usize;
-        let mut request = Request::new(());
-        request.headers_mut().insert(COOKIE, self.cookies[visitor].clone());
-        request
+        request(&self.cookies[visitor])
     }
+}
+
+fn request(cookie: &HeaderValue) -> Request<()> {
+    let mut request = Request::new(());
+    request.headers_mut().insert(COOKIE, cookie.clone());
+    request
 }
 
 impl<'a, S> Requests<'a, S>
@@ -43,6 +47,17 @@ where
 {
     pub(super) fn new(runtime: &'a Runtime, service: S, cookies: &'a [HeaderValue]) -> Self {
         Self { runtime, service, visitors: Visitors { cookies, numbers: Numbers(1) }, times: None }
+    }
+
+    /// A request of every visitor.
+    pub(super) fn each_visitor_once(&mut self) {
+        let Self { runtime, service, visitors, .. } = self;
+        runtime.block_on(async {
+            for cookie in visitors.cookies {
+                let response = service.ready().await.unwrap().call(request(cookie)).await.unwrap();
+                assert!(response.status().is_success());
+            }
+        });
     }
 
     /// So many, and what is to be done after each.

@@ -5,6 +5,7 @@ mod entrant;
 mod handler;
 mod place;
 
+use std::convert::Infallible;
 use std::path::Path;
 
 use ::tower::{Layer as _, Service, service_fn};
@@ -18,7 +19,7 @@ use crate::race::{Entrant, Entrants};
 use crate::session::Model;
 
 pub(crate) use handler::Handler;
-pub(crate) use place::{Place, our_layer, their_layer};
+pub(crate) use place::{Opened, Place, our_layer, their_layer};
 
 /// Who is measured without any layer.
 pub(crate) const NO_LAYER: &str = "no-layer";
@@ -44,47 +45,65 @@ impl Served {
         Self { runtime, places }
     }
 
-    /// All that belong to a class. The store in memory is beside the durable ones, too: what it would cost to keep nothing.
-    pub(crate) fn entrants(&self, discipline: Discipline) -> Entrants<'_> {
+    /// Opens all that belong to a class, and has every session asked for once: none begins cold. The store in memory is
+    /// beside the durable ones, too: what it would cost to keep nothing.
+    pub(crate) fn open(&self, class: Class) -> Vec<Site<'_>> {
+        let takes_part =
+            |place: &&Place| class == Class::Relaxed || place.kind.can_be_durable() || place.kind.is_in_memory();
+        let places = self.places.iter().filter(takes_part);
+        let sites = places.map(|place| Site { runtime: &self.runtime, place, store: place.open(class, &self.runtime) });
+        sites.inspect(Site::warm_up).collect()
+    }
+
+    /// Whoever takes part, and a service without a layer.
+    pub(crate) fn entrants<'a>(&'a self, sites: &'a [Site<'a>], discipline: Discipline) -> Entrants<'a> {
         let handler = match discipline.operation {
             Operation::RequestGet => Handler::Get,
             Operation::RequestInsert => Handler::Insert,
             _ => Handler::Untouched,
         };
-        let takes_part = |place: &&Place| {
-            discipline.class == Class::Relaxed || place.kind.can_be_durable() || place.kind.is_in_memory()
-        };
-        let layered = self.places.iter().filter(takes_part);
-        let mut entrants: Entrants<'_> =
-            layered.map(|place| (place.kind.name(), self.entrant(place, discipline.class, handler))).collect();
+        let entrant = |site: &'a Site<'a>| (site.place.kind.name(), site.entrant(handler));
+        let mut entrants: Entrants<'_> = sites.iter().map(entrant).collect();
         if let Some(place) = self.places.first() {
             let service = service_fn(|request| Handler::Untouched.bare(request));
             entrants.push((NO_LAYER, Box::new(Requests::new(&self.runtime, service, &place.cookies))));
         }
         entrants
     }
+}
 
-    fn entrant<'a>(&'a self, place: &'a Place, class: Class, handler: Handler) -> Box<dyn Entrant + 'a> {
-        let _runtime = self.runtime.enter();
+/// A contender whose store is open.
+pub(crate) struct Site<'a> {
+    runtime: &'a Runtime,
+    place: &'a Place,
+    store: Opened,
+}
+
+impl Site<'_> {
+    fn entrant(&self, handler: Handler) -> Box<dyn Entrant + '_> {
         let theirs = service_fn(move |request| handler.theirs(request));
-        match place.kind {
-            Kind::Cloakroom | Kind::CloakroomEvery => {
-                let ours = service_fn(move |request| handler.ours(request));
-                self.requests(our_layer(place.our_store(class)).layer(ours), place)
+        match self.store.clone() {
+            Opened::Ours(store) => {
+                self.requests(our_layer(store).layer(service_fn(move |request| handler.ours(request))))
             }
-            Kind::TowerSqlite => {
-                let store = self.runtime.block_on(place.sqlite(class));
-                self.requests(their_layer(store).layer(theirs), place)
-            }
-            Kind::TowerFiles => self.requests(their_layer(place.files(class)).layer(theirs), place),
-            _ => self.requests(their_layer(place.in_memory.clone()).layer(theirs), place),
+            Opened::InMemory(store) => self.requests(their_layer(store).layer(theirs)),
+            Opened::Sqlite(store) => self.requests(their_layer(store).layer(theirs)),
+            Opened::Files(store) => self.requests(their_layer(store).layer(theirs)),
         }
     }
 
-    fn requests<'a, S>(&'a self, service: S, place: &'a Place) -> Box<dyn Entrant + 'a>
+    fn requests<'a, S>(&'a self, service: S) -> Box<dyn Entrant + 'a>
     where
-        S: Service<Request<()>, Response = Response<()>, Error = std::convert::Infallible> + 'a,
+        S: Service<Request<()>, Response = Response<()>, Error = Infallible> + 'a,
     {
-        Box::new(Requests::new(&self.runtime, service, &place.cookies))
+        Box::new(Requests::new(self.runtime, service, &self.place.cookies))
+    }
+
+    fn warm_up(&self) {
+        // Nobody else has something that could be cold: of the others, the system keeps all there is.
+        if let Opened::Ours(store) = self.store.clone() {
+            let service = our_layer(store).layer(service_fn(|request| Handler::Get.ours(request)));
+            Requests::new(self.runtime, service, &self.place.cookies).each_visitor_once();
+        }
     }
 }

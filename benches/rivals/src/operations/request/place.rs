@@ -20,7 +20,7 @@ pub(crate) struct Place {
     pub(crate) kind: Kind,
     directory: PathBuf,
     /// For the one that keeps nothing else.
-    pub(crate) in_memory: MemoryStore,
+    in_memory: MemoryStore,
     /// The value of each visitor's `Cookie` header.
     pub(crate) cookies: Vec<HeaderValue>,
 }
@@ -49,7 +49,18 @@ impl Place {
         place
     }
 
-    pub(crate) fn our_store(&self, class: Class) -> FileStore {
+    /// Opens the store; what is saved is as durable as the class says.
+    pub(crate) fn open(&self, class: Class, runtime: &Runtime) -> Opened {
+        let _runtime = runtime.enter();
+        match self.kind {
+            Kind::Cloakroom | Kind::CloakroomEvery => Opened::Ours(self.our_store(class)),
+            Kind::TowerSqlite => Opened::Sqlite(runtime.block_on(self.sqlite(class))),
+            Kind::TowerFiles => Opened::Files(self.files(class)),
+            _ => Opened::InMemory(self.in_memory.clone()),
+        }
+    }
+
+    fn our_store(&self, class: Class) -> FileStore {
         let durability = match self.kind {
             Kind::CloakroomEvery => ours::Cloakroom::EVERY,
             _ => ours::Cloakroom::durability(class),
@@ -57,13 +68,22 @@ impl Place {
         ours::store(&self.directory, durability)
     }
 
-    pub(crate) async fn sqlite(&self, class: Class) -> tower::SqliteStore {
+    async fn sqlite(&self, class: Class) -> tower::SqliteStore {
         tower::SqliteStore::open(&self.directory.join("sessions.sqlite"), class).await
     }
 
-    pub(crate) fn files(&self, class: Class) -> tower::FileStore {
+    fn files(&self, class: Class) -> tower::FileStore {
         tower::file_store(&self.directory, class)
     }
+}
+
+/// A store that a layer can be made of.
+#[derive(Clone)]
+pub(crate) enum Opened {
+    Ours(FileStore),
+    InMemory(MemoryStore),
+    Sqlite(tower::SqliteStore),
+    Files(tower::FileStore),
 }
 
 /// They live as long as those of tower-sessions, so that none ends during a run.
