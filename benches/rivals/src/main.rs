@@ -8,12 +8,16 @@
 
 mod arena;
 mod arguments;
+#[path = "../../support/block_on.rs"]
 mod block_on;
 mod child;
 mod contender;
 mod contenders;
 mod effort;
 mod goals;
+#[path = "../../support/key.rs"]
+mod key;
+#[path = "../../support/numbers.rs"]
 mod numbers;
 mod operation;
 mod operations;
