@@ -212,7 +212,7 @@ impl Kind {
     pub(crate) fn needs(self, sessions: u64) -> Needs {
         let cached = (900 * sessions).min(CACHE_BYTES as u64);
         let (memory, disk) = match self {
-            Self::Cloakroom | Self::CloakroomEvery => (120 * sessions + cached, 1_500),
+            Self::Cloakroom | Self::CloakroomEvery => (290 * sessions + cached, 1_500),
             Self::Map => (900 * sessions, 0),
             Self::Raw => (0, 0),
             Self::Files | Self::TowerFiles => (0, 4_300),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::operation::Operation;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
@@ -20,7 +22,7 @@ pub(crate) struct Effort {
 
 impl Effort {
     pub(crate) const FULL: Self = Self {
-        rounds: 31,
+        rounds: 21,
         slice: Duration::from_millis(50),
         patience: Duration::from_secs(1_200),
         churn: 100_000,
@@ -38,6 +40,29 @@ impl Effort {
         http_rounds: 1,
         http_seconds: 1,
     };
+
+    /// What takes long has fewer rounds; bytes are counted once.
+    pub(crate) fn rounds_of(self, operation: Operation) -> usize {
+        match operation {
+            operation if operation.is_bytes() => 1,
+            operation if operation.is_http() => self.http_rounds,
+            Operation::Sweep => self.rounds.min(7),
+            Operation::OpenCleanWarm | Operation::OpenCleanCold => self.rounds.min(7),
+            Operation::OpenKilledWarm | Operation::OpenKilledCold => self.rounds.min(5),
+            _ => self.rounds,
+        }
+    }
+
+    /// As how many turns one of this operation counts, for the time that is left.
+    pub(crate) fn weight_of(self, operation: Operation) -> u64 {
+        let turn = Duration::from_secs(self.http_seconds).as_millis() / self.slice.as_millis();
+        if operation.is_http() { turn as u64 } else { 1 }
+    }
+
+    /// As how many turns all rounds of an operation count.
+    pub(crate) fn turns_of(self, operation: Operation) -> u64 {
+        self.rounds_of(operation) as u64 * self.weight_of(operation)
+    }
 
     /// How long one may take in one discipline; what rounds it has done by then count.
     pub(crate) fn patience_in_a_race(self) -> Duration {

@@ -68,7 +68,7 @@ impl Referee {
                 if !lane.is_out {
                     lane.turn(self.effort.slice, self.effort.patience_in_a_race());
                 }
-                self.progress.step();
+                self.progress.step(self.effort.weight_of(discipline.operation));
             }
         }
         self.progress.measured(discipline);

@@ -31,10 +31,10 @@ pub(crate) struct Tournament<'a> {
     pub(crate) keep: &'a dyn Fn(&[Row]) -> io::Result<()>,
 }
 
-/// How many turns will be taken, for the progress bar.
+/// How many turns will be taken, for the progress bar; those that take longer count as many.
 pub(crate) fn turns(disciplines: &[Discipline], kinds: &[Kind], effort: Effort) -> u64 {
-    let turns = |discipline: &Discipline| entrants(*discipline, kinds) * rounds_of(*discipline, effort);
-    disciplines.iter().map(|discipline| turns(discipline) as u64).sum()
+    let turns = |discipline: &Discipline| entrants(*discipline, kinds) as u64 * effort.turns_of(discipline.operation);
+    disciplines.iter().map(turns).sum()
 }
 
 fn entrants(discipline: Discipline, kinds: &[Kind]) -> usize {
@@ -43,18 +43,6 @@ fn entrants(discipline: Discipline, kinds: &[Kind]) -> usize {
         operation if operation.is_http() => layered(http::takes_part),
         operation if operation.is_request() => layered(request::takes_part),
         _ => kinds.len(),
-    }
-}
-
-/// What takes long has fewer rounds; bytes are counted once.
-fn rounds_of(discipline: Discipline, effort: Effort) -> usize {
-    match discipline.operation {
-        operation if operation.is_bytes() => 1,
-        operation if operation.is_http() => effort.http_rounds,
-        Operation::Sweep => effort.rounds.min(7),
-        Operation::OpenCleanWarm | Operation::OpenCleanCold => effort.rounds.min(7),
-        Operation::OpenKilledWarm | Operation::OpenKilledCold => effort.rounds.min(5),
-        _ => effort.rounds,
     }
 }
 
@@ -86,10 +74,10 @@ impl Tournament<'_> {
 
     /// The turns that those do not take who are left out.
     fn skip_absent(&self, arena: &Arena) {
-        let absent = self.kinds.len() - arena.places.len();
+        let absent = (self.kinds.len() - arena.places.len()) as u64;
         let theirs = self.disciplines.iter().filter(|discipline| !discipline.operation.is_request());
-        let turns: usize = theirs.map(|discipline| absent * rounds_of(*discipline, self.referee.effort)).sum();
-        self.referee.progress.skip(turns as u64);
+        let turns = theirs.map(|discipline| absent * self.referee.effort.turns_of(discipline.operation)).sum();
+        self.referee.progress.step(turns);
     }
 
     fn in_arena(&mut self, mut arena: Arena) {
@@ -129,7 +117,7 @@ impl Tournament<'_> {
     }
 
     fn race(&mut self, discipline: Discipline, sessions: u64, entrants: Entrants<'_>) {
-        let rounds = rounds_of(discipline, self.referee.effort);
+        let rounds = self.referee.effort.rounds_of(discipline.operation);
         let rows = self.referee.race(discipline, sessions, rounds, entrants);
         self.keep(rows);
     }
@@ -161,7 +149,7 @@ impl Tournament<'_> {
             let row = |place: &Place| {
                 self.referee.progress.measures(discipline, place.kind.name());
                 let figure = figure(place, arena.model).map_or(Figure::Cannot, Figure::Bytes);
-                self.referee.progress.step();
+                self.referee.progress.step(1);
                 Row::new(discipline, arena.model.sessions, place.kind.name(), figure)
             };
             let rows = arena.places.iter().map(row).collect();
@@ -191,7 +179,7 @@ impl Tournament<'_> {
                 });
                 let figure = bytes.map(|bytes| bytes as f64 / arena.model.sessions as f64);
                 let figure = figure.map_or(Figure::Cannot, Figure::Bytes);
-                self.referee.progress.step();
+                self.referee.progress.step(1);
                 Row::new(discipline, arena.model.sessions, place.kind.name(), figure)
             };
             let rows = arena.places.iter().zip(&told).map(row).collect();
@@ -208,7 +196,7 @@ impl Tournament<'_> {
             self.rows.iter().any(|row| row.is_of(*discipline) && row.sessions == model.sessions)
         };
         let (measured, wanted): (Vec<_>, Vec<_>) = all.partition(is_measured);
-        self.referee.progress.skip(turns(&measured, self.kinds, self.referee.effort));
+        self.referee.progress.step(turns(&measured, self.kinds, self.referee.effort));
         (wanted, model)
     }
 
@@ -239,7 +227,7 @@ impl Tournament<'_> {
             self.referee
                 .progress
                 .note("requests over HTTP are left out: there is no wrk here (Debian's package has that name)");
-            self.referee.progress.skip(turns(&wanted, self.kinds, self.referee.effort));
+            self.referee.progress.step(turns(&wanted, self.kinds, self.referee.effort));
             return;
         }
         let servers = Servers::start(self.kinds, directory, model, &self.referee.progress);

@@ -49,17 +49,6 @@ where
         Self { runtime, service, visitors: Visitors { cookies, numbers: Numbers(1) }, times: None }
     }
 
-    /// A request of every visitor.
-    pub(super) fn each_visitor_once(&mut self) {
-        let Self { runtime, service, visitors, .. } = self;
-        runtime.block_on(async {
-            for cookie in visitors.cookies {
-                let response = service.ready().await.unwrap().call(request(cookie)).await.unwrap();
-                assert!(response.status().is_success());
-            }
-        });
-    }
-
     /// So many, and what is to be done after each.
     fn requests(&mut self, times: u64, mut after_each: impl FnMut()) -> Duration {
         let Self { runtime, service, visitors, .. } = self;
@@ -72,6 +61,26 @@ where
             }
             begun.elapsed()
         })
+    }
+}
+
+/// What every visitor may ask before anything is measured.
+pub(super) trait Visited: Entrant {
+    fn each_visitor_once(&mut self);
+}
+
+impl<S> Visited for Requests<'_, S>
+where
+    S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
+    fn each_visitor_once(&mut self) {
+        let Self { runtime, service, visitors, .. } = self;
+        runtime.block_on(async {
+            for cookie in visitors.cookies {
+                let response = service.ready().await.unwrap().call(request(cookie)).await.unwrap();
+                assert!(response.status().is_success());
+            }
+        });
     }
 }
 

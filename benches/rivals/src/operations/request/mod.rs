@@ -12,7 +12,7 @@ use ::tower::{Layer as _, Service, service_fn};
 use http::{Request, Response};
 use tokio::runtime::Runtime;
 
-use self::entrant::Requests;
+use self::entrant::{Requests, Visited};
 use crate::contender::{Class, Kind};
 use crate::operation::{Discipline, Operation};
 use crate::race::{Entrant, Entrants};
@@ -62,7 +62,9 @@ impl Served {
             Operation::RequestInsert => Handler::Insert,
             _ => Handler::Untouched,
         };
-        let entrant = |site: &'a Site<'a>| (site.place.kind.name(), site.entrant(handler));
+        let entrant = |site: &'a Site<'a>| -> (&'static str, Box<dyn Entrant + 'a>) {
+            (site.place.kind.name(), site.entrant(handler))
+        };
         let mut entrants: Entrants<'_> = sites.iter().map(entrant).collect();
         if let Some(place) = self.places.first() {
             let service = service_fn(|request| Handler::Untouched.bare(request));
@@ -80,7 +82,7 @@ pub(crate) struct Site<'a> {
 }
 
 impl Site<'_> {
-    fn entrant(&self, handler: Handler) -> Box<dyn Entrant + '_> {
+    fn entrant(&self, handler: Handler) -> Box<dyn Visited + '_> {
         let theirs = service_fn(move |request| handler.theirs(request));
         match self.store.clone() {
             Opened::Ours(store) => {
@@ -92,7 +94,7 @@ impl Site<'_> {
         }
     }
 
-    fn requests<'a, S>(&'a self, service: S) -> Box<dyn Entrant + 'a>
+    fn requests<'a, S>(&'a self, service: S) -> Box<dyn Visited + 'a>
     where
         S: Service<Request<()>, Response = Response<()>, Error = Infallible> + 'a,
     {
@@ -100,10 +102,6 @@ impl Site<'_> {
     }
 
     fn warm_up(&self) {
-        // Nobody else has something that could be cold: of the others, the system keeps all there is.
-        if let Opened::Ours(store) = self.store.clone() {
-            let service = our_layer(store).layer(service_fn(|request| Handler::Get.ours(request)));
-            Requests::new(self.runtime, service, &self.place.cookies).each_visitor_once();
-        }
+        self.entrant(Handler::Get).each_visitor_once();
     }
 }
