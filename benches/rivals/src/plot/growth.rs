@@ -15,7 +15,8 @@ const LEGEND: u32 = 8;
 const INSET: (f64, f64, f64, f64) = (62.0, 34.0, 28.0, 34.0);
 
 pub(super) fn drawing(rows: &[Row]) -> String {
-    let disciplines = Discipline::of(|_| true);
+    // Requests are measured with few sessions only.
+    let disciplines = Discipline::of(|operation| !operation.is_request());
     // What was measured with one number of sessions has not grown.
     let grown = |discipline: &Discipline| {
         let mut sizes = rows.iter().filter(|row| row.is_of(*discipline)).map(|row| row.sessions);
