@@ -197,7 +197,9 @@ impl Iterator for Filling {
         if self.next.is_multiple_of(1_000) && self.next > 0 {
             self.bar.set_position(self.next);
             let needs = self.begun.elapsed().mul_f64(self.model.sessions as f64 / self.next as f64);
-            if self.next >= self.model.sessions / 20 && needs > self.patience {
+            // Whoever is half full may go on: what has been spent would be lost.
+            let is_early = (self.model.sessions / 20..self.model.sessions / 2).contains(&self.next);
+            if is_early && needs > self.patience {
                 self.needs = Some(needs);
                 return None;
             }
