@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     fn arena(patience: Duration, directory: &Path) -> Arena {
-        let model = Model { now: Model::real_time(), sessions: 2_000 };
+        let model = Model { now: Model::real_time(), sessions: 4_000 };
         let effort = Effort { patience, ..Effort::QUICK };
         Arena::filled(&[Kind::Map, Kind::Sqlite], directory, model, effort, &Progress::hidden())
     }
@@ -229,7 +229,7 @@ mod tests {
         arena.open(Class::Relaxed);
         assert_eq!(open(&arena), [Kind::Map, Kind::Sqlite]);
         for place in arena.open_ones() {
-            let loaded = place.contender().load(&session::key(1_999), arena.model.now).unwrap();
+            let loaded = place.contender().load(&session::key(3_999), arena.model.now).unwrap();
             assert!(loaded.is_some());
         }
         arena.close();
