@@ -6,7 +6,9 @@
 
 mod block_on;
 pub(crate) mod child;
+mod key;
 mod map;
+mod numbers;
 mod raw;
 mod saver;
 mod table;
@@ -22,7 +24,9 @@ use cloakroom::{Data, Durability, FileOptions, FileStore, Lifetime, Record, Sess
 use tempfile::TempDir;
 
 pub(crate) use block_on::block_on;
+pub(crate) use key::{key, unknown_key};
 pub(crate) use map::Map;
+pub(crate) use numbers::Numbers;
 pub(crate) use raw::{GroupCommit, RawLog};
 pub(crate) use saver::{Saver, together};
 pub(crate) use table::{Goal, Table, medians};
@@ -48,37 +52,6 @@ pub(crate) fn sessions() -> u64 {
 /// in memory.
 pub(crate) fn directory() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
-}
-
-/// Numbers that look random and are the same in every run (SplitMix64).
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        number ^ (number >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-/// The key of the `n`th session; as even as the hash that real keys are.
-pub(crate) fn key(n: u64) -> SessionKey {
-    let mut numbers = Numbers(n.wrapping_mul(0x0123_4567_89ab_cdef));
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&numbers.next().to_le_bytes());
-    bytes[8..].copy_from_slice(&numbers.next().to_le_bytes());
-    SessionKey::from_bytes(bytes)
-}
-
-/// A key that no session has.
-pub(crate) fn unknown_key(n: u64) -> SessionKey {
-    key(n | 1 << 63)
 }
 
 /// What the `n`th session holds: 200 to 1,000 bytes once it is encoded, 600 in the mean.

@@ -197,7 +197,9 @@ impl Iterator for Filling {
         if self.next.is_multiple_of(1_000) && self.next > 0 {
             self.bar.set_position(self.next);
             let needs = self.begun.elapsed().mul_f64(self.model.sessions as f64 / self.next as f64);
-            if self.next >= self.model.sessions / 20 && needs > self.patience {
+            // Whoever is half full may go on: what has been spent would be lost.
+            let is_early = (self.model.sessions / 20..self.model.sessions / 2).contains(&self.next);
+            if is_early && needs > self.patience {
                 self.needs = Some(needs);
                 return None;
             }
@@ -212,7 +214,7 @@ mod tests {
     use super::*;
 
     fn arena(patience: Duration, directory: &Path) -> Arena {
-        let model = Model { now: Model::real_time(), sessions: 2_000 };
+        let model = Model { now: Model::real_time(), sessions: 4_000 };
         let effort = Effort { patience, ..Effort::QUICK };
         Arena::filled(&[Kind::Map, Kind::Sqlite], directory, model, effort, &Progress::hidden())
     }
@@ -227,7 +229,7 @@ mod tests {
         arena.open(Class::Relaxed);
         assert_eq!(open(&arena), [Kind::Map, Kind::Sqlite]);
         for place in arena.open_ones() {
-            let loaded = place.contender().load(&session::key(1_999), arena.model.now).unwrap();
+            let loaded = place.contender().load(&session::key(3_999), arena.model.now).unwrap();
             assert!(loaded.is_some());
         }
         arena.close();

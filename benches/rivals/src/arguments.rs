@@ -148,7 +148,8 @@ mod tests {
         assert_eq!(arguments.sessions, [10_000, 100_000]);
         let wanted: Vec<_> = Operation::ALL.into_iter().filter(|operation| arguments.wants(*operation)).collect();
         let names: Vec<_> = wanted.into_iter().map(Operation::name).collect();
-        assert_eq!(names, ["load-hit", "load-miss", "open-killed-warm", "open-killed-cold"]);
+        let loads = ["load-hit", "load-miss", "load-while-busy", "load-processes"];
+        assert_eq!(names, [&loads[..], &["open-killed-warm", "open-killed-cold"]].concat());
         assert_eq!(arguments.kinds(), [Kind::Cloakroom, Kind::Redb, Kind::Lmdb]);
         assert_eq!(arguments.effort(), Effort::QUICK);
         let patient = parse(&["--patience", "7"]).unwrap();

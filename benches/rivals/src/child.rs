@@ -1,20 +1,18 @@
 //! What needs a process of its own: the program starts itself, with a job for its argument.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use cloakroom::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::contender::{Class, Kind};
-use crate::operations::{mixed, save::Saver};
-use crate::race::{self, Entrant};
+use crate::operations::partners::Work;
+use crate::operations::{http, neighbour, partners, save::Saver};
 use crate::session::{self, Model};
 use crate::system;
-use crate::workers;
 
 /// The argument before a job.
 pub(crate) const CHILD: &str = "--child";
@@ -23,19 +21,24 @@ pub(crate) const CHILD: &str = "--child";
 struct Job {
     role: Role,
     contender: String,
-    directory: std::path::PathBuf,
+    directory: PathBuf,
     now_millis: u64,
     sessions: u64,
+    class: Class,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-enum Role {
+pub(crate) enum Role {
     /// Opens it, loads all, and says what that took.
     Memory,
     /// Saves something, and waits to be killed.
     Victim,
     /// One of two that share it.
-    Partner(u64),
+    Partner { nth: u64, work: Work },
+    /// Shares it, and saves now and then.
+    Neighbour,
+    /// Answers requests.
+    Server,
 }
 
 /// Bytes of memory, beyond what the process has anyway.
@@ -50,27 +53,29 @@ struct Ready {
     server: Option<u32>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Batch {
-    begun: u64,
-    ended: u64,
-    samples: Vec<f64>,
-}
-
 /// Does the job that this process was started for.
 pub(crate) fn work(job: &str) {
-    let job: Job = serde_json::from_str(job).unwrap();
-    let kind = Kind::named(&job.contender).unwrap();
-    let model = Model { now: Timestamp::from_millis(job.now_millis), sessions: job.sessions };
-    match job.role {
-        Role::Memory => tell_memory(kind, &job.directory, model),
-        Role::Victim => save_until_killed(kind, &job.directory, model),
-        Role::Partner(nth) => share(kind, &job.directory, model, nth),
+    let Job { role, contender, directory, now_millis, sessions, class } = serde_json::from_str(job).unwrap();
+    let model = Model { now: Timestamp::from_millis(now_millis), sessions };
+    // Only a server may be without one.
+    let kind = || Kind::named(&contender).unwrap();
+    match role {
+        Role::Memory => tell_memory(kind(), &directory, model),
+        Role::Victim => save_until_killed(kind(), &directory, model),
+        Role::Partner { nth, work } => partners::work(kind(), &directory, model, class, work, nth),
+        Role::Neighbour => neighbour::save_when_asked(kind(), &directory, model, class),
+        Role::Server => http::serve(Kind::named(&contender), &directory, model, class),
     }
 }
 
-fn tell(what: &impl Serialize) {
+/// Says something to the process that started this one.
+pub(crate) fn tell(what: &impl Serialize) {
     println!("{}", serde_json::to_string(what).unwrap());
+}
+
+/// Waits until this process is killed, or the one that started it is gone.
+pub(crate) fn wait_for_the_end() {
+    std::io::stdin().lines().for_each(drop);
 }
 
 fn tell_memory(kind: Kind, directory: &Path, model: Model) {
@@ -95,41 +100,25 @@ fn save_until_killed(kind: Kind, directory: &Path, model: Model) {
     let mut saver = Saver::new(&*contender, model, 0, 1);
     (0..100).for_each(|_| saver.save().unwrap());
     tell(&Ready { server: contender.server() });
-    loop {
-        std::thread::park();
-    }
-}
-
-fn share(kind: Kind, directory: &Path, model: Model, nth: u64) {
-    let contender = kind.join(directory, Class::Relaxed).unwrap();
-    let mut worker = mixed::worker(&*contender, model, nth, 2);
-    worker().unwrap();
-    tell(&Ready { server: None });
-    for line in std::io::stdin().lines() {
-        let times = line.unwrap().parse().unwrap();
-        let begun = system::monotonic_nanos();
-        workers::batch(&mut worker, times);
-        let ended = system::monotonic_nanos();
-        let samples = workers::timed_one_by_one(&mut worker, (times / 4).clamp(1, 1_000));
-        tell(&Batch { begun, ended, samples });
-    }
+    wait_for_the_end();
 }
 
 /// Another process, that ends with this value.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Process {
-    fn start(role: Role, kind: Kind, directory: &Path, model: Model) -> Self {
+    pub(crate) fn start(role: Role, contender: &str, directory: &Path, model: Model, class: Class) -> Self {
         let job = Job {
             role,
-            contender: kind.name().to_owned(),
+            contender: contender.to_owned(),
             directory: directory.to_owned(),
             now_millis: model.now.as_millis(),
             sessions: model.sessions,
+            class,
         };
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg(CHILD).arg(serde_json::to_string(&job).unwrap());
@@ -139,7 +128,11 @@ impl Process {
         Self { child, input, output }
     }
 
-    fn hear<T: DeserializeOwned>(&mut self) -> T {
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
+    }
+
+    pub(crate) fn hear<T: DeserializeOwned>(&mut self) -> T {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap()
@@ -156,7 +149,7 @@ impl Drop for Process {
 
 /// What one takes that is opened in a process of its own.
 pub(crate) fn memory(kind: Kind, directory: &Path, model: Model) -> Memory {
-    let mut process = Process::start(Role::Memory, kind, directory, model);
+    let mut process = Process::start(Role::Memory, kind.name(), directory, model, Class::Relaxed);
     let memory = process.hear();
     process.child.wait().unwrap();
     memory
@@ -164,46 +157,9 @@ pub(crate) fn memory(kind: Kind, directory: &Path, model: Model) -> Memory {
 
 /// Leaves the directory as a process leaves it that was killed in the middle of its work.
 pub(crate) fn be_killed(kind: Kind, directory: &Path, model: Model) {
-    let mut process = Process::start(Role::Victim, kind, directory, model);
+    let mut process = Process::start(Role::Victim, kind.name(), directory, model, Class::Relaxed);
     let Ready { server } = process.hear();
     if let Some(server) = server {
         system::kill(server);
-    }
-}
-
-/// Two processes that share a directory.
-pub(crate) struct Partners {
-    processes: [Process; 2],
-    times: Option<u64>,
-}
-
-impl Partners {
-    pub(crate) fn start(kind: Kind, directory: &Path, model: Model) -> Self {
-        let mut processes = [0, 1].map(|nth| Process::start(Role::Partner(nth), kind, directory, model));
-        for process in &mut processes {
-            let Ready { .. } = process.hear();
-        }
-        Self { processes, times: None }
-    }
-
-    /// From when the first begins until the last ends.
-    fn batch(&mut self, times: u64) -> (Duration, Vec<f64>) {
-        for process in &mut self.processes {
-            writeln!(process.input, "{times}").unwrap();
-        }
-        let batches = [0, 1].map(|nth| self.processes[nth].hear::<Batch>());
-        let begun = batches.iter().map(|batch| batch.begun).min().unwrap();
-        let ended = batches.iter().map(|batch| batch.ended).max().unwrap();
-        (Duration::from_nanos(ended - begun), batches.into_iter().flat_map(|batch| batch.samples).collect())
-    }
-}
-
-impl Entrant for Partners {
-    fn round(&mut self, slice: Duration, samples: &mut Vec<f64>) -> Option<f64> {
-        let times = self.times.unwrap_or_else(|| race::calibrated(slice, |times| self.batch(times).0));
-        self.times = Some(times);
-        let (took, timed) = self.batch(times);
-        samples.extend(timed);
-        Some(race::nanos(took) / (2 * times) as f64)
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cloakroom::{Record, SessionKey, Timestamp, value};
+use serde::{Deserialize, Serialize};
 
 use crate::contenders::{
     CACHE_BYTES, cloakroom::Cloakroom, files::Files, fjall::Fjall, lmdb::Lmdb, map, map::Map, raw::Raw, redb::Redb,
@@ -71,7 +72,7 @@ impl Loaded {
 }
 
 /// What an acknowledged save has survived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Class {
     /// The process's end, if anything.
     Relaxed,
@@ -176,12 +177,12 @@ impl Kind {
         }
     }
 
-    /// Whether several processes may have it open at once, in the relaxed class.
+    /// Whether several processes may have it open at once.
     pub(crate) fn is_shared(self) -> bool {
         match self {
             Self::Cloakroom | Self::CloakroomEvery | Self::Files | Self::Sqlite | Self::Lmdb => true,
             Self::Redis | Self::TowerSqlite | Self::TowerFiles => true,
-            // Between processes, redb refuses commits that do not wait for the disk.
+            // Between processes, redb refuses commits that do not wait for the disk, and so is not opened for several.
             Self::Redb => false,
             Self::Map | Self::Raw | Self::Fjall | Self::Sled | Self::TowerMemory => false,
         }
@@ -190,6 +191,11 @@ impl Kind {
     /// Whether an acknowledged save can have survived a power loss.
     pub(crate) fn can_be_durable(self) -> bool {
         !matches!(self, Self::CloakroomEvery | Self::Map | Self::TowerMemory)
+    }
+
+    /// Whether its sweep looks at files one by one, which takes seconds.
+    pub(crate) fn sweeps_slowly(self) -> bool {
+        matches!(self, Self::Files | Self::TowerFiles)
     }
 
     /// Whether there is something to open that was stored before.
@@ -206,7 +212,7 @@ impl Kind {
     pub(crate) fn needs(self, sessions: u64) -> Needs {
         let cached = (900 * sessions).min(CACHE_BYTES as u64);
         let (memory, disk) = match self {
-            Self::Cloakroom | Self::CloakroomEvery => (120 * sessions + cached, 1_500),
+            Self::Cloakroom | Self::CloakroomEvery => (290 * sessions + cached, 1_500),
             Self::Map => (900 * sessions, 0),
             Self::Raw => (0, 0),
             Self::Files | Self::TowerFiles => (0, 4_300),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::operation::Operation;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
@@ -13,24 +15,54 @@ pub(crate) struct Effort {
     pub(crate) churn: u64,
     /// Requests are measured with so many sessions, at most.
     pub(crate) request_sessions: u64,
+    pub(crate) http_rounds: usize,
+    /// How long a turn of requests over the network takes, in whole seconds.
+    pub(crate) http_seconds: u64,
 }
 
 impl Effort {
     pub(crate) const FULL: Self = Self {
-        rounds: 31,
+        rounds: 21,
         slice: Duration::from_millis(50),
         patience: Duration::from_secs(1_200),
         churn: 100_000,
         request_sessions: 100_000,
+        http_rounds: 5,
+        http_seconds: 2,
     };
 
     pub(crate) const QUICK: Self = Self {
         rounds: 3,
         slice: Duration::from_millis(4),
         patience: Duration::from_secs(40),
-        churn: 20_000,
+        churn: 10_000,
         request_sessions: 10_000,
+        http_rounds: 1,
+        http_seconds: 1,
     };
+
+    /// What takes long has fewer rounds; bytes are counted once.
+    pub(crate) fn rounds_of(self, operation: Operation) -> usize {
+        match operation {
+            operation if operation.is_bytes() => 1,
+            operation if operation.is_http() => self.http_rounds,
+            Operation::Sweep => self.rounds.min(7),
+            Operation::OpenCleanWarm | Operation::OpenCleanCold => self.rounds.min(7),
+            Operation::OpenKilledWarm | Operation::OpenKilledCold => self.rounds.min(5),
+            _ => self.rounds,
+        }
+    }
+
+    /// As how many turns one of this operation counts, for the time that is left.
+    pub(crate) fn weight_of(self, operation: Operation) -> u64 {
+        // A second is as long as twenty of the turns that take 50 ms; shorter ones take about as long, with all around them.
+        if operation.is_http() { self.http_seconds * 20 } else { 1 }
+    }
+
+    /// As how many turns all rounds of an operation count.
+    pub(crate) fn turns_of(self, operation: Operation) -> u64 {
+        self.rounds_of(operation) as u64 * self.weight_of(operation)
+    }
 
     /// How long one may take in one discipline; what rounds it has done by then count.
     pub(crate) fn patience_in_a_race(self) -> Duration {

@@ -8,11 +8,16 @@
 
 mod arena;
 mod arguments;
+#[path = "../../support/block_on.rs"]
 mod block_on;
 mod child;
 mod contender;
 mod contenders;
 mod effort;
+mod goals;
+#[path = "../../support/key.rs"]
+mod key;
+#[path = "../../support/numbers.rs"]
 mod numbers;
 mod operation;
 mod operations;
@@ -31,6 +36,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use arguments::Arguments;
+use goals::Goals;
 use numbers::Numbers;
 use operation::Discipline;
 use progress::Progress;
@@ -87,7 +93,7 @@ fn measure(arguments: &Arguments, keep: impl Fn(&[Row]) -> io::Result<()>) -> io
     let kinds = arguments.kinds();
     let disciplines = Discipline::of(|operation| arguments.wants(operation));
     let effort = arguments.effort();
-    let turns = tournament::turns(&disciplines, &kinds, effort.rounds) * arguments.sessions.len() as u64;
+    let turns = tournament::turns(&disciplines, &kinds, effort) * arguments.sessions.len() as u64;
     let mut referee = Referee { effort, numbers: Numbers(arguments.seed), progress: Progress::of(turns) };
     referee.progress.note(&format!("the order of turns is that of --seed {}", arguments.seed));
     let mut rows = Vec::new();
@@ -123,5 +129,5 @@ fn show(rows: &[Row]) -> io::Result<()> {
     for sessions in plot::sizes(rows) {
         write!(output, "{}", Table { rows, sessions })?;
     }
-    Ok(())
+    write!(output, "{}", Goals(rows))
 }

@@ -4,13 +4,19 @@ use std::fmt;
 
 use crate::contender::Class;
 
+/// By how many connections requests come over the network; in the place of threads, since each has one request at a time.
+pub(crate) const CONNECTIONS: u64 = 32;
+
 /// Something that contenders do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
     LoadHit,
     LoadMiss,
+    LoadWhileBusy,
+    LoadProcesses,
     Touch,
     Save,
+    SaveProcesses,
     Mixed,
     MixedProcesses,
     Sweep,
@@ -25,14 +31,21 @@ pub(crate) enum Operation {
     RequestUntouched,
     RequestGet,
     RequestInsert,
+    HttpUntouched,
+    HttpGet,
+    HttpMixed,
+    HttpInsert,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::LoadHit,
         Self::LoadMiss,
+        Self::LoadWhileBusy,
+        Self::LoadProcesses,
         Self::Touch,
         Self::Save,
+        Self::SaveProcesses,
         Self::Mixed,
         Self::MixedProcesses,
         Self::Sweep,
@@ -47,14 +60,21 @@ impl Operation {
         Self::RequestUntouched,
         Self::RequestGet,
         Self::RequestInsert,
+        Self::HttpUntouched,
+        Self::HttpGet,
+        Self::HttpMixed,
+        Self::HttpInsert,
     ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LoadHit => "load-hit",
             Self::LoadMiss => "load-miss",
+            Self::LoadWhileBusy => "load-while-busy",
+            Self::LoadProcesses => "load-processes",
             Self::Touch => "touch",
             Self::Save => "save",
+            Self::SaveProcesses => "save-processes",
             Self::Mixed => "mixed",
             Self::MixedProcesses => "mixed-processes",
             Self::Sweep => "sweep",
@@ -69,6 +89,10 @@ impl Operation {
             Self::RequestUntouched => "request-untouched",
             Self::RequestGet => "request-get",
             Self::RequestInsert => "request-insert",
+            Self::HttpUntouched => "http-untouched",
+            Self::HttpGet => "http-get",
+            Self::HttpMixed => "http-mixed",
+            Self::HttpInsert => "http-insert",
         }
     }
 
@@ -77,10 +101,13 @@ impl Operation {
         match self {
             Self::LoadHit => "load a session that is there",
             Self::LoadMiss => "load an unknown id",
+            Self::LoadWhileBusy => "load while another thread saves and sweeps",
+            Self::LoadProcesses => "load while another process saves 1,000 sessions a second",
             Self::Touch => "touch: note that a session was seen",
             Self::Save => "save a session",
+            Self::SaveProcesses => "save from two processes, a save of either",
             Self::Mixed => "80 % load, 15 % touch, 5 % save, an operation",
-            Self::MixedProcesses => "the same from two processes, an operation of either",
+            Self::MixedProcesses => "the same mix from two processes, an operation of either",
             Self::Sweep => "sweep 1 %, a session that is over",
             Self::DiskAtRest => "disk, bytes a session, filled and closed",
             Self::DiskAfterChurn => "disk, bytes a session, after saves and closed",
@@ -93,7 +120,21 @@ impl Operation {
             Self::RequestUntouched => "request that leaves the session alone",
             Self::RequestGet => "request with one get",
             Self::RequestInsert => "request with one get and one insert",
+            Self::HttpUntouched => "HTTP request that leaves the session alone",
+            Self::HttpGet => "HTTP request with one get",
+            Self::HttpMixed => "HTTP request with one get, 5 % of them with an insert",
+            Self::HttpInsert => "HTTP request with one get and one insert",
         }
+    }
+
+    /// Whether it is a request over the network, by a program of its own.
+    pub(crate) fn is_http(self) -> bool {
+        matches!(self, Self::HttpUntouched | Self::HttpGet | Self::HttpMixed | Self::HttpInsert)
+    }
+
+    /// Whether it is a whole request, in process or over the network.
+    pub(crate) fn is_request(self) -> bool {
+        self.is_http() || matches!(self, Self::RequestUntouched | Self::RequestGet | Self::RequestInsert)
     }
 
     pub(crate) fn is_bytes(self) -> bool {
@@ -114,6 +155,10 @@ impl Discipline {
         Self { operation, threads, class }
     }
 
+    pub(crate) fn parts(self) -> (Operation, u64, Class) {
+        (self.operation, self.threads, self.class)
+    }
+
     /// All of them that belong to these operations, in the order in which they are measured.
     pub(crate) fn of(wanted: impl Fn(Operation) -> bool) -> Vec<Self> {
         let mut disciplines = Vec::new();
@@ -122,13 +167,19 @@ impl Discipline {
                 continue;
             }
             let all: &[(u64, Class)] = match operation {
-                Operation::Save => {
-                    &[(1, Class::Relaxed), (1, Class::Durable), (8, Class::Durable), (32, Class::Durable)]
-                }
+                Operation::Save => &[
+                    (1, Class::Relaxed),
+                    (2, Class::Relaxed),
+                    (1, Class::Durable),
+                    (8, Class::Durable),
+                    (32, Class::Durable),
+                ],
+                Operation::LoadWhileBusy | Operation::SaveProcesses => &[(1, Class::Relaxed), (1, Class::Durable)],
                 Operation::Mixed => &[(1, Class::Relaxed), (2, Class::Relaxed), (8, Class::Relaxed)],
                 Operation::RequestUntouched | Operation::RequestGet | Operation::RequestInsert => {
                     &[(1, Class::Relaxed), (1, Class::Durable)]
                 }
+                operation if operation.is_http() => &[(CONNECTIONS, Class::Durable)],
                 _ => &[(1, Class::Relaxed)],
             };
             disciplines.extend(all.iter().map(|&(threads, class)| Self::new(operation, threads, class)));
@@ -140,8 +191,10 @@ impl Discipline {
 impl fmt::Display for Discipline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.operation.name())?;
-        if self.threads > 1 {
-            write!(f, ", {} threads", self.threads)?;
+        match self.threads {
+            1 => {}
+            connections if self.operation.is_http() => write!(f, ", {connections} connections")?,
+            threads => write!(f, ", {threads} threads")?,
         }
         // Of what was counted, the class says nothing.
         if !self.operation.is_bytes() {
@@ -167,7 +220,7 @@ mod tests {
         let saves = Discipline::of(|operation| operation == Operation::Save);
         let threads =
             |class| saves.iter().filter(|save| save.class == class).map(|save| save.threads).collect::<Vec<_>>();
-        assert_eq!(threads(Class::Relaxed), [1]);
+        assert_eq!(threads(Class::Relaxed), [1, 2]);
         assert_eq!(threads(Class::Durable), [1, 8, 32]);
     }
 }

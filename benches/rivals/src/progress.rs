@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::operation::Discipline;
 
@@ -37,12 +37,18 @@ impl Progress {
         self.all.set_message(what);
     }
 
-    pub(crate) fn step(&self) {
-        self.all.inc(1);
+    /// Everybody's turns in it are over. Where there is no terminal to draw on, a line for the log.
+    pub(crate) fn measured(&self, discipline: Discipline) {
+        if self.all.is_hidden() && !cfg!(test) {
+            let part = self.all.position() as f64 / self.all.length().unwrap_or(1) as f64;
+            let elapsed = self.all.elapsed();
+            let [elapsed, left] = [elapsed, elapsed.mul_f64((1.0 / part - 1.0).max(0.0))].map(HumanDuration);
+            eprintln!("{:>3.0} % after {elapsed:#}, about {left:#} left: {discipline}", part * 100.0);
+        }
     }
 
-    /// Those turns will not be taken.
-    pub(crate) fn skip(&self, turns: u64) {
+    /// So many turns were taken, or will not be.
+    pub(crate) fn step(&self, turns: u64) {
         self.all.inc(turns);
     }
 

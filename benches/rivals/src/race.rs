@@ -68,9 +68,10 @@ impl Referee {
                 if !lane.is_out {
                     lane.turn(self.effort.slice, self.effort.patience_in_a_race());
                 }
-                self.progress.step();
+                self.progress.step(self.effort.weight_of(discipline.operation));
             }
         }
+        self.progress.measured(discipline);
         let row = |lane: Lane<'_>| Row::new(discipline, sessions, lane.contender, lane.figure());
         lanes.into_iter().map(row).collect()
     }

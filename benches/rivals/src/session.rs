@@ -8,6 +8,8 @@ use cloakroom::{Clock as _, Data, Lifetime, Record, Revision, SessionKey, System
 
 use crate::numbers::Numbers;
 
+pub(crate) use crate::key::{key, unknown_key};
+
 /// How long a session lives without being seen: far beyond what the touches of a whole run add up to.
 pub(crate) const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -91,20 +93,6 @@ impl Model {
     pub(crate) fn value_bytes(self) -> u64 {
         (0..self.sessions).map(|n| data(&text(n)).size() as u64).sum()
     }
-}
-
-/// The key of the `n`th session; as even as the hash that real keys are.
-pub(crate) fn key(n: u64) -> SessionKey {
-    let mut numbers = Numbers(n.wrapping_mul(0x0123_4567_89ab_cdef));
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&numbers.next().to_le_bytes());
-    bytes[8..].copy_from_slice(&numbers.next().to_le_bytes());
-    SessionKey::from_bytes(bytes)
-}
-
-/// A key that no session has.
-pub(crate) fn unknown_key(n: u64) -> SessionKey {
-    key(n | 1 << 63)
 }
 
 /// What the `n`th session holds: 200 to 1,000 bytes once it is encoded, 600 in the mean. The lines of a cart, so that

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::operation::Discipline;
+use crate::operation::{Discipline, Operation};
+use crate::plot::grouped;
 use crate::row::{Figure, Row};
 
 /// Whom all others are compared with.
@@ -38,15 +39,25 @@ fn block(f: &mut fmt::Formatter<'_>, discipline: Discipline, sessions: u64, rows
     let ours = rows.iter().find(|row| row.contender == OURS).and_then(|row| row.figure.main());
     writeln!(f, "  {:<16} {:>10} {:>10} {:>18}", "", "median", "p99", "times cloakroom's")?;
     for row in rows {
-        let (main, p99) = match row.figure {
-            Figure::Time { median_ns, p99_ns } => (time(median_ns), p99_ns.map(time).unwrap_or_default()),
-            Figure::Bytes(bytes) => (format!("{bytes:.0} B"), String::new()),
-            Figure::Cannot => ("cannot".to_owned(), String::new()),
+        let p99 = match row.figure {
+            Figure::Time { p99_ns: Some(p99), .. } => time(p99),
+            _ => String::new(),
         };
+        let main = main(discipline.operation, row.figure);
         let ratio = row.figure.main().zip(ours).map(|(figure, ours)| format!("{:.2}", figure / ours));
         writeln!(f, "  {:<16} {main:>10} {p99:>10} {:>18}", row.contender, ratio.unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// The figure that counts. Of requests over the network, how many there are in a second.
+pub(crate) fn main(operation: Operation, figure: Figure) -> String {
+    match figure {
+        Figure::Time { median_ns, .. } if operation.is_http() => format!("{}/s", grouped((1e9 / median_ns) as u64)),
+        Figure::Time { median_ns, .. } => time(median_ns),
+        Figure::Bytes(bytes) => format!("{} B", grouped(bytes as u64)),
+        Figure::Cannot => "cannot".to_owned(),
+    }
 }
 
 /// A time in the unit that suits it.
@@ -63,7 +74,6 @@ pub(crate) fn time(nanos: f64) -> String {
 mod tests {
     use super::*;
     use crate::contender::Class;
-    use crate::operation::Operation;
 
     #[test]
     fn whoever_wins_is_shown_first_and_who_cannot_last() {

@@ -4,10 +4,15 @@ use std::io;
 use std::path::Path;
 
 use crate::arena::{Arena, Place};
-use crate::child::{self, Memory, Partners};
+use crate::child::{self, Memory};
 use crate::contender::{Class, Kind};
+use crate::effort::Effort;
 use crate::operation::{Discipline, Operation};
+use crate::operations::busy::LoadsWhileBusy;
+use crate::operations::http::{self, Servers};
+use crate::operations::neighbour::LoadsBeside;
 use crate::operations::open::{Left, Pages};
+use crate::operations::partners::{Partners, Work};
 use crate::operations::request::{self, Served};
 use crate::operations::{load, mixed, open, save, sweep, touch};
 use crate::race::{Entrant, Entrants, Referee};
@@ -26,28 +31,18 @@ pub(crate) struct Tournament<'a> {
     pub(crate) keep: &'a dyn Fn(&[Row]) -> io::Result<()>,
 }
 
-/// How many turns will be taken, for the progress bar.
-pub(crate) fn turns(disciplines: &[Discipline], kinds: &[Kind], rounds: usize) -> u64 {
-    disciplines.iter().map(|discipline| (entrants(*discipline, kinds) * rounds_of(*discipline, rounds)) as u64).sum()
+/// How many turns will be taken, for the progress bar; those that take longer count as many.
+pub(crate) fn turns(disciplines: &[Discipline], kinds: &[Kind], effort: Effort) -> u64 {
+    let turns = |discipline: &Discipline| entrants(*discipline, kinds) as u64 * effort.turns_of(discipline.operation);
+    disciplines.iter().map(turns).sum()
 }
 
 fn entrants(discipline: Discipline, kinds: &[Kind]) -> usize {
+    let layered = |takes_part: fn(Kind) -> bool| kinds.iter().filter(|kind| takes_part(**kind)).count() + 1;
     match discipline.operation {
-        Operation::RequestUntouched | Operation::RequestGet | Operation::RequestInsert => {
-            kinds.iter().filter(|kind| request::takes_part(**kind)).count() + 1
-        }
+        operation if operation.is_http() => layered(http::takes_part),
+        operation if operation.is_request() => layered(request::takes_part),
         _ => kinds.len(),
-    }
-}
-
-/// What takes long has fewer rounds; bytes are counted once.
-fn rounds_of(discipline: Discipline, rounds: usize) -> usize {
-    match discipline.operation {
-        operation if operation.is_bytes() => 1,
-        Operation::Sweep => rounds.min(7),
-        Operation::OpenCleanWarm | Operation::OpenCleanCold => rounds.min(7),
-        Operation::OpenKilledWarm | Operation::OpenKilledCold => rounds.min(5),
-        _ => rounds,
     }
 }
 
@@ -55,11 +50,14 @@ impl Tournament<'_> {
     pub(crate) fn run(mut self, directory: &Path) -> io::Result<Vec<Row>> {
         let stored = directory.join("stored");
         std::fs::create_dir(&stored)?;
-        let arena = Arena::filled(self.kinds, &stored, self.model, self.referee.effort, &self.referee.progress);
-        let left_out = self.kinds.len() - arena.places.len();
-        self.in_arena(arena, left_out);
+        if self.disciplines.iter().any(|discipline| !discipline.operation.is_request()) {
+            let arena = Arena::filled(self.kinds, &stored, self.model, self.referee.effort, &self.referee.progress);
+            self.skip_absent(&arena);
+            self.in_arena(arena);
+        }
         std::fs::remove_dir_all(stored)?;
         self.requests(&directory.join("requests"));
+        self.http(&directory.join("http"));
         Ok(self.rows)
     }
 
@@ -74,31 +72,39 @@ impl Tournament<'_> {
         all.filter(|discipline| operations.contains(&discipline.operation) && discipline.class == class).collect()
     }
 
-    fn in_arena(&mut self, mut arena: Arena, left_out: usize) {
-        let absent = |discipline| left_out * rounds_of(discipline, self.referee.effort.rounds);
-        let lost: usize = self.disciplines.iter().map(|discipline| absent(*discipline)).sum();
-        self.referee.progress.skip(lost as u64);
+    /// The turns that those do not take who are left out.
+    fn skip_absent(&self, arena: &Arena) {
+        let absent = (self.kinds.len() - arena.places.len()) as u64;
+        let theirs = self.disciplines.iter().filter(|discipline| !discipline.operation.is_request());
+        let turns = theirs.map(|discipline| absent * self.referee.effort.turns_of(discipline.operation)).sum();
+        self.referee.progress.step(turns);
+    }
 
+    fn in_arena(&mut self, mut arena: Arena) {
         self.count(&arena, Operation::DiskAtRest, disk);
-        let churned = !self.disciplines(&[Operation::DiskAfterChurn], Class::Relaxed).is_empty();
-        if churned {
+        use Operation::{DiskAfterChurn, LoadWhileBusy};
+        // What keeps nobody busy has nothing to compact either.
+        if !self.disciplines(&[DiskAfterChurn, LoadWhileBusy], Class::Relaxed).is_empty() {
             arena.open(Class::Relaxed);
             arena.churn(self.referee.effort, &self.referee.progress);
             arena.close();
-            self.count(&arena, Operation::DiskAfterChurn, disk);
+            self.count(&arena, DiskAfterChurn, disk);
         }
 
-        use Operation::{LoadHit, LoadMiss, Mixed, MixedProcesses, Save, Sweep, Touch};
-        let relaxed = self.disciplines(&[LoadHit, LoadMiss, Touch, Save, Mixed, MixedProcesses, Sweep], Class::Relaxed);
-        if !relaxed.is_empty() {
-            arena.open(Class::Relaxed);
-            arena.warm_up(self.referee.effort, &self.referee.progress);
-            relaxed.into_iter().for_each(|discipline| self.in_open(&arena, discipline));
-        }
-        let durable = self.disciplines(&[Save], Class::Durable);
-        if !durable.is_empty() {
-            arena.open(Class::Durable);
-            durable.into_iter().for_each(|discipline| self.in_open(&arena, discipline));
+        use Operation::{LoadHit, LoadMiss, LoadProcesses, Mixed, MixedProcesses, Save, SaveProcesses, Sweep, Touch};
+        let operations = [LoadHit, LoadMiss, LoadWhileBusy, LoadProcesses, Touch, Save, SaveProcesses];
+        let operations = [&operations[..], &[Mixed, MixedProcesses, Sweep]].concat();
+        for class in [Class::Relaxed, Class::Durable] {
+            let disciplines = self.disciplines(&operations, class);
+            if disciplines.is_empty() {
+                continue;
+            }
+            arena.open(class);
+            // Durable saves wait for the disk either way.
+            if class == Class::Relaxed || disciplines.iter().any(|discipline| discipline.operation == LoadWhileBusy) {
+                arena.warm_up(self.referee.effort, &self.referee.progress);
+            }
+            disciplines.into_iter().for_each(|discipline| self.in_open(&arena, discipline));
         }
         arena.close();
 
@@ -111,7 +117,7 @@ impl Tournament<'_> {
     }
 
     fn race(&mut self, discipline: Discipline, sessions: u64, entrants: Entrants<'_>) {
-        let rounds = rounds_of(discipline, self.referee.effort.rounds);
+        let rounds = self.referee.effort.rounds_of(discipline.operation);
         let rows = self.referee.race(discipline, sessions, rounds, entrants);
         self.keep(rows);
     }
@@ -143,7 +149,7 @@ impl Tournament<'_> {
             let row = |place: &Place| {
                 self.referee.progress.measures(discipline, place.kind.name());
                 let figure = figure(place, arena.model).map_or(Figure::Cannot, Figure::Bytes);
-                self.referee.progress.step();
+                self.referee.progress.step(1);
                 Row::new(discipline, arena.model.sessions, place.kind.name(), figure)
             };
             let rows = arena.places.iter().map(row).collect();
@@ -173,7 +179,7 @@ impl Tournament<'_> {
                 });
                 let figure = bytes.map(|bytes| bytes as f64 / arena.model.sessions as f64);
                 let figure = figure.map_or(Figure::Cannot, Figure::Bytes);
-                self.referee.progress.step();
+                self.referee.progress.step(1);
                 Row::new(discipline, arena.model.sessions, place.kind.name(), figure)
             };
             let rows = arena.places.iter().zip(&told).map(row).collect();
@@ -181,21 +187,54 @@ impl Tournament<'_> {
         }
     }
 
+    /// What is measured of requests, of either kind, and with how many sessions. Who has measured it with fewer sessions,
+    /// and as many as are served, need not do so again.
+    fn of_requests(&self, is_wanted: fn(Operation) -> bool) -> (Vec<Discipline>, Model) {
+        let model = Model { sessions: self.model.sessions.min(self.referee.effort.request_sessions), ..self.model };
+        let all = self.disciplines.iter().copied().filter(|discipline| is_wanted(discipline.operation));
+        let is_measured = |discipline: &Discipline| {
+            self.rows.iter().any(|row| row.is_of(*discipline) && row.sessions == model.sessions)
+        };
+        let (measured, wanted): (Vec<_>, Vec<_>) = all.partition(is_measured);
+        self.referee.progress.step(turns(&measured, self.kinds, self.referee.effort));
+        (wanted, model)
+    }
+
     fn requests(&mut self, directory: &Path) {
-        use Operation::{RequestGet, RequestInsert, RequestUntouched};
-        let operations = [RequestUntouched, RequestGet, RequestInsert];
-        let of = |class| self.disciplines(&operations, class);
-        let wanted = [of(Class::Relaxed), of(Class::Durable)].concat();
+        let (wanted, model) = self.of_requests(|operation| operation.is_request() && !operation.is_http());
         if wanted.is_empty() {
             return;
         }
         self.referee.progress.says("fills the stores of the layers".to_owned());
-        let model = Model { sessions: self.model.sessions.min(self.referee.effort.request_sessions), ..self.model };
         let served = Served::new(self.kinds, directory, model);
-        for discipline in wanted {
-            self.race(discipline, model.sessions, served.entrants(discipline));
+        for class in [Class::Relaxed, Class::Durable] {
+            let mut wanted = wanted.iter().filter(|discipline| discipline.class == class).peekable();
+            let sites = if wanted.peek().is_some() { served.open(class) } else { Vec::new() };
+            for discipline in wanted {
+                self.race(*discipline, model.sessions, served.entrants(&sites, *discipline));
+            }
         }
         drop(served);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    fn http(&mut self, directory: &Path) {
+        let (wanted, model) = self.of_requests(Operation::is_http);
+        if wanted.is_empty() {
+            return;
+        }
+        if !http::is_installed() {
+            self.referee
+                .progress
+                .note("requests over HTTP are left out: there is no wrk here (Debian's package has that name)");
+            self.referee.progress.step(turns(&wanted, self.kinds, self.referee.effort));
+            return;
+        }
+        let servers = Servers::start(self.kinds, directory, model, &self.referee.progress);
+        for discipline in wanted {
+            self.race(discipline, model.sessions, servers.entrants(discipline, self.referee.effort));
+        }
+        drop(servers);
         std::fs::remove_dir_all(directory).unwrap();
     }
 }
@@ -217,10 +256,13 @@ fn entrant_of(place: &Place, model: Model, discipline: Discipline) -> Box<dyn En
         Operation::Touch => Box::new(touch::any(contender, model)),
         Operation::Mixed => Box::new(mixed::by(contender, model, threads)),
         Operation::Sweep => Box::new(sweep::one_percent(contender, model)),
-        Operation::MixedProcesses if place.kind.is_shared() => {
-            Box::new(Partners::start(place.kind, &place.directory, model))
+        Operation::LoadWhileBusy => Box::new(LoadsWhileBusy::new(contender, model, !place.kind.sweeps_slowly())),
+        Operation::LoadProcesses | Operation::MixedProcesses | Operation::SaveProcesses if !place.kind.is_shared() => {
+            Box::new(|| None)
         }
-        Operation::MixedProcesses => Box::new(|| None),
+        Operation::LoadProcesses => Box::new(LoadsBeside::new(contender, place.kind, &place.directory, model)),
+        Operation::MixedProcesses => Box::new(Partners::start(place.kind, &place.directory, model, class, Work::Mixed)),
+        Operation::SaveProcesses => Box::new(Partners::start(place.kind, &place.directory, model, class, Work::Save)),
         _ => Box::new(save::by(contender, model, threads)),
     }
 }

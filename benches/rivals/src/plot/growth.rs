@@ -1,28 +1,41 @@
 //! How each cost grows with the number of sessions: a panel for each discipline, a line for each contender.
 
+use super::colour;
 use super::scale::{self, Scale};
-use super::svg::{Anchor, Svg};
-use super::{colour, grouped};
+use super::svg::{Anchor, Style, Svg};
 use crate::operation::Discipline;
 use crate::row::Row;
 
 const COLUMNS: u32 = 3;
 const PANEL: (f64, f64) = (340.0, 250.0);
-const TOP: f64 = 70.0;
+const TOP: f64 = 100.0;
+/// Contenders in a line of the legend.
+const LEGEND: u32 = 8;
 /// Between a panel's border and its axes.
-const INSET: (f64, f64, f64, f64) = (62.0, 26.0, 28.0, 26.0);
+const INSET: (f64, f64, f64, f64) = (62.0, 34.0, 28.0, 34.0);
 
 pub(super) fn drawing(rows: &[Row]) -> String {
+    // Requests are measured with few sessions only.
+    let disciplines = Discipline::of(|operation| !operation.is_request());
+    // What was measured with one number of sessions has not grown.
+    let grown = |discipline: &Discipline| {
+        let mut sizes = rows.iter().filter(|row| row.is_of(*discipline)).map(|row| row.sessions);
+        sizes.next().is_some_and(|first| sizes.any(|size| size != first))
+    };
+    let drawn: Vec<Discipline> = disciplines.into_iter().filter(grown).collect();
+
     let mut svg = Svg::new(PANEL.0 * f64::from(COLUMNS));
-    svg.text((12.0, 22.0), 16.0, Anchor::Start, "How each cost grows with the number of sessions");
-    let present = colour::contenders().filter(|contender| rows.iter().any(|row| row.contender == *contender));
-    for (contender, place) in present.zip(0_u32..) {
-        let (x, y) = (16.0 + f64::from(place % 8) * 126.0, 42.0 + f64::from(place / 8) * 16.0);
-        svg.line((x - 6.0, y - 4.0), (x + 6.0, y - 4.0), colour::of(contender), 3.0);
-        svg.text((x + 10.0, y), 11.0, Anchor::Start, contender);
+    svg.text((16.0, 28.0), Style::TITLE, Anchor::Start, "How each cost grows with the number of sessions");
+    let how = "Medians; further down is better, and all axes are logarithmic.";
+    svg.text((16.0, 48.0), Style::ASIDE, Anchor::Start, how);
+    let is_drawn = |row: &Row| drawn.iter().any(|discipline| row.is_of(*discipline));
+    let has_rows = |contender: &&str| rows.iter().any(|row| row.contender == **contender && is_drawn(row));
+    for (contender, place) in colour::contenders().filter(has_rows).zip(0_u32..) {
+        let (x, y) = (22.0 + f64::from(place % LEGEND) * 124.0, 70.0 + f64::from(place / LEGEND) * 18.0);
+        svg.line((x - 6.0, y - 4.0), (x + 8.0, y - 4.0), colour::of(contender), 3.0);
+        let style = Style { is_bold: colour::is_ours(contender), ..Style::TEXT };
+        svg.text((x + 13.0, y), style, Anchor::Start, contender);
     }
-    let disciplines = Discipline::of(|_| true);
-    let drawn = disciplines.into_iter().filter(|discipline| rows.iter().any(|row| row.is_of(*discipline)));
     let mut panels = 0;
     for discipline in drawn {
         let (column, line) = (f64::from(panels % COLUMNS), f64::from(panels / COLUMNS));
@@ -40,22 +53,17 @@ fn panel(svg: &mut Svg, rows: &[Row], discipline: Discipline, (left, top): (f64,
     let sessions = Scale::around(of.iter().map(|row| row.sessions as f64), across);
     let costs = Scale::around(of.iter().filter_map(|row| row.figure.main()), (floor, ceiling));
 
-    svg.text((left + west, top + 16.0), 12.0, Anchor::Start, &discipline.to_string());
+    svg.text((left + 16.0, top + 20.0), Style::HEAD, Anchor::Start, &discipline.to_string());
     for tick in costs.ticks() {
         let y = costs.place(tick);
-        let bytes = discipline.operation.is_bytes();
-        let text = match bytes {
-            true if tick < 1.0 => format!("{tick} B"),
-            true => format!("{} B", grouped(tick as u64)),
-            false => scale::time(tick),
-        };
-        svg.line((across.0, y), (across.1, y), "#eee", 1.0);
-        svg.text((across.0 - 5.0, y + 4.0), 10.0, Anchor::End, &text);
+        svg.line((across.0, y), (across.1, y), "#e4e4e4", 1.0);
+        let unit = scale::unit(tick, discipline.operation.is_bytes());
+        svg.text((across.0 - 6.0, y + 4.0), Style::ASIDE, Anchor::End, &unit);
     }
     for tick in sessions.ticks() {
         let x = sessions.place(tick);
-        svg.line((x, floor), (x, ceiling), "#eee", 1.0);
-        svg.text((x, floor + 14.0), 10.0, Anchor::Middle, &grouped(tick as u64));
+        svg.line((x, floor), (x, ceiling), "#e4e4e4", 1.0);
+        svg.text((x, floor + 15.0), Style::ASIDE, Anchor::Middle, &scale::number(tick));
     }
     // Ours on top.
     for contender in colour::contenders().collect::<Vec<_>>().into_iter().rev() {

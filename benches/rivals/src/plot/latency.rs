@@ -1,73 +1,103 @@
-//! How long each operation takes: a dot at the median, and a line to the 99th percentile.
+//! What each operation costs whom: a panel for each discipline, in it a line for each contender, the best first. A dot is at
+//! the median, and a line leads to the 99th percentile.
 
 use super::scale::{self, Scale};
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, Style, Svg};
 use super::{colour, grouped};
-use crate::operation::Discipline;
+use crate::operation::{Discipline, Operation};
 use crate::row::{Figure, Row};
+use crate::table;
 
-const WIDTH: f64 = 1000.0;
-const TOP: f64 = 76.0;
-const LEFT: f64 = 330.0;
-const STEP: f64 = 6.0;
-const GAP: f64 = 14.0;
+const COLUMNS: usize = 2;
+const WIDTH: f64 = 500.0;
+/// From a panel's left border to its axis, and from its axis to the right border, where the figures stand.
+const NAMES: f64 = 140.0;
+const FIGURES: f64 = 84.0;
+const HEAD: f64 = 46.0;
+const LANE: f64 = 16.0;
+const FOOT: f64 = 38.0;
+const ABSENT: f64 = 14.0;
+const TOP: f64 = 62.0;
 
-pub(super) fn drawing(rows: &[Row], sessions: u64) -> String {
+/// All disciplines with so many sessions, those of these operations.
+pub(super) fn drawing(rows: &[Row], sessions: u64, wanted: impl Fn(Discipline) -> bool) -> String {
     let of_size: Vec<&Row> = rows.iter().filter(|row| row.sessions == sessions).collect();
-    let times = of_size.iter().filter_map(|row| match row.figure {
-        Figure::Time { median_ns, p99_ns } => Some([median_ns, p99_ns.unwrap_or(median_ns)]),
-        _ => None,
-    });
-    let scale = Scale::around(times.flatten(), (LEFT, WIDTH - 30.0));
-    let mut svg = Svg::new(WIDTH);
-    let title = format!("{} sessions: median, and a line to the 99th percentile", grouped(sessions));
-    svg.text((12.0, 22.0), 16.0, Anchor::Start, &title);
-    legend(&mut svg, &of_size);
+    let disciplines = Discipline::of(|_| true).into_iter().filter(|discipline| wanted(*discipline));
+    let panels: Vec<Panel<'_>> = disciplines.filter_map(|discipline| Panel::of(&of_size, discipline)).collect();
 
-    let disciplines = Discipline::of(|operation| !operation.is_bytes());
-    let blocks = disciplines.into_iter().map(|discipline| (discipline, in_order(&of_size, discipline)));
-    let blocks: Vec<_> = blocks.filter(|(_, lanes)| !lanes.is_empty()).collect();
-    let height = |lanes: &Vec<&Row>| lanes.len() as f64 * STEP + GAP;
-    let floor = TOP + blocks.iter().map(|(_, lanes)| height(lanes)).sum::<f64>();
-    for tick in scale.ticks() {
-        svg.line((scale.place(tick), TOP - GAP / 2.0), (scale.place(tick), floor), "#eee", 1.0);
-        svg.text((scale.place(tick), floor + 14.0), 11.0, Anchor::Middle, &scale::time(tick));
-    }
-    let mut y = TOP;
-    for (discipline, lanes) in blocks {
-        let middle = y + lanes.len() as f64 * STEP / 2.0;
-        svg.text((LEFT - 12.0, middle + 4.0), 12.0, Anchor::End, &discipline.to_string());
-        svg.line((12.0, y - GAP / 2.0), (WIDTH - 30.0, y - GAP / 2.0), "#ddd", 1.0);
-        for (row, place) in lanes.iter().zip(0..) {
-            lane(&mut svg, scale, row, y + (f64::from(place) + 0.5) * STEP);
+    let mut svg = Svg::new(WIDTH * COLUMNS as f64);
+    let title = format!("{} sessions, values of 600 bytes in the mean", grouped(sessions));
+    svg.text((16.0, 28.0), Style::TITLE, Anchor::Start, &title);
+    let how = "The dot is the median: the time by the operations of all threads. The line leads to how long the slowest of a hundred \
+               waits. Further left is better; all axes are logarithmic.";
+    svg.text((16.0, 48.0), Style::ASIDE, Anchor::Start, how);
+    let mut top = TOP;
+    for line in panels.chunks(COLUMNS) {
+        for (column, panel) in line.iter().enumerate() {
+            panel.draw(&mut svg, (column as f64 * WIDTH, top));
         }
-        y += height(&lanes);
+        top += line.iter().map(Panel::height).fold(0.0, f64::max);
     }
-    svg.finish(floor + 28.0)
+    svg.finish(top)
 }
 
-/// Those that have a figure, in the order of the legend.
-fn in_order<'a>(rows: &[&'a Row], discipline: Discipline) -> Vec<&'a Row> {
-    let of = |contender| move |row: &&&Row| row.is_of(discipline) && row.contender == contender;
-    let found = colour::contenders().filter_map(|contender| rows.iter().find(of(contender)));
-    found.copied().filter(|row| row.figure.main().is_some()).collect()
+struct Panel<'a> {
+    discipline: Discipline,
+    /// Those that have a figure, the best first.
+    lanes: Vec<&'a Row>,
+    cannot: Vec<&'a str>,
 }
 
-fn lane(svg: &mut Svg, scale: Scale, row: &Row, y: f64) {
-    let Figure::Time { median_ns, p99_ns } = row.figure else { return };
-    let (colour, weight) = (colour::of(&row.contender), colour::weight(&row.contender));
-    if let Some(p99) = p99_ns {
-        svg.line((scale.place(median_ns), y), (scale.place(p99), y), colour, weight / 1.5);
+impl<'a> Panel<'a> {
+    fn of(rows: &[&'a Row], discipline: Discipline) -> Option<Self> {
+        let of = rows.iter().copied().filter(|row| row.is_of(discipline));
+        let (mut lanes, cannot): (Vec<&Row>, Vec<&Row>) = of.partition(|row| row.figure.main().is_some());
+        lanes.sort_by(|one, other| one.figure.main().partial_cmp(&other.figure.main()).expect("no figure is NaN"));
+        let cannot = cannot.into_iter().map(|row| &*row.contender).collect();
+        (!lanes.is_empty()).then_some(Self { discipline, lanes, cannot })
     }
-    svg.dot((scale.place(median_ns), y), 1.8 + weight / 2.0, colour);
+
+    fn height(&self) -> f64 {
+        let absent = if self.cannot.is_empty() { 0.0 } else { ABSENT };
+        HEAD + LANE * self.lanes.len() as f64 + absent + FOOT
+    }
+
+    fn draw(&self, svg: &mut Svg, (left, top): (f64, f64)) {
+        let figures = self.lanes.iter().filter_map(|row| match row.figure {
+            Figure::Time { median_ns, p99_ns } => Some([median_ns, p99_ns.unwrap_or(median_ns).max(median_ns)]),
+            Figure::Bytes(bytes) => Some([bytes; 2]),
+            Figure::Cannot => None,
+        });
+        let scale = Scale::around(figures.flatten(), (left + NAMES, left + WIDTH - FIGURES));
+        let operation = self.discipline.operation;
+        svg.text((left + 16.0, top + 18.0), Style::HEAD, Anchor::Start, operation.what());
+        svg.text((left + 16.0, top + 34.0), Style::ASIDE, Anchor::Start, &self.discipline.to_string());
+
+        let (ceiling, floor) = (top + HEAD - 4.0, top + HEAD + LANE * self.lanes.len() as f64);
+        for tick in scale.ticks() {
+            let x = scale.place(tick);
+            svg.line((x, ceiling), (x, floor), "#e4e4e4", 1.0);
+            svg.text((x, floor + 14.0), Style::ASIDE, Anchor::Middle, &scale::unit(tick, operation.is_bytes()));
+        }
+        for (row, place) in self.lanes.iter().zip(0..) {
+            lane(svg, operation, scale, row, (left, top + HEAD + (f64::from(place) + 0.5) * LANE));
+        }
+        if !self.cannot.is_empty() {
+            let names = format!("cannot: {}", self.cannot.join(", "));
+            svg.text((left + 16.0, floor + 30.0), Style { size: 10.0, ..Style::ASIDE }, Anchor::Start, &names);
+        }
+    }
 }
 
-fn legend(svg: &mut Svg, rows: &[&Row]) {
-    let present = colour::contenders().filter(|contender| rows.iter().any(|row| row.contender == *contender));
-    for (contender, place) in present.zip(0_u32..) {
-        let (column, line) = (f64::from(place % 8), f64::from(place / 8));
-        let (x, y) = (16.0 + column * 122.0, 42.0 + line * 16.0);
-        svg.dot((x, y - 4.0), 4.0, colour::of(contender));
-        svg.text((x + 8.0, y), 11.0, Anchor::Start, contender);
+fn lane(svg: &mut Svg, operation: Operation, scale: Scale, row: &Row, (left, y): (f64, f64)) {
+    let colour = colour::of(&row.contender);
+    let style = Style { is_bold: colour::is_ours(&row.contender), ..Style::TEXT };
+    let median = row.figure.main().expect("who cannot has no lane");
+    svg.text((left + NAMES - 10.0, y + 4.0), style, Anchor::End, &row.contender);
+    if let Figure::Time { p99_ns: Some(p99), .. } = row.figure {
+        svg.line((scale.place(median), y), (scale.place(p99), y), colour, 2.0);
     }
+    svg.dot((scale.place(median), y), 4.5, colour);
+    let figure = table::main(operation, row.figure);
+    svg.text((left + WIDTH - 16.0, y + 4.0), style, Anchor::End, &figure);
 }

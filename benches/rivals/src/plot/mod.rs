@@ -9,16 +9,38 @@ mod svg;
 use std::io;
 use std::path::Path;
 
+use crate::contender::Class;
+use crate::operation::{CONNECTIONS, Discipline, Operation};
 use crate::row::Row;
 
-/// Draws all into a directory: a file for each number of sessions, and one for how they compare.
+/// What a reader in a hurry wants to know, if it was measured.
+const OVERVIEW: [(Operation, u64, Class); 6] = [
+    (Operation::LoadHit, 1, Class::Relaxed),
+    (Operation::LoadWhileBusy, 1, Class::Relaxed),
+    (Operation::Save, 8, Class::Durable),
+    (Operation::Mixed, 2, Class::Relaxed),
+    (Operation::RequestGet, 1, Class::Durable),
+    (Operation::HttpMixed, CONNECTIONS, Class::Durable),
+];
+
+/// Draws all into a directory: for each number of sessions a file of everything and a short one, and one for how they compare.
 pub(crate) fn draw(rows: &[Row], directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     for sessions in sizes(rows) {
-        let drawing = latency::drawing(rows, sessions);
-        std::fs::write(directory.join(format!("latency-{sessions}.svg")), drawing)?;
+        let is_short = |discipline: Discipline| OVERVIEW.contains(&discipline.parts());
+        let drawings = [
+            (format!("latency-{sessions}.svg"), latency::drawing(rows, sessions, |_| true)),
+            (format!("overview-{sessions}.svg"), latency::drawing(rows, sessions, is_short)),
+        ];
+        for (name, drawing) in drawings {
+            std::fs::write(directory.join(name), drawing)?;
+        }
     }
-    std::fs::write(directory.join("growth.svg"), growth::drawing(rows))
+    match sizes(rows).len() {
+        // Nothing has grown.
+        0 | 1 => Ok(()),
+        _ => std::fs::write(directory.join("growth.svg"), growth::drawing(rows)),
+    }
 }
 
 /// The numbers of sessions that there are rows of, from the smallest on.
@@ -30,7 +52,7 @@ pub(crate) fn sizes(rows: &[Row]) -> Vec<u64> {
 }
 
 /// `12345678` as `12,345,678`.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -67,7 +89,7 @@ mod tests {
     fn a_drawing_is_made_for_each_size_and_one_for_all() {
         let directory = tempfile::tempdir().unwrap();
         draw(&rows(), directory.path()).unwrap();
-        for name in ["latency-10000.svg", "latency-100000.svg", "growth.svg"] {
+        for name in ["latency-10000.svg", "overview-100000.svg", "growth.svg"] {
             let drawing = std::fs::read_to_string(directory.path().join(name)).unwrap();
             assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"), "{name}");
             assert!(drawing.contains("cloakroom") && drawing.contains("redb"), "{name}");

@@ -33,11 +33,22 @@ impl Scale {
     }
 }
 
-/// A decade of nanoseconds.
-pub(super) fn time(nanos: f64) -> String {
-    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "us")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| nanos >= *unit).unwrap_or((1.0, "ns"));
-    format!("{:.0} {name}", nanos / unit)
+/// A decade of nanoseconds, or of bytes.
+pub(super) fn unit(figure: f64, is_bytes: bool) -> String {
+    let times = [(1e9, "s"), (1e6, "ms"), (1e3, "us"), (0.0, "ns")];
+    let sizes = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (0.0, "B")];
+    let units = if is_bytes { sizes } else { times };
+    let (unit, name) = units.into_iter().find(|(unit, _)| figure >= *unit).expect("all are above nothing");
+    format!("{} {name}", figure / unit.max(1.0))
+}
+
+/// A decade of sessions.
+pub(super) fn number(sessions: f64) -> String {
+    match sessions {
+        sessions if sessions >= 1e6 => format!("{} M", sessions / 1e6),
+        sessions if sessions >= 1e3 => format!("{} k", sessions / 1e3),
+        sessions => sessions.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -56,7 +67,9 @@ mod tests {
 
     #[test]
     fn decades_have_round_names() {
-        assert_eq!([10.0, 1e3, 1e7, 1e10].map(time), ["10 ns", "1 us", "10 ms", "10 s"]);
+        assert_eq!([10.0, 1e3, 1e7, 1e10].map(|nanos| unit(nanos, false)), ["10 ns", "1 us", "10 ms", "10 s"]);
+        assert_eq!([0.1, 100.0, 1e4].map(|bytes| unit(bytes, true)), ["0.1 B", "100 B", "10 kB"]);
+        assert_eq!([100.0, 1e4, 1e7].map(number), ["100", "10 k", "10 M"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-const FONT: &str = "font-family=\"system-ui, sans-serif\"";
+const FONT: &str = "font-family=\"system-ui, 'DejaVu Sans', sans-serif\"";
 
 /// A drawing on white, so that it can be read on any page.
 pub(super) struct Svg {
@@ -16,6 +16,21 @@ pub(super) enum Anchor {
     Start,
     Middle,
     End,
+}
+
+/// How a text looks.
+#[derive(Clone, Copy)]
+pub(super) struct Style {
+    pub(super) size: f64,
+    pub(super) colour: &'static str,
+    pub(super) is_bold: bool,
+}
+
+impl Style {
+    pub(super) const TITLE: Self = Self { size: 18.0, ..Self::HEAD };
+    pub(super) const HEAD: Self = Self { size: 13.0, colour: "#222", is_bold: true };
+    pub(super) const TEXT: Self = Self { size: 12.0, colour: "#222", is_bold: false };
+    pub(super) const ASIDE: Self = Self { size: 11.0, colour: "#6b6b6b", is_bold: false };
 }
 
 impl Svg {
@@ -42,15 +57,17 @@ impl Svg {
         self.shape(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\"/>"));
     }
 
-    pub(super) fn text(&mut self, (x, y): (f64, f64), size: f64, anchor: Anchor, text: &str) {
+    pub(super) fn text(&mut self, (x, y): (f64, f64), style: Style, anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
+        let Style { size, colour, is_bold } = style;
+        let weight = if is_bold { " font-weight=\"600\"" } else { "" };
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
         self.shape(format_args!(
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\" text-anchor=\"{anchor}\" fill=\"#222\">{text}</text>"
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\" text-anchor=\"{anchor}\" fill=\"{colour}\"{weight}>{text}</text>"
         ));
     }
 
@@ -63,7 +80,7 @@ impl Svg {
         let Self { width, body } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-             height=\"{height:.0}\" {FONT}>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
+             height=\"{height:.0}\" {FONT}>\n<rect width=\"100%\" height=\"100%\" rx=\"6\" fill=\"#fff\"/>\n{body}</svg>\n"
         )
     }
 }

@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 use tower_sessions::{ExpiredDeletion, MemoryStore, SessionStore};
 use tower_sessions_core::session::{Id, Record};
-use tower_sessions_file_based_store::FileStore;
 
 use super::layout;
 use crate::block_on::block_on;
@@ -18,6 +17,7 @@ use crate::contender::{Class, Contender, Loaded};
 use crate::session::{ENTRY, Known, Session};
 
 pub(crate) use bridge::SqliteStore;
+pub(crate) use tower_sessions_file_based_store::FileStore;
 
 /// One of its stores, asked as its layer asks it.
 pub(crate) struct Tower<S> {

@@ -31,10 +31,14 @@ struct Visitors<'a> {
 impl Visitors<'_> {
     fn next(&mut self) -> Request<()> {
         let visitor = self.numbers.below(self.cookies.len() as u64) as usize;
-        let mut request = Request::new(());
-        request.headers_mut().insert(COOKIE, self.cookies[visitor].clone());
-        request
+        request(&self.cookies[visitor])
     }
+}
+
+fn request(cookie: &HeaderValue) -> Request<()> {
+    let mut request = Request::new(());
+    request.headers_mut().insert(COOKIE, cookie.clone());
+    request
 }
 
 impl<'a, S> Requests<'a, S>
@@ -57,6 +61,26 @@ where
             }
             begun.elapsed()
         })
+    }
+}
+
+/// What every visitor may ask before anything is measured.
+pub(super) trait Visited: Entrant {
+    fn each_visitor_once(&mut self);
+}
+
+impl<S> Visited for Requests<'_, S>
+where
+    S: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
+    fn each_visitor_once(&mut self) {
+        let Self { runtime, service, visitors, .. } = self;
+        runtime.block_on(async {
+            for cookie in visitors.cookies {
+                let response = service.ready().await.unwrap().call(request(cookie)).await.unwrap();
+                assert!(response.status().is_success());
+            }
+        });
     }
 }
 

@@ -12,10 +12,10 @@ use crate::session::ENTRY;
 pub(super) const CART: Entry<str> = Entry::new(ENTRY);
 pub(super) const VISITS: Entry<u64> = Entry::new("visits");
 
-type Answer = Result<Response<()>, Infallible>;
+type Answer<B> = Result<Response<B>, Infallible>;
 
 #[derive(Clone, Copy)]
-pub(super) enum Handler {
+pub(crate) enum Handler {
     Untouched,
     Get,
     Insert,
@@ -23,12 +23,12 @@ pub(super) enum Handler {
 
 impl Handler {
     /// Without any session.
-    pub(super) async fn bare(self, request: Request<()>) -> Answer {
+    pub(crate) async fn bare<B: Default>(self, request: Request<impl Sized>) -> Answer<B> {
         drop(black_box(request));
-        Ok(Response::new(()))
+        Ok(Response::new(B::default()))
     }
 
-    pub(super) async fn ours(self, request: Request<()>) -> Answer {
+    pub(crate) async fn ours<B: Default>(self, request: Request<impl Sized>) -> Answer<B> {
         if !matches!(self, Self::Untouched) {
             let session = session_of(request.extensions()).await.unwrap();
             let visits = session.get(VISITS).unwrap().unwrap();
@@ -38,10 +38,10 @@ impl Handler {
                 black_box(visits);
             }
         }
-        Ok(Response::new(()))
+        Ok(Response::new(B::default()))
     }
 
-    pub(super) async fn theirs(self, request: Request<()>) -> Answer {
+    pub(crate) async fn theirs<B: Default>(self, request: Request<impl Sized>) -> Answer<B> {
         if !matches!(self, Self::Untouched) {
             let session = request.extensions().get::<tower_sessions::Session>().unwrap().clone();
             let visits: u64 = session.get(VISITS.name()).await.unwrap().unwrap();
@@ -51,6 +51,6 @@ impl Handler {
                 black_box(visits);
             }
         }
-        Ok(Response::new(()))
+        Ok(Response::new(B::default()))
     }
 }
