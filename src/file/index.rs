@@ -272,8 +272,9 @@ impl Index {
         match stood {
             Some(number) => {
                 self.needs_no_longer(number);
-                // A move changes nothing, so what is cached stays so.
-                self.slots.replace(number, slot, kind == Kind::Move);
+                // A move changes nothing, so what is cached stays so; unless it is damaged, and says so by another revision.
+                let is_same = kind == Kind::Move && slot.revision == self.slots.at(number).revision();
+                self.slots.replace(number, slot, is_same);
             }
             None => self.slots.insert(hash, key, slot),
         }

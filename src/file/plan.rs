@@ -159,6 +159,16 @@ impl<'a> Plan<'a> {
 
     fn touch(&mut self, key: &SessionKey, now: Timestamp) -> Answered {
         let touched = |touched| Answered { answer: Ok(Answer::Touched(touched)), waits: Waits::Never };
+        if !self.is_group {
+            // Most are alone, and look at nothing but the deadline.
+            let Some(mut expiry) = self.index.live_at(key, now).map(|slot| *slot.expiry()) else {
+                return touched(false);
+            };
+            if expiry.touch(now) {
+                self.frames.push(Kind::Touch, key, &[&now.as_millis().to_le_bytes()]);
+            }
+            return touched(true);
+        }
         let Some(mut current) = self.live(key, now) else { return touched(false) };
         if current.expiry.touch(now) {
             self.frames.push(Kind::Touch, key, &[&now.as_millis().to_le_bytes()]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::frame::{Frames, HEAD, NO_KEY};
 use super::*;
 use crate::lifetime::Lifetime;
-use crate::record::Record;
+use crate::record::{Record, Revision};
 
 const SALT: u64 = 1;
 const START: Position = segment::start(1);
@@ -362,4 +362,26 @@ fn what_never_ends_or_ends_in_a_thousand_years_is_the_last_in_order() {
         index.first_ended(Timestamp::from_millis(1 << 45), 9).map(|(_, key, count)| (key, count)),
         Some((key(2), 2))
     );
+}
+
+#[test]
+fn a_move_leaves_the_cached_record_where_it_is_and_a_damaged_one_does_not() {
+    for is_damaged in [false, true] {
+        let record = record(1, 10, None);
+        let mut index = index(|frames| {
+            put(frames, &record);
+        });
+        let revision = Revision::from_u64(START.as_u64());
+        let kept = record.to_kept(record.expiry(), Vec::new());
+        assert!(index.cache(record.key(), revision, kept[..].into(), 1 << 20));
+        let at = Position::new(1, 500);
+        let mut frames = Frames::at(at, START, SALT);
+        frames.push(Kind::Move, record.key(), &[&START.as_u64().to_le_bytes(), &record.to_bytes()]);
+        match is_damaged {
+            true => index.apply_damaged(at, &Head::parse(frames.bytes(), at, SALT).unwrap()),
+            false => index.apply(&Frame::parse(frames.bytes(), at, SALT).unwrap()),
+        }
+        assert_eq!(index.get(record.key()).unwrap().is_cached(), !is_damaged);
+        assert_eq!(index.cached() > 0, !is_damaged);
+    }
 }
