@@ -153,14 +153,9 @@ impl Log {
         for attempt in 1.. {
             // A compactor may trim again while this reads; the third time it has to wait.
             let locked = attempt >= 3
-                && super::wait::until(super::wait::LOCK_WAIT, || {
-                    let taken = lock.try_exclusive()?;
-                    if !taken {
-                        self.page().wanted.set(1);
-                    }
-                    Ok(taken)
-                })
-                .map_err(|error| self.io("waiting for the writer lock", error))?;
+                // Not said in the page that it is wanted: who only reads cannot write there.
+                && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
+                    .map_err(|error| self.io("waiting for the writer lock", error))?;
             // Also what came while it read: that, too, may have been trimmed by the time it is looked for.
             let rebuilt = self.read_from_scratch().and_then(|index| {
                 self.change(|state| {

@@ -106,7 +106,8 @@ impl FileOptions {
     }
 
     /// How long an operation waits for another process to finish its write: 5 s by default. Then it fails with
-    /// [`ErrorKind::Timeout`], and was not begun.
+    /// [`ErrorKind::Timeout`], and was not begun. A process that writes all the time keeps the lock between its writes, and
+    /// gives it up within a millisecond when another wants it; one that is stopped just then keeps it until it goes on or ends.
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.0.lock_wait = wait;
         self

@@ -10,7 +10,7 @@ const COLUMNS: u32 = 3;
 const PANEL: (f64, f64) = (340.0, 250.0);
 const TOP: f64 = 100.0;
 /// Contenders in a line of the legend.
-const LEGEND: u32 = 8;
+const LEGEND: u32 = 7;
 /// Between a panel's border and its axes.
 const INSET: (f64, f64, f64, f64) = (62.0, 34.0, 28.0, 34.0);
 
@@ -31,7 +31,7 @@ pub(super) fn drawing(rows: &[Row]) -> String {
     let is_drawn = |row: &Row| drawn.iter().any(|discipline| row.is_of(*discipline));
     let has_rows = |contender: &&str| rows.iter().any(|row| row.contender == **contender && is_drawn(row));
     for (contender, place) in colour::contenders().filter(has_rows).zip(0_u32..) {
-        let (x, y) = (22.0 + f64::from(place % LEGEND) * 124.0, 70.0 + f64::from(place / LEGEND) * 18.0);
+        let (x, y) = (22.0 + f64::from(place % LEGEND) * 142.0, 70.0 + f64::from(place / LEGEND) * 18.0);
         svg.line((x - 6.0, y - 4.0), (x + 8.0, y - 4.0), colour::of(contender), 3.0);
         let style = Style { is_bold: colour::is_ours(contender), ..Style::TEXT };
         svg.text((x + 13.0, y), style, Anchor::Start, contender);
