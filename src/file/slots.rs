@@ -1,4 +1,4 @@
-//! The slots of all sessions, packed: 84 bytes each, and ten to thirteen for the table that finds them.
+//! The slots of all sessions, packed: 84 bytes each, and eleven to thirteen for the table that finds them.
 //!
 //! What every load asks for stands in one cache line; what it does not, elsewhere. Slots are kept in chunks, so that no
 //! growth copies them, and have numbers: a session keeps its own as long as it lives.
