@@ -1,8 +1,10 @@
 //! Processes that hold a lock and do not move, as after SIGSTOP.
 
-use std::time::Duration;
+use std::fs::File;
+use std::time::{Duration, Instant};
 
 use cloakroom::{ErrorKind, FileStore, Store};
+use rustix::fs::{FlockOperation, flock};
 
 use super::process::Process;
 use super::support::{NOW, block_on, create, key, place, record, value};
@@ -71,4 +73,35 @@ fn opening_while_another_process_opens_for_ever_is_a_timeout() {
     assert_eq!(error.path(), Some(&*place));
     holder.kill();
     assert_eq!(value(&FileStore::open(&place).unwrap(), 1), Some(b"kept".to_vec()));
+}
+
+#[test]
+fn a_process_that_writes_all_the_time_keeps_the_lock_and_one_that_stops_gives_it_up() {
+    let (_keep, place) = place();
+    let store = FileStore::open(&place).unwrap();
+    create(&store, 1, b"");
+    let lock = File::options().write(true).open(place.join("writer.lock")).unwrap();
+    let is_free = || {
+        let taken = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if taken {
+            flock(&lock, FlockOperation::Unlock).unwrap();
+        }
+        taken
+    };
+    let mut seen = NOW;
+    // Until it is kept: that takes some milliseconds, and now and then it is not.
+    let keeps = (0..10_000).any(|_| {
+        for _ in 0..1_000 {
+            seen = seen.plus(Duration::from_millis(1));
+            assert!(block_on(store.touch(&key(1), seen)).unwrap());
+        }
+        !is_free()
+    });
+    assert!(keeps, "ten million touches, and the lock was given up after each");
+    // Nobody has said that they want it.
+    let begun = Instant::now();
+    while !is_free() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it keeps a lock that it does not need");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
