@@ -69,13 +69,18 @@ fn check(trace: &str, place: &str) -> Result<(), Failure> {
 fn is_inside(line: &str, place: &str) -> bool {
     let Some((_, arguments)) = line.split_once('(') else { return false };
     let names: Vec<&str> = arguments.split('"').skip(1).step_by(2).collect();
-    let in_directory = arguments.starts_with(|digit: char| digit.is_ascii_digit())
-        && arguments.split_once('<').is_some_and(|(_, path)| {
-            path.starts_with(&format!("{place}>")) || path.starts_with(&format!("{place}/quarantine>"))
-        });
+    let of_open = |is_it: &dyn Fn(&str) -> bool| {
+        arguments.starts_with(|digit: char| digit.is_ascii_digit())
+            && arguments.split_once('<').is_some_and(|(_, path)| is_it(path))
+    };
+    let in_directory =
+        of_open(&|path| path.starts_with(&format!("{place}>")) || path.starts_with(&format!("{place}/quarantine>")));
+    // What is open is asked about itself.
+    let of_file = of_open(&|path| path.starts_with(&format!("{place}/")));
     names.iter().all(|name| {
         let plain = in_directory && !name.contains('/') && *name != "..";
         plain
+            || of_file && name.is_empty()
             || *name == place
             || name.strip_prefix(place).is_some_and(|rest| rest.starts_with('/') && !rest.contains(".."))
     })
