@@ -160,6 +160,10 @@ fn copy(from: &Path, to: &Path) {
     fs::DirBuilder::new().mode(0o700).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
+        // A hint that the store's thread is just writing: it has another name in a moment.
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
         let copy = to.join(entry.file_name());
         fs::copy(entry.path(), &copy).unwrap();
         fs::set_permissions(copy, Permissions::from_mode(0o600)).unwrap();
