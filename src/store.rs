@@ -222,7 +222,8 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`], naming what is too large.
+    /// [`ErrorKind::TooLarge`], naming what is too large; [`ErrorKind::Entry`] for an entry without a name, which could be
+    /// written and never be read.
     pub fn check(&self, record: &Record, encoded: &[u8]) -> Result<()> {
         let too_large = |what, size: usize, limit: usize| {
             let kind = ErrorKind::TooLarge { what, size: size as u64, limit: limit as u64 };
@@ -236,7 +237,11 @@ impl Limits {
         {
             return too_large("the owner", owner.len(), MAX_OWNER_BYTES);
         }
-        match record.data().iter().find(|(name, _)| name.len() > MAX_NAME_BYTES) {
+        match record.data().iter().find(|(name, _)| !(1..=MAX_NAME_BYTES).contains(&name.len())) {
+            Some(("", _)) => {
+                let kind = ErrorKind::Entry { entry: String::new() };
+                Err(Error::new(kind, format!("storing session {}", record.key())).because("an entry has no name"))
+            }
             Some((name, _)) => too_large("an entry's name", name.len(), MAX_NAME_BYTES),
             None => Ok(()),
         }

@@ -1,9 +1,12 @@
 //! Limits and settings: each with a clear error, and nothing stored.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom::{
-    BeyondLimit, Durability, ErrorKind, FileOptions, FileStore, Lifetime, OwnerLimit, Record, Store, Timestamp, Update,
+    BeyondLimit, Data, Durability, ErrorKind, FileOptions, FileStore, Lifetime, OwnerLimit, Record, Store, Timestamp,
+    Update,
 };
 
 use super::support::{NOW, block_on, create, key, load, owned, place, record, replace, value};
@@ -190,4 +193,16 @@ fn a_clock_at_either_end_of_time_neither_panics_nor_extends() {
     block_on(store.sweep(Timestamp::EPOCH, usize::MAX)).unwrap();
     assert!(load(&store, 1).is_some());
     assert_eq!(block_on(store.sweep(Timestamp::NEVER, usize::MAX)).unwrap().removed, 1);
+}
+
+#[test]
+fn a_record_with_an_entry_without_a_name_is_refused_for_nobody_could_read_it_back() {
+    let (_keep, place) = place();
+    let store = FileStore::open(&place).unwrap();
+    let mut nameless = record(1, b"");
+    nameless.set_data(Data::from_entries(&BTreeMap::from([(Arc::from(""), b"value")])));
+    let error = block_on(store.create(&nameless, NOW)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Entry { entry: String::new() }, "{error}");
+    assert!(error.to_string().contains(&key(1).to_string()), "{error}");
+    assert_eq!(load(&store, 1), None);
 }
