@@ -1,0 +1,108 @@
+//! A disk that fails or is full.
+
+use super::*;
+
+#[test]
+fn after_a_failed_sync_nothing_is_written_until_all_have_closed_and_reads_go_on() {
+    let disk = MemoryDisk::default();
+    let mut settings = options();
+    settings.durability = Durability::Always;
+    let (one, two) = (open(&disk, settings.clone()).unwrap(), open(&disk, settings.clone()).unwrap());
+    create(&one, 1, b"acknowledged");
+    disk.faults().syncs.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = block_on(one.create(&record(2, b"lost"), NOW)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Poisoned, "{error}");
+    disk.faults().syncs.store(false, std::sync::atomic::Ordering::Relaxed);
+    for store in [&one, &two] {
+        assert_eq!(block_on(store.create(&record(3, b"no"), NOW)).unwrap_err().kind(), &ErrorKind::Poisoned);
+        assert_eq!(block_on(store.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::Poisoned);
+        assert_eq!(value(store, 1), Some(b"acknowledged".to_vec()));
+    }
+    drop((one, two));
+    let store = open(&disk, settings).unwrap();
+    create(&store, 3, b"again");
+    assert_eq!(value(&store, 1), Some(b"acknowledged".to_vec()));
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    for n in 100..120 {
+        let mut owned = record(n, b"owned");
+        owned.set_owner(Some("ada".into()), None);
+        block_on(store.create(&owned, NOW)).unwrap();
+    }
+    disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
+    // What was reserved lasts for a while; what is refused is refused with its reason.
+    let large = vec![0; 300 << 10];
+    let error = block_on(store.create(&record(2, &large), NOW)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
+    // Half of this is written before the disk fails: none of it may stay.
+    let error = block_on(store.destroy_owned_by(&"ada".into(), None)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
+    create(&store, 2, b"after");
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+    assert_eq!(value(&store, 2), Some(b"after".to_vec()));
+    assert_eq!(block_on(store.owned_by(&"ada".into(), NOW)).unwrap().len(), 20);
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
+fn a_write_that_fails_and_cannot_be_undone_is_never_called_undone() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    create(&store, 1, b"before");
+    let faults = disk.faults();
+    for fault in [&faults.space, &faults.syncs] {
+        fault.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+    let error = block_on(store.destroy(&key(1))).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Poisoned, "{error}");
+    for fault in [&faults.space, &faults.syncs] {
+        fault.store(false, std::sync::atomic::Ordering::Relaxed);
+    }
+    assert_eq!(block_on(store.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::Poisoned);
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()));
+}
+
+#[test]
+fn what_is_written_and_waits_for_a_full_disk_is_never_called_undone() {
+    let disk = MemoryDisk::default();
+    let one = open(&disk, options()).unwrap();
+    create(&one, 1, b"written, and not synced");
+    // It opens the file behind that write, so it has to write it again before its sync means anything (rule 4).
+    let two = open(&disk, options()).unwrap();
+    disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = block_on(two.destroy(&key(2))).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Io, "{error}");
+    disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
+    block_on(two.destroy(&key(2))).unwrap();
+    assert_eq!(value(&two, 1), Some(b"written, and not synced".to_vec()));
+}
+
+#[test]
+fn a_batch_of_moves_that_could_not_be_written_is_moved_later() {
+    let disk = MemoryDisk::default();
+    drop(filled(&disk));
+    // With segments as large as these, the store's own thread sees nothing to do.
+    let store = open(&disk, options()).unwrap();
+    let mut failed = 0;
+    while store.stats(NOW).unwrap().segments > 1 {
+        disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
+        failed += usize::from(store.engine.try_compact_step().is_err());
+        disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
+        assert!(store.engine.try_compact_step().unwrap());
+    }
+    assert!(failed > 3, "each segment's moves failed once");
+    for store in [&store, &open(&disk, options()).unwrap()] {
+        for n in 0..100 {
+            assert_eq!(value(store, n), Some(vec![n as u8; 100]));
+        }
+    }
+}
