@@ -3,7 +3,8 @@
 //!     cargo run --release --manifest-path tests/campaigns/Cargo.toml -- NAME [--size N] [--seed S]
 //!
 //! Each prints what replays a failure, ends with the line `NAME: N runs, F failures`, and exits with a failure when there was
-//! one or when it could not run. `-- table` makes the table of `docs/reliability.md` anew from what was run so far.
+//! one or when it could not run. With `--record` the figures go into `docs/reliability.jsonl`; without, no tracked file
+//! changes. `-- table` makes the table of `docs/reliability.md` anew from what was recorded so far.
 
 mod corrupt;
 mod errors;
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
     let args = match Args::parse() {
         Ok(args) => args,
         Err(error) => {
-            eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--failures N] [--no-record], NAME one of:");
+            eprintln!("{error}\n\nusage: NAME [--size N] [--seed S] [--failures N] [--record], NAME one of:");
             for campaign in CAMPAIGNS {
                 eprintln!(
                     "    {:16} {} (--size {} unless said otherwise)",
@@ -112,13 +113,13 @@ impl Args {
     fn parse() -> Result<Self, lexopt::Error> {
         use lexopt::prelude::*;
         let mut parser = lexopt::Parser::from_env();
-        let (mut name, mut size, mut seed, mut failures, mut record) = (None, None, None, 10, true);
+        let (mut name, mut size, mut seed, mut failures, mut record) = (None, None, None, 10, false);
         while let Some(arg) = parser.next()? {
             match arg {
                 Long("size") => size = Some(parser.value()?.parse()?),
                 Long("seed") => seed = Some(parser.value()?.parse()?),
                 Long("failures") => failures = parser.value()?.parse()?,
-                Long("no-record") => record = false,
+                Long("record") => record = true,
                 Value(value) if name.is_none() => name = Some(value.string()?),
                 other => return Err(other.unexpected()),
             }

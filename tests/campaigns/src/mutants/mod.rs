@@ -1,15 +1,15 @@
-//! The proof that the campaigns can fail: each patch of `tests/campaigns/mutants` takes away one thing that keeps a promise,
-//! and the campaign that must notice does.
+//! The proof that the campaigns can fail: each mutant of `mutants.toml` takes away one thing that keeps a promise, and the
+//! campaigns that must notice do.
 //!
-//! A case is a patch. It is applied to a copy of the sources, the campaigns are built from that, and each campaign that the
-//! patch names is run with the size and seed that it names. The mutant is caught if the campaign reports a failure with
-//! what replays it; one that does not build, cannot run or hangs is not caught, and that is a failure here. The same command
-//! must find nothing in the sources as they are, or it would prove nothing.
+//! A case is a mutant. Its edits are made in a copy of the sources, the campaigns are built from that, and each command that
+//! the mutant names is run. The mutant is caught if the campaign reports a failure with what replays it. A mutant that does
+//! not build, cannot run or hangs is not caught, and that is a failure here. The same command must find nothing in the sources
+//! as they are, or it would prove nothing.
 //!
-//! `--size N` takes N patches, from the seed's on (the seed modulo their number). The table of `docs/reliability.md` says of
+//! `--size N` takes N mutants, from the seed's on (the seed modulo their number). The table of `docs/reliability.md` says of
 //! each what its last recorded run said.
 
-mod patch;
+mod mutant;
 mod table;
 mod tree;
 
@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 
 use crate::ledger::root;
 use crate::run::{Campaign, CannotRun, Failure, Run};
-use patch::{Patch, Witness};
+use mutant::Mutant;
 use table::{Lines, Row};
 use tree::Tree;
 
-/// Whoever takes longer hangs.
+/// A campaign that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub const CAMPAIGN: Campaign = Campaign {
@@ -36,22 +36,21 @@ pub const CAMPAIGN: Campaign = Campaign {
 };
 
 fn run(run: &mut Run) -> Result<(), CannotRun> {
-    let patches = patch::all(&root().join("tests/campaigns/mutants"))?;
+    let mutants = mutant::all(&root().join("tests/campaigns/mutants.toml")).map_err(CannotRun)?;
     let tree = Tree::copy().map_err(|error| CannotRun(format!("copying the sources: {error}")))?;
     let mut lines = Lines::new();
     let mut sound = Sound::default();
     for seed in run.seeds() {
-        let number = (seed % patches.len() as u64) as usize;
-        let patch = &patches[number];
-        let outcome = match sound.witnesses(patch).and_then(|()| caught(&tree, patch)) {
+        let mutant = &mutants[(seed % mutants.len() as u64) as usize];
+        let outcome = match sound.witnesses(mutant).and_then(|()| caught(&tree, mutant)) {
             Ok(row) => {
                 run.tell(&format!("caught: {}", row.as_line()));
-                lines.insert(patch.name.clone(), Some(row.as_line()));
+                lines.insert(mutant.name.clone(), Some(row.as_line()));
                 Ok(())
             }
             Err(why) => {
-                lines.insert(patch.name.clone(), None);
-                Err(format!("{} ({}): {why}", patch.name, patch.what))
+                lines.insert(mutant.name.clone(), None);
+                Err(format!("{} ({}): {why}", mutant.name, mutant.what))
             }
         };
         if !run.count(seed, outcome) {
@@ -60,7 +59,7 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
     }
     println!("{}", table::of(lines.values().flatten().map(String::as_str)));
     if run.record {
-        table::write(&lines, &patches).map_err(|error| CannotRun(format!("writing docs/reliability.md: {error}")))?;
+        table::write(&lines, &mutants).map_err(|error| CannotRun(format!("writing docs/reliability.md: {error}")))?;
     }
     Ok(())
 }
@@ -70,13 +69,12 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
 struct Sound(BTreeMap<String, bool>);
 
 impl Sound {
-    fn witnesses(&mut self, patch: &Patch) -> Result<(), Failure> {
+    fn witnesses(&mut self, mutant: &Mutant) -> Result<(), Failure> {
         let program = std::env::current_exe().map_err(|error| format!("finding this program: {error}"))?;
-        for witness in &patch.witnesses {
-            let command = witness.command();
-            let sound = match self.0.get(&command) {
+        for command in &mutant.caught_by {
+            let sound = match self.0.get(command) {
                 Some(sound) => *sound,
-                None => said(&program, witness)?.found.is_none(),
+                None => said(&program, command)?.found.is_none(),
             };
             self.0.insert(command.clone(), sound);
             if !sound {
@@ -87,27 +85,27 @@ impl Sound {
     }
 }
 
-/// Builds the mutant and runs whoever must notice. One campaign builds another crate from the same sources, so the patch is
-/// taken back last.
-fn caught(tree: &Tree, patch: &Patch) -> Result<Row, Failure> {
-    tree.apply(&patch.path, false)?;
-    let noticed = tree.build().and_then(|program| noticed(&program, patch));
-    tree.apply(&patch.path, true)?;
+/// Builds the mutant and runs the campaigns that must notice. One campaign builds another crate from the same sources, so the
+/// edits are taken back last.
+fn caught(tree: &Tree, mutant: &Mutant) -> Result<Row, Failure> {
+    let edited = tree.edit(mutant)?;
+    let noticed = tree.build().and_then(|program| noticed(&program, mutant));
+    tree.restore(&edited)?;
     Ok(Row {
-        name: patch.name.clone(),
-        what: patch.what.clone(),
-        rule: patch.rule.clone(),
-        promise: patch.promise.clone(),
+        name: mutant.name.clone(),
+        what: mutant.what.clone(),
+        rule: mutant.rule.clone(),
+        promise: mutant.promise.clone(),
         caught: noticed?,
     })
 }
 
-/// Who noticed, and after how many cases: all who must.
-fn noticed(program: &Path, patch: &Patch) -> Result<Vec<(String, u64)>, Failure> {
-    let each = patch.witnesses.iter().map(|witness| {
-        let Said { found, last } = said(program, witness)?;
-        let after = found.ok_or_else(|| format!("NOT caught by `{}`: {last}", witness.command()))?;
-        Ok((witness.command(), after))
+/// After how many cases each campaign noticed that must.
+fn noticed(program: &Path, mutant: &Mutant) -> Result<Vec<(String, u64)>, Failure> {
+    let each = mutant.caught_by.iter().map(|command| {
+        let Said { found, last } = said(program, command)?;
+        let after = found.ok_or_else(|| format!("NOT caught by `{command}`: {last}"))?;
+        Ok((command.clone(), after))
     });
     each.collect()
 }
@@ -122,12 +120,15 @@ struct Said {
 
 /// Runs a campaign to its end. Only a case that failed and can be replayed counts: not a panic, and not that it could not
 /// run.
-fn said(program: &Path, witness: &Witness) -> Result<Said, Failure> {
-    let command = witness.command();
+fn said(program: &Path, command: &str) -> Result<Said, Failure> {
+    let [campaign, "--size", _, "--seed", first] = command.split(' ').collect::<Vec<_>>()[..] else {
+        return Err(format!("`{command}` is not NAME --size N --seed S"));
+    };
+    let first: u64 = first.parse().map_err(|error| format!("the seed of `{command}`: {error}"))?;
     let failed = |error| format!("running `{command}`: {error}");
     let mut child = Command::new(program)
         .args(command.split(' '))
-        .args(["--failures", "1", "--no-record"])
+        .args(["--failures", "1"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -156,10 +157,10 @@ fn said(program: &Path, witness: &Witness) -> Result<Said, Failure> {
     let output = output.join().expect("a reader ends");
     let errors = errors.join().expect("a reader ends");
     let last = output.lines().last().unwrap_or_default().to_owned();
-    let replay = format!("replay with: -- {} --seed ", witness.campaign);
+    let replay = format!("replay with: -- {campaign} --seed ");
     let seed = errors.split(&replay).nth(1).and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
-    let found = seed.filter(|_| !status.success()).map(|seed| seed.wrapping_sub(witness.seed) + 1);
-    if found.is_none() && !(status.success() && last.starts_with(&format!("{}: ", witness.campaign))) {
+    let found = seed.filter(|_| !status.success()).map(|seed| seed.wrapping_sub(first) + 1);
+    if found.is_none() && !(status.success() && last.starts_with(&format!("{campaign}: "))) {
         let why = errors.lines().rev().take(5).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n");
         return Err(format!("`{command}` did not come to an end ({status}), and named no case:\n{why}"));
     }

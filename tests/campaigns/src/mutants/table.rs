@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
-use super::patch::Patch;
+use super::mutant::Mutant;
 use crate::ledger::root;
 
 /// A mutant that was caught.
@@ -44,7 +44,7 @@ const BEGIN: &str = "<!-- mutants: made by `-- mutants` -->";
 const END: &str = "<!-- end of mutants -->";
 
 /// Puts a run's lines among those that stand between the marks, if there is a page. What is no mutant any more leaves it.
-pub fn write(lines: &Lines, mutants: &[Patch]) -> io::Result<()> {
+pub fn write(lines: &Lines, mutants: &[Mutant]) -> io::Result<()> {
     let page = root().join("docs/reliability.md");
     let text = match fs::read_to_string(&page) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

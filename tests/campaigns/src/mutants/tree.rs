@@ -1,10 +1,11 @@
-//! A copy of the sources to be patched and built, below the directory that cargo builds in.
+//! A copy of the sources to be edited and built, below the directory that cargo builds in.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
+use super::mutant::{self, Mutant, Texts};
 use crate::ledger::root;
 use crate::run::Failure;
 
@@ -40,13 +41,20 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Applies a patch, or takes it back.
-    pub fn apply(&self, patch: &Path, back: bool) -> Result<(), Failure> {
-        let mut git = Command::new("git");
-        // The copy is no repository, and must not be taken for a part of one that lies around it.
-        git.arg("apply").args(back.then_some("-R")).arg(patch).current_dir(&self.root);
-        git.env("GIT_CEILING_DIRECTORIES", self.root.parent().unwrap_or(&self.root));
-        succeed(git, "git apply")
+    /// Makes a mutant's edits; says what stood in the files before.
+    pub fn edit(&self, mutant: &Mutant) -> Result<Texts, Failure> {
+        let sources = mutant::sources(&self.root.join("src")).map_err(|error| format!("reading the copy: {error}"))?;
+        let changed = mutant.applied_to(&sources)?;
+        self.restore(&changed)?;
+        let before = sources.into_iter().filter(|(path, _)| changed.contains_key(path));
+        Ok(before.map(|(path, code)| (path, code.whole)).collect())
+    }
+
+    /// Writes these files as they are given.
+    pub fn restore(&self, files: &Texts) -> Result<(), Failure> {
+        files.iter().try_for_each(|(path, text)| {
+            fs::write(path, text).map_err(|error| format!("writing {}: {error}", path.display()))
+        })
     }
 
     /// Builds the campaigns; says where the program is.
@@ -56,15 +64,10 @@ impl Tree {
         cargo.arg(self.root.join("tests/campaigns/Cargo.toml")).env("CARGO_TARGET_DIR", &self.target);
         // What is taken away may leave something unused.
         cargo.env("RUSTFLAGS", "-Awarnings");
-        succeed(cargo, "it does not build: cargo build")?;
+        let output = cargo.output().map_err(|error| format!("it does not build: cargo build: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("it does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
+        }
         Ok(self.target.join("mutants/cloakroom-campaigns"))
     }
-}
-
-fn succeed(mut command: Command, what: &str) -> Result<(), Failure> {
-    let output = command.output().map_err(|error| format!("{what}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{what} failed:\n{}", String::from_utf8_lossy(&output.stderr)))
 }
