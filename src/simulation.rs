@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub use crate::file::{Disk, DiskFile, DiskLock, MemoryDisk, Page, Tail};
 
 use crate::error::Result;
-use crate::file::{FileOptions, FileStore, Keeping};
+use crate::file::{FileOptions, FileStore, Keeping, Settings, Sizes};
 
 /// Who decides what happens when, on the thread that installed it.
 pub trait Scheduler {
@@ -54,6 +54,11 @@ pub(crate) fn sleep(pause: Duration) -> bool {
     scheduler().map(|scheduler| scheduler.sleep(pause)).is_some()
 }
 
+/// The options, with sizes so small that what is rare in a real store happens again and again.
+fn simulated(options: FileOptions) -> Settings {
+    Settings { sizes: Sizes::SIMULATED, ..options.0 }
+}
+
 /// A process that has a store open, whose thread's work is done when the campaign says so. Dropped without
 /// [`close`](Self::close) it is a process that was killed: nothing more is written, and its locks are free.
 pub struct Process {
@@ -68,7 +73,7 @@ impl Process {
     ///
     /// As [`FileStore::open`].
     pub fn open(disk: Arc<dyn Disk>, options: FileOptions) -> Result<Self> {
-        let (store, keeping) = FileStore::open_by_hand(disk, options.0, Path::new("simulated"))?;
+        let (store, keeping) = FileStore::open_by_hand(disk, simulated(options), Path::new("simulated"))?;
         Ok(Self { store, keeping })
     }
 
@@ -78,7 +83,7 @@ impl Process {
     ///
     /// As [`FileStore::open`].
     pub fn open_with_thread(disk: Arc<dyn Disk>, options: FileOptions) -> Result<FileStore> {
-        FileStore::open_on(disk, options.0, Path::new("simulated"))
+        FileStore::open_on(disk, simulated(options), Path::new("simulated"))
     }
 
     /// The store.

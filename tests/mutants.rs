@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[allow(unreachable_pub, reason = "the campaigns use it, too")]
 #[path = "campaigns/src/mutants/mutant.rs"]
 mod mutant;
 

@@ -38,11 +38,11 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(log: Log, settings: Settings, writer: Writer, users: Box<dyn DiskLock>) -> Self {
+    pub(crate) fn new(log: Log, settings: Settings, writer: Box<dyn DiskLock>, users: Box<dyn DiskLock>) -> Self {
         Self {
             log,
+            writer: Mutex::new(Writer::new(writer, settings.sizes)),
             settings,
-            writer: Mutex::new(writer),
             queue: Mutex::new(Some(VecDeque::new())),
             waiting: Waiting::default(),
             compacted: Mutex::default(),

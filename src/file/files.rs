@@ -11,18 +11,22 @@ use super::threads::{Mutex, MutexGuard};
 use crate::error::Result;
 
 /// Segments that are open, by number.
-#[derive(Default)]
-pub(crate) struct Files(Mutex<BTreeMap<u32, OpenSegment>>);
+pub(crate) struct Files {
+    open: Mutex<BTreeMap<u32, OpenSegment>>,
+    /// How many are kept open.
+    most: usize,
+}
 
 /// A segment's file, and up to where something may have been written before it was opened.
 type OpenSegment = (Arc<dyn DiskFile>, Position);
 
-/// How many segments are kept open; in simulations so few that they are opened again and again.
-const FILES_OPEN: usize = if cfg!(feature = "simulation") { 2 } else { 64 };
-
 impl Files {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { open: Mutex::default(), most }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, OpenSegment>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,7 +49,7 @@ impl Log {
         }
         let opened = self.disk.open(&segment::name(number));
         let file = opened.map_err(|error| self.segment_io("opening a segment", number, error))?;
-        if files.len() >= FILES_OPEN {
+        if files.len() >= self.files.most {
             files.pop_first();
         }
         // What a writer was about to write may be written already and not yet part of the log. In this order: an intent that

@@ -18,10 +18,6 @@ use super::segment;
 use super::summary::Summary;
 use super::threads::{Mutex, MutexGuard};
 
-/// How much of a segment is looked through at a time, so that nobody waits for it; in simulations so little that much else
-/// happens meanwhile.
-const STEP: u32 = if cfg!(feature = "simulation") { 2 * 1024 } else { 256 * 1024 };
-
 /// What is known of the hints.
 pub(crate) struct Hints {
     /// Whether they are believed: not by who wants to see every byte.
@@ -125,7 +121,7 @@ impl Engine {
             let Some(number) = self.log.hints.next(oldest) else { return false };
             *making = Some(Making { at: segment::start(number), summary: Summary::of_segment(number) });
         }
-        let made = making.take().and_then(|making| self.log.make_on(making));
+        let made = making.take().and_then(|making| self.log.make_on(making, self.settings.sizes.hint_step));
         *making = made;
         true
     }
@@ -133,7 +129,7 @@ impl Engine {
 
 impl Log {
     /// A step of making a hint; nothing when it is made, or cannot be.
-    fn make_on(&self, mut making: Making) -> Option<Making> {
+    fn make_on(&self, mut making: Making, step: u32) -> Option<Making> {
         let (number, begun) = (making.at.segment(), making.at.offset());
         let file = self.file(number).ok()?;
         let length = u32::try_from(file.len().ok()?).ok()?;
@@ -142,7 +138,7 @@ impl Log {
             return None;
         }
         let mut scan = Scan::new(&*file, making.at, length, self.salt);
-        while making.at.offset() - begun < STEP {
+        while making.at.offset() - begun < step {
             // A segment with any damage in it has no hint: of what lies in it, everybody who opens the store shall hear.
             let Step::Frame(frame) = scan.next().ok()? else { return None };
             making.at = frame.at.plus(frame.head.frame_bytes());

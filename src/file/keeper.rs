@@ -74,7 +74,7 @@ impl Keeping {
         // Who only reads has nothing to sync, nor to compact, and leaves hints to others.
         let writes = !engine.is_only_to_read();
         let is_due = self.sync_every.is_some_and(|interval| now - self.last_sync >= interval);
-        if writes && (is_due || engine.log.has_backlog()) {
+        if writes && (is_due || engine.log.has_backlog(engine.settings.sizes.backlog)) {
             self.last_sync = now;
             // An error poisons the store, and so shows itself to the next who saves.
             let _ = engine.log.sync();

@@ -16,6 +16,7 @@ use super::page::Page;
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment;
+use super::settings::Settings;
 use super::tail::Tail;
 use super::threads::{AtomicBool, AtomicU64, RwLock, RwLockReadGuard};
 use crate::bytes::Bytes;
@@ -69,7 +70,15 @@ pub(crate) struct Counters {
 }
 
 impl Log {
-    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, tail: Tail, state: State, hints: Hints) -> Self {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        path: PathBuf,
+        salt: u64,
+        tail: Tail,
+        index: Index,
+        settings: &Settings,
+    ) -> Self {
+        let state = State { hits: AtomicU64::default(), index, cache: Cache::new(settings.cache_bytes) };
         let applied = AtomicU64::new(state.index.applied.as_u64());
         Self {
             disk,
@@ -79,8 +88,8 @@ impl Log {
             state: CacheLine(RwLock::new(state)),
             applied,
             is_wasteful: AtomicBool::new(false),
-            files: Files::default(),
-            hints,
+            files: Files::new(settings.sizes.files_open),
+            hints: Hints::new(settings.uses_hints),
             damage: Damages::default(),
             counters: Counters::default(),
         }

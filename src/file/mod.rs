@@ -77,8 +77,6 @@ pub(crate) use self::{
     segment::{Header, name as segment_name},
 };
 
-#[cfg(feature = "simulation")]
-pub(crate) use self::keeper::Keeping;
 #[cfg(any(fuzzing, feature = "simulation"))]
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 pub use self::sim::MemoryDisk;
@@ -88,12 +86,14 @@ pub use self::{
     page::Page,
     tail::Tail,
 };
+#[cfg(feature = "simulation")]
+pub(crate) use self::{keeper::Keeping, settings::Sizes};
 
 use self::disk::RealDisk;
 use self::engine::Engine;
 use self::keeper::Keeper;
 use self::op::{Answer, Op};
-use self::settings::Settings;
+pub(crate) use self::settings::Settings;
 use crate::error::{ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::owner::Owner;

@@ -7,19 +7,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::cache::Cache;
 use super::disk::{Disk, DiskFile, DiskLock};
 use super::engine::Engine;
-use super::hints::Hints;
 use super::index::Index;
-use super::log::{Log, State, is_not_found};
+use super::log::{Log, is_not_found};
 use super::op::Op;
 use super::piece;
 use super::position::Position;
 use super::segment::{self, BadHeader, Header};
 use super::settings::{OnDamage, Settings};
 use super::survey::Survey;
-use super::threads::AtomicU64;
 use super::wait;
 use super::writer::{Held, Writer};
 use super::{OPENING_LOCK, TAIL_PAGE, USERS_LOCK, WRITER_LOCK};
@@ -43,7 +40,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Resu
         return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
     }
     opening.unlock().map_err(failed)?;
-    Ok(Engine::new(log, settings, Writer::new(writer), users))
+    Ok(Engine::new(log, settings, writer, users))
 }
 
 /// Opens the log to read it only, and changes nothing (rule 21).
@@ -73,7 +70,7 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
     } else {
         (join(disk, path, &settings)?, users)
     };
-    Ok(Engine::new(log, settings, Writer::new(writer), held).only_to_read())
+    Ok(Engine::new(log, settings, writer, held).only_to_read())
 }
 
 const OPENING: &str = "opening the session store";
@@ -101,14 +98,6 @@ fn await_opening(settings: &Settings, path: &Path, attempt: impl FnMut() -> io::
     }
     let why = "another process has been opening it for longer than this waits, or has it open to read only";
     Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why))
-}
-
-fn state(index: Index, settings: &Settings) -> State {
-    State { hits: AtomicU64::default(), index, cache: Cache::new(settings.cache_bytes) }
-}
-
-fn hints(settings: &Settings) -> Hints {
-    Hints::new(settings.uses_hints)
 }
 
 /// Joins those who use the directory already.
@@ -142,7 +131,7 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
         file.map_err(|error| Error::io("opening the last segment", error).at(path.join(segment::name(end.segment()))))?;
     let header = header(&*file, path, end.segment())?;
     let salt = header.map_err(|bad| bad_header(path, end.segment(), bad))?.salt;
-    let log = Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, 0), settings), hints(settings));
+    let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(salt, 0), settings);
     log.start()?;
     Ok(log)
 }
@@ -177,7 +166,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
     };
     if goes_on || !doubtful.is_empty() {
         let lock = log.disk.lock(WRITER_LOCK).map_err(|error| log.io("opening the writer lock", error))?;
-        let mut writer = Writer::new(lock);
+        let mut writer = Writer::new(lock, settings.sizes);
         let Some(mut held) = writer.try_hold(&log)? else {
             let why = "its writer lock is held by a process that has not opened it";
             return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
@@ -234,8 +223,7 @@ impl Found {
         let tail = disk.tail(TAIL_PAGE, true);
         let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
         tail.page().version.set(PAGE_VERSION);
-        let log =
-            Log::new(disk, path.to_path_buf(), salt, tail, state(Index::new(salt, first), settings), hints(settings));
+        let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(salt, first), settings);
         for number in &headless {
             log.report(*number, 0, segment::HEADER, None);
         }

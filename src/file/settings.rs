@@ -25,6 +25,53 @@ pub(crate) struct Settings {
     pub(crate) on_damage: OnDamage,
     /// Whether hints are believed, or every segment is read.
     pub(crate) uses_hints: bool,
+    pub(crate) sizes: Sizes,
+}
+
+/// How much the engine does at a time, and how much it keeps.
+///
+/// These are values and not constants, so that a simulation can have small ones, with which what is rare in a real store happens
+/// again and again; and so that the feature `simulation`, which any crate of a build may switch on, changes no real store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Segments that are kept open.
+    pub(crate) files_open: usize,
+    /// Bytes of the log that may wait for a sync though no save waits for it.
+    pub(crate) backlog: u64,
+    /// Bytes of a segment that are looked through at a time while its hint is made.
+    pub(crate) hint_step: u32,
+    /// How far beyond the log's end zeros are written, in bytes; more are written when a third of it is left.
+    pub(crate) zeros_ahead: u32,
+    /// Bytes of zeros that are written at a time, with the writer lock held: no save waits for long (rule 12).
+    pub(crate) zeros_piece: u32,
+    /// Writes between two looks at the writer lock that make it worth a look every millisecond.
+    pub(crate) busy: u32,
+    /// Writes in a millisecond that make the lock worth keeping between them.
+    pub(crate) worth_keeping: u32,
+}
+
+impl Sizes {
+    /// Those of a real store.
+    pub(crate) const REAL: Self = Self {
+        files_open: 64,
+        backlog: 8 << 20,
+        hint_step: 256 << 10,
+        zeros_ahead: 384 << 10,
+        zeros_piece: 64 << 10,
+        busy: 64,
+        worth_keeping: 4,
+    };
+
+    #[cfg(feature = "simulation")]
+    pub(crate) const SIMULATED: Self = Self {
+        files_open: 2,
+        backlog: 1 << 10,
+        hint_step: 2 << 10,
+        zeros_ahead: 600,
+        zeros_piece: 150,
+        busy: 1,
+        worth_keeping: 1,
+    };
 }
 
 /// What becomes of sessions that a damaged place makes doubtful.
@@ -56,6 +103,7 @@ impl Default for FileOptions {
             allow_network_file_system: false,
             on_damage: OnDamage::Report,
             uses_hints: true,
+            sizes: Sizes::REAL,
         })
     }
 }

@@ -133,10 +133,9 @@ impl Log {
     }
 
     /// Whether so much is not on disk yet that somebody would wait for it who begins a new segment, be it that no save does.
-    pub(crate) fn has_backlog(&self) -> bool {
-        const BACKLOG: u64 = if cfg!(feature = "simulation") { 1 << 10 } else { 8 << 20 };
+    pub(crate) fn has_backlog(&self, most: u64) -> bool {
         let (tail, durable) = (self.tail(), self.durable());
-        tail.segment() == durable.segment() && tail.as_u64().saturating_sub(durable.as_u64()) > BACKLOG
+        tail.segment() == durable.segment() && tail.as_u64().saturating_sub(durable.as_u64()) > most
     }
 
     fn sync_tail(&self) -> Result<()> {

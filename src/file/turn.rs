@@ -11,15 +11,10 @@ use std::time::Duration;
 
 use super::disk::DiskLock;
 use super::page::Page;
+use super::settings::Sizes;
 
 /// How often the store's thread looks while there is something to see.
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
-
-/// So many turns since the last look are worth looking more often; in simulations any.
-const BUSY: u32 = if cfg!(feature = "simulation") { 1 } else { 64 };
-
-/// So many between two looks are worth keeping the lock for.
-const WORTH_KEEPING: u32 = if cfg!(feature = "simulation") { 1 } else { 4 };
 
 /// For so many looks it is not kept after another process has wanted it: the two take turns then, as equals.
 const SHARED: u32 = 20;
@@ -30,6 +25,7 @@ const BREATH: u32 = 16;
 /// See the module.
 pub(crate) struct Turn {
     lock: Box<dyn DiskLock>,
+    sizes: Sizes,
     is_taken: bool,
     /// Whether it is kept after a write.
     keeps: bool,
@@ -44,8 +40,18 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    pub(crate) fn new(lock: Box<dyn DiskLock>) -> Self {
-        Self { lock, is_taken: false, keeps: false, turns: 0, is_watched: false, is_asked: false, looks: 0, shared: 0 }
+    pub(crate) fn new(lock: Box<dyn DiskLock>, sizes: Sizes) -> Self {
+        Self {
+            lock,
+            sizes,
+            is_taken: false,
+            keeps: false,
+            turns: 0,
+            is_watched: false,
+            is_asked: false,
+            looks: 0,
+            shared: 0,
+        }
     }
 
     /// Begins a turn, if that is possible without waiting.
@@ -82,7 +88,7 @@ impl Turn {
 
     /// Whether the store's thread should look, and does not know it.
     pub(crate) fn asks_for_a_look(&mut self) -> bool {
-        self.turns >= BUSY && !self.is_watched && !std::mem::replace(&mut self.is_asked, true)
+        self.turns >= self.sizes.busy && !self.is_watched && !std::mem::replace(&mut self.is_asked, true)
     }
 
     /// Decides whether the lock is kept from now on. Says whether to look again soon.
@@ -91,7 +97,8 @@ impl Turn {
         self.is_asked = false;
         self.looks = self.looks.wrapping_add(1);
         self.shared = self.shared.saturating_sub(1);
-        let is_worth_it = turns >= if self.is_watched { WORTH_KEEPING } else { BUSY };
+        let Sizes { busy, worth_keeping, .. } = self.sizes;
+        let is_worth_it = turns >= if self.is_watched { worth_keeping } else { busy };
         // The first look after a while says nothing of how much time those turns took.
         self.keeps = is_worth_it && self.is_watched && self.shared == 0 && !self.looks.is_multiple_of(BREATH);
         self.is_watched = is_worth_it;
@@ -115,9 +122,12 @@ mod tests {
     use super::super::sim::MemoryDisk;
     use super::*;
 
+    const BUSY: u32 = Sizes::REAL.busy;
+    const WORTH_KEEPING: u32 = Sizes::REAL.worth_keeping;
+
     fn two() -> (Turn, Turn, Page) {
         let disk = MemoryDisk::default();
-        let turn = || Turn::new(Disk::lock(&disk, "writer.lock").unwrap());
+        let turn = || Turn::new(Disk::lock(&disk, "writer.lock").unwrap(), Sizes::REAL);
         (turn(), turn(), Page::default())
     }
 

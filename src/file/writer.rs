@@ -15,7 +15,7 @@ use super::plan::{Memory, Plan, Written};
 use super::position::Position;
 use super::scan::{Scan, Step};
 use super::segment::{self, Header};
-use super::settings::Settings;
+use super::settings::{Settings, Sizes};
 use super::turn::Turn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
@@ -45,8 +45,8 @@ pub(crate) const LARGEST_GROUP: usize = 4 << 20;
 pub(crate) struct NeedsRoll;
 
 impl Writer {
-    pub(crate) fn new(lock: Box<dyn DiskLock>) -> Self {
-        Self { turn: Turn::new(lock), reserved: Position::default(), memory: Memory::default() }
+    pub(crate) fn new(lock: Box<dyn DiskLock>, sizes: Sizes) -> Self {
+        Self { turn: Turn::new(lock, sizes), reserved: Position::default(), memory: Memory::default() }
     }
 
     /// Takes the lock between processes, if that is possible without waiting.

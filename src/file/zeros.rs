@@ -9,19 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::position::Position;
+use super::settings::Sizes;
 use super::wait;
 use super::writer::refuse_if_poisoned;
 use crate::error::Result;
 use crate::store::Durability;
 
-/// How far ahead of the log's end they are written, and how far they may still reach when more are; in simulations so little
-/// that they are used up again and again.
-const AHEAD: u32 = if cfg!(feature = "simulation") { 600 } else { 384 << 10 };
-const LOW: u32 = AHEAD / 3;
-
-/// How many are written at a time with the writer lock held, so that no save waits for long (rule 12).
-const PIECE: u32 = if cfg!(feature = "simulation") { 150 } else { 64 << 10 };
-const ZEROS: &[u8] = &[0; PIECE as usize];
+/// Of how far they shall reach, so much may be left when more are written.
+const LOW: u32 = 3;
 
 /// For how long none are written when that has failed, as it does on a full disk.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -51,19 +46,20 @@ impl Zeros {
     }
 
     fn try_keep_ahead(&mut self, engine: &Engine) -> Result<()> {
-        let mut ahead = LOW;
+        let Sizes { zeros_ahead, zeros_piece, .. } = engine.settings.sizes;
+        let mut ahead = zeros_ahead / LOW;
         // Not for ever: others may use them up as fast as they are written.
-        for _ in 0..AHEAD / PIECE {
+        for _ in 0..zeros_ahead / zeros_piece {
             if self.until >= goal(engine, ahead) || !self.write_piece(engine, ahead)? {
                 break;
             }
-            ahead = AHEAD;
+            ahead = zeros_ahead;
             // Whoever saves meanwhile counts on who has the writer.
             if engine.has_queued() {
                 engine.pump();
             }
         }
-        if ahead == AHEAD { engine.log.sync_segment(self.until.segment()) } else { Ok(()) }
+        if ahead == zeros_ahead { engine.log.sync_segment(self.until.segment()) } else { Ok(()) }
     }
 
     /// Writes some more unless they reach so far; says whether it did. While somebody else is writing they can wait.
@@ -85,9 +81,10 @@ impl Zeros {
         if self.until >= goal(engine, ahead) {
             return Ok(false);
         }
-        let more = PIECE.min(goal(engine, AHEAD).offset() - length) as usize;
-        file.write_at(&ZEROS[..more], u64::from(length)).map_err(failed)?;
-        self.until = self.until.plus(more);
+        let Sizes { zeros_ahead, zeros_piece, .. } = engine.settings.sizes;
+        let zeros = vec![0; zeros_piece.min(goal(engine, zeros_ahead).offset() - length) as usize];
+        file.write_at(&zeros, u64::from(length)).map_err(failed)?;
+        self.until = self.until.plus(zeros.len());
         Ok(true)
     }
 }
@@ -122,6 +119,8 @@ mod tests {
     use crate::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+    const AHEAD: u32 = Sizes::REAL.zeros_ahead;
+    const LOW: u32 = AHEAD / 3;
     const FIRST: &str = "00000001.log";
 
     fn settings() -> Settings {
