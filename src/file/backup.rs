@@ -96,11 +96,6 @@ impl Log {
         unreachable!("the loop ends by returning")
     }
 
-    fn length_of(&self, number: u32, file: &dyn DiskFile) -> Result<u32> {
-        let length = file.len().map_err(|error| self.segment_io("looking at a segment", number, error))?;
-        Ok(length.min(u64::from(u32::MAX)) as u32)
-    }
-
     fn copy(&self, number: u32, file: &dyn DiskFile, length: u32, target: &dyn Disk) -> Result<Arc<dyn DiskFile>> {
         let copy = target.create(&segment::name(number)).map_err(writing(number))?;
         let mut buffer = vec![0; CHUNK.min(length as usize)];

@@ -1,8 +1,6 @@
 //! One thing that a log does to an index, read already.
 
-use super::frame::{Frame, Kind, NO_KEY};
-use super::index::Index;
-use super::segment;
+use super::frame::{Frame, Kind};
 use super::slot::Slot;
 use crate::key::SessionKey;
 use crate::time::Timestamp;
@@ -53,30 +51,5 @@ impl Effect {
             },
             Kind::Mark => return,
         });
-    }
-
-    /// The session that it is about, if it is about one.
-    pub(crate) fn key(&self) -> Option<&SessionKey> {
-        match self {
-            Self::Put(key, _) | Self::Move(key, _) | Self::Touch(key, _) | Self::Destroy(key) => Some(key),
-            Self::Sweep(..) | Self::Trim(_) | Self::Clear | Self::Seal => None,
-        }
-    }
-
-    /// Applies it as if a frame of this segment had said so.
-    pub(crate) fn apply(self, index: &mut Index, segment: u32) {
-        let mut apply = |kind, key: &SessionKey, body: &[u8]| {
-            index.apply(&Frame::of(kind, key, body, segment::start(segment)));
-        };
-        match self {
-            Self::Put(key, slot) => index.place(Kind::Put, key, slot),
-            Self::Move(key, slot) => index.place(Kind::Move, key, slot),
-            Self::Touch(key, seen) => apply(Kind::Touch, &key, &seen.as_millis().to_le_bytes()),
-            Self::Destroy(key) => apply(Kind::Destroy, &key, &[]),
-            Self::Sweep(end, key) => apply(Kind::Sweep, &key, &end.as_millis().to_le_bytes()),
-            Self::Trim(oldest) => apply(Kind::Trim, &NO_KEY, &oldest.to_le_bytes()),
-            Self::Clear => apply(Kind::Clear, &NO_KEY, &[]),
-            Self::Seal => apply(Kind::Seal, &NO_KEY, &[]),
-        }
     }
 }

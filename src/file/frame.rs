@@ -166,11 +166,6 @@ impl<'a> Frame<'a> {
         head.vouches_for(body, at, salt).then_some(Self { at, head, body })
     }
 
-    /// A frame that says what is known from elsewhere. It has no checks, and is not to be written.
-    pub(crate) fn of(kind: Kind, key: &SessionKey, body: &'a [u8], at: Position) -> Self {
-        Self { at, head: Head { kind, key: *key, body: body.len() as u32, durable: 0, checksum: 0 }, body }
-    }
-
     /// The frame that begins these bytes, in the log itself or inside a batch: wherever the index says that it stands.
     pub(crate) fn parse_anywhere(bytes: &'a [u8], at: Position, salt: u64) -> Option<Self> {
         Self::parse(bytes, at, salt).or_else(|| Self::parse(bytes, at, inside(salt)))

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::doubt::Doubt;
-use super::frame::{Frame, Head, Kind};
+use super::effect::Effect;
+use super::frame::{Head, Kind};
 use super::live::Live;
 use super::position::Position;
 use super::segment;
@@ -44,7 +45,6 @@ pub(crate) type KeySet = HashSet<SessionKey, BuildHasherDefault<KeyHasher>>;
 
 /// See the module.
 pub(crate) struct Index {
-    salt: u64,
     /// Up to here the log was read.
     pub(crate) applied: Position,
     /// The oldest segment that is part of the log.
@@ -66,9 +66,8 @@ pub(crate) struct Index {
 
 impl Index {
     /// The index of a log that begins with this segment.
-    pub(crate) fn new(salt: u64, oldest: u32) -> Self {
+    pub(crate) fn new(oldest: u32) -> Self {
         Self {
-            salt,
             applied: segment::start(oldest),
             oldest,
             trimmed: 1,
@@ -218,22 +217,21 @@ impl Index {
         self.applied.segment() - self.oldest + 1
     }
 
-    /// What a frame says. Frames come in the order of the log, each once.
-    pub(crate) fn apply(&mut self, frame: &Frame<'_>) {
-        match frame.head.kind {
-            Kind::Put | Kind::Move => self.place(frame.head.kind, frame.head.key, Slot::of(frame)),
-            Kind::Touch => self.touch(frame),
-            Kind::Destroy => self.end(&frame.head.key),
-            Kind::Batch => frame.inner(self.salt).for_each(|inner| self.apply(&inner)),
-            Kind::Trim => self.trim(frame),
-            Kind::Sweep => self.sweep(frame),
-            Kind::Clear => {
+    /// What the log says next.
+    pub(crate) fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Put(key, slot) => self.place(key, slot, false),
+            Effect::Move(key, slot) => self.place(key, slot, true),
+            Effect::Touch(key, seen) => self.touch(&key, seen),
+            Effect::Destroy(key) => self.end(&key),
+            Effect::Sweep(end, key) => self.sweep(end, key),
+            Effect::Trim(oldest) => self.trim(oldest),
+            Effect::Clear => {
                 self.slots = Slots::default();
                 self.live = Live::default();
                 (self.lost, self.missing) = (None, None);
             }
-            Kind::Seal => self.sealed = true,
-            Kind::Mark => {}
+            Effect::Seal => self.sealed = true,
         }
     }
 
@@ -244,7 +242,7 @@ impl Index {
             // Nothing is known of its deadlines, so it stays until somebody ends it. Those of its older version would be a
             // guess, and another one when that version has left the log.
             let expiry = Expiry::from_parts(Timestamp::NEVER, None, None);
-            self.place(head.kind, head.key, Slot::unreadable(at, head, expiry));
+            self.place(head.key, Slot::unreadable(at, head, expiry), head.kind == Kind::Move);
         } else if head.kind == Kind::Batch {
             self.doubt(at);
         }
@@ -258,11 +256,11 @@ impl Index {
         self.sealed = false;
     }
 
-    /// What a put or a move says, read already. Who was put lived then; a move says nothing of that.
-    pub(crate) fn place(&mut self, kind: Kind, key: SessionKey, slot: Slot) {
+    /// A session that was put lived then; a move says nothing of that.
+    fn place(&mut self, key: SessionKey, slot: Slot, is_move: bool) {
         let hash = table::hash(&key);
         let stood = self.slots.find_hashed(hash, &key);
-        if kind == Kind::Move {
+        if is_move {
             let stood = stood.map(|number| self.slots.at(number).at());
             self.doubts().for_each(|doubt| doubt.moved(key, stood));
         } else {
@@ -273,7 +271,7 @@ impl Index {
             Some(number) => {
                 self.needs_no_longer(number);
                 // A move changes nothing, so what is cached stays so; unless it is damaged, and says so by another revision.
-                let is_same = kind == Kind::Move && slot.revision == self.slots.at(number).revision();
+                let is_same = is_move && slot.revision == self.slots.at(number).revision();
                 self.slots.replace(number, slot, is_same);
             }
             None => self.slots.insert(hash, key, slot),
@@ -281,17 +279,16 @@ impl Index {
         self.live.add(segment, bytes);
     }
 
-    fn touch(&mut self, frame: &Frame<'_>) {
-        let (Some(number), Some(millis)) = (self.slots.find(&frame.head.key), frame.millis()) else { return };
+    fn touch(&mut self, key: &SessionKey, seen: Timestamp) {
+        let Some(number) = self.slots.find(key) else { return };
         let mut expiry = *self.slots.at(number).expiry();
-        expiry.touch(Timestamp::from_millis(millis));
+        expiry.touch(seen);
         self.slots.set_expiry(number, expiry);
-        self.doubts().for_each(|doubt| doubt.touched(frame.head.key));
+        self.doubts().for_each(|doubt| doubt.touched(*key));
     }
 
-    fn sweep(&mut self, frame: &Frame<'_>) {
-        let Some(end) = frame.millis().map(Timestamp::from_millis) else { return };
-        let last = (end, frame.head.key);
+    fn sweep(&mut self, end: Timestamp, key: SessionKey) {
+        let last = (end, key);
         let is_dead = |number: &u32| {
             let slot = self.slots.at(*number);
             (slot.expiry().ends_at(), *slot.key()) <= last
@@ -305,9 +302,11 @@ impl Index {
         }
     }
 
-    fn trim(&mut self, frame: &Frame<'_>) {
-        // What leaves the log lies behind; a frame that says anything else is none of ours.
-        let Some(oldest) = frame.oldest().filter(|oldest| *oldest <= frame.at.segment()) else { return };
+    fn trim(&mut self, oldest: u32) {
+        // No writer lets go what is still to come.
+        if oldest > self.applied.segment() {
+            return;
+        }
         self.oldest = self.oldest.max(oldest);
         self.trimmed = self.trimmed.max(oldest);
         // What a trim let go is not missing. A crash may take back the removal of some files, and of others not.

@@ -9,12 +9,11 @@ use super::cache::Cache;
 use super::damage::Damages;
 use super::disk::{Disk, DiskFile};
 use super::files::Files;
-use super::frame::{Frame, Kind};
+use super::frame::Frame;
 use super::hints::Hints;
 use super::index::Index;
 use super::page::Page;
 use super::position::Position;
-use super::scan::{Scan, Step};
 use super::segment;
 use super::settings::Settings;
 use super::tail::Tail;
@@ -190,10 +189,8 @@ impl Log {
         let last = self.tail().segment();
         let mut segments = self.segments()?;
         segments.retain(|number| *number <= last);
-        let mut index = Index::new(self.salt, *segments.first().unwrap_or(&last));
-        let bytes = self.bytes_of(&segments)?;
-        index.expect_bytes(bytes);
-        self.replay_sealed(&mut index, &segments, bytes, || Ok(()))?;
+        let mut index = Index::new(*segments.first().unwrap_or(&last));
+        self.replay(&mut index, &segments, |_| Ok(()))?;
         self.follow(&mut index)?;
         self.report_missing(&index, &segments);
         index.settle();
@@ -202,11 +199,14 @@ impl Log {
 
     /// How many bytes these segments have.
     pub(crate) fn bytes_of(&self, segments: &[u32]) -> Result<u64> {
-        let length = |number: &u32| {
-            let length = self.file(*number)?.len();
-            length.map_err(|error| self.segment_io("looking at a segment", *number, error))
-        };
+        let length = |number: &u32| self.length_of(*number, &*self.file(*number)?).map(u64::from);
         segments.iter().map(length).sum()
+    }
+
+    /// How many bytes of a segment's file can be part of the log.
+    pub(crate) fn length_of(&self, number: u32, file: &dyn DiskFile) -> Result<u32> {
+        let length = file.len().map_err(|error| self.segment_io("looking at a segment", number, error))?;
+        Ok(length.min(u64::from(u32::MAX)) as u32)
     }
 
     /// The numbers of all segments in the directory, in order.
@@ -215,67 +215,6 @@ impl Log {
         let mut segments: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
         segments.sort_unstable();
         Ok(segments)
-    }
-
-    /// Applies the log from where the index is to the tail. Never reads beyond the tail, and never stalls: what cannot
-    /// be read below it is damage (rule 16).
-    fn follow(&self, index: &mut Index) -> Result<()> {
-        loop {
-            let (at, tail) = (index.applied, self.tail());
-            if at >= tail {
-                return Ok(());
-            }
-            let last = at.segment() == tail.segment();
-            let file = self.file(at.segment())?;
-            let reading = |error| self.segment_io("reading the log", at.segment(), error);
-            let end = if last { u64::from(tail.offset()) } else { file.len().map_err(reading)? };
-            let length = self.replay(&*file, index, end as u32)?;
-            if !last {
-                index.go_on(at.segment() + 1, length);
-            } else {
-                if length < tail.offset() {
-                    self.report(at.segment(), length, tail.offset(), None);
-                    index.doubt(tail);
-                }
-                index.applied = tail;
-            }
-        }
-    }
-
-    /// Applies the frames from where the index is to `end` of the same segment; says how long the segment is.
-    pub(crate) fn replay(&self, file: &dyn DiskFile, index: &mut Index, end: u32) -> Result<u32> {
-        let number = index.applied.segment();
-        let mut scan = Scan::new(file, index.applied, end, self.salt);
-        loop {
-            match scan.next().map_err(|error| self.segment_io("reading the log", number, error))? {
-                Step::Frame(frame) => {
-                    let sealed = frame.head.kind == Kind::Seal;
-                    let after = frame.at.plus(frame.head.frame_bytes());
-                    index.apply(&frame);
-                    index.applied = after;
-                    if sealed {
-                        return Ok(after.offset());
-                    }
-                }
-                Step::BadBody(at, head) => {
-                    index.apply_damaged(at, &head);
-                    index.applied = at.plus(head.frame_bytes());
-                    self.report(number, at.offset(), index.applied.offset(), Some(head.key));
-                }
-                Step::Gap { from, to } => {
-                    self.report(number, from, to, None);
-                    index.applied = Position::new(number, to);
-                    index.doubt(index.applied);
-                }
-                Step::End { from, to } => {
-                    if to > from {
-                        self.report(number, from, to, None);
-                        index.doubt(Position::new(number, to));
-                    }
-                    return Ok(from);
-                }
-            }
-        }
     }
 
     /// A session, if it lives: from the cache, or from its frame.

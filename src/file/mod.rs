@@ -5,7 +5,6 @@
 //! `opening.lock`, `users.lock` and `writer.lock` the locks, empty and never removed; `quarantine/`
 //! what was found damaged. Other files are left alone.
 
-mod ahead;
 mod backup;
 mod cache;
 mod chain;
@@ -30,10 +29,10 @@ mod op;
 mod owners;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod page;
-mod piece;
 mod plan;
 mod position;
 mod recover;
+mod replay;
 mod scan;
 mod segment;
 mod settings;
@@ -45,7 +44,6 @@ mod slot;
 mod slots;
 mod stats;
 mod summary;
-mod survey;
 mod sync;
 mod table;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]

@@ -12,11 +12,10 @@ use super::engine::Engine;
 use super::index::Index;
 use super::log::{Log, is_not_found};
 use super::op::Op;
-use super::piece;
 use super::position::Position;
+use super::replay::LastSegment;
 use super::segment::{self, BadHeader, Header};
 use super::settings::{OnDamage, Settings};
-use super::survey::Survey;
 use super::wait;
 use super::writer::{Held, Writer};
 use super::{OPENING_LOCK, TAIL_PAGE, USERS_LOCK, WRITER_LOCK};
@@ -131,7 +130,7 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
         file.map_err(|error| Error::io("opening the last segment", error).at(path.join(segment::name(end.segment()))))?;
     let header = header(&*file, path, end.segment())?;
     let salt = header.map_err(|bad| bad_header(path, end.segment(), bad))?.salt;
-    let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(salt, 0), settings);
+    let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(0), settings);
     log.start()?;
     Ok(log)
 }
@@ -207,7 +206,7 @@ struct Found {
     /// Segments whose header does not say the salt.
     headless: Vec<u32>,
     file: Arc<dyn DiskFile>,
-    survey: Survey,
+    last: LastSegment,
 }
 
 impl Found {
@@ -223,41 +222,31 @@ impl Found {
         let tail = disk.tail(TAIL_PAGE, true);
         let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
         tail.page().version.set(PAGE_VERSION);
-        let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(salt, first), settings);
+        let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(first), settings);
         for number in &headless {
             log.report(*number, 0, segment::HEADER, None);
         }
-        let mut index = Index::new(salt, first);
-        let bytes = log.bytes_of(&segments)?;
-        index.expect_bytes(bytes);
+        let mut index = Index::new(first);
         let number = segments[segments.len() - 1];
-        let mut survey = log.replay_sealed(&mut index, &segments, bytes, || {
-            let mut survey = Survey::of(&log, number)?;
-            piece::sort(&mut survey.read);
-            Ok(survey)
-        })?;
-        for read in std::mem::take(&mut survey.read) {
-            log.apply_read(&mut index, number, read);
-        }
-        index.applied = Position::new(number, survey.end);
+        let last = log.replay(&mut index, &segments, |take| log.read_last(number, take))?;
         index.settle();
         log.report_missing(&index, &segments);
-        if survey.is_cut() && !index.sealed() {
-            log.report(number, survey.end, survey.behind, None);
+        if last.is_cut() && !index.sealed() {
+            log.report(number, last.end, last.written, None);
         }
         let file = log.file(number)?;
-        Ok(Self { log, index, first, unfinished, headless, file, survey })
+        Ok(Self { log, index, first, unfinished, headless, file, last })
     }
 
     /// Whether something stands behind the end, so that no position there is used again (rule 5); or whoever sealed the
     /// segment did not come to begin the next.
     fn goes_on_in_a_new_segment(&self) -> bool {
-        self.survey.is_cut() || self.index.sealed()
+        self.last.is_cut() || self.index.sealed()
     }
 
     /// Makes durable what is kept, and sets aside what is not.
     fn put_in_order(&self) -> Result<()> {
-        let Self { log, index, file, survey, .. } = self;
+        let Self { log, index, file, last, .. } = self;
         if let Some(number) = self.unfinished {
             let removed = log.disk.remove(&segment::name(number));
             removed.map_err(|error| log.segment_io("removing an unfinished segment", number, error))?;
@@ -270,7 +259,7 @@ impl Found {
         }
         let number = index.applied.segment();
         let failed = |error| log.segment_io("recovering the last segment", number, error);
-        if survey.durable == segment::HEADER {
+        if last.durable == segment::HEADER {
             // Who made the segment may have died before its header was durable. Without it the first segment is no store.
             let header = Header { number, salt: log.salt };
             file.write_at(&header.to_bytes(), 0).map_err(failed)?;
@@ -278,18 +267,18 @@ impl Found {
         // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4). Behind a
         // clean close that is the mark alone. It vouches for what is before it and not for itself, and what comes behind it
         // will state that it was durable.
-        let mut bytes = vec![0; (survey.end - survey.durable) as usize];
-        file.read_at(&mut bytes, u64::from(survey.durable)).map_err(failed)?;
-        file.write_at(&bytes, u64::from(survey.durable)).map_err(failed)?;
-        if survey.is_cut() && !index.sealed() {
-            let mut bytes = vec![0; (survey.behind - survey.end) as usize];
-            file.read_at(&mut bytes, u64::from(survey.end)).map_err(failed)?;
-            log.set_aside(Position::new(number, survey.end), &bytes)?;
+        let mut bytes = vec![0; (last.end - last.durable) as usize];
+        file.read_at(&mut bytes, u64::from(last.durable)).map_err(failed)?;
+        file.write_at(&bytes, u64::from(last.durable)).map_err(failed)?;
+        if last.is_cut() && !index.sealed() {
+            let mut bytes = vec![0; (last.written - last.end) as usize];
+            file.read_at(&mut bytes, u64::from(last.end)).map_err(failed)?;
+            log.set_aside(Position::new(number, last.end), &bytes)?;
             // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
-            file.cut(u64::from(survey.end)).map_err(failed)?;
+            file.cut(u64::from(last.end)).map_err(failed)?;
         }
         file.sync().map_err(failed)?;
-        if !survey.clean {
+        if !last.clean {
             // Who made the last segment may have died before its name was durable, and all that is synced from now on goes
             // by that name (rule 6).
             log.disk.sync_names().map_err(|error| log.io("making the segments' names durable", error))?;

@@ -2,6 +2,7 @@
 
 mod closing;
 mod failing;
+mod reading;
 mod recovery;
 mod writing;
 

@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 
 use super::disk::DiskLock;
+use super::effect::Effect;
 use super::frame::{Frame, Frames, HEAD, Head, Kind};
 use super::log::{Log, State};
 use super::op::{Answer, Answered, Op, Waits};
@@ -300,7 +301,8 @@ fn publish(log: &Log, settings: &Settings, frames: &Frames, written: Vec<Written
         let (mut rest, mut at) = (frames.bytes(), frames.start());
         while let Some(head) = Head::parse(rest, at, log.salt) {
             let (frame, behind) = rest.split_at(head.frame_bytes());
-            index.apply(&Frame { at, head, body: &frame[HEAD..] });
+            let frame = Frame { at, head, body: &frame[HEAD..] };
+            Effect::each_of(&frame, log.salt, &mut |effect| index.apply(effect));
             rest = behind;
             at = at.plus(head.frame_bytes());
         }

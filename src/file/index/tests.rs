@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-use super::super::frame::{Frames, HEAD, NO_KEY};
+use super::super::frame::{Frame, Frames, HEAD, NO_KEY};
 use super::*;
 use crate::lifetime::Lifetime;
 use crate::record::{Record, Revision};
@@ -24,16 +24,20 @@ fn record(byte: u8, seconds: u64, owner: Option<&str>) -> Record {
 fn index(fill: impl FnOnce(&mut Frames)) -> Index {
     let mut frames = Frames::at(START, START, SALT);
     fill(&mut frames);
-    let mut index = Index::new(SALT, 1);
+    let mut index = Index::new(1);
     let (mut rest, mut at) = (frames.bytes(), START);
     while let Some(frame) = Frame::parse(rest, at, SALT) {
-        index.apply(&frame);
+        apply(&mut index, &frame);
         rest = &rest[frame.head.frame_bytes()..];
         at = at.plus(frame.head.frame_bytes());
         index.applied = at;
     }
     assert!(rest.is_empty());
     index
+}
+
+fn apply(index: &mut Index, frame: &Frame<'_>) {
+    Effect::each_of(frame, SALT, &mut |effect| index.apply(effect));
 }
 
 fn put(frames: &mut Frames, record: &Record) -> Position {
@@ -112,9 +116,9 @@ fn a_move_keeps_the_revision_and_a_trim_forgets_what_it_leaves_behind() {
     put(&mut frames, &record(3, 10, None));
     let trim = frames.push(Kind::Trim, &NO_KEY, &[&2u32.to_le_bytes()]);
     index.go_on(2, 1000);
-    index.apply(&Frame::parse(frames.bytes(), next, SALT).unwrap());
+    apply(&mut index, &Frame::parse(frames.bytes(), next, SALT).unwrap());
     let rest = &frames.bytes()[(trim.offset() - next.offset()) as usize..];
-    index.apply(&Frame::parse(rest, trim, SALT).unwrap());
+    apply(&mut index, &Frame::parse(rest, trim, SALT).unwrap());
     assert_eq!(index.oldest, 2);
     assert_eq!(index.iter().map(|slot| *slot.key()).collect::<Vec<_>>(), [key(3)], "the others stood in segment 1");
 }
@@ -184,10 +188,10 @@ fn a_segment_that_a_trim_let_go_puts_nobody_in_doubt_and_one_that_is_missing_doe
         let mut frames = Frames::at(segment::start(4), START, SALT);
         frames.push(Kind::Move, record.key(), &[&64u64.to_le_bytes(), &record.to_bytes()]);
         let trim = frames.push(Kind::Trim, &NO_KEY, &[&u32::to_le_bytes(oldest)]);
-        index.apply(&Frame::parse(frames.bytes(), segment::start(4), SALT).unwrap());
+        apply(&mut index, &Frame::parse(frames.bytes(), segment::start(4), SALT).unwrap());
         assert_eq!(index.doubtful().count(), 1, "until the trim is read");
         let rest = &frames.bytes()[(trim.offset() - segment::start(4).offset()) as usize..];
-        index.apply(&Frame::parse(rest, trim, SALT).unwrap());
+        apply(&mut index, &Frame::parse(rest, trim, SALT).unwrap());
         assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "the log begins with {oldest}");
     }
 }
@@ -208,7 +212,7 @@ fn bytes_count_as_long_as_they_are_needed() {
     index.go_on(2, end);
     let mut frames = Frames::at(segment::start(2), START, SALT);
     frames.push(Kind::Destroy, one.key(), &[]);
-    index.apply(&Frame::parse(frames.bytes(), segment::start(2), SALT).unwrap());
+    apply(&mut index, &Frame::parse(frames.bytes(), segment::start(2), SALT).unwrap());
     assert_eq!((index.live_bytes(), index.live_bytes_in(1), index.live_bytes_in(2)), (bytes(&two), bytes(&two), 0));
     assert_eq!(index.log_bytes(), u64::from(end + index.applied.offset()));
     assert_eq!(index.owned_by(&"ada".into()).count(), 0);
@@ -253,7 +257,7 @@ fn room_is_made_for_what_a_log_may_hold_and_given_back_where_little_of_it_was_ne
         // What a sparse file claims.
         (u64::MAX, 1 << 22..1 << 24, 100..300),
     ] {
-        let mut index = Index::new(SALT, 1);
+        let mut index = Index::new(1);
         index.expect_bytes(bytes);
         assert!(before.contains(&index.slots.room()), "{bytes}: {}", index.slots.room());
         let mut frames = Frames::at(START, START, SALT);
@@ -301,7 +305,7 @@ fn a_put_lived_when_it_was_written_and_a_move_says_nothing_of_that_whether_they_
         frames.push(kind, record.key(), &[revision, &record.to_bytes()]);
         match is_damaged {
             true => index.apply_damaged(at, &Head::parse(frames.bytes(), at, SALT).unwrap()),
-            false => index.apply(&Frame::parse(frames.bytes(), at, SALT).unwrap()),
+            false => apply(&mut index, &Frame::parse(frames.bytes(), at, SALT).unwrap()),
         }
         assert_eq!(index.get(&key(1)).unwrap().at(), at);
         assert_eq!(index.doubtful().count(), usize::from(is_doubtful), "{kind:?}, damaged: {is_damaged}");
@@ -335,7 +339,7 @@ fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time(
     let sweep = |index: &mut Index, end: u64| {
         let mut frames = Frames::at(index.applied, START, SALT);
         frames.push(Kind::Sweep, &key(4), &[&(end * 1_000).to_le_bytes()]);
-        index.apply(&Frame::parse(frames.bytes(), index.applied, SALT).unwrap());
+        apply(index, &Frame::parse(frames.bytes(), index.applied, SALT).unwrap());
     };
     sweep(&mut index, 100);
     assert_eq!((index.len(), ended(&index, seconds(499))), (2, vec![key(2)]));
@@ -347,14 +351,11 @@ fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time(
 
 #[test]
 fn what_never_ends_or_ends_in_a_thousand_years_is_the_last_in_order() {
-    let mut index = Index::new(SALT, 1);
+    let mut index = Index::new(1);
     for (n, end) in [(1, Timestamp::NEVER), (2, Timestamp::from_millis(1 << 45)), (3, Timestamp::from_secs(5))] {
         let expiry = Expiry::from_parts(Timestamp::EPOCH, None, Some(end));
-        index.place(
-            Kind::Put,
-            key(n),
-            Slot { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: None },
-        );
+        let slot = Slot { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: None };
+        index.apply(Effect::Put(key(n), slot));
     }
     assert_eq!(index.slots.ending_together(), [1, 2]);
     assert_eq!(index.ended_at(Timestamp::from_millis(1 << 45)).count(), 2);
@@ -379,7 +380,7 @@ fn a_move_leaves_the_cached_record_where_it_is_and_a_damaged_one_does_not() {
         frames.push(Kind::Move, record.key(), &[&START.as_u64().to_le_bytes(), &record.to_bytes()]);
         match is_damaged {
             true => index.apply_damaged(at, &Head::parse(frames.bytes(), at, SALT).unwrap()),
-            false => index.apply(&Frame::parse(frames.bytes(), at, SALT).unwrap()),
+            false => apply(&mut index, &Frame::parse(frames.bytes(), at, SALT).unwrap()),
         }
         assert_eq!(index.get(record.key()).unwrap().is_cached(), !is_damaged);
         assert_eq!(index.cached() > 0, !is_damaged);

@@ -121,11 +121,15 @@ fn each_frame(number: u32, bytes: &[u8], mut take: impl FnMut(&Frame<'_>)) {
     assert!(rest.is_empty());
 }
 
+fn apply(index: &mut Index, frame: &Frame<'_>) {
+    Effect::each_of(frame, SALT, &mut |effect| index.apply(effect));
+}
+
 fn prior(before: &[Vec<Op>; 2]) -> Index {
-    let mut index = Index::new(SALT, 1);
+    let mut index = Index::new(1);
     for (number, ops) in (1..).zip(before) {
         let bytes = segment(number, ops);
-        each_frame(number, &bytes, |frame| index.apply(frame));
+        each_frame(number, &bytes, |frame| apply(&mut index, frame));
         index.go_on(number + 1, segment::HEADER + bytes.len() as u32);
     }
     index
@@ -173,20 +177,20 @@ proptest! {
     ) {
         let bytes = segment(SEGMENT, &ops);
         let mut by_frames = prior(&before);
-        each_frame(SEGMENT, &bytes, |frame| by_frames.apply(frame));
+        each_frame(SEGMENT, &bytes, |frame| apply(&mut by_frames, frame));
 
         let mut in_short = prior(&before);
         let effects = summary(&bytes);
         let length = segment::HEADER + bytes.len() as u32;
         let seal = bytes.last_chunk().unwrap();
         let hint = hint::to_bytes(&effects, SEGMENT, length, seal, SALT);
-        effects.into_iter().chain([Effect::Seal]).for_each(|effect| effect.apply(&mut in_short, SEGMENT));
+        effects.into_iter().chain([Effect::Seal]).for_each(|effect| in_short.apply(effect));
         prop_assert_eq!(seen(&mut in_short), seen(&mut by_frames));
 
         // And so does what is read of it.
         let mut read = prior(&before);
         let parsed = Hint::parse(&hint, SEGMENT, length, seal, SALT).expect("what was written reads back");
-        parsed.effects.into_iter().chain([Effect::Seal]).for_each(|effect| effect.apply(&mut read, SEGMENT));
+        parsed.effects.into_iter().chain([Effect::Seal]).for_each(|effect| read.apply(effect));
         prop_assert_eq!(seen(&mut read), seen(&mut by_frames));
     }
 }
