@@ -8,9 +8,10 @@ use std::sync::Arc;
 use super::FileStore;
 use super::disk::{Disk, DiskFile, RealDisk};
 use super::frame::{Frames, Kind, NO_KEY};
-use super::log::{Log, is_not_found};
+use super::log::Log;
 use super::position::Position;
 use super::segment;
+use super::segments::{Segments, is_not_found};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A segment's number and its file.
@@ -45,12 +46,13 @@ impl FileStore {
         let mut making = tempfile::Builder::new();
         let making = making.prefix(".backup-").permissions(fs::Permissions::from_mode(0o700));
         let making = making.tempdir_in(parent).map_err(failed)?;
-        let (files, end) = self.engine.log.all_files()?;
+        let log = &self.engine.log;
+        let (files, end) = all_files(log)?;
         if !self.engine.is_only_to_read() {
             // What is copied is durable here first: nobody may come to rely on what a power loss then takes back.
-            self.engine.log.sync()?;
+            log.segments.sync()?;
         }
-        self.engine.log.copy_to(&RealDisk::open(making.path(), true)?, files, end)?;
+        copy_to(&log.segments, &RealDisk::open(making.path(), true)?, files, end)?;
         fs::rename(making.path(), directory).map_err(failed)?;
         // Its name is another now: there is nothing to remove.
         let _ = making.keep();
@@ -58,61 +60,65 @@ impl FileStore {
     }
 }
 
-impl Log {
-    /// Copies these segments, the last one up to the log's end.
-    fn copy_to(&self, target: &dyn Disk, files: Vec<OpenSegment>, end: Position) -> Result<()> {
-        for (number, file) in files {
-            let length = if number == end.segment() { end.offset() } else { self.length_of(number, &*file)? };
-            let copy = self.copy(number, &*file, length, target)?;
-            if number == end.segment() {
-                let mut mark = Frames::at(end, end, self.salt);
-                mark.push(Kind::Mark, &NO_KEY, &[]);
-                copy.write_at(mark.bytes(), u64::from(length)).map_err(writing(number))?;
-            }
-            copy.sync().map_err(writing(number))?;
+/// Copies these segments, the last one up to the log's end.
+fn copy_to(segments: &Segments, target: &dyn Disk, files: Vec<OpenSegment>, end: Position) -> Result<()> {
+    for (number, file) in files {
+        let length = if number == end.segment() { end.offset() } else { segments.length_of(number, &*file)? };
+        let copy = copy(segments, number, &*file, length, target)?;
+        if number == end.segment() {
+            let mut mark = Frames::at(end, end, segments.salt);
+            mark.push(Kind::Mark, &NO_KEY, &[]);
+            copy.write_at(mark.bytes(), u64::from(length)).map_err(writing(number))?;
         }
-        target.sync_names().map_err(|error| Error::io("making the backup's names durable", error))
+        copy.sync().map_err(writing(number))?;
     }
+    target.sync_names().map_err(|error| Error::io("making the backup's names durable", error))
+}
 
-    /// All segments, open, and where the log reached then: whatever is trimmed from now on stays readable here.
-    fn all_files(&self) -> Result<(Vec<OpenSegment>, Position)> {
-        const ATTEMPTS: u32 = 100;
-        for attempt in 1.. {
-            let (oldest, end) = {
-                let state = self.read()?;
-                (state.index.oldest, state.index.applied)
-            };
-            let opened = (oldest..=end.segment()).map(|number| {
-                let file = self.disk.open(&segment::name(number));
-                Ok((number, file.map_err(|error| self.segment_io("opening a segment", number, error))?))
-            });
-            match opened.collect::<Result<Vec<_>>>() {
-                Ok(files) => return Ok((files, end)),
-                // Trimmed in between.
-                Err(error) if is_not_found(&error) && attempt < ATTEMPTS => {}
-                Err(error) => return Err(error),
-            }
+/// All segments, open, and where the log reached then: whatever is trimmed from now on stays readable here.
+fn all_files(log: &Log) -> Result<(Vec<OpenSegment>, Position)> {
+    const ATTEMPTS: u32 = 100;
+    for attempt in 1.. {
+        let (oldest, end) = {
+            let state = log.read()?;
+            (state.index.oldest, state.index.applied)
+        };
+        let opened = (oldest..=end.segment()).map(|number| {
+            let file = log.segments.disk.open(&segment::name(number));
+            Ok((number, file.map_err(|error| log.segments.segment_io("opening a segment", number, error))?))
+        });
+        match opened.collect::<Result<Vec<_>>>() {
+            Ok(files) => return Ok((files, end)),
+            // Trimmed in between.
+            Err(error) if is_not_found(&error) && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
         }
-        unreachable!("the loop ends by returning")
     }
+    unreachable!("the loop ends by returning")
+}
 
-    fn copy(&self, number: u32, file: &dyn DiskFile, length: u32, target: &dyn Disk) -> Result<Arc<dyn DiskFile>> {
-        let copy = target.create(&segment::name(number)).map_err(writing(number))?;
-        let mut buffer = vec![0; CHUNK.min(length as usize)];
-        let mut at = 0;
-        while at < length {
-            let wanted = buffer.len().min((length - at) as usize);
-            let read = file.read_at(&mut buffer[..wanted], u64::from(at));
-            let read = read.map_err(|error| self.segment_io("reading a segment", number, error))?;
-            if read == 0 {
-                // Shorter than it should be: damage, which the copy shares.
-                break;
-            }
-            copy.write_at(&buffer[..read], u64::from(at)).map_err(writing(number))?;
-            at += read as u32;
+fn copy(
+    segments: &Segments,
+    number: u32,
+    file: &dyn DiskFile,
+    length: u32,
+    target: &dyn Disk,
+) -> Result<Arc<dyn DiskFile>> {
+    let copy = target.create(&segment::name(number)).map_err(writing(number))?;
+    let mut buffer = vec![0; CHUNK.min(length as usize)];
+    let mut at = 0;
+    while at < length {
+        let wanted = buffer.len().min((length - at) as usize);
+        let read = file.read_at(&mut buffer[..wanted], u64::from(at));
+        let read = read.map_err(|error| segments.segment_io("reading a segment", number, error))?;
+        if read == 0 {
+            // Shorter than it should be: damage, which the copy shares.
+            break;
         }
-        Ok(copy)
+        copy.write_at(&buffer[..read], u64::from(at)).map_err(writing(number))?;
+        at += read as u32;
     }
+    Ok(copy)
 }
 
 fn writing(number: u32) -> impl Fn(std::io::Error) -> Error {

@@ -2,11 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::log::Log;
-use super::position::Position;
-use super::segment;
 use super::threads::Mutex;
-use crate::error::Result;
 use crate::key::SessionKey;
 
 /// A place in a file that is not what was written there.
@@ -34,23 +30,10 @@ impl Damages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn add(&self, damage: Damage) {
+    pub(crate) fn add(&self, damage: Damage) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() < DAMAGE_KEPT && !known.contains(&damage) {
             known.push(damage);
         }
-    }
-}
-
-impl Log {
-    /// Notes a damaged place, once.
-    pub(crate) fn report(&self, segment: u32, from: u32, to: u32, key: Option<SessionKey>) {
-        self.damage.add(Damage { file: segment::name(segment), from: from.into(), to: to.into(), key });
-    }
-
-    /// Keeps the bytes that stand at a place where a person can look at them.
-    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
-        let name = format!("{}-{:08x}", segment::name(at.segment()), at.offset());
-        self.disk.set_aside(&name, bytes).map_err(|error| self.io("setting damaged bytes aside", error))
     }
 }

@@ -213,6 +213,11 @@ impl Index {
         self.sealed
     }
 
+    /// Whether the log takes more than it may.
+    pub(crate) fn is_wasteful(&self, segment_bytes: u32) -> bool {
+        self.segments() > 1 && self.log_bytes() > 2 * self.live_bytes() + u64::from(segment_bytes)
+    }
+
     pub(crate) fn segments(&self) -> u32 {
         self.applied.segment() - self.oldest + 1
     }

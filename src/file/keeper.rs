@@ -4,8 +4,9 @@
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use super::compact::Compactor;
 use super::engine::Engine;
-use super::hints::Making;
+use super::hint_maker::HintMaker;
 use super::threads::{self, JoinHandle, Mutex};
 use super::turn::LOOK;
 use super::wait::{self, Pauses};
@@ -28,8 +29,8 @@ pub(crate) struct Keeping {
     /// Whether there is something to see at the writer lock.
     watches: bool,
     zeros: Zeros,
-    /// The hint that is being made.
-    making: Option<Making>,
+    compactor: Compactor,
+    hint_maker: HintMaker,
 }
 
 impl Keeping {
@@ -49,14 +50,15 @@ impl Keeping {
             last_look: now,
             watches: false,
             zeros: Zeros::new(),
-            making: None,
+            compactor: Compactor::default(),
+            hint_maker: HintMaker::default(),
         }
     }
 
     /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
     /// closed and all is done.
-    pub(crate) fn round(&mut self, engine: &Arc<Engine>) -> Option<Duration> {
-        let somebody_waited = !engine.waiting.is_empty();
+    pub(crate) fn round(&mut self, engine: &Engine) -> Option<Duration> {
+        let somebody_waited = !engine.waiters.is_empty();
         if somebody_waited {
             engine.sync_for_waiting();
         }
@@ -74,21 +76,21 @@ impl Keeping {
         // Who only reads has nothing to sync, nor to compact, and leaves hints to others.
         let writes = !engine.is_only_to_read();
         let is_due = self.sync_every.is_some_and(|interval| now - self.last_sync >= interval);
-        if writes && (is_due || engine.log.has_backlog(engine.settings.sizes.backlog)) {
+        if writes && (is_due || engine.log.segments.has_backlog(engine.settings.sizes.backlog)) {
             self.last_sync = now;
             // An error poisons the store, and so shows itself to the next who saves.
-            let _ = engine.log.sync();
+            let _ = engine.log.segments.sync();
         }
         if !self.watches || now - self.last_look >= LOOK {
             self.last_look = now;
             self.watches = engine.look_at_the_turn();
         }
-        let compacting = served && writes && engine.compact_step();
+        let compacting = served && writes && self.compactor.step(engine);
         if somebody_waited {
             self.zeros.keep_ahead(engine);
         }
-        let hinting = writes && !engine.is_closed() && engine.hint_step(&mut self.making);
-        let idle = engine.waiting.is_empty() && !engine.has_queued();
+        let hinting = writes && !engine.is_closed() && self.hint_maker.step(engine);
+        let idle = engine.waiters.is_empty() && engine.queue.is_empty();
         if idle && engine.is_closed() {
             return None;
         }
@@ -122,7 +124,7 @@ impl Keeper {
                 }
             }
         });
-        let thread = thread.map_err(|error| engine.log.io("starting the store's thread", error))?;
+        let thread = thread.map_err(|error| engine.log.segments.io("starting the store's thread", error))?;
         engine.bell.hang_up_for(thread.thread().clone());
         Ok(Self { engine, thread: Mutex::new(Some(thread)) })
     }
@@ -152,7 +154,7 @@ impl Keeper {
         if kept.is_err() {
             let why = "the store's thread had panicked";
             return Err(Error::new(ErrorKind::Closed, "closing the session store")
-                .at(&self.engine.log.path)
+                .at(&self.engine.log.segments.path)
                 .because(why));
         }
         ended

@@ -1,22 +1,16 @@
 //! The reading side of the log: the index kept up with the tail, and records read back.
 
-use std::io;
-use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use super::cache::Cache;
-use super::damage::Damages;
-use super::disk::{Disk, DiskFile};
-use super::files::Files;
 use super::frame::Frame;
-use super::hints::Hints;
+use super::hints::{self, Hints};
 use super::index::Index;
-use super::page::Page;
 use super::position::Position;
+use super::replay;
 use super::segment;
-use super::settings::Settings;
-use super::tail::Tail;
+use super::segments::{Segments, is_not_found};
 use super::threads::{AtomicBool, AtomicU64, RwLock, RwLockReadGuard};
 use crate::bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,74 +38,33 @@ struct CacheLine<T>(T);
 
 /// See the module.
 pub(crate) struct Log {
-    pub(crate) disk: Arc<dyn Disk>,
-    /// For errors: the directory as the user named it.
-    pub(crate) path: PathBuf,
-    pub(crate) salt: u64,
-    tail: Tail,
+    pub(crate) segments: Segments,
+    pub(crate) hints: Hints,
     state: CacheLine<RwLock<State>>,
     /// `state.index.applied`, to be compared with the tail without a lock.
     applied: AtomicU64,
     /// Whether it took more than it may, when it was written to last.
     pub(crate) is_wasteful: AtomicBool,
-    pub(crate) files: Files,
-    pub(crate) hints: Hints,
-    pub(crate) damage: Damages,
-    pub(crate) counters: Counters,
-}
-
-/// What [`stats`](super::FileStore::stats) counts.
-#[derive(Default)]
-pub(crate) struct Counters {
+    /// Loads that read a file.
     pub(crate) cache_misses: AtomicU64,
-    pub(crate) disk_waits: AtomicU64,
-    pub(crate) syncs: AtomicU64,
 }
 
 impl Log {
-    pub(crate) fn new(
-        disk: Arc<dyn Disk>,
-        path: PathBuf,
-        salt: u64,
-        tail: Tail,
-        index: Index,
-        settings: &Settings,
-    ) -> Self {
-        let state = State { hits: AtomicU64::default(), index, cache: Cache::new(settings.cache_bytes) };
-        let applied = AtomicU64::new(state.index.applied.as_u64());
+    pub(crate) fn new(segments: Segments, hints: Hints, index: Index, cache: Cache) -> Self {
         Self {
-            disk,
-            path,
-            salt,
-            tail,
-            state: CacheLine(RwLock::new(state)),
-            applied,
+            segments,
+            hints,
+            applied: AtomicU64::new(index.applied.as_u64()),
+            state: CacheLine(RwLock::new(State { hits: AtomicU64::default(), index, cache })),
             is_wasteful: AtomicBool::new(false),
-            files: Files::new(settings.sizes.files_open),
-            hints: Hints::new(settings.uses_hints),
-            damage: Damages::default(),
-            counters: Counters::default(),
+            cache_misses: AtomicU64::default(),
         }
-    }
-
-    pub(crate) fn page(&self) -> &Page {
-        self.tail.page()
-    }
-
-    /// Where the log ends now.
-    pub(crate) fn tail(&self) -> Position {
-        Position::from_u64(self.page().tail.get())
-    }
-
-    /// Up to where the log is on disk.
-    pub(crate) fn durable(&self) -> Position {
-        Position::from_u64(self.page().durable.get())
     }
 
     /// The index, as far as the log reaches now.
     pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, State>> {
         // One atomic load, no system call: this is what a second process costs a reader.
-        if self.applied.load(Ordering::Acquire) != self.tail().as_u64() {
+        if self.applied.load(Ordering::Acquire) != self.segments.tail().as_u64() {
             self.catch_up()?;
         }
         Ok(self.read_unchecked())
@@ -143,7 +96,7 @@ impl Log {
 
     /// Reads what others have appended.
     pub(crate) fn catch_up(&self) -> Result<()> {
-        match self.change(|state| self.follow(&mut state.index)) {
+        match self.change(|state| replay::follow(&self.segments, &mut state.index)) {
             // What was to be read next has been trimmed: this process slept, and the index is to be made anew (rule 15).
             Err(error) if is_not_found(&error) => self.rebuild(),
             other => other,
@@ -157,24 +110,28 @@ impl Log {
 
     /// Makes the index from the log alone, aside; readers go on with the old one meanwhile.
     fn rebuild(&self) -> Result<()> {
-        let lock = self.disk.lock(super::WRITER_LOCK).map_err(|error| self.io("opening the writer lock", error))?;
+        let lock = self
+            .segments
+            .disk
+            .lock(super::WRITER_LOCK)
+            .map_err(|error| self.segments.io("opening the writer lock", error))?;
         for attempt in 1.. {
             // A compactor may trim again while this reads; the third time it has to wait.
             let locked = attempt >= 3
                 // Not said in the page that it is wanted: who only reads cannot write there.
                 && super::wait::until(super::wait::LOCK_WAIT, || lock.try_exclusive())
-                    .map_err(|error| self.io("waiting for the writer lock", error))?;
+                    .map_err(|error| self.segments.io("waiting for the writer lock", error))?;
             // Also what came while it read: that, too, may have been trimmed by the time it is looked for.
             let rebuilt = self.read_from_scratch().and_then(|index| {
                 self.change(|state| {
                     if index.applied > state.index.applied {
                         state.index = index;
                     }
-                    self.follow(&mut state.index)
+                    replay::follow(&self.segments, &mut state.index)
                 })
             });
             if locked {
-                lock.unlock().map_err(|error| self.io("releasing the writer lock", error))?;
+                lock.unlock().map_err(|error| self.segments.io("releasing the writer lock", error))?;
             }
             match rebuilt {
                 Err(error) if is_not_found(&error) && attempt < 4 => {}
@@ -186,35 +143,29 @@ impl Log {
 
     /// An index read from all segments there are.
     fn read_from_scratch(&self) -> Result<Index> {
-        let last = self.tail().segment();
-        let mut segments = self.segments()?;
-        segments.retain(|number| *number <= last);
-        let mut index = Index::new(*segments.first().unwrap_or(&last));
-        self.replay(&mut index, &segments, |_| Ok(()))?;
-        self.follow(&mut index)?;
-        self.report_missing(&index, &segments);
+        let last = self.segments.tail().segment();
+        let mut numbers = self.segments.numbers()?;
+        numbers.retain(|number| *number <= last);
+        let mut index = Index::new(*numbers.first().unwrap_or(&last));
+        replay::replay(&self.segments, &self.hints, &mut index, &numbers, |_| Ok(()))?;
+        replay::follow(&self.segments, &mut index)?;
+        replay::report_missing(&self.segments, &index, &numbers);
         index.settle();
         Ok(index)
     }
 
-    /// How many bytes these segments have.
-    pub(crate) fn bytes_of(&self, segments: &[u32]) -> Result<u64> {
-        let length = |number: &u32| self.length_of(*number, &*self.file(*number)?).map(u64::from);
-        segments.iter().map(length).sum()
-    }
-
-    /// How many bytes of a segment's file can be part of the log.
-    pub(crate) fn length_of(&self, number: u32, file: &dyn DiskFile) -> Result<u32> {
-        let length = file.len().map_err(|error| self.segment_io("looking at a segment", number, error))?;
-        Ok(length.min(u64::from(u32::MAX)) as u32)
-    }
-
-    /// The numbers of all segments in the directory, in order.
-    pub(crate) fn segments(&self) -> Result<Vec<u32>> {
-        let names = self.disk.names().map_err(|error| self.io("listing the session directory", error))?;
-        let mut segments: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
-        segments.sort_unstable();
-        Ok(segments)
+    /// Removes the files of segments that have left the log. That needs no sync: whatever of it a crash takes back, the trim
+    /// is durable and says that they are no part of the log, and the next opener removes what is there again.
+    pub(crate) fn remove_trimmed(&self) -> Result<()> {
+        let Segments { disk, .. } = &self.segments;
+        let oldest = self.read()?.index.oldest;
+        for number in self.segments.numbers()?.into_iter().filter(|number| *number < oldest) {
+            let removed = disk.remove(&segment::name(number));
+            removed.map_err(|error| self.segments.segment_io("removing a trimmed segment", number, error))?;
+        }
+        hints::remove_trimmed(&**disk, oldest);
+        self.segments.close_trimmed(oldest);
+        Ok(())
     }
 
     /// A session, if it lives: from the cache, or from its frame.
@@ -229,7 +180,7 @@ impl Log {
             let (at, bytes, expiry, revision) = (slot.at(), slot.bytes(), *slot.expiry(), slot.revision());
             let keeps = state.cache.keeps_any();
             drop(state);
-            self.counters.cache_misses.fetch_add(1, Ordering::Relaxed);
+            self.cache_misses.fetch_add(1, Ordering::Relaxed);
             match self.read_record(key, at, bytes) {
                 Ok((mut record, bytes)) => {
                     if keeps {
@@ -245,25 +196,25 @@ impl Log {
             }
         }
         let why = "its segment vanished again and again";
-        Err(Error::new(ErrorKind::Damaged, format!("loading session {key}")).at(&self.path).because(why))
+        Err(Error::new(ErrorKind::Damaged, format!("loading session {key}")).at(&self.segments.path).because(why))
     }
 
     /// Reads a put or a move, and checks it: sealed segments are checked here, not when the store is opened.
     pub(crate) fn read_record(&self, key: &SessionKey, at: Position, bytes: u32) -> Result<(Record, Bytes)> {
         let doing = || format!("loading session {key}");
         let damaged = |why: &'static str| {
-            let path = self.path.join(segment::name(at.segment()));
+            let path = self.segments.path.join(segment::name(at.segment()));
             Err(Error::new(ErrorKind::Damaged, doing()).at(path).because(why))
         };
         let Some(bytes) = self.read_frame(at, bytes)? else {
-            self.report(at.segment(), at.offset(), at.offset() + bytes, Some(*key));
+            self.segments.report(at.segment(), at.offset(), at.offset() + bytes, Some(*key));
             return damaged("its bytes on disk are not those that were written");
         };
-        let frame = Frame::parse_anywhere(&bytes, at, self.salt).expect("the frame was just found whole");
+        let frame = Frame::parse_anywhere(&bytes, at, self.segments.salt).expect("the frame was just found whole");
         match frame.record() {
             Some((revision, record)) if frame.head.key == *key => {
                 let record = Record::from_stored(*key, Revision::from_u64(revision), record);
-                record.map_err(|error| error.at(self.path.join(segment::name(at.segment()))))
+                record.map_err(|error| error.at(self.segments.path.join(segment::name(at.segment()))))
             }
             _ => damaged("another frame stands where its record should be"),
         }
@@ -272,27 +223,8 @@ impl Log {
     /// The bytes of a frame, if they are whole.
     pub(crate) fn read_frame(&self, at: Position, bytes: u32) -> Result<Option<Vec<u8>>> {
         let mut buffer = vec![0; bytes as usize];
-        let read = self.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
-        read.map_err(|error| self.segment_io("reading a record", at.segment(), error))?;
-        Ok(Frame::parse_anywhere(&buffer, at, self.salt).is_some().then_some(buffer))
+        let read = self.segments.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
+        read.map_err(|error| self.segments.segment_io("reading a record", at.segment(), error))?;
+        Ok(Frame::parse_anywhere(&buffer, at, self.segments.salt).is_some().then_some(buffer))
     }
-
-    pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {
-        Error::io(doing, error).at(&self.path)
-    }
-
-    pub(crate) fn segment_io(
-        &self,
-        doing: impl Into<std::borrow::Cow<'static, str>>,
-        segment: u32,
-        error: io::Error,
-    ) -> Error {
-        Error::io(doing, error).at(self.path.join(segment::name(segment)))
-    }
-}
-
-/// Whether a file was not there.
-pub(crate) fn is_not_found(error: &Error) -> bool {
-    let cause = error.cause().and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
 }

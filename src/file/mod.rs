@@ -5,6 +5,7 @@
 //! `opening.lock`, `users.lock` and `writer.lock` the locks, empty and never removed; `quarantine/`
 //! what was found damaged. Other files are left alone.
 
+mod append;
 mod backup;
 mod cache;
 mod chain;
@@ -15,26 +16,31 @@ mod disk;
 mod doubt;
 mod effect;
 mod engine;
-mod files;
 mod frame;
+mod fsync;
 mod hint;
+mod hint_maker;
 mod hints;
 mod index;
-mod job;
 mod keeper;
 mod live;
 mod lock;
 mod log;
+mod oneshot;
 mod op;
+mod overlay;
 mod owners;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod page;
 mod plan;
 mod position;
+mod queue;
 mod recover;
 mod replay;
+mod roll;
 mod scan;
 mod segment;
+mod segments;
 mod settings;
 #[cfg(any(test, fuzzing, feature = "simulation"))]
 #[allow(dead_code, reason = "tests, fuzz targets and campaigns each use another part of it")]
@@ -43,8 +49,8 @@ mod sim;
 mod slot;
 mod slots;
 mod stats;
+mod submit;
 mod summary;
-mod sync;
 mod table;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
 mod tail;
@@ -54,6 +60,7 @@ mod threads;
 mod turn;
 mod verify;
 mod wait;
+mod waiters;
 mod writer;
 mod zeros;
 
@@ -192,7 +199,7 @@ impl FileStore {
     /// The damaged places that were met since the store was opened, at most 1,000 of them. What could be kept of the last
     /// segment's is in the directory `quarantine`.
     pub fn damage(&self) -> Vec<Damage> {
-        self.engine.log.damage.list()
+        self.engine.log.segments.damage.list()
     }
 
     /// The sessions that a lost frame may have ended: their newest frame lies before a place so damaged that it can't be told
@@ -218,7 +225,7 @@ impl FileStore {
 
     /// The directory, as it was given.
     pub fn directory(&self) -> &Path {
-        &self.engine.log.path
+        &self.engine.log.segments.path
     }
 
     /// Finishes what is under way, syncs, and closes the store for all its handles. Later operations are
@@ -338,6 +345,6 @@ impl RuntimeFree for FileStore {}
 
 impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileStore").field("directory", &self.engine.log.path).finish_non_exhaustive()
+        f.debug_struct("FileStore").field("directory", &self.engine.log.segments.path).finish_non_exhaustive()
     }
 }

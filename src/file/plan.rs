@@ -2,9 +2,10 @@
 //! will have done, and leaves frames for the one write (protocol rule 14). Nothing is changed here.
 
 use super::frame::{Frame, Frames, HEAD, Kind, NO_KEY};
-use super::index::{Index, KeyMap};
+use super::index::Index;
 use super::log::Log;
 use super::op::{Answer, Answered, Op, Waits};
+use super::overlay::{Overlay, Planned};
 use super::position::Position;
 use super::settings::Settings;
 use crate::bytes::Bytes;
@@ -15,18 +16,6 @@ use crate::owner::Owner;
 use crate::record::{Note, Record, Revision};
 use crate::store::{BeyondLimit, Limits, Swept, Update};
 use crate::time::Timestamp;
-
-/// What will stand under a key once the group is written.
-#[derive(Clone)]
-struct Planned {
-    revision: Revision,
-    expiry: Expiry,
-    owner: Option<Owner>,
-    /// Bytes of its frame.
-    bytes: u64,
-    /// The record, if it is one of this group's.
-    record: Option<Bytes>,
-}
 
 /// A record that is written: its key, its revision, and what is kept of it.
 pub(crate) type Written = (SessionKey, Revision, Bytes);
@@ -43,16 +32,13 @@ impl Memory {
 /// See the module.
 pub(crate) struct Plan<'a> {
     log: &'a Log,
-    index: &'a Index,
+    overlay: Overlay<'a>,
     limits: &'a Limits,
     /// How many more bytes of records the store may hold.
     room: u64,
     /// Only operations that are needed when the disk is full get through.
     pub(crate) full: bool,
     pub(crate) frames: Frames,
-    /// What the group's earlier operations will have done; not of one that is alone.
-    planned: KeyMap<Option<Planned>>,
-    is_group: bool,
     written: Vec<Written>,
     /// Where records are encoded.
     memory: Vec<u8>,
@@ -77,13 +63,11 @@ impl<'a> Plan<'a> {
         let Settings { limits, store_bytes, .. } = settings;
         Self {
             log,
-            index,
+            overlay: Overlay::new(index, operations > 1),
             limits,
             room: store_bytes.saturating_sub(index.live_bytes()),
             full: false,
-            frames: Frames::within(memory.frames, index.applied, log.durable(), log.salt),
-            planned: KeyMap::default(),
-            is_group: operations > 1,
+            frames: Frames::within(memory.frames, index.applied, log.segments.durable(), log.segments.salt),
             written: Vec::new(),
             memory: memory.record,
         }
@@ -97,7 +81,9 @@ impl<'a> Plan<'a> {
     pub(crate) fn add(&mut self, op: &Op) -> Answered {
         if self.full && !op.is_needed_when_full() {
             let why = "the disk is full; what is left is kept for ending sessions";
-            return Answered::failed(Error::new(ErrorKind::Full, "saving a session").at(&self.log.path).because(why));
+            return Answered::failed(
+                Error::new(ErrorKind::Full, "saving a session").at(&self.log.segments.path).because(why),
+            );
         }
         let answered = match op {
             Op::Create { record, now } => self.create(record, *now),
@@ -124,7 +110,7 @@ impl<'a> Plan<'a> {
     }
 
     fn update(&mut self, record: &Record, expected: Revision, now: Timestamp) -> Result<Answered> {
-        let Some(current) = self.live(record.key(), now) else { return Ok(Answered::gone()) };
+        let Some(current) = self.overlay.live(record.key(), now) else { return Ok(Answered::gone()) };
         if current.revision != expected {
             return self.conflict(record.key(), current.expiry);
         }
@@ -140,7 +126,7 @@ impl<'a> Plan<'a> {
     }
 
     fn rotate(&mut self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Answered> {
-        let Some(current) = self.live(old, now) else { return Ok(Answered::gone()) };
+        let Some(current) = self.overlay.live(old, now) else { return Ok(Answered::gone()) };
         if current.revision != expected {
             return self.conflict(old, current.expiry);
         }
@@ -159,9 +145,9 @@ impl<'a> Plan<'a> {
 
     fn touch(&mut self, key: &SessionKey, now: Timestamp) -> Answered {
         let touched = |touched| Answered { answer: Ok(Answer::Touched(touched)), waits: Waits::Never };
-        if !self.is_group {
+        if !self.overlay.is_group {
             // Most are alone, and look at nothing but the deadline.
-            let Some(mut expiry) = self.index.live_at(key, now).map(|slot| *slot.expiry()) else {
+            let Some(mut expiry) = self.overlay.index.live_at(key, now).map(|slot| *slot.expiry()) else {
                 return touched(false);
             };
             if expiry.touch(now) {
@@ -169,24 +155,24 @@ impl<'a> Plan<'a> {
             }
             return touched(true);
         }
-        let Some(mut current) = self.live(key, now) else { return touched(false) };
+        let Some(mut current) = self.overlay.live(key, now) else { return touched(false) };
         if current.expiry.touch(now) {
             self.frames.push(Kind::Touch, key, &[&now.as_millis().to_le_bytes()]);
-            self.remember(*key, Some(current));
+            self.overlay.set(*key, Some(current));
         }
         touched(true)
     }
 
     fn destroy(&mut self, key: &SessionKey) -> Answered {
         // Whatever stands there gets a frame, expired or not: a clock set back must not bring it back (rule 1).
-        if self.stands(key) {
+        if self.overlay.stands(key) {
             self.end(key);
         }
         Answered { answer: Ok(Answer::Done), waits: Waits::Always }
     }
 
     fn destroy_owned(&mut self, owner: &Owner, except: Option<&SessionKey>) -> Answered {
-        let ended: Vec<SessionKey> = self.owned(owner).into_iter().filter(|key| Some(key) != except).collect();
+        let ended: Vec<SessionKey> = self.overlay.owned(owner).into_iter().filter(|key| Some(key) != except).collect();
         self.end_all(&ended)
     }
 
@@ -196,7 +182,7 @@ impl<'a> Plan<'a> {
             [one] => self.end(one),
             all => {
                 self.frames.batch(|frames| push_destroys(frames, all));
-                all.iter().for_each(|key| self.remember(*key, None));
+                all.iter().for_each(|key| self.overlay.set(*key, None));
             }
         }
         Answered { answer: Ok(Answer::Counted(ended.len() as u64)), waits: Waits::Always }
@@ -204,9 +190,9 @@ impl<'a> Plan<'a> {
 
     fn sweep(&mut self, now: Timestamp, budget: usize) -> Answered {
         let mut swept = Swept::default();
-        if let Some((end, key, removed)) = self.index.first_ended(now, budget.max(1)) {
+        if let Some((end, key, removed)) = self.overlay.index.first_ended(now, budget.max(1)) {
             self.frames.push(Kind::Sweep, &key, &[&end.as_millis().to_le_bytes()]);
-            swept = Swept { removed: removed as u64, more: self.index.ended_at(now).nth(removed).is_some() };
+            swept = Swept { removed: removed as u64, more: self.overlay.index.ended_at(now).nth(removed).is_some() };
         }
         Answered { answer: Ok(Answer::Swept(swept)), waits: Waits::Never }
     }
@@ -214,14 +200,14 @@ impl<'a> Plan<'a> {
     fn relocate(&mut self, live: &[(SessionKey, Position)]) -> Result<Answered> {
         for (key, at) in live {
             // What has been replaced or ended since the compactor looked stays where it is.
-            let Some(slot) = self.index.get(key).filter(|slot| slot.at() == *at) else { continue };
+            let Some(slot) = self.overlay.index.get(key).filter(|slot| slot.at() == *at) else { continue };
             let record = match slot.record() {
                 Some(record) => record.to_bytes(),
                 // What cannot be read is passed (rule 7): it is kept aside before the trim ends the session.
                 None => match self.log.read_frame(*at, slot.bytes())? {
                     Some(frame) => {
                         let Some((_, bytes)) =
-                            Frame::parse_anywhere(&frame, *at, self.log.salt).and_then(|frame| frame.record())
+                            Frame::parse_anywhere(&frame, *at, self.log.segments.salt).and_then(|frame| frame.record())
                         else {
                             continue;
                         };
@@ -245,7 +231,7 @@ impl<'a> Plan<'a> {
 
     fn trim(&mut self, oldest: u32) -> Answered {
         // Another process may have come first, and the segment that is written to never goes.
-        if self.index.oldest < oldest && oldest <= self.frames.start().segment() {
+        if self.overlay.index.oldest < oldest && oldest <= self.frames.start().segment() {
             return self.frame(Kind::Trim, &oldest.to_le_bytes(), Waits::Always);
         }
         Answered { answer: Ok(Answer::Done), waits: Waits::Always }
@@ -260,13 +246,13 @@ impl<'a> Plan<'a> {
     fn put(&mut self, record: &Record, expiry: Expiry, ended: &[SessionKey]) -> Result<Revision> {
         let kept = record.to_kept(&expiry, std::mem::take(&mut self.memory));
         let bytes = &kept[Note::BYTES..];
-        self.limits.check(record, bytes).map_err(|error| error.at(&self.log.path))?;
+        self.limits.check(record, bytes).map_err(|error| error.at(&self.log.segments.path))?;
         let key = *record.key();
-        let freed: u64 = ended.iter().chain([&key]).map(|key| self.bytes_of(key)).sum();
+        let freed: u64 = ended.iter().chain([&key]).map(|key| self.overlay.bytes_of(key)).sum();
         let taken = (HEAD + bytes.len()) as u64;
         let Some(room) = self.room.saturating_add(freed).checked_sub(taken) else {
             let why = "its limit of bytes is reached";
-            return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.path).because(why));
+            return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.segments.path).because(why));
         };
         self.room = room;
         let at = if ended.is_empty() {
@@ -280,10 +266,11 @@ impl<'a> Plan<'a> {
         let revision = Revision::from_u64(at.as_u64());
         let shared = Bytes::from(&kept[..]);
         self.memory = kept;
-        ended.iter().for_each(|key| self.remember(*key, None));
-        if self.is_group {
+        ended.iter().for_each(|key| self.overlay.set(*key, None));
+        if self.overlay.is_group {
             let owner = record.owner().cloned();
-            self.remember(key, Some(Planned { revision, expiry, owner, bytes: taken, record: Some(shared.clone()) }));
+            self.overlay
+                .set(key, Some(Planned { revision, expiry, owner, bytes: taken, record: Some(shared.clone()) }));
         }
         self.written.push((key, revision, shared));
         Ok(revision)
@@ -291,23 +278,16 @@ impl<'a> Plan<'a> {
 
     fn end(&mut self, key: &SessionKey) {
         self.frames.push(Kind::Destroy, key, &[]);
-        self.remember(*key, None);
-    }
-
-    /// For those that come behind it in the same group.
-    fn remember(&mut self, key: SessionKey, planned: Option<Planned>) {
-        if self.is_group {
-            self.planned.insert(key, planned);
-        }
+        self.overlay.set(*key, None);
     }
 
     /// Which sessions of the record's owner have to end so that one more fits: not the record's own (nor the one that it
     /// replaces).
     fn make_room(&self, record: &Record, replaced: Option<SessionKey>, now: Timestamp) -> Result<Vec<SessionKey>> {
         let (Some(limit), Some(owner)) = (self.limits.per_owner, record.owner()) else { return Ok(Vec::new()) };
-        let others = self.owned(owner).into_iter().filter(|key| key != record.key() && Some(*key) != replaced);
+        let others = self.overlay.owned(owner).into_iter().filter(|key| key != record.key() && Some(*key) != replaced);
         let mut others: Vec<(Timestamp, SessionKey)> =
-            others.filter_map(|key| Some((self.live(&key, now)?.expiry.last_seen(), key))).collect();
+            others.filter_map(|key| Some((self.overlay.live(&key, now)?.expiry.last_seen(), key))).collect();
         let surplus = (others.len() + 1).saturating_sub(limit.sessions);
         if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
             let kind = ErrorKind::OwnerLimit { limit: limit.sessions };
@@ -319,19 +299,19 @@ impl<'a> Plan<'a> {
     }
 
     fn expect_free(&self, key: &SessionKey, now: Timestamp) -> Result<()> {
-        match self.live(key, now) {
+        match self.overlay.live(key, now) {
             Some(_) => Err(Error::new(ErrorKind::KeyTaken, format!("creating session {key}"))),
             None => Ok(()),
         }
     }
 
     fn conflict(&self, key: &SessionKey, expiry: Expiry) -> Result<Answered> {
-        let mut current = match self.planned.get(key) {
-            Some(Some(Planned { revision, owner, record: Some(record), .. })) => {
+        let mut current = match self.overlay.planned(key) {
+            Some(Planned { revision, owner, record: Some(record), .. }) => {
                 Record::from_kept(*key, *revision, expiry, owner.clone(), record.clone())
             }
             _ => {
-                let slot = self.index.get(key).expect("what conflicts was found in the index");
+                let slot = self.overlay.index.get(key).expect("what conflicts was found in the index");
                 match slot.record() {
                     Some(record) => record,
                     None => self.log.read_record(key, slot.at(), slot.bytes())?.0,
@@ -341,39 +321,6 @@ impl<'a> Plan<'a> {
         current.set_expiry(expiry);
         let answer = Ok(Answer::Updated(Update::Conflict(Box::new(current))));
         Ok(Answered { answer, waits: Waits::Never })
-    }
-
-    /// What stands under this key and has not expired.
-    fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
-        match self.planned.get(key) {
-            Some(planned) => planned.as_ref().filter(|planned| !planned.expiry.is_expired_at(now)).cloned(),
-            None => self.index.live_at(key, now).map(|slot| Planned {
-                revision: slot.revision(),
-                expiry: *slot.expiry(),
-                owner: slot.owner().cloned(),
-                bytes: slot.bytes().into(),
-                record: None,
-            }),
-        }
-    }
-
-    /// What stands under this key takes so many bytes.
-    fn bytes_of(&self, key: &SessionKey) -> u64 {
-        match self.planned.get(key) {
-            Some(planned) => planned.as_ref().map_or(0, |planned| planned.bytes),
-            None => self.index.get(key).map_or(0, |slot| u64::from(slot.bytes())),
-        }
-    }
-
-    fn stands(&self, key: &SessionKey) -> bool {
-        self.planned.get(key).map_or_else(|| self.index.get(key).is_some(), Option::is_some)
-    }
-
-    fn owned(&self, owner: &Owner) -> Vec<SessionKey> {
-        let planned = self.planned.iter().filter_map(|(key, planned)| Some((key, planned.as_ref()?)));
-        let planned = planned.filter(|(_, planned)| planned.owner.as_ref() == Some(owner)).map(|(key, _)| *key);
-        let standing = self.index.owned_by(owner).map(|slot| *slot.key()).filter(|key| !self.planned.contains_key(key));
-        standing.chain(planned).collect()
     }
 }
 

@@ -7,15 +7,19 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::cache::Cache;
 use super::disk::{Disk, DiskFile, DiskLock};
 use super::engine::Engine;
+use super::hints::Hints;
 use super::index::Index;
-use super::log::{Log, is_not_found};
+use super::log::Log;
 use super::op::Op;
 use super::position::Position;
-use super::replay::LastSegment;
+use super::replay::{self, LastSegment};
 use super::segment::{self, BadHeader, Header};
+use super::segments::{Segments, is_not_found};
 use super::settings::{OnDamage, Settings};
+use super::tail::Tail;
 use super::wait;
 use super::writer::{Held, Writer};
 use super::{OPENING_LOCK, TAIL_PAGE, USERS_LOCK, WRITER_LOCK};
@@ -130,9 +134,15 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
         file.map_err(|error| Error::io("opening the last segment", error).at(path.join(segment::name(end.segment()))))?;
     let header = header(&*file, path, end.segment())?;
     let salt = header.map_err(|bad| bad_header(path, end.segment(), bad))?.salt;
-    let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(0), settings);
+    let log = new_log(disk, path, salt, tail, 0, settings);
     log.start()?;
     Ok(log)
+}
+
+/// A log of which nothing is read yet.
+fn new_log(disk: Arc<dyn Disk>, path: &Path, salt: u64, tail: Tail, first: u32, settings: &Settings) -> Log {
+    let segments = Segments::new(disk, path.to_path_buf(), salt, tail, settings.sizes.files_open);
+    Log::new(segments, Hints::new(settings.uses_hints), Index::new(first), Cache::new(settings.cache_bytes))
 }
 
 fn header(file: &dyn DiskFile, path: &Path, number: u32) -> Result<Result<Header, BadHeader>> {
@@ -164,18 +174,19 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
         OnDamage::Report => Vec::new(),
     };
     if goes_on || !doubtful.is_empty() {
-        let lock = log.disk.lock(WRITER_LOCK).map_err(|error| log.io("opening the writer lock", error))?;
-        let mut writer = Writer::new(lock, settings.sizes);
+        let lock =
+            log.segments.disk.lock(WRITER_LOCK).map_err(|error| log.segments.io("opening the writer lock", error))?;
+        let mut writer = Writer::new(lock, settings.clone());
         let Some(mut held) = writer.try_hold(&log)? else {
             let why = "its writer lock is held by a process that has not opened it";
             return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
         };
         if goes_on {
-            held.roll(&log)?;
+            held.roll()?;
         }
-        end_doubtful(&log, settings, &mut held, &doubtful)?;
+        end_doubtful(&log, &mut held, &doubtful)?;
     }
-    log.remove_stray_hints(last);
+    log.hints.remove_stray(&*log.segments.disk, last);
     // Left by a process that died between a trim and the removal (rule 7).
     if first < log.read()?.index.oldest {
         log.remove_trimmed()?;
@@ -184,15 +195,15 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
 }
 
 /// Ends the sessions that a damaged frame may have ended (rule 11), durably before anybody can load one.
-fn end_doubtful(log: &Log, settings: &Settings, held: &mut Held<'_>, doubtful: &[SessionKey]) -> Result<()> {
+fn end_doubtful(log: &Log, held: &mut Held<'_>, doubtful: &[SessionKey]) -> Result<()> {
     const GROUP: usize = 10_000;
     for keys in doubtful.chunks(GROUP) {
-        let ended = held.group(log, settings, &[&Op::End { keys: keys.to_vec() }], true);
+        let ended = held.write(&[&Op::End { keys: keys.to_vec() }], true);
         for (answer, _) in ended.unwrap_or_default() {
             answer?;
         }
     }
-    if doubtful.is_empty() { Ok(()) } else { log.sync() }
+    if doubtful.is_empty() { Ok(()) } else { log.segments.sync() }
 }
 
 /// What stands in a directory that nobody writes to, read and not yet changed.
@@ -222,19 +233,21 @@ impl Found {
         let tail = disk.tail(TAIL_PAGE, true);
         let tail = tail.map_err(|error| Error::io("making the shared page", error).at(path.join(TAIL_PAGE)))?;
         tail.page().version.set(PAGE_VERSION);
-        let log = Log::new(disk, path.to_path_buf(), salt, tail, Index::new(first), settings);
+        let log = new_log(disk, path, salt, tail, first, settings);
         for number in &headless {
-            log.report(*number, 0, segment::HEADER, None);
+            log.segments.report(*number, 0, segment::HEADER, None);
         }
         let mut index = Index::new(first);
         let number = segments[segments.len() - 1];
-        let last = log.replay(&mut index, &segments, |take| log.read_last(number, take))?;
+        let last = replay::replay(&log.segments, &log.hints, &mut index, &segments, |take| {
+            replay::read_last(&log.segments, number, take)
+        })?;
         index.settle();
-        log.report_missing(&index, &segments);
+        replay::report_missing(&log.segments, &index, &segments);
         if last.is_cut() && !index.sealed() {
-            log.report(number, last.end, last.written, None);
+            log.segments.report(number, last.end, last.written, None);
         }
-        let file = log.file(number)?;
+        let file = log.segments.file(number)?;
         Ok(Self { log, index, first, unfinished, headless, file, last })
     }
 
@@ -248,20 +261,20 @@ impl Found {
     fn put_in_order(&self) -> Result<()> {
         let Self { log, index, file, last, .. } = self;
         if let Some(number) = self.unfinished {
-            let removed = log.disk.remove(&segment::name(number));
-            removed.map_err(|error| log.segment_io("removing an unfinished segment", number, error))?;
+            let removed = log.segments.disk.remove(&segment::name(number));
+            removed.map_err(|error| log.segments.segment_io("removing an unfinished segment", number, error))?;
         }
         for number in &self.headless {
             // Else nobody could join; and if it is the last, nobody would know the salt when the others have gone.
-            let (file, header) = (log.file(*number)?, Header { number: *number, salt: log.salt });
+            let (file, header) = (log.segments.file(*number)?, Header { number: *number, salt: log.segments.salt });
             let written = file.write_at(&header.to_bytes(), 0);
-            written.map_err(|error| log.segment_io("writing a segment's header again", *number, error))?;
+            written.map_err(|error| log.segments.segment_io("writing a segment's header again", *number, error))?;
         }
         let number = index.applied.segment();
-        let failed = |error| log.segment_io("recovering the last segment", number, error);
+        let failed = |error| log.segments.segment_io("recovering the last segment", number, error);
         if last.durable == segment::HEADER {
             // Who made the segment may have died before its header was durable. Without it the first segment is no store.
-            let header = Header { number, salt: log.salt };
+            let header = Header { number, salt: log.segments.salt };
             file.write_at(&header.to_bytes(), 0).map_err(failed)?;
         }
         // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4). Behind a
@@ -273,7 +286,7 @@ impl Found {
         if last.is_cut() && !index.sealed() {
             let mut bytes = vec![0; (last.written - last.end) as usize];
             file.read_at(&mut bytes, u64::from(last.end)).map_err(failed)?;
-            log.set_aside(Position::new(number, last.end), &bytes)?;
+            log.segments.set_aside(Position::new(number, last.end), &bytes)?;
             // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
             file.cut(u64::from(last.end)).map_err(failed)?;
         }
@@ -281,7 +294,10 @@ impl Found {
         if !last.clean {
             // Who made the last segment may have died before its name was durable, and all that is synced from now on goes
             // by that name (rule 6).
-            log.disk.sync_names().map_err(|error| log.io("making the segments' names durable", error))?;
+            log.segments
+                .disk
+                .sync_names()
+                .map_err(|error| log.segments.io("making the segments' names durable", error))?;
         }
         Ok(())
     }
@@ -292,8 +308,8 @@ impl Found {
         let end = index.applied.as_u64();
         log.change(|state| {
             state.index = index;
-            log.page().durable.set(end);
-            log.page().tail.set(end);
+            log.segments.page().durable.set(end);
+            log.segments.page().tail.set(end);
         });
         log
     }

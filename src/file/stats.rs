@@ -37,7 +37,6 @@ impl Engine {
         self.log.put_in_order(now, usize::MAX)?;
         let state = self.log.read()?;
         let index = &state.index;
-        let counters = &self.log.counters;
         let expired = index.ended_at(now).count() as u64;
         Ok(Stats {
             live: index.len() as u64 - expired,
@@ -46,10 +45,10 @@ impl Engine {
             disk_bytes: index.log_bytes(),
             segments: index.segments().into(),
             cache_hits: state.hits.load(Ordering::Relaxed),
-            cache_misses: counters.cache_misses.load(Ordering::Relaxed),
-            disk_waits: counters.disk_waits.load(Ordering::Relaxed),
-            syncs: counters.syncs.load(Ordering::Relaxed),
-            damaged: self.log.damage.list().len() as u64,
+            cache_misses: self.log.cache_misses.load(Ordering::Relaxed),
+            disk_waits: self.disk_waits.load(Ordering::Relaxed),
+            syncs: self.log.segments.syncs.load(Ordering::Relaxed),
+            damaged: self.log.segments.damage.list().len() as u64,
         })
     }
 }

@@ -11,12 +11,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compact::Compactor;
 use super::disk::Disk;
 use super::frame::HEAD;
 use super::op::Op;
 use super::position::Position;
 use super::segment::HEADER;
 use super::sim::MemoryDisk;
+use super::writer::Writer;
 use super::*;
 use crate::block_on::block_on;
 use crate::data::Data;
@@ -58,7 +60,7 @@ fn value(store: &FileStore, n: u32) -> Option<Vec<u8>> {
 
 /// Where the log ends, without the clean close that dropping the store would write.
 fn tail(store: &FileStore) -> Position {
-    store.engine.log.tail()
+    store.engine.log.segments.tail()
 }
 
 /// Segments of 4 KiB, some of them full.

@@ -81,7 +81,7 @@ impl FileStore {
                 Err(error) => return Err(error),
             }
         }
-        verified.damage = engine.log.damage.list();
+        verified.damage = engine.log.segments.damage.list();
         Ok(verified)
     }
 }

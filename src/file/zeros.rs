@@ -4,14 +4,12 @@
 //! How far they reach is the file's length, which every process can look at; it is stated nowhere else. Who reads the log sees
 //! nothing of them: behind the last frame come zeros, or the end of the file.
 
-use std::sync::TryLockError;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use super::position::Position;
 use super::settings::Sizes;
 use super::wait;
-use super::writer::refuse_if_poisoned;
 use crate::error::Result;
 use crate::store::Durability;
 
@@ -50,33 +48,29 @@ impl Zeros {
         let mut ahead = zeros_ahead / LOW;
         // Not for ever: others may use them up as fast as they are written.
         for _ in 0..zeros_ahead / zeros_piece {
-            if self.until >= goal(engine, ahead) || !self.write_piece(engine, ahead)? {
+            if self.until >= goal(engine, ahead) {
+                break;
+            }
+            // While another thread is writing they can wait.
+            let Some(writer) = engine.try_writer(1) else { break };
+            let written = engine.with_writer(writer, 1, |_| self.write_piece(engine, ahead))?;
+            if !written.transpose()?.unwrap_or(false) {
                 break;
             }
             ahead = zeros_ahead;
-            // Whoever saves meanwhile counts on who has the writer.
-            if engine.has_queued() {
-                engine.pump();
-            }
         }
-        if ahead == zeros_ahead { engine.log.sync_segment(self.until.segment()) } else { Ok(()) }
+        if ahead == zeros_ahead { engine.log.segments.sync_segment(self.until.segment()) } else { Ok(()) }
     }
 
-    /// Writes some more unless they reach so far; says whether it did. While somebody else is writing they can wait.
+    /// Writes some more unless they reach so far; says whether it did. The writer lock is held.
     fn write_piece(&mut self, engine: &Engine, ahead: u32) -> Result<bool> {
-        let log = &engine.log;
-        let mut writer = match engine.writer.try_lock() {
-            Ok(writer) => writer,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(false),
-        };
-        let Some(_held) = writer.try_hold(log)? else { return Ok(false) };
-        refuse_if_poisoned(log)?;
-        let number = log.tail().segment();
-        let failed = |error| log.segment_io("writing zeros ahead", number, error);
-        let file = log.file(number)?;
-        // Never from the log's end: what a writer left there who died is part of the log as soon as another puts it in order.
-        let length = file.len().map_err(failed)?.min(u64::from(u32::MAX)) as u32;
+        let segments = &engine.log.segments;
+        segments.refuse_if_poisoned()?;
+        let number = segments.tail().segment();
+        let failed = |error| segments.segment_io("writing zeros ahead", number, error);
+        let file = segments.file(number)?;
+        // Never from the log's end: what a writer left there that died is part of the log as soon as another puts it in order.
+        let length = segments.length_of(number, &*file)?;
         self.until = Position::new(number, length);
         if self.until >= goal(engine, ahead) {
             return Ok(false);
@@ -91,7 +85,7 @@ impl Zeros {
 
 /// Up to where there shall be zeros, so many bytes ahead; a segment has no use for more than it will take.
 fn goal(engine: &Engine, ahead: u32) -> Position {
-    let tail = engine.log.tail();
+    let tail = engine.log.segments.tail();
     Position::new(tail.segment(), tail.offset().saturating_add(ahead).min(engine.settings.segment_bytes))
 }
 
@@ -144,7 +138,7 @@ mod tests {
         let mut writer = engine.writer();
         let mut held = writer.try_hold(&engine.log)?.expect("nobody else writes");
         let op = Op::Create { record: record(n, bytes), now: NOW };
-        let outcomes = held.group(&engine.log, &engine.settings, &[&op], true);
+        let outcomes = held.write(&[&op], true);
         let (answer, _) = outcomes.ok().and_then(|mut outcomes| outcomes.pop()).unwrap();
         answer.map(drop)
     }
@@ -154,7 +148,7 @@ mod tests {
     }
 
     fn end(engine: &Engine) -> u32 {
-        engine.log.tail().offset()
+        engine.log.segments.tail().offset()
     }
 
     fn length(disk: &MemoryDisk) -> u32 {
@@ -221,7 +215,7 @@ mod tests {
         let engine = open(&disk, Settings { segment_bytes, ..settings() });
         let mut zeros = Zeros::new();
         let (mut n, mut ended) = (0, 0);
-        while engine.log.tail().segment() == 1 {
+        while engine.log.segments.tail().segment() == 1 {
             ended = end(&engine);
             assert!(length(&disk) <= segment_bytes.max(ended), "{n}");
             save(&engine, n, AHEAD / 20).unwrap();
@@ -262,11 +256,11 @@ mod tests {
             if has_zeros {
                 zeros.keep_ahead(&next);
             }
-            let from = next.log.tail();
-            let mut frames = Frames::at(from, from, next.log.salt);
+            let from = next.log.segments.tail();
+            let mut frames = Frames::at(from, from, next.log.segments.salt);
             frames.push(Kind::Put, record(2, 0).key(), &[&record(2, LOW * 2 + LOW / 2).to_bytes()]);
-            dead.log.page().intent.set(frames.end().as_u64());
-            dead.log.file(1).unwrap().write_at(frames.bytes(), u64::from(from.offset())).unwrap();
+            dead.log.segments.page().intent.set(frames.end().as_u64());
+            dead.log.segments.file(1).unwrap().write_at(frames.bytes(), u64::from(from.offset())).unwrap();
             // Only what was published counts as used, so there seem to be enough; then there are not.
             zeros.until = from;
             zeros.keep_ahead(&next);
@@ -291,7 +285,7 @@ mod tests {
         zeros.keep_ahead(&engine);
         assert_eq!(length(&disk), partly, "tried again");
         save(&engine, 2, 1).unwrap();
-        engine.log.sync().unwrap();
+        engine.log.segments.sync().unwrap();
         zeros.not_before = wait::now();
         zeros.keep_ahead(&engine);
         assert!(length(&disk) >= end(&engine) + LOW);
@@ -303,7 +297,7 @@ mod tests {
         let disk = MemoryDisk::default();
         let engine = open(&disk, settings());
         save(&engine, 1, 1).unwrap();
-        engine.log.sync().unwrap();
+        engine.log.segments.sync().unwrap();
         disk.faults().syncs.store(true, Relaxed);
         Zeros::new().keep_ahead(&engine);
         disk.faults().syncs.store(false, Relaxed);
@@ -341,19 +335,19 @@ mod tests {
         save(&engine, 2, 1).unwrap();
         let killed = disk.copy();
         let reopened = open(&killed, settings());
-        assert_eq!(reopened.log.tail(), engine.log.tail());
+        assert_eq!(reopened.log.segments.tail(), engine.log.segments.tail());
         engine.begin_close();
         engine.end_close().unwrap();
         let closed = open(&disk.copy(), settings());
-        assert_eq!(closed.log.tail(), engine.log.tail());
+        assert_eq!(closed.log.segments.tail(), engine.log.segments.tail());
         assert!(length(&disk) > end(&engine));
         for engine in [&reopened, &closed] {
-            let revision = engine.log.tail();
+            let revision = engine.log.segments.tail();
             save(engine, 3, 1).unwrap();
             let saved = engine.log.load(record(3, 0).key(), NOW).unwrap().unwrap();
             assert_eq!(saved.revision().as_u64(), revision.as_u64());
             assert!((1..=3).all(|n| is_there(engine, n)));
-            assert!(engine.log.damage.list().is_empty());
+            assert!(engine.log.segments.damage.list().is_empty());
         }
         assert_eq!(killed.aside(), 0);
     }

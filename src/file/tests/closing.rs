@@ -38,16 +38,16 @@ fn whoever_waits_for_the_disk_when_the_stores_thread_ends_hears_of_it() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();
     let never = Position::new(u32::MAX, 0);
-    let mut waiting = Box::pin(super::sync::Synced::new(&store.engine, never));
+    let mut waiting = Box::pin(super::submit::Synced::new(&store.engine, never));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(waiting.as_mut().poll(&mut context).is_pending());
-    store.engine.waiting.retire(tail(&store), &store.engine.closed_error());
+    store.engine.waiters.retire(tail(&store), &store.engine.closed_error());
     let std::task::Poll::Ready(outcome) = waiting.as_mut().poll(&mut context) else { panic!("left waiting") };
     assert_eq!(outcome.unwrap_err().kind(), &ErrorKind::Closed);
     // Who comes later syncs for themselves.
     create(&store, 1, b"later");
-    block_on(super::sync::Synced::new(&store.engine, tail(&store))).unwrap();
-    assert!(store.engine.log.durable() >= tail(&store));
+    block_on(super::submit::Synced::new(&store.engine, tail(&store))).unwrap();
+    assert!(store.engine.log.segments.durable() >= tail(&store));
 }
 
 #[test]

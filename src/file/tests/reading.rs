@@ -1,7 +1,7 @@
 //! How the log is read: in pieces, up to where it ends, and by every reader in the same way.
 
 use super::super::frame::{Frames, Kind};
-use super::super::replay::Piece;
+use super::super::replay::{self, Piece};
 use super::super::segment::Header;
 use super::*;
 
@@ -49,7 +49,7 @@ fn the_log_ends_at_a_bad_place_unless_a_frame_however_late_says_that_it_was_dura
                 let case = format!("frame {bad}, byte {byte}, {durable} durable by frame {from}");
                 assert_eq!((0..SESSIONS).filter(is_there).count(), expected, "{case}");
                 assert_eq!(state.index.get(&key(bad)).is_some(), is_damage && byte == HEAD, "{case}");
-                assert!(!engine.log.damage.list().is_empty(), "{case}");
+                assert!(!engine.log.segments.damage.list().is_empty(), "{case}");
             }
         }
     }
@@ -64,7 +64,7 @@ fn a_long_segment_is_read_in_pieces_also_beyond_damage() {
             Piece::Items(items, _) => sizes.push(items.len()),
             Piece::End(..) => unreachable!("the last segment has no next one"),
         };
-        engine.log.read_last(1, &mut take).unwrap();
+        replay::read_last(&engine.log.segments, 1, &mut take).unwrap();
         sizes
     };
     let (mut bytes, starts) = long_segment(600, 600);
@@ -93,9 +93,9 @@ fn a_segment_without_a_seal_is_damage_to_a_process_that_reads_on_as_to_one_that_
     first.cut(end).unwrap();
     let expected = Damage { file: "00000001.log".into(), from: end, to: end, key: None };
     let doubtful = reader.log.read().unwrap().index.doubtful().count();
-    assert_eq!(reader.log.damage.list(), [expected.clone()]);
+    assert_eq!(reader.log.segments.damage.list(), std::slice::from_ref(&expected));
     let opener = recover::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap();
-    assert_eq!(opener.log.damage.list(), [expected]);
+    assert_eq!(opener.log.segments.damage.list(), [expected]);
     assert_eq!(opener.log.read().unwrap().index.doubtful().count(), doubtful);
     assert!(doubtful > 0 && doubtful < n as usize, "{doubtful} of {n}");
     assert_eq!(reader.log.read().unwrap().index.len(), n as usize);

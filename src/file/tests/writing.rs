@@ -10,13 +10,13 @@ fn a_writer_that_died_before_publishing_leaves_its_whole_frames_to_the_next() {
     let from = tail(&next);
     // What a process leaves that is killed between its write and its publication.
     let frames = {
-        let mut frames = super::frame::Frames::at(from, from, next.engine.log.salt);
+        let mut frames = super::frame::Frames::at(from, from, next.engine.log.segments.salt);
         frames.push(super::frame::Kind::Put, &key(2), &[&record(2, b"whole").to_bytes()]);
         let whole = frames.end();
         frames.push(super::frame::Kind::Put, &key(3), &[&record(3, b"torn").to_bytes()]);
         let torn = (frames.end().offset() - from.offset() - 3) as usize;
-        dead.engine.log.page().intent.set(frames.end().as_u64());
-        let file = dead.engine.log.file(from.segment()).unwrap();
+        dead.engine.log.segments.page().intent.set(frames.end().as_u64());
+        let file = dead.engine.log.segments.file(from.segment()).unwrap();
         file.write_at(&frames.bytes()[..torn], u64::from(from.offset())).unwrap();
         (whole, torn)
     };
@@ -44,7 +44,8 @@ fn segments_roll_and_leave_at_the_oldest_end_while_everything_alive_stays() {
         revision = now;
     }
     let begun = std::time::Instant::now();
-    while store.engine.log_is_wasteful() && begun.elapsed() < Duration::from_secs(60) {
+    let is_wasteful = || store.engine.log.read().unwrap().index.is_wasteful(4096);
+    while is_wasteful() && begun.elapsed() < Duration::from_secs(60) {
         std::thread::yield_now();
     }
     let stats = store.stats(NOW).unwrap();
@@ -68,11 +69,11 @@ fn a_roll_that_died_after_the_seal_is_finished_by_the_next_writer() {
     let store = open(&disk, options()).unwrap();
     create(&store, 1, b"before");
     let from = tail(&store);
-    let mut frames = super::frame::Frames::at(from, from, store.engine.log.salt);
+    let mut frames = super::frame::Frames::at(from, from, store.engine.log.segments.salt);
     frames.push(super::frame::Kind::Seal, &super::frame::NO_KEY, &[]);
-    let file = store.engine.log.file(from.segment()).unwrap();
+    let file = store.engine.log.segments.file(from.segment()).unwrap();
     file.write_at(frames.bytes(), u64::from(from.offset())).unwrap();
-    store.engine.log.page().intent.set(frames.end().as_u64());
+    store.engine.log.segments.page().intent.set(frames.end().as_u64());
     // For one who opens after all have died, and for one who goes on.
     let crashed = disk.copy();
     create(&store, 2, b"after");
@@ -127,7 +128,7 @@ fn a_group_checks_each_operation_against_those_before_it() {
     let outcomes: Vec<Result<Update>> = std::thread::scope(|scope| {
         let saves = (0..8).map(|_| scope.spawn(move || block_on(store.update(record, revision, NOW))));
         let saves: Vec<_> = saves.collect();
-        while store.engine.queue.lock().unwrap().as_ref().unwrap().len() < 8 {
+        while store.engine.queue.len() < 8 {
             std::thread::yield_now();
         }
         lock.unlock().unwrap();
@@ -143,11 +144,12 @@ fn two_processes_that_compact_at_once_never_trim_the_segment_that_is_written_to(
     let disk = MemoryDisk::default();
     drop(filled(&disk));
     let (one, two) = (open(&disk, options()).unwrap(), open(&disk, options()).unwrap());
-    while two.engine.try_compact_step().unwrap() {}
+    let mut compactor = Compactor::default();
+    while compactor.try_step(&two.engine).unwrap() {}
     assert_eq!(two.stats(NOW).unwrap().segments, 1);
     // The other decided to trim before it had read what the first did.
     let current = tail(&one).segment();
-    assert!(!one.engine.try_compact_step().unwrap());
+    assert!(!Compactor::default().try_step(&one.engine).unwrap());
     for oldest in [current - 1, current, current + 1] {
         block_on(one.run(Op::Trim { oldest })).unwrap();
     }
@@ -164,13 +166,13 @@ fn updates_of_one_group_are_credited_what_they_replace_once() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();
     let revision = create(&store, 1, &[0; 1000]);
-    let mut writer = store.engine.writer();
-    let mut held = writer.try_hold(&store.engine.log).unwrap().unwrap();
     // Room for the session and no more: whatever a group does, it stays within.
     let settings = Settings { store_bytes: store.engine.log.read().unwrap().index.live_bytes() + 500, ..options() };
+    let mut writer = Writer::new(Disk::lock(&disk, WRITER_LOCK).unwrap(), settings.clone());
+    let mut held = writer.try_hold(&store.engine.log).unwrap().unwrap();
     let bigger = Op::Update { record: record(1, &[1; 1300]), expected: revision, now: NOW };
     let more = Op::Create { record: record(2, &[2; 1000]), now: NOW };
-    let outcomes = held.group(&store.engine.log, &settings, &[&bigger, &more], true).ok().unwrap();
+    let outcomes = held.write(&[&bigger, &more], true).ok().unwrap();
     let full = outcomes.iter().map(|(answer, _)| answer.as_ref().is_err_and(|error| *error.kind() == ErrorKind::Full));
     assert_eq!(full.collect::<Vec<_>>(), [false, true]);
     drop(held);

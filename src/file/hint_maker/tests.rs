@@ -182,7 +182,7 @@ fn what_is_left_without_a_segment_or_half_written_goes_when_the_store_is_opened(
     let store = open(&disk);
     assert_eq!(living(&store), all_but(&[1]));
     assert_eq!(hints(&disk), [1, 2, 3]);
-    assert!(!disk.names().unwrap().iter().any(|name| disk::is_half_written(name)));
+    assert!(!disk.names().unwrap().iter().any(|name| super::super::disk::is_half_written(name)));
 }
 
 #[test]
@@ -190,10 +190,10 @@ fn a_full_disk_costs_the_hints_and_nothing_else() {
     let disk = with_hints();
     (1..=3).for_each(|number| disk.remove(&hint::name(number)).unwrap());
     let settings = FileStore::options().segment_bytes(4096).durability(Durability::Never).0;
-    let mut making = None;
+    let mut hint_maker = HintMaker::default();
     let engine = Arc::new(recover::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
     disk.faults().space.store(true, Ordering::Relaxed);
-    let steps = (0..100).take_while(|_| engine.hint_step(&mut making)).count();
+    let steps = (0..100).take_while(|_| hint_maker.step(&engine)).count();
     assert!((3..10).contains(&steps), "each is tried once: {steps} steps");
     assert_eq!(hints(&disk), [0; 0]);
 }
