@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use crate::contender::{Class, Contender, Kind, Needs};
+use crate::contender::{Class, Contender};
 use crate::contenders::redis::Redis;
 use crate::effort::Effort;
+use crate::kind::{Kind, Needs};
 use crate::numbers::Numbers;
 use crate::progress::Progress;
 use crate::session::{self, Model, Session};
 use crate::system;
 
-/// One of them, open or closed.
+/// A contender in its directory, open or closed.
 pub(crate) struct Place {
     pub(crate) kind: Kind,
     pub(crate) directory: PathBuf,
@@ -36,7 +37,7 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Fills those that can be filled here and in good time, and says who is left out.
+    /// Fills the contenders that this machine has room for and that can be filled in time, and reports the others.
     pub(crate) fn filled(kinds: &[Kind], directory: &Path, model: Model, effort: Effort, progress: &Progress) -> Self {
         let mut places = Vec::new();
         let mut room = Room::on(directory);
@@ -66,7 +67,7 @@ impl Arena {
         Self { places, model }
     }
 
-    /// Opens all that can be of this class.
+    /// Opens the contenders that can keep the promise of this class.
     pub(crate) fn open(&mut self, class: Class) {
         self.close();
         for place in &mut self.places {
@@ -76,18 +77,18 @@ impl Arena {
         }
     }
 
-    /// Closes all that can be opened again.
+    /// Closes the contenders that can be opened again.
     pub(crate) fn close(&mut self) {
         self.places.iter_mut().for_each(close);
     }
 
-    /// Those that are open. What is only in memory always is.
+    /// The open contenders. One that keeps its sessions in memory is always open.
     pub(crate) fn open_ones(&self) -> impl Iterator<Item = &Place> {
         self.places.iter().filter(|place| place.is_open())
     }
 
-    /// Loads every session once, so that what can be in memory is; and looks into some, since a figure of one that loads
-    /// something else would be none.
+    /// Loads every session once, so that every cache is as full as it gets. Some of the texts are compared, since a
+    /// figure of loading something else means nothing.
     pub(crate) fn warm_up(&self, effort: Effort, progress: &Progress) {
         for place in self.open_ones() {
             progress.says(format!("loads all of {} once", place.kind.name()));
@@ -107,7 +108,7 @@ impl Arena {
         }
     }
 
-    /// Saves as many sessions as there are, at most as many as the effort says, at random.
+    /// Saves sessions at random, as often as there are sessions, but no more often than the effort allows.
     pub(crate) fn churn(&self, effort: Effort, progress: &Progress) {
         for place in self.open_ones() {
             progress.says(format!("saves in {}", place.kind.name()));
@@ -116,7 +117,7 @@ impl Arena {
             for _ in 0..self.model.sessions.min(effort.churn) {
                 let mut session = self.model.changed(numbers.below(self.model.sessions));
                 place.contender().meet(&mut session, self.model.now);
-                place.contender().save(&mut session, self.model.now).expect("everybody can save");
+                place.contender().save(&mut session, self.model.now).expect("every contender can save");
                 if begun.elapsed() > effort.patience {
                     progress.note(&format!("{} was not churned in full: it took too long", place.kind.name()));
                     break;
@@ -126,7 +127,7 @@ impl Arena {
     }
 }
 
-/// What is only in memory stays open, since closed it would be gone.
+/// A contender that keeps its sessions in memory stays open, since closing would lose them.
 fn close(place: &mut Place) {
     if !place.kind.is_in_memory()
         && let Some(contender) = place.contender.take()
@@ -135,19 +136,19 @@ fn close(place: &mut Place) {
     }
 }
 
-/// What is left of memory and of the disk for those that are not filled yet.
+/// The memory and the disk that are left for the contenders that are not filled yet.
 struct Room {
     memory: u64,
     disk: u64,
 }
 
 impl Room {
-    /// A fifth stays free.
+    /// A fifth stays free, since the needs of contenders are estimates.
     fn on(directory: &Path) -> Self {
         Self { memory: system::available_memory() / 5 * 4, disk: system::free_disk(directory) / 5 * 4 }
     }
 
-    /// Whether there is what it needs, which is then taken. All are open at once.
+    /// Whether there is room for a contender, which then takes it. All contenders are open at once, so needs add up.
     fn admits(&mut self, kind: Kind, model: Model, progress: &Progress) -> bool {
         if kind == Kind::Redis && !Redis::is_installed() {
             progress.note("redis is left out: there is no redis-server here (Debian's package has that name)");
@@ -170,13 +171,13 @@ impl Room {
     }
 }
 
-/// All sessions, as long as it does not take too long.
+/// All sessions, until the filling turns out to take too long.
 struct Filling {
     model: Model,
     next: u64,
     begun: Instant,
     patience: Duration,
-    /// How long it would take, if that is too long.
+    /// How long the filling would take, if that is too long.
     needs: Option<Duration>,
     bar: ProgressBar,
 }
@@ -197,7 +198,7 @@ impl Iterator for Filling {
         if self.next.is_multiple_of(1_000) && self.next > 0 {
             self.bar.set_position(self.next);
             let needs = self.begun.elapsed().mul_f64(self.model.sessions as f64 / self.next as f64);
-            // Whoever is half full may go on: what has been spent would be lost.
+            // A contender that is half full may go on, since the time spent on it would be lost.
             let is_early = (self.model.sessions / 20..self.model.sessions / 2).contains(&self.next);
             if is_early && needs > self.patience {
                 self.needs = Some(needs);
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn who_would_take_too_long_is_left_out() {
+    fn a_contender_that_would_take_too_long_is_left_out() {
         let directory = tempfile::tempdir().unwrap();
         let arena = arena(Duration::ZERO, directory.path());
         assert!(arena.places.is_empty());

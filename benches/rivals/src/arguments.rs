@@ -1,12 +1,12 @@
-//! What the command line says.
+//! The command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::*;
 
-use crate::contender::Kind;
 use crate::effort::Effort;
+use crate::kind::Kind;
 use crate::operation::Operation;
 
 pub(crate) const USAGE: &str = "\
@@ -85,7 +85,7 @@ impl Arguments {
         self.only.is_empty() || self.only.iter().any(|begin| operation.name().starts_with(begin.as_str()))
     }
 
-    /// cloakroom, and whom it is measured beside.
+    /// cloakroom, and the contenders that it is measured beside.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
         let wanted = |kind: &Kind| match &self.against {
             None => true,

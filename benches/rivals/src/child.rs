@@ -1,4 +1,7 @@
-//! What needs a process of its own: the program starts itself, with a job for its argument.
+//! A child process, for what cannot be measured in this one. The program starts itself, with a job as its argument.
+//!
+//! What a child does in its role belongs to the operation that starts it. This file knows no operation: `main` reads a
+//! child's job and calls the operation.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,102 +11,66 @@ use cloakroom::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::contender::{Class, Kind};
-use crate::operations::partners::Work;
-use crate::operations::{http, neighbour, partners, save::Saver};
-use crate::session::{self, Model};
-use crate::system;
+use crate::contender::Class;
+use crate::session::Model;
 
 /// The argument before a job.
 pub(crate) const CHILD: &str = "--child";
 
+/// What a child is started for.
 #[derive(Serialize, Deserialize)]
-struct Job {
-    role: Role,
-    contender: String,
-    directory: PathBuf,
+pub(crate) struct Job {
+    pub(crate) role: Role,
+    /// The name of a contender, or of a server without one.
+    pub(crate) contender: String,
+    pub(crate) directory: PathBuf,
+    pub(crate) class: Class,
     now_millis: u64,
     sessions: u64,
-    class: Class,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Opens it, loads all, and says what that took.
+    /// Opens a contender, loads all sessions, and tells how much memory that took.
     Memory,
-    /// Saves something, and waits to be killed.
+    /// Saves some sessions, and waits until it is killed.
     Victim,
-    /// One of two that share it.
+    /// Is one of two processes that share a contender and do the same work.
     Partner { nth: u64, work: Work },
-    /// Shares it, and saves now and then.
+    /// Shares a contender with its parent, and saves now and then.
     Neighbour,
     /// Answers requests.
     Server,
 }
 
-/// Bytes of memory, beyond what the process has anyway.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Memory {
-    pub(crate) opened: u64,
-    pub(crate) loaded: Option<u64>,
+/// What both partners do.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Work {
+    Mixed,
+    Save,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Ready {
-    server: Option<u32>,
-}
+impl Job {
+    pub(crate) fn parse(argument: &str) -> Self {
+        serde_json::from_str(argument).unwrap()
+    }
 
-/// Does the job that this process was started for.
-pub(crate) fn work(job: &str) {
-    let Job { role, contender, directory, now_millis, sessions, class } = serde_json::from_str(job).unwrap();
-    let model = Model { now: Timestamp::from_millis(now_millis), sessions };
-    // Only a server may be without one.
-    let kind = || Kind::named(&contender).unwrap();
-    match role {
-        Role::Memory => tell_memory(kind(), &directory, model),
-        Role::Victim => save_until_killed(kind(), &directory, model),
-        Role::Partner { nth, work } => partners::work(kind(), &directory, model, class, work, nth),
-        Role::Neighbour => neighbour::save_when_asked(kind(), &directory, model, class),
-        Role::Server => http::serve(Kind::named(&contender), &directory, model, class),
+    pub(crate) fn model(&self) -> Model {
+        Model { now: Timestamp::from_millis(self.now_millis), sessions: self.sessions }
     }
 }
 
-/// Says something to the process that started this one.
+/// Tells the parent something, in one line of JSON.
 pub(crate) fn tell(what: &impl Serialize) {
     println!("{}", serde_json::to_string(what).unwrap());
 }
 
-/// Waits until this process is killed, or the one that started it is gone.
+/// Waits until this process is killed, or its parent is gone.
 pub(crate) fn wait_for_the_end() {
     std::io::stdin().lines().for_each(drop);
 }
 
-fn tell_memory(kind: Kind, directory: &Path, model: Model) {
-    let before = system::own_memory(std::process::id());
-    let contender = kind.open(directory, Class::Relaxed);
-    if !kind.is_stored() {
-        contender.fill(&mut (0..model.sessions).map(|n| model.session(n)), model.now);
-    }
-    let memory = || match contender.server() {
-        Some(server) => system::own_memory(server),
-        None => system::own_memory(std::process::id()).saturating_sub(before),
-    };
-    let opened = memory();
-    let mut load = |n| contender.load(&session::key(n), model.now).map(drop);
-    let loaded = (0..model.sessions).try_for_each(&mut load).map(|()| memory());
-    tell(&Memory { opened, loaded });
-    contender.close();
-}
-
-fn save_until_killed(kind: Kind, directory: &Path, model: Model) {
-    let contender = kind.open(directory, Class::Relaxed);
-    let mut saver = Saver::new(&*contender, model, 0, 1);
-    (0..100).for_each(|_| saver.save().unwrap());
-    tell(&Ready { server: contender.server() });
-    wait_for_the_end();
-}
-
-/// Another process, that ends with this value.
+/// A child, as its parent sees it. The child is killed when this value is dropped.
 pub(crate) struct Process {
     child: Child,
     input: ChildStdin,
@@ -116,9 +83,9 @@ impl Process {
             role,
             contender: contender.to_owned(),
             directory: directory.to_owned(),
+            class,
             now_millis: model.now.as_millis(),
             sessions: model.sessions,
-            class,
         };
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg(CHILD).arg(serde_json::to_string(&job).unwrap());
@@ -137,29 +104,17 @@ impl Process {
         self.output.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap()
     }
+
+    /// Waits until the child ends by itself.
+    pub(crate) fn wait(&mut self) {
+        self.child.wait().unwrap();
+    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Killing fails where the child has ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// What one takes that is opened in a process of its own.
-pub(crate) fn memory(kind: Kind, directory: &Path, model: Model) -> Memory {
-    let mut process = Process::start(Role::Memory, kind.name(), directory, model, Class::Relaxed);
-    let memory = process.hear();
-    process.child.wait().unwrap();
-    memory
-}
-
-/// Leaves the directory as a process leaves it that was killed in the middle of its work.
-pub(crate) fn be_killed(kind: Kind, directory: &Path, model: Model) {
-    let mut process = Process::start(Role::Victim, kind.name(), directory, model, Class::Relaxed);
-    let Ready { server } = process.hear();
-    if let Some(server) = server {
-        system::kill(server);
     }
 }

@@ -9,14 +9,14 @@ pub(crate) struct Effort {
     pub(crate) rounds: usize,
     /// How long a contender's turn takes.
     pub(crate) slice: Duration,
-    /// How long one may take to be filled.
+    /// How long the filling of a contender may take.
     pub(crate) patience: Duration,
-    /// Saves between the first and the second look at the disk, at most.
+    /// The most saves between the first and the second look at the disk.
     pub(crate) churn: u64,
-    /// Requests are measured with so many sessions, at most.
+    /// The most sessions that requests are measured with.
     pub(crate) request_sessions: u64,
     pub(crate) http_rounds: usize,
-    /// How long a turn of requests over the network takes, in whole seconds.
+    /// How long a turn of requests over the network takes. wrk takes only whole seconds.
     pub(crate) http_seconds: u64,
 }
 
@@ -41,7 +41,7 @@ impl Effort {
         http_seconds: 1,
     };
 
-    /// What takes long has fewer rounds; bytes are counted once.
+    /// Slow operations have fewer rounds. Bytes are counted once.
     pub(crate) fn rounds_of(self, operation: Operation) -> usize {
         match operation {
             operation if operation.is_bytes() => 1,
@@ -53,18 +53,18 @@ impl Effort {
         }
     }
 
-    /// As how many turns one of this operation counts, for the time that is left.
+    /// How many turns a turn of this operation counts as, for the estimate of the time that is left.
     pub(crate) fn weight_of(self, operation: Operation) -> u64 {
-        // A second is as long as twenty of the turns that take 50 ms; shorter ones take about as long, with all around them.
+        // A second is as long as twenty turns of 50 ms. With all that surrounds them, shorter turns take about as long.
         if operation.is_http() { self.http_seconds * 20 } else { 1 }
     }
 
-    /// As how many turns all rounds of an operation count.
+    /// How many turns all rounds of an operation count as.
     pub(crate) fn turns_of(self, operation: Operation) -> u64 {
         self.rounds_of(operation) as u64 * self.weight_of(operation)
     }
 
-    /// How long one may take in one discipline; what rounds it has done by then count.
+    /// How long a contender may take in one discipline. The rounds that it has done by then count.
     pub(crate) fn patience_in_a_race(self) -> Duration {
         self.patience / 10
     }

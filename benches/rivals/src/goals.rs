@@ -1,19 +1,20 @@
-//! Where cloakroom is meant to get beside the others, and how far it is from there.
+//! The goals that cloakroom has beside the other contenders, and how far it is from each.
 
 use std::fmt;
 
-use crate::contender::{Class, Kind};
+use crate::contender::Class;
+use crate::format::grouped;
+use crate::kind::Kind;
 use crate::operation::{CONNECTIONS, Discipline, Operation};
-use crate::plot::{grouped, sizes};
-use crate::row::{Figure, Row};
+use crate::row::{Figure, Row, sizes};
 
-/// How much more than the map's a cost may grow.
+/// How many times as much as the map's a cost may grow.
 const GROWTH: f64 = 1.2;
 
-/// All goals that the rows say something about.
+/// All goals that the rows have figures for.
 pub(crate) struct Goals<'a>(pub(crate) &'a [Row]);
 
-/// A figure, and where it should be.
+/// A figure, and the bound that it should keep.
 struct Goal {
     what: String,
     figure: f64,
@@ -53,7 +54,7 @@ impl Goals<'_> {
         self.figure(discipline, sessions, kind)?.main()
     }
 
-    /// How many times the first of two is of the second.
+    /// The first time divided by the second.
     fn ratio(&self, sessions: u64, [one, other]: [(Discipline, Kind); 2]) -> Option<f64> {
         Some(self.time(one.0, sessions, one.1)? / self.time(other.0, sessions, other.1)?)
     }

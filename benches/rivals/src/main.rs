@@ -14,9 +14,11 @@ mod child;
 mod contender;
 mod contenders;
 mod effort;
+mod format;
 mod goals;
 #[path = "../../support/key.rs"]
 mod key;
+mod kind;
 #[path = "../../support/numbers.rs"]
 mod numbers;
 mod operation;
@@ -36,9 +38,12 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use arguments::Arguments;
+use child::{Job, Role};
 use goals::Goals;
+use kind::Kind;
 use numbers::Numbers;
 use operation::Discipline;
+use operations::{http, memory, neighbour, open, partners};
 use progress::Progress;
 use race::Referee;
 use row::Row;
@@ -48,10 +53,10 @@ use tournament::Tournament;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, job] = &words[..]
-        && role == child::CHILD
+    if let [child, job] = &words[..]
+        && child == child::CHILD
     {
-        child::work(job);
+        work(&Job::parse(job));
         return ExitCode::SUCCESS;
     }
     let arguments = match Arguments::parse(lexopt::Parser::from_env()) {
@@ -74,6 +79,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Does the job that this child process was started for.
+fn work(job: &Job) {
+    let Job { role, contender, directory, class, .. } = job;
+    let (model, class) = (job.model(), *class);
+    // Only a server runs without a contender.
+    let kind = || Kind::named(contender).unwrap();
+    match *role {
+        Role::Memory => memory::measure(kind(), directory, model),
+        Role::Victim => open::save_until_killed(kind(), directory, model),
+        Role::Partner { nth, work } => partners::work(kind(), directory, model, class, work, nth),
+        Role::Neighbour => neighbour::save_when_asked(kind(), directory, model, class),
+        Role::Server => http::serve(Kind::named(contender), directory, model, class),
+    }
+}
+
 fn run(arguments: &Arguments) -> io::Result<()> {
     let earlier = arguments.json.as_deref().map(row::read).transpose()?.unwrap_or_default();
     let keep = |measured: &[Row]| match &arguments.json {
@@ -88,7 +108,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     show(if arguments.draw { &rows } else { &measured })
 }
 
-/// All numbers of sessions in turn. What is measured is kept again and again.
+/// Measures all numbers of sessions in turn. The rows are kept after every discipline, since a later one may fail.
 fn measure(arguments: &Arguments, keep: impl Fn(&[Row]) -> io::Result<()>) -> io::Result<Vec<Row>> {
     let kinds = arguments.kinds();
     let disciplines = Discipline::of(|operation| arguments.wants(operation));
@@ -118,7 +138,8 @@ fn measure(arguments: &Arguments, keep: impl Fn(&[Row]) -> io::Result<()>) -> io
     Ok(rows)
 }
 
-/// On a disk, where a sync costs what it costs, and not in a file system in memory.
+/// The directory of this program, which lies on a disk. The system's temporary directory often lies in memory, where a
+/// sync costs nothing.
 fn beside_this_program() -> io::Result<std::path::PathBuf> {
     let program = std::env::current_exe()?;
     Ok(program.parent().expect("a program lies in a directory").to_owned())
@@ -126,7 +147,7 @@ fn beside_this_program() -> io::Result<std::path::PathBuf> {
 
 fn show(rows: &[Row]) -> io::Result<()> {
     let mut output = io::stdout().lock();
-    for sessions in plot::sizes(rows) {
+    for sessions in row::sizes(rows) {
         write!(output, "{}", Table { rows, sessions })?;
     }
     write!(output, "{}", Goals(rows))

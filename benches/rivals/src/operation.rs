@@ -1,13 +1,13 @@
-//! What is measured.
+//! What is measured: the operations, and the disciplines that each is measured in.
 
 use std::fmt;
 
 use crate::contender::Class;
 
-/// By how many connections requests come over the network; in the place of threads, since each has one request at a time.
+/// How many connections carry the requests over the network. They count as threads: each has one request at a time.
 pub(crate) const CONNECTIONS: u64 = 32;
 
-/// Something that contenders do.
+/// Something that contenders do, or something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Operation {
     LoadHit,
@@ -96,7 +96,7 @@ impl Operation {
         }
     }
 
-    /// What its figure is of.
+    /// What the figure says, for a reader of the tables.
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::LoadHit => "load a session that is there",
@@ -127,12 +127,12 @@ impl Operation {
         }
     }
 
-    /// Whether it is a request over the network, by a program of its own.
+    /// Whether a load generator sends the operation over the network, as a request.
     pub(crate) fn is_http(self) -> bool {
         matches!(self, Self::HttpUntouched | Self::HttpGet | Self::HttpMixed | Self::HttpInsert)
     }
 
-    /// Whether it is a whole request, in process or over the network.
+    /// Whether the operation is a whole request, in process or over the network.
     pub(crate) fn is_request(self) -> bool {
         self.is_http() || matches!(self, Self::RequestUntouched | Self::RequestGet | Self::RequestInsert)
     }
@@ -142,7 +142,7 @@ impl Operation {
     }
 }
 
-/// An operation, in how many threads, and what its saves survive.
+/// An operation, the number of its threads, and what its saves survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Discipline {
     pub(crate) operation: Operation,
@@ -159,7 +159,7 @@ impl Discipline {
         (self.operation, self.threads, self.class)
     }
 
-    /// All of them that belong to these operations, in the order in which they are measured.
+    /// The disciplines of the wanted operations, in the order in which they are measured.
     pub(crate) fn of(wanted: impl Fn(Operation) -> bool) -> Vec<Self> {
         let mut disciplines = Vec::new();
         for operation in Operation::ALL {
@@ -196,7 +196,7 @@ impl fmt::Display for Discipline {
             connections if self.operation.is_http() => write!(f, ", {connections} connections")?,
             threads => write!(f, ", {threads} threads")?,
         }
-        // Of what was counted, the class says nothing.
+        // The class says nothing about something that is counted.
         if !self.operation.is_bytes() {
             write!(f, ", {}", self.class.name())?;
         }

@@ -1,4 +1,4 @@
-//! How far the run has come, and how long it will take.
+//! How far the run has come, and how long the rest will take.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of so many turns.
+    /// The progress of a run of so many turns.
     pub(crate) fn of(turns: u64) -> Self {
         let bars = MultiProgress::new();
         let all = bars.add(ProgressBar::new(turns));
@@ -37,7 +37,7 @@ impl Progress {
         self.all.set_message(what);
     }
 
-    /// Everybody's turns in it are over. Where there is no terminal to draw on, a line for the log.
+    /// Notes that all turns in a discipline have been taken. Where no terminal shows a bar, a line goes to the log.
     pub(crate) fn measured(&self, discipline: Discipline) {
         if self.all.is_hidden() && !cfg!(test) {
             let part = self.all.position() as f64 / self.all.length().unwrap_or(1) as f64;
@@ -47,7 +47,7 @@ impl Progress {
         }
     }
 
-    /// So many turns were taken, or will not be.
+    /// Counts so many turns that were taken, or that will not be.
     pub(crate) fn step(&self, turns: u64) {
         self.all.inc(turns);
     }
@@ -64,7 +64,7 @@ impl Progress {
         if self.all.is_hidden() {
             eprintln!("{line}");
         } else {
-            // Only for the eyes: a terminal that is gone is no reason to end.
+            // The line is only for a reader at the terminal. The run goes on without one.
             let _ = self.bars.println(line);
         }
     }

@@ -1,5 +1,5 @@
-//! Contenders take turns, round by round, in an order that is shuffled anew each time: whatever else the machine does
-//! meanwhile hits all of them alike, and none is always behind the same one.
+//! Contenders take turns, round by round, in an order that is shuffled anew each time. So whatever else the machine
+//! does hits all contenders alike, and none always comes after the same other one.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use crate::statistics::{median, percentile};
 
 /// A contender in one discipline.
 pub(crate) trait Entrant {
-    /// Takes part for about so long. The time of an operation in nanoseconds, and of some alone; `None` if it cannot.
+    /// Works for about a slice. Returns the time of an operation in nanoseconds, or `None` if the contender
+    /// cannot do it. The samples receive the times of operations that were timed one by one.
     fn round(&mut self, slice: Duration, samples: &mut Vec<f64>) -> Option<f64>;
 }
 
@@ -27,7 +28,7 @@ impl<F: FnMut() -> Option<f64>> Entrant for F {
 
 pub(crate) type Entrants<'a> = Vec<(&'static str, Box<dyn Entrant + 'a>)>;
 
-/// Who calls the contenders to their turns.
+/// The referee calls the contenders to their turns.
 pub(crate) struct Referee {
     pub(crate) effort: Effort,
     pub(crate) numbers: Numbers,
@@ -44,7 +45,7 @@ struct Lane<'a> {
 }
 
 impl Referee {
-    /// Measures, and says so in rows.
+    /// Measures the entrants, and returns a row for each.
     pub(crate) fn race(
         &mut self,
         discipline: Discipline,
@@ -96,7 +97,7 @@ impl Lane<'_> {
     }
 }
 
-/// How often something fits into so much time.
+/// How many times of something fit into a slice.
 pub(crate) fn calibrated(slice: Duration, mut batch: impl FnMut(u64) -> Duration) -> u64 {
     let mut times = 1;
     loop {
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_is_asked_once() {
+    fn an_entrant_that_cannot_is_asked_once() {
         let mut asked = 0;
         let cannot = || {
             asked += 1;

@@ -1,4 +1,4 @@
-//! What was measured, a row for each discipline, number of sessions and contender.
+//! What was measured: a row for each discipline, number of sessions and contender.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -19,7 +19,7 @@ pub(crate) struct Row {
     pub(crate) figure: Figure,
 }
 
-/// In JSON, what has no time has no `median_ns`, and who cannot has neither that nor `bytes`.
+/// In JSON, a figure that is no time has no `median_ns`, and a contender that cannot has no `bytes` either.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Flat", into = "Flat")]
 pub(crate) enum Figure {
@@ -78,7 +78,7 @@ impl Row {
         Self { operation, sessions, threads, durability, contender: contender.to_owned(), figure }
     }
 
-    /// Whether it is of this discipline.
+    /// Whether the row is of this discipline.
     pub(crate) fn is_of(&self, discipline: Discipline) -> bool {
         let Discipline { operation, threads, class } = discipline;
         self.operation == operation.name() && self.threads == threads && self.durability == class.name()
@@ -90,7 +90,7 @@ impl Row {
     }
 }
 
-/// The rows of a file; none if there is no such file.
+/// The rows of a file. A missing file has no rows.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Row>> {
     match fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
@@ -99,13 +99,21 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Row>> {
     }
 }
 
-/// The rows of earlier runs, and those of this one instead of theirs where both have one.
+/// The rows of earlier runs and of this one. Where both have a row of the same, this run's counts.
 pub(crate) fn merged(earlier: Vec<Row>, rows: &[Row]) -> Vec<Row> {
     let kept = earlier.into_iter().filter(|earlier| !rows.iter().any(|row| row.replaces(earlier)));
     kept.chain(rows.iter().cloned()).collect()
 }
 
-/// A row a line.
+/// The numbers of sessions that the rows have, in ascending order.
+pub(crate) fn sizes(rows: &[Row]) -> Vec<u64> {
+    let mut sizes: Vec<u64> = rows.iter().map(|row| row.sessions).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
+}
+
+/// Writes a row a line, so that a diff shows the rows that changed.
 pub(crate) fn write(path: &Path, rows: &[Row]) -> io::Result<()> {
     let lines: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
     fs::write(path, format!("[\n{}\n]\n", lines.join(",\n")))

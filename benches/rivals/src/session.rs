@@ -10,25 +10,25 @@ use crate::numbers::Numbers;
 
 pub(crate) use crate::key::{key, unknown_key};
 
-/// How long a session lives without being seen: far beyond what the touches of a whole run add up to.
+/// How long a session lives without being seen. All touches of a run move the time by less.
 pub(crate) const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The name of the one entry that each session holds.
 pub(crate) const ENTRY: &str = "cart";
 
-/// A session, on its way into a contender.
+/// A session on its way into a contender.
 pub(crate) struct Session {
     pub(crate) record: Record,
     pub(crate) text: String,
     pub(crate) known: Known,
 }
 
-/// What its owner knows from having loaded it.
+/// What a server knows of a session once it has loaded it.
 pub(crate) enum Known {
     Nothing,
-    /// What cloakroom compares when it saves.
+    /// The revision that cloakroom compares when it saves.
     Revision(Revision),
-    /// The record as tower-sessions has it in memory, which a request's end saves.
+    /// The record that tower-sessions has in memory, and that the end of a request saves.
     Tower(tower_sessions_core::session::Record),
 }
 
@@ -42,7 +42,7 @@ impl Session {
     }
 }
 
-/// All sessions of a run. Their times lie around its beginning by the real clock, since some contenders read no other.
+/// All sessions of a run. Their times lie around its real beginning, since some contenders read the real clock.
 #[derive(Clone, Copy)]
 pub(crate) struct Model {
     pub(crate) now: Timestamp,
@@ -60,18 +60,19 @@ impl Model {
         self.seen_within(text(n), n, Duration::from_secs(30 * 60), IDLE)
     }
 
-    /// The same session after a request: as long, and not the same. (SQLite writes nothing when nothing changes.)
+    /// The same session after a request. Its value has the same length and other bytes, since SQLite writes nothing
+    /// where nothing changes.
     pub(crate) fn changed(self, n: u64) -> Session {
         self.seen_within(changed(n), n, Duration::from_secs(30 * 60), IDLE)
     }
 
-    /// The `n`th session, which is over by now.
+    /// The `n`th session, which has expired by now.
     pub(crate) fn over(self, n: u64) -> Session {
         let earlier = Self { now: self.earlier(), ..self };
         earlier.seen_within(text(n), n, Duration::from_secs(18), Duration::from_secs(60))
     }
 
-    /// A time at which those that are [`over`](Self::over) by now were not.
+    /// A time at which the sessions that are [`over`](Self::over) had not expired.
     pub(crate) fn earlier(self) -> Timestamp {
         Timestamp::from_millis(self.now.as_millis() - 120_000)
     }
@@ -84,19 +85,19 @@ impl Model {
         Session { record, text, known: Known::Nothing }
     }
 
-    /// The session that the next of these numbers says.
+    /// A session at random.
     pub(crate) fn any(self, numbers: &mut Numbers) -> SessionKey {
         key(numbers.below(self.sessions))
     }
 
-    /// How many bytes the values of all sessions have: what any store must keep, whatever it adds.
+    /// How many bytes the values of all sessions have. Any store must keep so many, and adds its own.
     pub(crate) fn value_bytes(self) -> u64 {
         (0..self.sessions).map(|n| data(&text(n)).size() as u64).sum()
     }
 }
 
-/// What the `n`th session holds: 200 to 1,000 bytes once it is encoded, 600 in the mean. The lines of a cart, so that
-/// what compresses has something to gain, and not everything.
+/// The value of the `n`th session: 200 to 1,000 bytes once it is encoded, 600 in the mean. The text is that of a cart,
+/// so that a contender that compresses gains something, but not everything.
 pub(crate) fn text(n: u64) -> String {
     let mut numbers = Numbers(!n);
     let length = 192 + numbers.below(801) as usize;
@@ -113,7 +114,7 @@ pub(crate) fn text(n: u64) -> String {
     text
 }
 
-/// What it holds after a request.
+/// The value of the same session after a request.
 pub(crate) fn changed(n: u64) -> String {
     let mut text = text(n);
     text.replace_range(..1, "A");

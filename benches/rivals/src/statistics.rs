@@ -1,6 +1,6 @@
-//! What is said about many figures.
+//! What sums up many figures.
 
-/// The figure in the middle; of an even number, the mean of the two.
+/// The figure in the middle. Of an even number of figures, the mean of the two in the middle.
 pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     let sorted = sorted(figures);
     let middle = sorted.len() / 2;
@@ -11,7 +11,7 @@ pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     }
 }
 
-/// The least figure that so many of a hundred do not exceed (the nearest rank).
+/// The percentile by the nearest rank: the least figure that so many of a hundred do not exceed.
 pub(crate) fn percentile(figures: &[f64], percent: f64) -> Option<f64> {
     let sorted = sorted(figures);
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;

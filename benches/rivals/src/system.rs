@@ -10,12 +10,12 @@ use rustix::fs::Advice;
 use rustix::process::{Pid, Signal};
 use rustix::time::ClockId;
 
-/// How many bytes of memory are a process's own; pages of files, which the kernel takes back when it likes, do not count.
+/// How many bytes of memory are a process's own. Pages of files do not count, since the kernel can take them back.
 pub(crate) fn own_memory(process: u32) -> u64 {
     kilobytes(&fs::read_to_string(format!("/proc/{process}/status")).unwrap(), "RssAnon:").unwrap()
 }
 
-/// How many bytes of memory can still be had.
+/// How many bytes of memory a process can still get.
 pub(crate) fn available_memory() -> u64 {
     kilobytes(&fs::read_to_string("/proc/meminfo").unwrap(), "MemAvailable:").unwrap()
 }
@@ -25,13 +25,14 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
 }
 
-/// How many bytes can still be stored in a directory.
+/// How many bytes still fit into a directory.
 pub(crate) fn free_disk(directory: &Path) -> u64 {
     let disk = rustix::fs::statvfs(directory).unwrap();
     disk.f_bavail * disk.f_frsize
 }
 
-/// What a directory takes on the disk, all that is in it included: whole blocks, once all of it is written.
+/// What a directory takes on the disk, with all that is in it. Files count by whole blocks. All data is written out
+/// first, since the kernel may allocate blocks only then.
 pub(crate) fn disk_bytes(directory: &Path) -> u64 {
     write_out(directory);
     blocks(directory)
@@ -46,7 +47,7 @@ fn blocks(path: &Path) -> u64 {
     own + fs::read_dir(path).unwrap().map(|entry| blocks(&entry.unwrap().path())).sum::<u64>()
 }
 
-/// Takes a directory's files out of the page cache. Nobody may have them open.
+/// Takes the files of a directory out of the page cache. No process may have them open, since mapped pages would stay.
 pub(crate) fn make_cold(directory: &Path) {
     write_out(directory);
     drop_pages(directory);
@@ -64,7 +65,7 @@ fn write_out(directory: &Path) {
     rustix::fs::syncfs(File::open(directory).unwrap()).unwrap();
 }
 
-/// Kills a process that this program started, by way of a child; it is gone when this returns.
+/// Kills a process that a child of this program started. The process is gone when this returns.
 pub(crate) fn kill(process: u32) {
     let pid = Pid::from_raw(process as i32).unwrap();
     rustix::process::kill_process(pid, Signal::KILL).unwrap();

@@ -1,12 +1,12 @@
-//! The rows for eyes: a block for each discipline, whoever is quickest or smallest first.
+//! The rows as tables for the terminal: a block for each discipline, the quickest or smallest contender first.
 
 use std::fmt;
 
-use crate::operation::{Discipline, Operation};
-use crate::plot::grouped;
+use crate::format;
+use crate::operation::Discipline;
 use crate::row::{Figure, Row};
 
-/// Whom all others are compared with.
+/// The contender that all others are compared with.
 const OURS: &str = "cloakroom";
 
 pub(crate) struct Table<'a> {
@@ -29,7 +29,7 @@ impl fmt::Display for Table<'_> {
     }
 }
 
-/// Who cannot comes last.
+/// A contender that cannot do the operation comes last.
 fn order(row: &Row) -> f64 {
     row.figure.main().unwrap_or(f64::INFINITY)
 }
@@ -40,43 +40,24 @@ fn block(f: &mut fmt::Formatter<'_>, discipline: Discipline, sessions: u64, rows
     writeln!(f, "  {:<16} {:>10} {:>10} {:>18}", "", "median", "p99", "times cloakroom's")?;
     for row in rows {
         let p99 = match row.figure {
-            Figure::Time { p99_ns: Some(p99), .. } => time(p99),
+            Figure::Time { p99_ns: Some(p99), .. } => format::time(p99),
             _ => String::new(),
         };
-        let main = main(discipline.operation, row.figure);
+        let main = format::figure(discipline.operation, row.figure);
         let ratio = row.figure.main().zip(ours).map(|(figure, ours)| format!("{:.2}", figure / ours));
         writeln!(f, "  {:<16} {main:>10} {p99:>10} {:>18}", row.contender, ratio.unwrap_or_default())?;
     }
     Ok(())
 }
 
-/// The figure that counts. Of requests over the network, how many there are in a second.
-pub(crate) fn main(operation: Operation, figure: Figure) -> String {
-    match figure {
-        Figure::Time { median_ns, .. } if operation.is_http() => format!("{}/s", grouped((1e9 / median_ns) as u64)),
-        Figure::Time { median_ns, .. } => time(median_ns),
-        Figure::Bytes(bytes) => format!("{} B", grouped(bytes as u64)),
-        Figure::Cannot => "cannot".to_owned(),
-    }
-}
-
-/// A time in the unit that suits it.
-pub(crate) fn time(nanos: f64) -> String {
-    match nanos {
-        nanos if nanos < 1e3 => format!("{nanos:.0} ns"),
-        nanos if nanos < 1e6 => format!("{:.2} us", nanos / 1e3),
-        nanos if nanos < 1e9 => format!("{:.2} ms", nanos / 1e6),
-        nanos => format!("{:.2} s", nanos / 1e9),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contender::Class;
+    use crate::operation::Operation;
 
     #[test]
-    fn whoever_wins_is_shown_first_and_who_cannot_last() {
+    fn the_winner_is_shown_first_and_a_contender_that_cannot_last() {
         let discipline = Discipline { operation: Operation::LoadHit, threads: 1, class: Class::Relaxed };
         let time = |median_ns| Figure::Time { median_ns, p99_ns: Some(2.0 * median_ns) };
         let rows = [("cloakroom", time(300.0)), ("raw", Figure::Cannot), ("map", time(150.0))];
@@ -85,10 +66,5 @@ mod tests {
         let at = |name: &str| table.find(&format!("\n  {name} ")).unwrap();
         assert!(at("map") < at("cloakroom") && at("cloakroom") < at("raw"), "{table}");
         assert!(table.contains("0.50") && table.contains("1.00"), "{table}");
-    }
-
-    #[test]
-    fn times_have_the_unit_that_suits_them() {
-        assert_eq!([12.0, 1_234.0, 5.6e6, 7.89e9].map(time), ["12 ns", "1.23 us", "5.60 ms", "7.89 s"]);
     }
 }

@@ -1,18 +1,20 @@
-//! A run: all disciplines, one after the other, for one number of sessions.
+//! A run: all disciplines, one after the other, with one number of sessions.
 
 use std::io;
 use std::path::Path;
 
 use crate::arena::{Arena, Place};
-use crate::child::{self, Memory};
-use crate::contender::{Class, Kind};
+use crate::child::Work;
+use crate::contender::Class;
 use crate::effort::Effort;
+use crate::kind::Kind;
 use crate::operation::{Discipline, Operation};
 use crate::operations::busy::LoadsWhileBusy;
 use crate::operations::http::{self, Servers};
+use crate::operations::memory::{self, Memory};
 use crate::operations::neighbour::LoadsBeside;
 use crate::operations::open::{Left, Pages};
-use crate::operations::partners::{Partners, Work};
+use crate::operations::partners::Partners;
 use crate::operations::request::{self, Served};
 use crate::operations::{load, mixed, open, save, sweep, touch};
 use crate::race::{Entrant, Entrants, Referee};
@@ -25,13 +27,13 @@ pub(crate) struct Tournament<'a> {
     pub(crate) kinds: &'a [Kind],
     pub(crate) disciplines: &'a [Discipline],
     pub(crate) model: Model,
-    /// What has been measured so far.
+    /// The rows that have been measured so far.
     pub(crate) rows: Vec<Row>,
-    /// Keeps it, since the rest may fail.
+    /// Keeps the rows, since the rest of the run may fail.
     pub(crate) keep: &'a dyn Fn(&[Row]) -> io::Result<()>,
 }
 
-/// How many turns will be taken, for the progress bar; those that take longer count as many.
+/// How many turns will be taken, for the progress bar. A turn that takes longer counts as several.
 pub(crate) fn turns(disciplines: &[Discipline], kinds: &[Kind], effort: Effort) -> u64 {
     let turns = |discipline: &Discipline| entrants(*discipline, kinds) as u64 * effort.turns_of(discipline.operation);
     disciplines.iter().map(turns).sum()
@@ -72,7 +74,7 @@ impl Tournament<'_> {
         all.filter(|discipline| operations.contains(&discipline.operation) && discipline.class == class).collect()
     }
 
-    /// The turns that those do not take who are left out.
+    /// Counts the turns of the contenders that are left out.
     fn skip_absent(&self, arena: &Arena) {
         let absent = (self.kinds.len() - arena.places.len()) as u64;
         let theirs = self.disciplines.iter().filter(|discipline| !discipline.operation.is_request());
@@ -83,7 +85,7 @@ impl Tournament<'_> {
     fn in_arena(&mut self, mut arena: Arena) {
         self.count(&arena, Operation::DiskAtRest, disk);
         use Operation::{DiskAfterChurn, LoadWhileBusy};
-        // What keeps nobody busy has nothing to compact either.
+        // The churn leaves something to compact, which `load-while-busy` needs, too.
         if !self.disciplines(&[DiskAfterChurn, LoadWhileBusy], Class::Relaxed).is_empty() {
             arena.open(Class::Relaxed);
             arena.churn(self.referee.effort, &self.referee.progress);
@@ -100,7 +102,7 @@ impl Tournament<'_> {
                 continue;
             }
             arena.open(class);
-            // Durable saves wait for the disk either way.
+            // A warm cache would not help durable saves, which wait for the disk.
             if class == Class::Relaxed || disciplines.iter().any(|discipline| discipline.operation == LoadWhileBusy) {
                 arena.warm_up(self.referee.effort, &self.referee.progress);
             }
@@ -122,7 +124,7 @@ impl Tournament<'_> {
         self.keep(rows);
     }
 
-    /// A discipline of contenders that stay open.
+    /// A discipline in which the contenders stay open.
     fn in_open(&mut self, arena: &Arena, discipline: Discipline) {
         let entrants: Entrants<'_> =
             arena.places.iter().map(|place| (place.kind.name(), entrant_of(place, arena.model, discipline))).collect();
@@ -143,7 +145,7 @@ impl Tournament<'_> {
         self.race(discipline, arena.model.sessions, entrants);
     }
 
-    /// Something that is counted once.
+    /// A figure that is counted once.
     fn count(&mut self, arena: &Arena, operation: Operation, figure: impl Fn(&Place, Model) -> Option<f64>) {
         for discipline in self.disciplines(&[operation], Class::Relaxed) {
             let row = |place: &Place| {
@@ -167,8 +169,8 @@ impl Tournament<'_> {
             .iter()
             .map(|place| {
                 self.referee.progress.says(format!("memory of {}", place.kind.name()));
-                // The log is no store, and has nothing to open.
-                (place.kind != Kind::Raw).then(|| child::memory(place.kind, &place.directory, arena.model))
+                // The raw log is no store, and has nothing to open.
+                (place.kind != Kind::Raw).then(|| memory::measured(place.kind, &place.directory, arena.model))
             })
             .collect();
         for discipline in wanted {
@@ -187,8 +189,8 @@ impl Tournament<'_> {
         }
     }
 
-    /// What is measured of requests, of either kind, and with how many sessions. Who has measured it with fewer sessions,
-    /// and as many as are served, need not do so again.
+    /// The disciplines of requests that are still to be measured, and with which sessions. Requests never have more
+    /// sessions than the effort allows, so a run with more sessions need not measure again what an earlier run has.
     fn of_requests(&self, is_wanted: fn(Operation) -> bool) -> (Vec<Discipline>, Model) {
         let model = Model { sessions: self.model.sessions.min(self.referee.effort.request_sessions), ..self.model };
         let all = self.disciplines.iter().copied().filter(|discipline| is_wanted(discipline.operation));
@@ -243,7 +245,7 @@ fn disk(place: &Place, model: Model) -> Option<f64> {
     place.kind.is_stored().then(|| system::disk_bytes(&place.directory) as f64 / model.sessions as f64)
 }
 
-/// A contender in a discipline; one that is not of its class cannot.
+/// A contender in a discipline. It cannot take part if it is not open or does not keep the promise of the class.
 fn entrant_of(place: &Place, model: Model, discipline: Discipline) -> Box<dyn Entrant + '_> {
     let Discipline { operation, threads, class } = discipline;
     if !place.is_open() || (class == Class::Durable && !place.kind.can_be_durable()) {

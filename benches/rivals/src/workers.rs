@@ -1,4 +1,4 @@
-//! Threads that do the same again and again.
+//! Threads that do the same operation again and again.
 
 use std::sync::Barrier;
 use std::thread;
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::race::{Entrant, calibrated, nanos};
 
-/// What a thread does; `None` if it cannot.
+/// An operation that a thread repeats. It returns `None` if the contender cannot do it.
 pub(crate) type Worker<'a> = Box<dyn FnMut() -> Option<()> + Send + 'a>;
 
-/// Operations timed one by one in a round, at most.
+/// The most operations that are timed one by one in a round.
 const SAMPLES: u64 = 2_000;
 
-/// A contender's workers. The time of an operation is that of a whole batch, in which no clock is read, by the operations
-/// of all workers; one by one are timed only those that the percentile is taken of.
+/// The workers of a contender. No clock is read within a batch, so the time of an operation is that of a whole batch by
+/// the operations of all workers. Only the operations for the percentile are timed one by one.
 pub(crate) struct Workers<'a> {
     workers: Vec<Worker<'a>>,
-    /// Operations that a worker does in a batch, once that is known.
+    /// How many operations a worker does in a batch, once that is calibrated.
     times: Option<u64>,
 }
 
@@ -25,9 +25,9 @@ impl<'a> Workers<'a> {
         Self { workers, times: None }
     }
 
-    /// How often fits into so much time.
+    /// How many operations of each worker fit into a slice.
     fn calibrate(&mut self, slice: Duration) -> Option<u64> {
-        // What is done for the first time may take longer.
+        // The first operation may take longer than those to come.
         for worker in &mut self.workers {
             worker()?;
         }
@@ -67,7 +67,7 @@ pub(crate) fn timed_one_by_one(worker: &mut Worker<'_>, times: u64) -> Vec<f64> 
     (0..times).map(timed).collect()
 }
 
-/// From when the first begins until the last ends.
+/// The time from when the first worker begins until the last one ends.
 fn together(workers: &mut [Worker<'_>], work: impl Fn(&mut Worker<'_>) + Sync) -> Duration {
     let times = collect(workers, |worker| {
         let begun = Instant::now();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_has_no_figure() {
+    fn a_worker_that_cannot_has_no_figure() {
         let mut samples = Vec::new();
         let mut workers = Workers::new(vec![Box::new(|| None)]);
         assert_eq!(workers.round(Duration::from_millis(1), &mut samples), None);

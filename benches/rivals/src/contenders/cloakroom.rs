@@ -1,4 +1,4 @@
-//! Ours.
+//! cloakroom itself, through `FileStore`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Cloakroom {
     }
 }
 
-/// A store that may keep as much in memory as the others may.
+/// A store whose cache may be as large as that of any other contender.
 pub(crate) fn store(directory: &Path, durability: Durability) -> FileStore {
     let options = FileStore::options().durability(durability).cache_bytes(super::CACHE_BYTES);
     options.open(directory.join("sessions")).unwrap()
@@ -57,7 +57,7 @@ impl Contender for Cloakroom {
         let Known::Revision(expected) = session.known else { panic!("cloakroom saves what was loaded") };
         match block_on(self.0.update(&session.record, expected, now)).unwrap() {
             Update::Stored(revision) => session.known = Known::Revision(revision),
-            other => panic!("a session that nobody else saves: {other:?}"),
+            other => panic!("a session with one saver: {other:?}"),
         }
         Some(())
     }

@@ -1,4 +1,4 @@
-//! A file for each session, replaced by rename: what is written first, before one knows better.
+//! A file for each session, replaced by rename: the store that most programmers write first.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -12,7 +12,7 @@ use super::layout;
 use crate::contender::{Class, Contender, Loaded};
 use crate::session::Session;
 
-/// The end of a session is its file's time of modification, so that a touch writes nothing, and a sweep reads nothing.
+/// A session ends at its file's time of modification, so that a touch writes no data and a sweep reads none.
 pub(crate) struct Files {
     sessions: PathBuf,
     class: Class,
@@ -97,7 +97,7 @@ impl Contender for Files {
         Some(())
     }
 
-    /// Takes a look at everything.
+    /// A sweep looks at every file, since there is no index of ends.
     fn sweep(&self, now: Timestamp) -> Option<Option<u64>> {
         let mut removed = 0;
         for entry in fs::read_dir(&self.sessions).unwrap() {

@@ -39,7 +39,7 @@ impl Fjall {
         }
     }
 
-    /// Syncs outside of the transaction, so that one sync may do for several.
+    /// Syncs outside of the transaction, so that several transactions can share one sync.
     fn commit(&self, transaction: SingleWriterWriteTx<'_>) {
         transaction.commit().unwrap();
         if self.class == Class::Durable {
@@ -94,7 +94,7 @@ impl Contender for Fjall {
         let due: Vec<_> =
             transaction.range(&self.ends, ..layout::not_due(now)).map(|entry| entry.key().unwrap()).collect();
         for due in &due {
-            transaction.remove(&self.sessions, layout::whose(due));
+            transaction.remove(&self.sessions, layout::key_of(due));
             transaction.remove(&self.ends, due.clone());
         }
         self.commit(transaction);

@@ -1,5 +1,5 @@
-//! How those contenders keep sessions that know only keys and values: a session under its key, with its end before it, and
-//! an index of ends, so that a sweep looks at nothing else.
+//! The layout of sessions in contenders that know only keys and values. The value of a session is its end and its
+//! record. An index of ends stands beside the sessions, so that a sweep reads only entries of expired sessions.
 
 use cloakroom::{SessionKey, Timestamp};
 
@@ -9,7 +9,7 @@ const END: usize = 8;
 
 pub(super) type Key = [u8; 16];
 
-/// An entry of the index: when, and who.
+/// An entry of the index: the end of a session, then its key.
 pub(super) type Due = [u8; 24];
 
 /// A session's value.
@@ -29,18 +29,18 @@ fn with_end(ends: Timestamp, bytes: &[u8]) -> Vec<u8> {
     value
 }
 
-/// When a session ends.
+/// The end of a session.
 pub(super) fn ends(value: &[u8]) -> Timestamp {
     let (end, _) = value.split_first_chunk().expect("a value begins with its end");
     Timestamp::from_millis(u64::from_be_bytes(*end))
 }
 
-/// The encoded record, if it is not over.
+/// The encoded record, if the session has not expired.
 pub(super) fn live(value: &[u8], now: Timestamp) -> Option<Vec<u8>> {
     (ends(value) > now).then(|| value[END..].to_vec())
 }
 
-/// When a session ends that is seen now.
+/// The end of a session that is seen now.
 pub(super) fn end_of_seen(now: Timestamp) -> Timestamp {
     now.plus(IDLE)
 }
@@ -52,13 +52,13 @@ pub(super) fn due(ends: Timestamp, key: &Key) -> Due {
     due
 }
 
-/// Where the entries begin that are not due yet.
+/// The bound between the entries that are due and those that are not.
 pub(super) fn not_due(now: Timestamp) -> Due {
     due(now.plus(std::time::Duration::from_millis(1)), &[0; 16])
 }
 
-/// Whose entry this is.
-pub(super) fn whose(due: &[u8]) -> Key {
+/// The key of the session that an entry belongs to.
+pub(super) fn key_of(due: &[u8]) -> Key {
     let (_, key) = due.split_last_chunk().expect("an entry ends with its key");
     *key
 }

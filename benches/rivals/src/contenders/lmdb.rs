@@ -10,7 +10,7 @@ use super::layout::{self, Key};
 use crate::contender::{Class, Contender, Loaded};
 use crate::session::Session;
 
-/// Address space, not memory: LMDB wants to be told how large it may ever grow.
+/// LMDB has to know at first how large its file may grow. These bytes are address space, not memory.
 const MAP_BYTES: usize = 64 << 30;
 
 pub(crate) struct Lmdb {
@@ -24,7 +24,7 @@ impl Lmdb {
         let mut options = EnvOpenOptions::new();
         options.map_size(MAP_BYTES).max_dbs(2);
         if class == Class::Relaxed {
-            // SAFETY: without syncs a power loss may break the file; nobody opens one again that went through a power loss.
+            // SAFETY: without syncs a power loss may break the file, and no run opens the file of an earlier run.
             unsafe { options.flags(EnvFlags::NO_SYNC) };
         }
         // SAFETY: nothing but LMDB, here and in this program's other processes, changes the file.
@@ -103,7 +103,7 @@ impl Contender for Lmdb {
                 break;
             }
             let due = due.to_vec();
-            self.sessions.delete(&mut transaction, &layout::whose(&due)).unwrap();
+            self.sessions.delete(&mut transaction, &layout::key_of(&due)).unwrap();
             self.ends.delete(&mut transaction, &due).unwrap();
             removed += 1;
         }

@@ -1,4 +1,4 @@
-//! Sessions in a plain map behind a lock: the least that a server could do. It keeps nothing.
+//! Sessions in a plain map under a lock: the least that a server could do. The sessions end with the process.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +10,9 @@ use super::layout;
 use crate::contender::{Contender, Loaded};
 use crate::session::Session;
 
-pub(crate) struct Held {
+struct Held {
     ends: AtomicU64,
-    pub(crate) data: Vec<u8>,
+    data: Vec<u8>,
 }
 
 impl Held {
@@ -26,6 +26,12 @@ impl Held {
     }
 }
 
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Map(RwLock<HashMap<[u8; 16], Arc<Held>>>);
 
@@ -36,7 +42,7 @@ impl Contender for Map {
 
     fn load(&self, key: &SessionKey, now: Timestamp) -> Option<Option<Loaded>> {
         let held = self.0.read().unwrap().get(key.as_bytes()).filter(|held| held.ends_after(now)).cloned();
-        Some(held.map(Loaded::Held))
+        Some(held.map(|held| Loaded::Shared(held)))
     }
 
     fn touch(&self, key: &SessionKey, now: Timestamp) -> Option<bool> {
@@ -53,7 +59,7 @@ impl Contender for Map {
         Some(())
     }
 
-    /// Takes a look at everything.
+    /// A sweep looks at every session, since there is no index of ends.
     fn sweep(&self, now: Timestamp) -> Option<Option<u64>> {
         let mut map = self.0.write().unwrap();
         let before = map.len();

@@ -1,9 +1,11 @@
-//! One file a contender.
+//! One file for each contender, and what several of them share.
+//!
+//! A file here imports the trait and the sessions, never the list of all contenders or what is measured.
 
-/// How many bytes each may keep in memory, where that can be said.
+/// How many bytes of memory a contender may use as its cache, where its library lets that be set.
 pub(crate) const CACHE_BYTES: usize = 4 << 30;
 
-/// How many sessions are stored at once to fill one that has transactions.
+/// How many sessions go into a transaction while a contender is filled.
 const BATCH: usize = 2_000;
 
 pub(crate) mod cloakroom;

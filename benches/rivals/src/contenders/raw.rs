@@ -1,4 +1,4 @@
-//! What the system alone takes for what a log has to do: no store, but the limit for any.
+//! The system calls of a log and nothing else: no store, but the limit of any store that writes a log.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -11,10 +11,10 @@ use rustix::fs::FlockOperation;
 use crate::contender::{Class, Contender};
 use crate::session::Session;
 
-/// Bytes that a frame has before its record.
+/// Bytes of a frame before its record, as in cloakroom's log.
 const HEAD: usize = 37;
 
-/// A file that is only ever appended to. What is durable is synced by one thread for all that have written meanwhile.
+/// A file that is only ever appended to. In the durable class, one thread syncs for all that have written meanwhile.
 pub(crate) struct Raw {
     class: Class,
     log: Mutex<Log>,
@@ -32,7 +32,7 @@ struct Log {
 #[derive(Default)]
 struct Synced {
     end: u64,
-    somebody_syncs: bool,
+    is_syncing: bool,
 }
 
 impl Raw {
@@ -42,7 +42,7 @@ impl Raw {
         Self { class, log, file, lock, synced: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Appends a frame, in turns with other processes if none of them waits for the disk; says where it ends.
+    /// Appends a frame, and returns where it ends. The relaxed class takes a file lock, as processes that share a log do.
     fn append(&self, body: impl FnOnce(&mut Vec<u8>)) -> u64 {
         let mut log = self.log.lock().unwrap();
         let Log { frame, end } = &mut *log;
@@ -63,16 +63,16 @@ impl Raw {
     fn sync(&self, mine: u64) {
         let mut synced = self.synced.lock().unwrap();
         while synced.end < mine {
-            if synced.somebody_syncs {
+            if synced.is_syncing {
                 synced = self.changed.wait(synced).unwrap();
                 continue;
             }
-            synced.somebody_syncs = true;
+            synced.is_syncing = true;
             drop(synced);
             let end = self.log.lock().unwrap().end;
             self.file.sync_data().unwrap();
             synced = self.synced.lock().unwrap();
-            *synced = Synced { end, somebody_syncs: false };
+            *synced = Synced { end, is_syncing: false };
             self.changed.notify_all();
         }
     }

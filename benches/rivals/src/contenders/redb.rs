@@ -101,7 +101,7 @@ impl Contender for Redb {
             let mut removed = 0;
             for over in ends.extract_from_if(..layout::not_due(now), |_, ()| true).unwrap() {
                 let (due, _) = over.unwrap();
-                sessions.remove(layout::whose(&due.value())).unwrap();
+                sessions.remove(layout::key_of(&due.value())).unwrap();
                 removed += 1;
             }
             removed

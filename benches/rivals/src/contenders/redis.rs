@@ -17,7 +17,7 @@ use crate::session::Session;
 
 const PROGRAM: &str = "redis-server";
 
-/// The file in which a server's port stands, for the processes that join.
+/// The file that holds the server's port, for the processes that join.
 const PORT: &str = "port";
 
 /// How long a server may take to read its files.
@@ -35,7 +35,7 @@ impl Redis {
         version.is_ok_and(|status| status.success())
     }
 
-    /// Starts a server on what it left in this directory.
+    /// Starts a server on the files that an earlier one left in this directory.
     pub(crate) fn open(directory: &Path, class: Class) -> Self {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let sync = match class {
@@ -76,7 +76,7 @@ fn connect(port: u16) -> Result<Connection, RedisError> {
     redis::Client::open(("127.0.0.1", port))?.get_connection()
 }
 
-/// Fails as long as the server reads its files.
+/// Fails while the server reads its files.
 fn ping(port: u16) -> Result<(), RedisError> {
     redis::cmd("PING").exec(&mut connect(port)?)
 }
@@ -117,7 +117,7 @@ impl Contender for Redis {
         Some(())
     }
 
-    // It sweeps by itself, when it likes.
+    // There is no `sweep`: Redis removes expired sessions in the background.
 
     fn server(&self) -> Option<u32> {
         self.server.as_ref().map(Child::id)
@@ -125,7 +125,7 @@ impl Contender for Redis {
 
     fn close(mut self: Box<Self>) {
         if let Some(mut server) = self.server.take() {
-            // The answer to this is that the connection ends.
+            // The server answers by closing the connection, which is an error here.
             let _ = self.connections.with(|connection| redis::cmd("SHUTDOWN").exec(connection));
             server.wait().unwrap();
         }

@@ -25,7 +25,7 @@ impl Sled {
         Self { database, sessions, ends, class }
     }
 
-    /// What is durable is flushed after the transaction, which its threads share.
+    /// The durable class flushes after the transaction, so that several threads can share one flush.
     fn write<T>(
         &self,
         work: impl Fn(&TransactionalTree, &TransactionalTree) -> ConflictableTransactionResult<T, ()>,
@@ -91,7 +91,7 @@ impl Contender for Sled {
         let mut removed = 0;
         for entry in self.ends.range(..layout::not_due(now)) {
             let (due, _) = entry.unwrap();
-            self.sessions.remove(layout::whose(&due)).unwrap();
+            self.sessions.remove(layout::key_of(&due)).unwrap();
             self.ends.remove(due).unwrap();
             removed += 1;
         }

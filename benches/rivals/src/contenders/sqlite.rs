@@ -1,5 +1,5 @@
-//! SQLite through rusqlite: a table, an index of ends, the write-ahead log, a connection for each thread that reads, and one
-//! for all that write, who would else wait for each other asleep.
+//! SQLite through rusqlite: a table, an index of ends and the write-ahead log. Each reading thread has a connection.
+//! All writing threads share one, since SQLite would let connections that wait for each other sleep.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -36,8 +36,8 @@ impl Sqlite {
     }
 }
 
-/// As its documentation advises for a web server: in WAL mode, `NORMAL` never waits for the disk but at a checkpoint, and
-/// `FULL` waits at every commit.
+/// Sets SQLite up as its documentation advises for a web server. In WAL mode, `NORMAL` waits for the disk only at a
+/// checkpoint, and `FULL` waits at every commit.
 fn connect(path: &Path, class: Class) -> Connection {
     let connection = Connection::open(path).unwrap();
     connection.busy_timeout(Duration::from_secs(60)).unwrap();

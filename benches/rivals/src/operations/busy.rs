@@ -1,4 +1,4 @@
-//! Loading while another thread keeps the store busy: how long does a visitor wait who only reads?
+//! Loading while another thread keeps the store busy: how long does a request wait that only reads?
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,13 +11,13 @@ use crate::race::Entrant;
 use crate::session::Model;
 use crate::workers::Workers;
 
-/// How many sessions are over at each sweep.
+/// How many sessions have expired at each sweep.
 const OVER: u64 = 1_000;
 
 /// From the end of a sweep to the next.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// One thread that loads, measured, and one that works, which is not.
+/// A thread that loads, which is measured, and a thread that saves and sweeps, which is not.
 pub(crate) struct LoadsWhileBusy<'a> {
     contender: &'a dyn Contender,
     model: Model,
@@ -27,7 +27,7 @@ pub(crate) struct LoadsWhileBusy<'a> {
 }
 
 impl<'a> LoadsWhileBusy<'a> {
-    /// A contender that has been churned has something to compact, which its saves bring about.
+    /// The contender should be churned before: then it has something to compact, and the saves make it compact.
     pub(crate) fn new(contender: &'a dyn Contender, model: Model, sweeps: bool) -> Self {
         let (loads, saver) = (load::hit(contender, model), Saver::new(contender, model, 0, 1));
         Self { contender, model, loads, saver, sweeps }
@@ -43,7 +43,7 @@ impl Entrant for LoadsWhileBusy<'_> {
                 *sweeps = *sweeps && contender.sweep(model.now).is_some();
                 let mut swept = Instant::now();
                 while !ends.load(Ordering::Relaxed) {
-                    saver.save().expect("everybody can save");
+                    saver.save().expect("every contender can save");
                     if *sweeps && swept.elapsed() > PAUSE {
                         let over = (model.sessions..model.sessions + OVER).map(|n| model.over(n));
                         contender.fill(&mut { over }, model.earlier());

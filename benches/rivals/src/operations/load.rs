@@ -18,12 +18,12 @@ pub(crate) fn hit(contender: &dyn Contender, model: Model) -> Workers<'_> {
     Workers::new(vec![Box::new(load)])
 }
 
-/// Ids that nobody has.
+/// An id that no session has.
 pub(crate) fn miss(contender: &dyn Contender, model: Model) -> Workers<'_> {
     let mut numbers = Numbers(1);
     let load = move || {
         let loaded = contender.load(&session::unknown_key(numbers.next()), model.now)?;
-        assert!(black_box(loaded).is_none(), "nobody has this id");
+        assert!(black_box(loaded).is_none(), "no session has this id");
         Some(())
     };
     Workers::new(vec![Box::new(load)])

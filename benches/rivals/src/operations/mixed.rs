@@ -1,4 +1,4 @@
-//! What a busy site does all day: 80 % load, 15 % touch, 5 % save.
+//! The mix of a busy site: 80 % load, 15 % touch, 5 % save.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::numbers::Numbers;
 use crate::session::Model;
 use crate::workers::{Worker, Workers};
 
-/// Later than what was touched before.
+/// The mix begins later than the touches that were measured before it, since an earlier touch changes nothing.
 const LATER: Duration = Duration::from_secs(60 * 60);
 
-/// One of so many threads or processes. They load and touch any session, and save only their own.
+/// The `nth` of so many threads or processes. Each loads and touches any session, and saves only its own.
 pub(crate) fn worker(contender: &dyn Contender, model: Model, nth: u64, of: u64) -> Worker<'_> {
     let mut saver = Saver::new(contender, model, nth, of);
     let mut numbers = Numbers(100 + nth);

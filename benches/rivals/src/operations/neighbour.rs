@@ -1,4 +1,4 @@
-//! Loading while another process has the same store open and saves into it: do readers lose anything by not being alone?
+//! Loading while another process has the same store open and saves into it: do readers lose anything by that?
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -8,16 +8,17 @@ use std::time::Duration;
 use super::load;
 use super::save::Saver;
 use crate::child::{Process, Role, tell};
-use crate::contender::{Class, Contender, Kind};
+use crate::contender::{Class, Contender};
+use crate::kind::Kind;
 use crate::race::Entrant;
 use crate::session::Model;
 use crate::workers::Workers;
 
-/// From one save of the other process to the next: often enough that readers always have something to catch up with, and
-/// seldom enough that it does not take their processor.
+/// From one save of the child to the next. The saves are so frequent that readers always have something to catch up
+/// with, and so rare that the child does not take the readers' processor.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A thread of this process that loads, and a process that saves now and then.
+/// A thread of this process that loads, and a child that saves now and then.
 pub(crate) struct LoadsBeside<'a> {
     neighbour: Process,
     loads: Workers<'a>,
@@ -41,17 +42,17 @@ impl Entrant for LoadsBeside<'_> {
     }
 }
 
-/// What the other process does: it saves from one line that it hears until the next.
+/// What the child does: it saves from one line that it hears until the next.
 pub(crate) fn save_when_asked(kind: Kind, directory: &Path, model: Model, class: Class) {
     let contender = kind.join(directory, class).expect("it can be shared");
     let mut saver = Saver::new(&*contender, model, 0, 1);
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || std::io::stdin().lines().try_for_each(|_| sender.send(())));
     while lines.recv().is_ok() {
-        saver.save().expect("everybody can save");
+        saver.save().expect("every contender can save");
         tell(&());
         while lines.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-            saver.save().expect("everybody can save");
+            saver.save().expect("every contender can save");
         }
         tell(&());
     }

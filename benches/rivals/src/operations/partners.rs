@@ -1,4 +1,4 @@
-//! Two processes that share a directory and do the same at once, a thread in each.
+//! Two child processes that share a contender and do the same work at once, a thread in each.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,20 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::mixed;
 use super::save::Saver;
-use crate::child::{Process, Role, tell};
-use crate::contender::{Class, Kind};
+use crate::child::{Process, Role, Work, tell};
+use crate::contender::Class;
+use crate::kind::Kind;
 use crate::race::{self, Entrant};
 use crate::session::Model;
 use crate::system;
 use crate::workers::{self, Worker};
 
-/// What they do.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum Work {
-    Mixed,
-    Save,
-}
-
+/// What a partner tells of one batch, by the clock that processes share.
 #[derive(Serialize, Deserialize)]
 struct Batch {
     begun: u64,
@@ -28,7 +23,7 @@ struct Batch {
     samples: Vec<f64>,
 }
 
-/// One of the two.
+/// What each child does.
 pub(crate) fn work(kind: Kind, directory: &Path, model: Model, class: Class, work: Work, nth: u64) {
     let contender = kind.join(directory, class).unwrap();
     let mut worker: Worker<'_> = match work {
@@ -50,6 +45,7 @@ pub(crate) fn work(kind: Kind, directory: &Path, model: Model, class: Class, wor
     }
 }
 
+/// Both children, as their parent sees them.
 pub(crate) struct Partners {
     processes: [Process; 2],
     times: Option<u64>,
@@ -63,7 +59,7 @@ impl Partners {
         Self { processes, times: None }
     }
 
-    /// From when the first begins until the last ends.
+    /// The time from when the first process begins until the last one ends, and the operations timed one by one.
     fn batch(&mut self, times: u64) -> (Duration, Vec<f64>) {
         for process in &mut self.processes {
             process.say(&times.to_string());

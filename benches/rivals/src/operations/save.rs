@@ -5,20 +5,20 @@ use crate::numbers::Numbers;
 use crate::session::{Known, Model, Session};
 use crate::workers::{Worker, Workers};
 
-/// Sessions that the savers of a contender save together.
+/// How many sessions the savers of a contender have between them.
 const SAVED: u64 = 5_000;
 
-/// Saves sessions that it has loaded before, as a server does, each time with another value.
+/// Saves sessions that were loaded before, as a server does, each time with another value.
 pub(crate) struct Saver<'a> {
     contender: &'a dyn Contender,
     model: Model,
-    /// Each as it is, and as it will be after the next request.
+    /// Each session as it is, and as it will be after the next request.
     sessions: Vec<[Session; 2]>,
     numbers: Numbers,
 }
 
 impl<'a> Saver<'a> {
-    /// A saver of every `of`th of the sessions, from the `first` on; two with different firsts never save the same.
+    /// A saver of every `of`th session, beginning with the `first`. Savers with different firsts share no session.
     pub(crate) fn new(contender: &'a dyn Contender, model: Model, first: u64, of: u64) -> Self {
         let mine = (first..model.sessions).step_by(of as usize).take((SAVED / of) as usize);
         let met = mine.map(|n| {

@@ -1,4 +1,4 @@
-//! Sweeping: one of a hundred sessions is over, and the others live.
+//! Sweeping: one of a hundred sessions has expired, and the others live.
 
 use std::time::Instant;
 
@@ -6,11 +6,11 @@ use crate::contender::Contender;
 use crate::race::nanos;
 use crate::session::Model;
 
-/// The time for each session that is removed. What expires is stored anew before each round, untimed.
+/// The time for each session that is removed. Before each round, expired sessions are stored anew, untimed.
 pub(crate) fn one_percent(contender: &dyn Contender, model: Model) -> impl FnMut() -> Option<f64> {
     let over = (model.sessions / 100).clamp(10, 100_000);
     move || {
-        // Nothing is over yet; so says whether it can at all, before it is filled in vain.
+        // Nothing has expired yet. A contender that cannot sweep says so here, before it is filled in vain.
         contender.sweep(model.now)?;
         let sessions = model.sessions..model.sessions + over;
         contender.fill(&mut sessions.map(|n| model.over(n)), model.earlier());

@@ -1,14 +1,14 @@
-//! One colour a contender, in all drawings.
+//! The colour of each contender, the same in all drawings.
 
-use crate::contender::Kind;
+use crate::kind::Kind;
 use crate::operations::request::NO_LAYER;
 
-/// All that can stand in a row, in the order of the legend.
+/// All names that can stand in a row, in the order of the legend.
 pub(super) fn contenders() -> impl Iterator<Item = &'static str> {
     Kind::ALL.into_iter().map(Kind::name).chain([NO_LAYER])
 }
 
-/// What is ours catches the eye, and the limits are grey.
+/// cloakroom catches the eye, and the limits, which are no rivals, are grey.
 pub(super) fn of(contender: &str) -> &'static str {
     match Kind::named(contender) {
         Some(Kind::Cloakroom) => "#d7191c",
@@ -29,7 +29,7 @@ pub(super) fn of(contender: &str) -> &'static str {
     }
 }
 
-/// Our own catch the eye.
+/// Whether the contender is cloakroom, in any of its settings. Drawings set these names in bold.
 pub(super) fn is_ours(contender: &str) -> bool {
     matches!(Kind::named(contender), Some(Kind::Cloakroom | Kind::CloakroomEvery))
 }

@@ -9,15 +9,15 @@ use crate::row::Row;
 const COLUMNS: u32 = 3;
 const PANEL: (f64, f64) = (340.0, 250.0);
 const TOP: f64 = 100.0;
-/// Contenders in a line of the legend.
+/// How many contenders a line of the legend has.
 const LEGEND: u32 = 7;
 /// Between a panel's border and its axes.
 const INSET: (f64, f64, f64, f64) = (62.0, 34.0, 28.0, 34.0);
 
 pub(super) fn drawing(rows: &[Row]) -> String {
-    // Requests are measured with few sessions only.
+    // Requests are measured only with few sessions.
     let disciplines = Discipline::of(|operation| !operation.is_request());
-    // What was measured with one number of sessions has not grown.
+    // A line needs more than one number of sessions.
     let grown = |discipline: &Discipline| {
         let mut sizes = rows.iter().filter(|row| row.is_of(*discipline)).map(|row| row.sessions);
         sizes.next().is_some_and(|first| sizes.any(|size| size != first))
@@ -65,7 +65,7 @@ fn panel(svg: &mut Svg, rows: &[Row], discipline: Discipline, (left, top): (f64,
         svg.line((x, floor), (x, ceiling), "#e4e4e4", 1.0);
         svg.text((x, floor + 15.0), Style::ASIDE, Anchor::Middle, &scale::number(tick));
     }
-    // Ours on top.
+    // cloakroom, the first of the legend, is drawn last, so that no line covers its own.
     for contender in colour::contenders().collect::<Vec<_>>().into_iter().rev() {
         let mut figures: Vec<(u64, f64)> = of
             .iter()

@@ -1,16 +1,16 @@
-//! What each operation costs whom: a panel for each discipline, in it a line for each contender, the best first. A dot is at
-//! the median, and a line leads to the 99th percentile.
+//! What each operation costs each contender: a panel for each discipline, and in it a line for each contender, the best
+//! first. The dot is at the median, and the line leads to the 99th percentile.
 
+use super::colour;
 use super::scale::{self, Scale};
 use super::svg::{Anchor, Style, Svg};
-use super::{colour, grouped};
+use crate::format;
 use crate::operation::{Discipline, Operation};
 use crate::row::{Figure, Row};
-use crate::table;
 
 const COLUMNS: usize = 2;
 const WIDTH: f64 = 500.0;
-/// From a panel's left border to its axis, and from its axis to the right border, where the figures stand.
+/// The names stand between a panel's left border and its axis, the figures between the axis and the right border.
 const NAMES: f64 = 140.0;
 const FIGURES: f64 = 84.0;
 const HEAD: f64 = 46.0;
@@ -19,14 +19,14 @@ const FOOT: f64 = 38.0;
 const ABSENT: f64 = 14.0;
 const TOP: f64 = 62.0;
 
-/// All disciplines with so many sessions, those of these operations.
+/// The wanted disciplines with so many sessions.
 pub(super) fn drawing(rows: &[Row], sessions: u64, wanted: impl Fn(Discipline) -> bool) -> String {
     let of_size: Vec<&Row> = rows.iter().filter(|row| row.sessions == sessions).collect();
     let disciplines = Discipline::of(|_| true).into_iter().filter(|discipline| wanted(*discipline));
     let panels: Vec<Panel<'_>> = disciplines.filter_map(|discipline| Panel::of(&of_size, discipline)).collect();
 
     let mut svg = Svg::new(WIDTH * COLUMNS as f64);
-    let title = format!("{} sessions, values of 600 bytes in the mean", grouped(sessions));
+    let title = format!("{} sessions, values of 600 bytes in the mean", format::grouped(sessions));
     svg.text((16.0, 28.0), Style::TITLE, Anchor::Start, &title);
     let how = "The dot is the median: the time by the operations of all threads. The line leads to how long the slowest of a hundred \
                waits. Further left is better; all axes are logarithmic.";
@@ -43,7 +43,7 @@ pub(super) fn drawing(rows: &[Row], sessions: u64, wanted: impl Fn(Discipline) -
 
 struct Panel<'a> {
     discipline: Discipline,
-    /// Those that have a figure, the best first.
+    /// The rows that have a figure, the best first.
     lanes: Vec<&'a Row>,
     cannot: Vec<&'a str>,
 }
@@ -92,12 +92,12 @@ impl<'a> Panel<'a> {
 fn lane(svg: &mut Svg, operation: Operation, scale: Scale, row: &Row, (left, y): (f64, f64)) {
     let colour = colour::of(&row.contender);
     let style = Style { is_bold: colour::is_ours(&row.contender), ..Style::TEXT };
-    let median = row.figure.main().expect("who cannot has no lane");
+    let median = row.figure.main().expect("a row without a figure has no lane");
     svg.text((left + NAMES - 10.0, y + 4.0), style, Anchor::End, &row.contender);
     if let Figure::Time { p99_ns: Some(p99), .. } = row.figure {
         svg.line((scale.place(median), y), (scale.place(p99), y), colour, 2.0);
     }
     svg.dot((scale.place(median), y), 4.5, colour);
-    let figure = table::main(operation, row.figure);
+    let figure = format::figure(operation, row.figure);
     svg.text((left + WIDTH - 16.0, y + 4.0), style, Anchor::End, &figure);
 }

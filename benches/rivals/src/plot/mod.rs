@@ -1,4 +1,6 @@
 //! Drawings of the rows: how long each operation takes, and how each cost grows with the number of sessions.
+//!
+//! What turns rows into shapes belongs here. What the tables need, too, never does: it stands in `format`.
 
 mod colour;
 mod growth;
@@ -11,9 +13,9 @@ use std::path::Path;
 
 use crate::contender::Class;
 use crate::operation::{CONNECTIONS, Discipline, Operation};
-use crate::row::Row;
+use crate::row::{Row, sizes};
 
-/// What a reader in a hurry wants to know, if it was measured.
+/// The disciplines that a reader in a hurry wants to see, where they were measured.
 const OVERVIEW: [(Operation, u64, Class); 6] = [
     (Operation::LoadHit, 1, Class::Relaxed),
     (Operation::LoadWhileBusy, 1, Class::Relaxed),
@@ -23,7 +25,7 @@ const OVERVIEW: [(Operation, u64, Class); 6] = [
     (Operation::HttpMixed, CONNECTIONS, Class::Durable),
 ];
 
-/// Draws all into a directory: for each number of sessions a file of everything and a short one, and one for how they compare.
+/// Writes the drawings into a directory: for each number of sessions a full one and a short one, and one of the growth.
 pub(crate) fn draw(rows: &[Row], directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     for sessions in sizes(rows) {
@@ -37,31 +39,10 @@ pub(crate) fn draw(rows: &[Row], directory: &Path) -> io::Result<()> {
         }
     }
     match sizes(rows).len() {
-        // Nothing has grown.
+        // With one number of sessions, no cost can grow.
         0 | 1 => Ok(()),
         _ => std::fs::write(directory.join("growth.svg"), growth::drawing(rows)),
     }
-}
-
-/// The numbers of sessions that there are rows of, from the smallest on.
-pub(crate) fn sizes(rows: &[Row]) -> Vec<u64> {
-    let mut sizes: Vec<u64> = rows.iter().map(|row| row.sessions).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
-}
-
-/// `12345678` as `12,345,678`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]
@@ -101,10 +82,5 @@ mod tests {
     fn nothing_can_be_drawn() {
         let directory = tempfile::tempdir().unwrap();
         draw(&[], directory.path()).unwrap();
-    }
-
-    #[test]
-    fn thousands_are_grouped() {
-        assert_eq!([5, 1_000, 12_345_678].map(grouped), ["5", "1,000", "12,345,678"]);
     }
 }

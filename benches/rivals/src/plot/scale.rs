@@ -1,6 +1,6 @@
 //! A logarithmic axis.
 
-/// From whole decades to whole decades, onto a stretch of the drawing.
+/// Maps figures from whole decades onto a stretch of the drawing.
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
     decades: (f64, f64),
@@ -8,7 +8,7 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// An axis on which all of these have their place.
+    /// An axis that has room for all of these figures.
     pub(super) fn around(figures: impl Iterator<Item = f64>, stretch: (f64, f64)) -> Self {
         let figures = figures.filter(|figure| *figure > 0.0);
         let (least, most) =
@@ -26,7 +26,7 @@ impl Scale {
         self.stretch.0 + part.clamp(0.0, 1.0) * (self.stretch.1 - self.stretch.0)
     }
 
-    /// A figure for each decade.
+    /// The figure that each decade begins with.
     pub(super) fn ticks(self) -> impl Iterator<Item = f64> {
         let (begin, end) = self.decades;
         (begin as i32..=end as i32).map(|decade| 10_f64.powi(decade))

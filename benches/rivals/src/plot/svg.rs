@@ -1,4 +1,4 @@
-//! The few shapes that the drawings are made of.
+//! The few shapes that the drawings consist of.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ pub(super) struct Svg {
     body: String,
 }
 
-/// Where a text stands beside its place.
+/// Which part of a text stands at its place.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -75,7 +75,7 @@ impl Svg {
         writeln!(self.body, "{shape}").expect("a string takes everything");
     }
 
-    /// The file, so high.
+    /// The text of the file, for a drawing of this height.
     pub(super) fn finish(self, height: f64) -> String {
         let Self { width, body } = self;
         format!(

@@ -1,5 +1,5 @@
-//! The SQLite store of tower-sessions: the newest there is builds on tower-sessions-core 0.14, and this makes it a store for
-//! 0.15. A save costs a copy of the data for it, some hundred nanoseconds beside its tens of microseconds.
+//! The SQLite store of tower-sessions. The newest release builds on tower-sessions-core 0.14, and this file makes it a
+//! store for 0.15. The bridge costs each save a copy of the data: some hundred nanoseconds of tens of microseconds.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Set up like the other SQLite: see `contenders/sqlite.rs`.
+    /// The pragmas are those of `contenders/sqlite.rs`, with their reasons there.
     pub(crate) async fn open(path: &Path, class: Class) -> Self {
         let synchronous = match class {
             Class::Relaxed => SqliteSynchronous::Normal,

@@ -1,4 +1,7 @@
 //! tower-sessions, with three of its stores.
+//!
+//! What is peculiar to one of the stores belongs here, and what makes a contender of any of them. The layers of
+//! tower-sessions never do, since only requests need them.
 
 mod bridge;
 
@@ -19,10 +22,10 @@ use crate::session::{ENTRY, Known, Session};
 pub(crate) use bridge::SqliteStore;
 pub(crate) use tower_sessions_file_based_store::FileStore;
 
-/// One of its stores, asked as its layer asks it.
+/// A store of tower-sessions, called as its layer calls it.
 pub(crate) struct Tower<S> {
     store: S,
-    /// What its futures need; none if they are ready at once.
+    /// The runtime that the store's futures need. `None` if they are ready at once.
     runtime: Option<Runtime>,
 }
 
@@ -48,9 +51,9 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
 }
 
-/// What a store has of its own, beyond being one.
+/// What the trait `SessionStore` lacks and some stores have.
 pub(crate) trait Special: SessionStore {
-    /// Removes what is over, if it can.
+    /// Removes the expired sessions, if the store can.
     fn sweep(&self) -> impl Future<Output = Option<()>>;
 
     fn close(&self) -> impl Future<Output = ()> {
@@ -104,7 +107,7 @@ fn record(session: &Session) -> Record {
     Record { id: id(session.key()), data, expiry_date: date(session.ends()) }
 }
 
-/// What the owner of a session has in memory.
+/// What a server has in memory of a session that it has loaded.
 pub(crate) fn known(session: &Session) -> Known {
     Known::Tower(record(session))
 }
@@ -127,7 +130,7 @@ impl<S: Special> Contender for Tower<S> {
         Some(self.run(self.store.load(&id(key))).unwrap().map(Loaded::Tower))
     }
 
-    /// There is no other way than to load it and to save it.
+    /// The trait has no touch, so this is a load and a save.
     fn touch(&self, key: &SessionKey, now: Timestamp) -> Option<bool> {
         self.run(async {
             let Some(mut record) = self.store.load(&id(key)).await.unwrap() else { return Some(false) };

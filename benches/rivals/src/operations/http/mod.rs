@@ -1,5 +1,7 @@
-//! Requests over loopback, from a load generator, to servers in processes of their own that differ in nothing but their
-//! layer.
+//! Requests over loopback, from a load generator, to servers in child processes that differ in nothing but their layer.
+//!
+//! Servers and the load generator belong here. What a handler does with its session never does: it is the same in
+//! process, and stands in `operations/request/`.
 
 mod server;
 mod wrk;
@@ -10,8 +12,9 @@ use std::time::Duration;
 use self::server::Serving;
 use self::wrk::Wrk;
 use crate::child::{Process, Role};
-use crate::contender::{Class, Kind};
+use crate::contender::Class;
 use crate::effort::Effort;
+use crate::kind::Kind;
 use crate::operation::{Discipline, Operation};
 use crate::operations::request::NO_LAYER;
 use crate::progress::Progress;
@@ -21,7 +24,7 @@ use crate::session::Model;
 pub(crate) use server::serve;
 pub(crate) use wrk::is_installed;
 
-/// Servers that answer, until this value is dropped.
+/// Servers that answer until this value is dropped.
 pub(crate) struct Servers {
     servers: Vec<Server>,
     wrk: Wrk,
@@ -33,13 +36,13 @@ struct Server {
     _process: Process,
 }
 
-/// Whether a contender has a server: ours, and those of tower-sessions that a user would weigh against it.
+/// Whether a contender has a server: cloakroom, and the stores of tower-sessions that a user would weigh against it.
 pub(crate) fn takes_part(kind: Kind) -> bool {
     matches!(kind, Kind::Cloakroom | Kind::TowerMemory | Kind::TowerSqlite)
 }
 
 impl Servers {
-    /// Starts them all, and one without a layer; each fills its own store.
+    /// Starts the servers of the contenders, and one without a layer. Each server fills its own store.
     pub(crate) fn start(kinds: &[Kind], directory: &Path, model: Model, progress: &Progress) -> Self {
         let layered = kinds.iter().filter(|kind| takes_part(**kind)).map(|kind| kind.name());
         let start = |name: &'static str| {
@@ -75,7 +78,7 @@ struct Requests<'a> {
 }
 
 impl Entrant for Requests<'_> {
-    /// So many seconds, whatever others take in a turn: a load generator knows nothing shorter.
+    /// Lasts whole seconds instead of a slice, since the load generator cannot run for less.
     fn round(&mut self, _: Duration, samples: &mut Vec<f64>) -> Option<f64> {
         let Self { server, wrk, path, inserts, seconds } = *self;
         let told = wrk.requests(&server.serving, path, inserts, seconds);

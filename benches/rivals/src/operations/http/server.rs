@@ -1,4 +1,4 @@
-//! A server: axum on loopback, as many threads as there are processors, and one of the layers or none.
+//! A server: axum on loopback with as many threads as there are processors, and one of the layers or none.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -15,7 +15,8 @@ use tokio::runtime::Runtime;
 use tower::{ServiceExt as _, service_fn};
 
 use crate::child;
-use crate::contender::{Class, Kind};
+use crate::contender::Class;
+use crate::kind::Kind;
 use crate::numbers::Numbers;
 use crate::operations::request::{Handler, Opened, Place, our_layer, their_layer};
 use crate::session::Model;
@@ -24,14 +25,14 @@ pub(super) const UNTOUCHED: &str = "/untouched";
 pub(super) const GET: &str = "/get";
 pub(super) const INSERT: &str = "/insert";
 
-/// Where it answers, and the file with its visitors' cookies, one a line.
+/// The port of a server, and the file with the cookies of its visitors, one a line.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Serving {
     pub(super) port: u16,
     pub(super) cookies: PathBuf,
 }
 
-/// Fills a store, and answers until the process that started this one has had enough.
+/// What the child does: it fills a store, and answers requests until it is killed or its parent is gone.
 pub(crate) fn serve(kind: Option<Kind>, directory: &Path, model: Model, class: Class) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let place = kind.map(|kind| Place::filled(kind, &directory.join("store"), model, &runtime));
@@ -46,7 +47,7 @@ pub(crate) fn serve(kind: Option<Kind>, directory: &Path, model: Model, class: C
     child::wait_for_the_end();
 }
 
-/// Has every session asked for once: none begins cold.
+/// Requests every session once, so that none begins cold.
 async fn warm_up(app: &Router, cookies: &Path) {
     for cookie in fs::read_to_string(cookies).unwrap().lines() {
         let request = Request::get(GET).header(COOKIE, cookie).body(Body::empty()).unwrap();
@@ -54,7 +55,8 @@ async fn warm_up(app: &Router, cookies: &Path) {
     }
 }
 
-/// In another order than they were stored in. Where nobody reads them, they are only as long.
+/// The cookies, in another order than their sessions were stored in. A server without a layer never reads its cookies,
+/// so they only have the right length.
 fn cookies(place: Option<&Place>, model: Model) -> String {
     let mut cookies: Vec<String> = match place {
         Some(place) => place.cookies.iter().map(|cookie| cookie.to_str().unwrap().to_owned()).collect(),

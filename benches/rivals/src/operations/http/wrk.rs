@@ -1,4 +1,4 @@
-//! The load generator: wrk, in one thread, since its work is small beside the servers'.
+//! The load generator: wrk in one thread, since its work is small beside that of a server.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,30 +22,30 @@ pub(super) struct Wrk {
     script: PathBuf,
 }
 
-/// What it found out.
+/// What wrk tells at its end.
 #[derive(Deserialize)]
 pub(super) struct Told {
     pub(super) requests: f64,
     pub(super) micros: f64,
-    /// Connections that failed, and answers that were none.
+    /// Connections that failed, and responses that were errors.
     failed: u64,
-    /// How long visitors waited: figures that lie evenly among all requests, the least first.
+    /// How long visitors waited, at evenly spaced quantiles, the least first.
     pub(super) quantiles_micros: Vec<f64>,
 }
 
 impl Wrk {
-    /// Its script lies in this directory.
+    /// Puts the script of wrk into this directory.
     pub(super) fn new(directory: &Path) -> Self {
         let script = directory.join("wrk.lua");
         std::fs::write(&script, SCRIPT).unwrap();
         Self { script }
     }
 
-    /// As many requests as are answered in so many seconds.
+    /// Sends requests for so many seconds.
     pub(super) fn requests(&self, serving: &Serving, path: &str, inserts: u32, seconds: u64) -> Told {
         let output = Command::new(PROGRAM)
             .args(["--threads", "1", "--connections", &CONNECTIONS.to_string()])
-            // Longer than any store lets its visitors wait, so that nobody's slowest answers are left out.
+            // No store lets a visitor wait for so long, so no slow response is left out of the figures.
             .args(["--duration", &format!("{seconds}s"), "--timeout", "10s", "--script"])
             .arg(&self.script)
             .arg(format!("http://127.0.0.1:{}", serving.port))

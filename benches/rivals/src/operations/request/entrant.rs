@@ -1,4 +1,4 @@
-//! Requests of random visitors, each of whom has a session.
+//! Requests of random visitors. Every visitor has a session.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -12,14 +12,14 @@ use tower::{Service, ServiceExt as _};
 use crate::numbers::Numbers;
 use crate::race::{Entrant, calibrated, nanos};
 
-/// Requests timed one by one in a round, at most.
+/// The most requests that are timed one by one in a round.
 const SAMPLES: u64 = 2_000;
 
 pub(super) struct Requests<'a, S> {
     runtime: &'a Runtime,
     service: S,
     visitors: Visitors<'a>,
-    /// Requests in a batch, once that is known.
+    /// How many requests a batch has, once that is calibrated.
     times: Option<u64>,
 }
 
@@ -49,7 +49,7 @@ where
         Self { runtime, service, visitors: Visitors { cookies, numbers: Numbers(1) }, times: None }
     }
 
-    /// So many, and what is to be done after each.
+    /// Sends so many requests, and calls the function after each.
     fn requests(&mut self, times: u64, mut after_each: impl FnMut()) -> Duration {
         let Self { runtime, service, visitors, .. } = self;
         runtime.block_on(async {
@@ -64,7 +64,7 @@ where
     }
 }
 
-/// What every visitor may ask before anything is measured.
+/// Requests that can be sent for every visitor before anything is measured.
 pub(super) trait Visited: Entrant {
     fn each_visitor_once(&mut self);
 }

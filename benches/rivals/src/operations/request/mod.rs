@@ -1,5 +1,7 @@
-//! What users feel: a whole request in process, in one thread, with its cookie read, its session opened and committed, and
-//! its response.
+//! What users feel: a whole request in process, in one thread. Its cookie is read, its session is opened and committed,
+//! and it has a response.
+//!
+//! Layers, handlers and their stores belong here, also for the servers of `operations/http/`. Sockets never do.
 
 mod entrant;
 mod handler;
@@ -13,7 +15,8 @@ use http::{Request, Response};
 use tokio::runtime::Runtime;
 
 use self::entrant::{Requests, Visited};
-use crate::contender::{Class, Kind};
+use crate::contender::Class;
+use crate::kind::Kind;
 use crate::operation::{Discipline, Operation};
 use crate::race::{Entrant, Entrants};
 use crate::session::Model;
@@ -21,7 +24,7 @@ use crate::session::Model;
 pub(crate) use handler::Handler;
 pub(crate) use place::{Opened, Place, our_layer, their_layer};
 
-/// Who is measured without any layer.
+/// The name in rows of a request without any layer, whose time a reader can subtract.
 pub(crate) const NO_LAYER: &str = "no-layer";
 
 /// The contenders that have a layer, each full of sessions.
@@ -37,7 +40,7 @@ pub(crate) fn takes_part(kind: Kind) -> bool {
 }
 
 impl Served {
-    /// Fills them.
+    /// Fills the stores of the layers.
     pub(crate) fn new(kinds: &[Kind], directory: &Path, model: Model) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let kinds = kinds.iter().filter(|kind| takes_part(**kind));
@@ -45,8 +48,8 @@ impl Served {
         Self { runtime, places }
     }
 
-    /// Opens all that belong to a class, and has every session asked for once: none begins cold. The store in memory is
-    /// beside the durable ones, too: what it would cost to keep nothing.
+    /// Opens the contenders of a class, and requests every session once, so that none begins cold. The store in memory
+    /// stands beside the durable ones, too, and shows what a site would pay that keeps nothing.
     pub(crate) fn open(&self, class: Class) -> Vec<Site<'_>> {
         let takes_part =
             |place: &&Place| class == Class::Relaxed || place.kind.can_be_durable() || place.kind.is_in_memory();
@@ -55,7 +58,7 @@ impl Served {
         sites.inspect(Site::warm_up).collect()
     }
 
-    /// Whoever takes part, and a service without a layer.
+    /// The contenders that take part, and a service without a layer.
     pub(crate) fn entrants<'a>(&'a self, sites: &'a [Site<'a>], discipline: Discipline) -> Entrants<'a> {
         let handler = match discipline.operation {
             Operation::RequestGet => Handler::Get,

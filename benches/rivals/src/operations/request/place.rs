@@ -1,4 +1,4 @@
-//! A contender that has a layer, full of sessions whose visitors have cookies.
+//! A contender that has a layer, full of sessions, with the cookies of their visitors.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,8 +10,9 @@ use tokio::runtime::Runtime;
 use tower_sessions::{Expiry, MemoryStore, SessionManagerLayer, SessionStore};
 
 use super::handler::{CART, VISITS};
-use crate::contender::{Class, Kind};
+use crate::contender::Class;
 use crate::contenders::{cloakroom as ours, tower};
+use crate::kind::Kind;
 use crate::session::{self, Known, Model};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -19,7 +20,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Place {
     pub(crate) kind: Kind,
     directory: PathBuf,
-    /// For the one that keeps nothing else.
+    /// The store of the contender that keeps its sessions in memory, and empty for any other.
     in_memory: MemoryStore,
     /// The value of each visitor's `Cookie` header.
     pub(crate) cookies: Vec<HeaderValue>,
@@ -49,7 +50,7 @@ impl Place {
         place
     }
 
-    /// Opens the store; what is saved is as durable as the class says.
+    /// Opens the store. Its saves are as durable as the class says.
     pub(crate) fn open(&self, class: Class, runtime: &Runtime) -> Opened {
         let _runtime = runtime.enter();
         match self.kind {
@@ -77,7 +78,7 @@ impl Place {
     }
 }
 
-/// A store that a layer can be made of.
+/// A store that a layer can be built on.
 #[derive(Clone)]
 pub(crate) enum Opened {
     Ours(FileStore),
@@ -86,7 +87,7 @@ pub(crate) enum Opened {
     Files(tower::FileStore),
 }
 
-/// They live as long as those of tower-sessions, so that none ends during a run.
+/// These sessions live as long as those of tower-sessions, so that none ends during a run.
 fn our_sessions(store: FileStore) -> Sessions<FileStore> {
     Sessions::builder(store).idle_timeout(DAY).absolute_timeout(7 * DAY).build().unwrap()
 }

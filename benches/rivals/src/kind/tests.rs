@@ -3,7 +3,7 @@ use crate::session::{self, Model};
 
 const SESSIONS: u64 = 50;
 
-/// What every contender must do that takes part in it, or its figures would be of something else.
+/// A contender that failed this would have figures of something else than what a row says.
 fn keeps_sessions(kind: Kind) {
     if kind == Kind::Redis && !Redis::is_installed() {
         eprintln!("there is no redis-server here");
