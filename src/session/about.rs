@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::key::SessionKey;
 use crate::owner::Owner;
 use crate::record::CookieKind;
-use crate::session::Session;
+use crate::session::handle::Session;
 use crate::time::Timestamp;
 
 /// These, but for [`owner`](Session::owner), also answer after the commit, with what was stored.

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use crate::data::MAX_NAME_BYTES;
 use crate::error::{Error, ErrorKind, Result};
+use crate::value::ValueError;
 
 /// Names that begin like this are cloakroom's own.
 const RESERVED: &str = "cloakroom.";
@@ -103,7 +104,7 @@ pub(crate) fn checked(entry: &impl AnyEntry) -> Result<&str> {
 }
 
 /// The error of an entry whose value does not fit.
-pub(crate) fn misfit(name: &str, doing: &'static str, cause: crate::ValueError) -> Error {
+pub(crate) fn misfit(name: &str, doing: &'static str, cause: ValueError) -> Error {
     Error::new(ErrorKind::Entry { entry: name.to_owned() }, doing).because(cause)
 }
 

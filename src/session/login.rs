@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::Lifetime;
 use crate::owner::{MAX_OWNER_BYTES, Owner};
 use crate::record::CookieKind;
-use crate::session::Session;
+use crate::session::handle::Session;
 
 impl Session {
     /// The visitor proved who they are: the session gets a new id (OWASP ASVS 5.0, 7.2.4), this owner, and the site's

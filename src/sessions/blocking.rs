@@ -7,7 +7,10 @@ use crate::error::Result;
 use crate::key::SessionKey;
 use crate::owner::Owner;
 use crate::session::Session;
-use crate::sessions::{Committed, Listed, Presented, Sessions};
+use crate::sessions::committed::Committed;
+use crate::sessions::handle::Sessions;
+use crate::sessions::owned::Listed;
+use crate::sessions::presented::Presented;
 use crate::store::RuntimeFree;
 
 /// [`Sessions`] for servers without async: the methods of the same names, which park the thread until they are done.

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
 use crate::lifetime::Lifetime;
 use crate::record::CookieKind;
-use crate::sessions::policy::Policy;
-use crate::sessions::{Sessions, Shared};
+use crate::session::Policy;
+use crate::sessions::handle::{Sessions, Shared};
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 
@@ -32,8 +32,16 @@ pub struct SessionsBuilder<S> {
     clock: Arc<dyn Clock>,
 }
 
+impl<S: Store> Sessions<S> {
+    /// Begins the settings. What is not said: idle timeout 30 minutes, absolute timeout 12 hours, a cookie
+    /// `__Host-sid` that goes with the browser.
+    pub fn builder(store: S) -> SessionsBuilder<S> {
+        SessionsBuilder::new(store)
+    }
+}
+
 impl<S: Store> SessionsBuilder<S> {
-    pub(super) fn new(store: S) -> Self {
+    fn new(store: S) -> Self {
         Self {
             store,
             idle: Some(IDLE),

@@ -6,8 +6,10 @@ use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};
 use crate::session::{Access, Changes, Session, State};
+use crate::sessions::committed::{Committed, Outcome};
+use crate::sessions::grace;
+use crate::sessions::handle::Sessions;
 use crate::sessions::swap::Swap;
-use crate::sessions::{Committed, Outcome, Sessions, grace};
 use crate::store::Store;
 use crate::time::Timestamp;
 

@@ -6,9 +6,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::owner::Owner;
 use crate::record::Record;
-use crate::session::{Session, State};
-use crate::sessions::Sessions;
-use crate::sessions::policy::Policy;
+use crate::session::{Policy, Session, State};
+use crate::sessions::handle::Sessions;
 use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
 use crate::store::Store;
 

@@ -7,7 +7,9 @@ use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::record::Record;
 use crate::session::{Access, Changes, Session, State};
-use crate::sessions::{Presented, Sessions, grace};
+use crate::sessions::grace;
+use crate::sessions::handle::Sessions;
+use crate::sessions::presented::Presented;
 use crate::store::Store;
 use crate::time::Timestamp;
 

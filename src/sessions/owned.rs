@@ -10,7 +10,7 @@ use crate::lifetime::Expiry;
 use crate::owner::Owner;
 use crate::record::{CookieKind, Record};
 use crate::session::{EntryName, checked, decode};
-use crate::sessions::Sessions;
+use crate::sessions::handle::Sessions;
 use crate::store::Store;
 use crate::time::Timestamp;
 

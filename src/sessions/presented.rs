@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::cookie::MAX_PAIRS;
 use crate::id::SessionId;
-use crate::sessions::Sessions;
+use crate::sessions::handle::Sessions;
 use crate::store::Store;
 
 /// How many ids of one request are looked up.

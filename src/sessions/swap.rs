@@ -6,7 +6,7 @@ use std::task::Poll;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};
-use crate::sessions::Sessions;
+use crate::sessions::handle::Sessions;
 use crate::store::{Store, Update};
 
 /// How often a commit tries before it gives up.

@@ -1,12 +1,5 @@
 //! The handle to one visitor's session.
 
-mod about;
-mod changes;
-mod entry;
-mod flash;
-mod login;
-mod state;
-
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,17 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::data::Data;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::Record;
-use crate::sessions::policy::Policy;
+use crate::session::changes::{Changes, Modify};
+use crate::session::entry::{AnyEntry, EntryName, checked, is_reserved, misfit};
+use crate::session::policy::Policy;
+use crate::session::state::{Access, State};
+use crate::session::stored::{Found, modification};
 use crate::value;
-
-pub(crate) use changes::Changes;
-use changes::{Modify, Seen};
-pub use entry::{AnyEntry, Entry, EntryName};
-pub(crate) use entry::{checked, misfit};
-pub(crate) use state::{Access, State};
 
 /// How often a modification runs again because another clone of the handle changed the same entry meanwhile.
 const ATTEMPTS: u32 = 256;
@@ -41,10 +31,10 @@ const ATTEMPTS: u32 = 256;
 /// that changes something fails with [`ErrorKind::ReadOnly`] if the session was opened within the grace window of a
 /// rotation. A name that is empty, too long or reserved is an [`ErrorKind::Entry`]. What a method adds is said there.
 #[derive(Clone)]
-pub struct Session(Arc<Shared>);
+pub struct Session(pub(super) Arc<Shared>);
 
-struct Shared {
-    policy: Arc<Policy>,
+pub(super) struct Shared {
+    pub(super) policy: Arc<Policy>,
     looked_at: AtomicBool,
     state: Mutex<State>,
 }
@@ -125,7 +115,7 @@ impl Session {
         self.modify_encoded(name, modify)
     }
 
-    fn modify_encoded(&self, name: &str, modify: Modify) -> Result<()> {
+    pub(super) fn modify_encoded(&self, name: &str, modify: Modify) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let old = self.look(name, |_| ())?;
             self.state().check_writable()?;
@@ -178,7 +168,7 @@ impl Session {
         state.check_open()?;
         let data = state.changes.onto_seen(&state.record).data().clone();
         drop(state);
-        Ok(data.iter().map(|(name, _)| name).filter(|name| !entry::is_reserved(name)).map(str::to_owned).collect())
+        Ok(data.iter().map(|(name, _)| name).filter(|name| !is_reserved(name)).map(str::to_owned).collect())
     }
 
     /// Removes all entries and flash messages, also those that other requests add before the commit. Owner, id and
@@ -201,7 +191,7 @@ impl Session {
     }
 
     /// What the request sees of an entry.
-    fn look(&self, name: &str, note: impl FnOnce(&mut State)) -> Result<Found> {
+    pub(super) fn look(&self, name: &str, note: impl FnOnce(&mut State)) -> Result<Found> {
         let mut state = self.state();
         state.check_open()?;
         note(&mut state);
@@ -209,7 +199,7 @@ impl Session {
     }
 
     /// The state, for a method that the application called.
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Written once only, so that clones on many threads do not take the cache line from each other.
         if !self.was_looked_at() {
             self.0.looked_at.store(true, Ordering::Relaxed);
@@ -222,48 +212,6 @@ impl Session {
         // A panic under the lock could only be one of allocation; the state is whole between statements.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An entry's encoded value, without a copy of it.
-enum Found {
-    Stored(Data),
-    Local(Option<Arc<[u8]>>),
-}
-
-impl Found {
-    fn new(state: &State, name: &str) -> Self {
-        match state.changes.seen(name) {
-            Seen::Stored => Self::Stored(state.record.data().clone()),
-            Seen::Local(value) => Self::Local(value),
-        }
-    }
-
-    fn bytes(&self, name: &str) -> Option<&[u8]> {
-        match self {
-            Self::Stored(data) => data.get(name),
-            Self::Local(value) => value.as_deref(),
-        }
-    }
-
-    fn decode<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        decode(name, self.bytes(name))
-    }
-}
-
-pub(crate) fn decode<T: DeserializeOwned>(name: &str, bytes: Option<&[u8]>) -> Result<Option<T>> {
-    bytes.map(value::decode).transpose().map_err(|cause| misfit(name, "decoding a value", cause))
-}
-
-/// A modification of encoded values, from one of decoded values.
-fn modification<T: Serialize + DeserializeOwned>(
-    name: &str,
-    f: impl Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
-) -> Modify {
-    let name = name.to_owned();
-    Box::new(move |old| {
-        let new = f(decode(&name, old)?);
-        new.map(|new| value::encode(&new)).transpose().map_err(|cause| misfit(&name, "encoding a value", cause))
-    })
 }
 
 impl fmt::Debug for Session {
