@@ -1,4 +1,4 @@
-//! The handle to one visitor's session.
+//! The handle to one visitor's session, and what a handler reads and changes through it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +21,28 @@ const ATTEMPTS: u32 = 256;
 
 /// A visitor's session during one request.
 ///
-/// All clones are one handle, for this request and its tasks. What they change is stored by
-/// [`Sessions::commit`](crate::Sessions::commit), and none of it before; what they read is the session as it was
-/// opened, with these changes. Nothing here waits for the store.
+/// All clones are one handle, for this request and its tasks. [`Sessions::commit`](crate::Sessions::commit) stores
+/// what they change, and none of it is stored before. What they read is the session as it was opened, with these
+/// changes. No method here waits for the store.
+///
+/// ```
+/// # use cloakroom::{MemoryStore, Sessions};
+/// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+/// let session = sessions.open([""; 0])?;
+/// session.insert("theme", "dark")?;
+/// session.login("user 42")?;
+/// assert_eq!(session.get::<String>("theme")?.as_deref(), Some("dark"));
+/// let committed = sessions.commit(session)?; // the store's only call
+/// # assert!(committed.set_cookie().is_some());
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 ///
 /// # Errors
 ///
-/// Every method that gives a `Result` fails with [`ErrorKind::Committed`] once the session was committed; every one
-/// that changes something fails with [`ErrorKind::ReadOnly`] if the session was opened within the grace window of a
-/// rotation. A name that is empty, too long or reserved is an [`ErrorKind::Entry`]. What a method adds is said there.
+/// After its session's commit, each method that gives a `Result` fails with [`ErrorKind::Committed`]. A method that
+/// changes something fails with [`ErrorKind::ReadOnly`] if the session was opened within the grace window of a
+/// rotation. A name that is empty, too long or reserved is an [`ErrorKind::Entry`]. Each method's own page says what
+/// else it fails with.
 #[derive(Clone)]
 pub struct Session(pub(super) Arc<Shared>);
 
@@ -44,21 +57,30 @@ impl Session {
         Self(Arc::new(Shared { policy, looked_at: AtomicBool::new(false), state: Mutex::new(state) }))
     }
 
-    /// A stored session without its visitor, for changes from elsewhere.
+    /// A stored session without its visitor, for changes from outside of its requests.
     pub(crate) fn without_visitor(policy: Arc<Policy>, record: Record) -> Self {
         let changes = Changes::default();
         let access = Access::NoVisitor;
         Self::new(policy, State { access, id: None, record, is_stored: true, ended: None, changes })
     }
 
-    /// The value of an entry, decoded; `None` if there is none.
+    /// The value of an entry, decoded; `None` if there is no such entry.
     ///
-    /// Notes that this request knows the value; see [`insert`](Session::insert).
+    /// The handle notes that this request knows the value; see [`insert`](Session::insert).
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// assert_eq!(session.get::<u64>("visits")?, None);
+    /// session.insert("visits", &3)?;
+    /// assert_eq!(session.get::<u64>("visits")?, Some(3));
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Entry`] if the value is not a `T`; the cause may quote a part of it. It stays as it is, and
-    /// [`remove`](Session::remove) or [`insert`](Session::insert) can replace it.
+    /// [`ErrorKind::Entry`] if the value is not a `T`; the cause may quote a part of the value. The stored value stays,
+    /// and [`remove`](Session::remove) or [`insert`](Session::insert) can replace it.
     pub fn get<T: DeserializeOwned>(&self, entry: impl EntryName<T>) -> Result<Option<T>> {
         let name = checked(&entry)?;
         let found = self.look(name, |state| state.changes.note_read(name))?;
@@ -68,22 +90,38 @@ impl Session {
     /// Sets an entry.
     ///
     /// If this request has read the entry with [`get`](Session::get), and another request changes it before this one
-    /// commits, then the commit fails with [`ErrorKind::Conflict`] instead of undoing the other's change. Where the
-    /// last write should win, [`overwrite`](Session::overwrite); where the new value depends on the old one,
-    /// [`modify`](Session::modify).
+    /// commits, then the commit fails with [`ErrorKind::Conflict`] instead of undoing the other request's change. Use
+    /// [`overwrite`](Session::overwrite) where the last write should win, and [`modify`](Session::modify) where the
+    /// new value depends on the old one.
+    ///
+    /// ```
+    /// # use cloakroom::{Entry, MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// const CART: Entry<Vec<String>> = Entry::new("cart");
+    /// session.insert(CART, &vec!["umbrella".to_owned()])?;
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Entry`] if the value cannot be stored: NaN, nested too deeply, or refused by its `Serialize`.
+    /// [`ErrorKind::Entry`] if the value cannot be stored: it holds NaN or an infinity, is nested too deeply, or its
+    /// `Serialize` fails.
     pub fn insert<T: Serialize + ?Sized>(&self, entry: impl EntryName<T>, value: &T) -> Result<()> {
         self.set(checked(&entry)?, value, false)
     }
 
     /// Sets an entry, whatever another request makes of it meanwhile: the last commit wins.
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.overwrite("last page", "/umbrellas")?;
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// As [`insert`](Session::insert), and never a conflict at the commit.
+    /// Those of [`insert`](Session::insert); the commit never fails with a conflict about this entry.
     pub fn overwrite<T: Serialize + ?Sized>(&self, entry: impl EntryName<T>, value: &T) -> Result<()> {
         self.set(checked(&entry)?, value, true)
     }
@@ -96,11 +134,19 @@ impl Session {
         Ok(())
     }
 
-    /// Makes an entry's new value out of its old one; `None` removes it, or leaves it absent.
+    /// Makes an entry's new value out of its old one; if `f` gives `None`, the entry is removed or stays absent.
     ///
-    /// `f` runs at once, and again at the commit if another request changed the session meanwhile; counters and carts
-    /// are exact, however many requests change them. So `f` must depend on nothing but its argument. No lock is held
-    /// while it runs.
+    /// `f` runs at once, and runs again at the commit if another request changed the session meanwhile. So counters
+    /// and carts are exact, however many requests change them. `f` must depend on nothing but its argument. No lock is
+    /// held while it runs.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.modify("visits", |visits: Option<u64>| Some(visits.unwrap_or(0) + 1))?;
+    /// assert_eq!(session.get("visits")?, Some(1));
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -122,7 +168,7 @@ impl Session {
             let new = modify(old.bytes(name))?;
             let mut state = self.state();
             state.check_writable()?;
-            // Another clone may have changed the entry while `modify` ran; then what it made is of yesterday.
+            // Another clone may have changed the entry while `modify` ran, and then `new` is out of date.
             if Found::new(&state, name).bytes(name) == old.bytes(name) {
                 state.changes.modify(name, modify, new);
                 return Ok(());
@@ -131,17 +177,26 @@ impl Session {
         Err(Error::new(ErrorKind::Contention, format!("modifying entry {name:?}")))
     }
 
-    /// Removes an entry, whatever its value. Says whether there was one.
+    /// Removes an entry, whatever its value. Says whether the entry was there.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.insert("coupon", "SPRING")?;
+    /// assert!(session.remove("coupon")?);
+    /// assert!(!session.contains("coupon")?);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of every method.
+    /// Only those of [every method](Session#errors).
     pub fn remove(&self, entry: impl AnyEntry) -> Result<bool> {
         let name = checked(&entry)?;
         let mut state = self.state();
         state.check_writable()?;
         let existed = Found::new(&state, name).bytes(name).is_some();
-        // Also if there was none: another request may have put one there.
+        // The removal is noted even where the entry is absent: another request may add it before the commit.
         if existed || state.is_stored {
             state.changes.remove(name);
         }
@@ -152,17 +207,17 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Those of every method.
+    /// Only those of [every method](Session#errors).
     pub fn contains(&self, entry: impl AnyEntry) -> Result<bool> {
         let name = checked(&entry)?;
         Ok(self.look(name, |_| ())?.bytes(name).is_some())
     }
 
-    /// The names of all entries, in their order.
+    /// The names of all entries, sorted. Names that are reserved for cloakroom are left out.
     ///
     /// # Errors
     ///
-    /// Those of every method.
+    /// Only those of [every method](Session#errors).
     pub fn names(&self) -> Result<Vec<String>> {
         let state = self.state();
         state.check_open()?;
@@ -172,11 +227,20 @@ impl Session {
     }
 
     /// Removes all entries and flash messages, also those that other requests add before the commit. Owner, id and
-    /// deadlines stay; to end the session, [`destroy`](Session::destroy) it.
+    /// deadlines stay; [`destroy`](Session::destroy) ends the session.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.insert("theme", "dark")?;
+    /// session.clear()?;
+    /// assert!(session.names()?.is_empty());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of every method.
+    /// Only those of [every method](Session#errors).
     pub fn clear(&self) -> Result<()> {
         let mut state = self.state();
         state.check_writable()?;
@@ -184,8 +248,9 @@ impl Session {
         Ok(())
     }
 
-    /// For adapters: whether a handler has called any method of this session, so that the response depends on it and
-    /// is to say `Vary: Cookie` and `Cache-Control: no-store`. Opening, committing and cloning do not count.
+    /// Whether a handler has called any method of this session, so that the response depends on the session. Opening,
+    /// committing and cloning do not count. [`Committed::into_headers`](crate::Committed::into_headers) is the use of
+    /// it.
     pub fn was_looked_at(&self) -> bool {
         self.0.looked_at.load(Ordering::Relaxed)
     }
@@ -200,22 +265,22 @@ impl Session {
 
     /// The state, for a method that the application called.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // Written once only, so that clones on many threads do not take the cache line from each other.
+        // Written only once, so that clones on many threads do not take the cache line from each other.
         if !self.was_looked_at() {
             self.0.looked_at.store(true, Ordering::Relaxed);
         }
         self.unseen_state()
     }
 
-    /// The state, for opening and committing.
+    /// The state, for opening and committing, which do not count as a look at the session.
     pub(crate) fn unseen_state(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock could only be one of allocation; the state is whole between statements.
+        // Only an allocation can panic under the lock, and the state is whole between statements.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Session {
-    /// Neither id nor values.
+    /// Shows neither the id nor any value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.unseen_state();
         f.debug_struct("Session")

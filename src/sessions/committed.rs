@@ -26,7 +26,18 @@ pub struct Committed {
     pub(super) looked_at: bool,
 }
 
-/// What a commit did.
+/// What a commit did, from [`Committed::outcome`]; most applications have no use for it.
+///
+/// ```
+/// # use cloakroom::{MemoryStore, Outcome, Sessions};
+/// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+/// # let session = sessions.open([""; 0])?;
+/// let committed = sessions.commit(session)?;
+/// if committed.outcome() == Outcome::Lost {
+///     eprintln!("not stored: {:?}", committed.lost());
+/// }
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {

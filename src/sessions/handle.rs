@@ -1,4 +1,4 @@
-//! The handle to a site's sessions.
+//! The handle to all sessions of a site.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::sweeper::SweeperBuilder;
 use crate::time::Clock;
 
-/// A site's sessions: opens one for a request, and commits it before the response leaves. Cheap to clone.
+/// A site's sessions: opens the session of a request, and commits it before the response leaves. Cheap to clone.
 ///
 /// ```
 /// # fn main() -> cloakroom::Result<()> {
@@ -56,7 +56,14 @@ impl<S: Store> Sessions<S> {
         &self.0.policy.clock
     }
 
-    /// A sweeper of this store, by the clock of these sessions.
+    /// The settings of a sweeper for this store and this clock.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let sweeper = sessions.sweeper().spawn()?; // sweeps until it is dropped
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn sweeper(&self) -> SweeperBuilder<Arc<S>, Arc<dyn Clock>> {
         SweeperBuilder::new(Arc::clone(&self.0.store), Arc::clone(self.clock()))
     }

@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::sessions::SessionSlot;
 use crate::store::Store;
 
-/// A service whose requests have sessions, made by [`SessionLayer`].
+/// A service whose requests have sessions, made by [`SessionLayer`], whose documentation has an example.
 pub struct SessionService<Inner, S, F> {
     pub(super) inner: Inner,
     pub(super) layer: SessionLayer<S, F>,
