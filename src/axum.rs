@@ -10,20 +10,15 @@
 //!
 //! The session comes from the [`SessionLayer`](crate::tower::SessionLayer) that the router is wrapped in.
 
-use std::any::Any;
-use std::sync::Arc;
-
-use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 
-use crate::tower::headers::mark_private;
-use crate::tower::{SessionSlot, session_of, status};
-use crate::{Error, Result, Session};
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::tower::{DefaultFailure, SessionSlot, fail, session_of};
 
-/// Without a layer, the rejection is a 500 that names it.
+/// Without a layer, the rejection is a 500 that names the layer.
 impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = Error;
 
@@ -32,7 +27,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Session {
     }
 }
 
-/// `None` only where no layer is, or where it skips the request; a store that fails is an error here, too.
+/// `None` only where there is no layer, or where the layer skips the request. A store that fails is an error here, too.
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
     type Rejection = Error;
 
@@ -44,26 +39,10 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
     }
 }
 
-/// The status that the error [asks for](Error::http_status) and a [sentence](Error::for_visitors) as text. The error
-/// itself is among the response's extensions, as an `Arc<Error>`, for whoever writes logs.
+/// The response has the status that the error [asks for](Error::http_status) and a [sentence](Error::for_visitors) as
+/// its text. The error itself is in the response's extensions, as an `Arc<Error>`, for a layer that writes logs.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = text(&self);
-        mark_private(response.headers_mut());
-        response.extensions_mut().insert(Arc::new(self));
-        response
+        fail(&DefaultFailure, self)
     }
-}
-
-fn text(error: &Error) -> Response {
-    let mut response = Response::new(Body::from(error.for_visitors().into_owned()));
-    *response.status_mut() = status(error);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}
-
-/// The error as text, if the body asked for is axum's.
-pub(crate) fn text_response<B: 'static>(error: &Error) -> Option<http::Response<B>> {
-    let mut response = Some(text(error));
-    (&mut response as &mut dyn Any).downcast_mut::<Option<http::Response<B>>>()?.take()
 }

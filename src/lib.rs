@@ -58,7 +58,9 @@ pub use memory::MemoryStore;
 pub use owner::{MAX_OWNER_BYTES, Owner};
 pub use record::{CookieKind, Record, Revision};
 pub use session::{AnyEntry, Entry, EntryName, Session};
-pub use sessions::{Blocking, Committed, Listed, Outcome, Presented, Sessions, SessionsBuilder};
+pub use sessions::{
+    Blocking, Committed, Listed, Outcome, Presented, ResponseHeader, SessionSlot, Sessions, SessionsBuilder,
+};
 pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
 pub use sweeper::{Sweeper, SweeperBuilder};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

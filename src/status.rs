@@ -1,4 +1,4 @@
-//! What an error means to a visitor: for servers, whatever they are made with.
+//! What an error means to a visitor: the status and the text of a response, for any framework.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,15 @@ impl Error {
     ///
     /// | status | kinds |
     /// |---|---|
-    /// | 409 | [`Conflict`](ErrorKind::Conflict), [`ReadOnly`](ErrorKind::ReadOnly), [`OwnerLimit`](ErrorKind::OwnerLimit): the visitor can do something about it |
+    /// | 409 | [`Conflict`](ErrorKind::Conflict), [`ReadOnly`](ErrorKind::ReadOnly), [`OwnerLimit`](ErrorKind::OwnerLimit): the visitor can try again or log out elsewhere |
     /// | 413 | [`TooLarge`](ErrorKind::TooLarge) |
     /// | 500 | [`Committed`](ErrorKind::Committed), [`NoVisitor`](ErrorKind::NoVisitor), [`Entry`](ErrorKind::Entry), [`Config`](ErrorKind::Config): the program is wrong |
     /// | 503 | all others: the store failed |
+    ///
+    /// ```
+    /// # use cloakroom::{Error, ErrorKind};
+    /// assert_eq!(Error::new(ErrorKind::Timeout, "loading a session").http_status(), 503);
+    /// ```
     pub fn http_status(&self) -> u16 {
         match self.kind() {
             ErrorKind::Conflict { .. } | ErrorKind::ReadOnly | ErrorKind::OwnerLimit { .. } => 409,
@@ -22,8 +27,14 @@ impl Error {
         }
     }
 
-    /// A sentence for the visitor. It tells neither paths nor causes; only a wrong configuration, which its author
-    /// will be the first to meet, is told whole.
+    /// A sentence for the visitor, as plain text with a line end. It names neither paths nor causes. Only an
+    /// [`ErrorKind::Config`] is told whole, because the author of the configuration is the first to meet it.
+    ///
+    /// ```
+    /// # use cloakroom::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Timeout, "loading a session").at("/srv/sessions");
+    /// assert_eq!(error.for_visitors(), "Sessions are unavailable at the moment. Please try again later.\n");
+    /// ```
     pub fn for_visitors(&self) -> Cow<'static, str> {
         let sentence = match self.kind() {
             ErrorKind::Config => return Cow::Owned(format!("{self}\n")),

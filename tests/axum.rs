@@ -114,12 +114,12 @@ async fn a_store_that_fails_is_told_in_text_that_names_no_path() {
         let site = routes().layer(if lazy { layer.lazy() } else { layer });
         let cookie = cookie_after(&ask(&site, Method::POST, "/visits", "").await);
         store.fail_to_read(true);
-        // One that fails before the handler, and one that fails behind it.
+        // One response fails before the handler, and one after it.
         let before = ask(&site, Method::POST, "/visits", &cookie).await;
         store.fail_to_read(false);
         store.fail_to_write(true);
-        let behind = ask(&site, Method::POST, "/visits", &cookie).await;
-        for response in [before, behind] {
+        let after = ask(&site, Method::POST, "/visits", &cookie).await;
+        for response in [before, after] {
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(response.headers()[CONTENT_TYPE], "text/plain; charset=utf-8");
             assert_eq!(response.headers()[CACHE_CONTROL], "no-store");

@@ -1,54 +1,66 @@
-//! What a session says about itself. Times and deadlines are as the request sees them, with its own changes.
+//! What a session says about itself: owner, handle, times. They are as the request sees them, with its own changes.
 
 use crate::error::Result;
 use crate::key::SessionKey;
 use crate::owner::Owner;
 use crate::record::CookieKind;
-use crate::session::Session;
+use crate::session::handle::Session;
 use crate::time::Timestamp;
 
-/// These, but for [`owner`](Session::owner), also answer after the commit, with what was stored.
+/// All of these methods except [`owner`](Session::owner) also answer after the commit, with what was stored.
 impl Session {
-    /// Whose session it is.
+    /// The owner: the user who logged in; `None` for an anonymous visitor.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Committed`](crate::ErrorKind::Committed).
+    /// Only those of [every method](Session#errors).
     pub fn owner(&self) -> Result<Option<Owner>> {
         let state = self.state();
         state.check_open()?;
         Ok(state.head().owner().cloned())
     }
 
-    /// The public handle, for "your devices" and for logs; `None` until the session is stored. A new id brings a new
-    /// handle, at the commit.
+    /// The public handle, for a "your devices" page and for logs; `None` until the session is stored. A commit that
+    /// gives the session a new id gives it a new handle.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// let session = sessions.open([""; 0])?;
+    /// session.login("user 42")?;
+    /// assert_eq!(session.handle(), None);
+    /// let _ = sessions.commit(session.clone())?;
+    /// assert_eq!(session.handle(), Some(sessions.owned_by("user 42")?[0].handle()));
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn handle(&self) -> Option<SessionKey> {
         let state = self.state();
         state.is_stored.then(|| *state.record.key())
     }
 
-    /// When the session began; for one that is not stored, when it was opened.
+    /// When the session began. For a session that is not stored, it is the time at which the request opened it.
     pub fn created(&self) -> Timestamp {
         self.state().record.created()
     }
 
-    /// When it was last seen before this request; see [`touch_after`](crate::SessionsBuilder::touch_after).
+    /// When the session was last seen before this request, as precisely as the store was told; see
+    /// [`touch_after`](crate::SessionsBuilder::touch_after).
     pub fn last_seen(&self) -> Timestamp {
         self.state().record.last_seen()
     }
 
-    /// When its owner logged in.
+    /// When the owner logged in; `None` without a login.
     pub fn authenticated_at(&self) -> Option<Timestamp> {
         self.state().head().authenticated_at()
     }
 
-    /// When it ends if it is not seen again, not counting this request.
+    /// When the session ends if it is not seen again. This request does not count yet.
     pub fn ends_at(&self) -> Timestamp {
         let head = self.state().head();
         self.0.policy.expiry(&head).ends_at()
     }
 
-    /// Whether the cookie outlives the browser.
+    /// Whether the cookie outlives the browser; see [`set_permanent`](Session::set_permanent).
     pub fn is_permanent(&self) -> bool {
         self.state().head().cookie() == CookieKind::Permanent
     }

@@ -1,5 +1,5 @@
-//! What a request changed in its session: as changes, not as a copy of the whole, so that they can be applied again
-//! to what another request made of the session meanwhile.
+//! What a request changed in its session. They are changes and not a copy of the whole session, so that a commit can
+//! apply them again to what another request has stored meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) type Modify = Box<dyn Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>> + 
 /// All changes of one request.
 #[derive(Default)]
 pub(crate) struct Changes {
-    /// Everything stored was removed, before what `entries` say.
+    /// All stored entries were removed, before the changes in `entries`.
     cleared: bool,
     entries: BTreeMap<Arc<str>, EntryChange>,
     /// Entries of the stored record that were read.
@@ -29,18 +29,18 @@ pub(crate) struct Changes {
     rotate: bool,
 }
 
-/// What happened to one entry: first the base, then the modifications on top of it.
+/// What happened to one entry: first the base, then the modifications of it, in order.
 struct EntryChange {
     base: Base,
     modify: Vec<Modify>,
-    /// The value after all that, as this request sees it.
+    /// The value after all modifications, as this request sees it.
     value: Option<Arc<[u8]>>,
 }
 
 enum Base {
-    /// Whatever the store has.
+    /// The value that the store has.
     Stored,
-    /// This value. Guarded: only if the store still has what this request read there.
+    /// This value. If it is guarded, only where the store still has the value that this request has read.
     Set { value: Arc<[u8]>, guarded: bool },
     /// No value.
     Removed,
@@ -59,9 +59,9 @@ struct LifetimeChange {
 
 /// What a request sees of an entry.
 pub(crate) enum Seen {
-    /// What the record has: nothing here concerns the entry.
+    /// The record's value: the request has not changed the entry.
     Stored,
-    /// What the request itself made of it.
+    /// The value that the request itself has given it.
     Local(Option<Arc<[u8]>>),
 }
 
@@ -83,7 +83,8 @@ impl Changes {
         }
     }
 
-    /// Notes that this request knows what the store has under this name, unless the value it saw was its own.
+    /// Notes that this request knows what the store has under this name. A value that the request itself has set says
+    /// nothing about the store.
     pub(crate) fn note_read(&mut self, name: &str) {
         let depends_on_store = match self.entries.get(name) {
             Some(change) => matches!(change.base, Base::Stored) && !self.cleared,
@@ -105,7 +106,7 @@ impl Changes {
         self.entries.insert(name.into(), EntryChange { base: Base::Removed, modify: Vec::new(), value: None });
     }
 
-    /// Adds a modification, and the value it made of what this request sees.
+    /// Adds a modification, and the value that it made of what this request sees.
     pub(crate) fn modify(&mut self, name: &str, modify: Modify, value: Option<Vec<u8>>) {
         let change = self.entries.entry(name.into()).or_insert_with(|| EntryChange {
             base: Base::Stored,
@@ -150,7 +151,7 @@ impl Changes {
         self.owner.is_some()
     }
 
-    /// Whether the visitor's cookie no longer says what it should.
+    /// Whether the visitor's cookie has to be sent again, because its age changes.
     pub(crate) fn concern_cookie(&self) -> bool {
         self.cookie.is_some() || self.lifetime.is_some()
     }
@@ -160,18 +161,18 @@ impl Changes {
         self.entries.keys().filter(|name| !is_reserved(name)).map(|name| name.to_string()).collect()
     }
 
-    /// The record as this request sees it; nobody else changed it.
+    /// The record as this request sees it: the changes applied to the record that it opened.
     pub(crate) fn onto_seen(&self, seen: &Record) -> Record {
         let values = self.entries.iter().map(|(name, change)| (&**name, change.value.as_deref()));
         self.onto(seen, values)
     }
 
-    /// The changes once more, onto what others made of `seen` meanwhile.
+    /// The changes applied to `current`, which other requests have made of `seen` meanwhile.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] for an entry that was read and set here, and has another value by now; whatever a
-    /// modification fails with.
+    /// [`ErrorKind::Conflict`] for an entry that this request read and set, and that has another value now; the error
+    /// of a modification.
     pub(crate) fn onto_current(&self, seen: &Record, current: &Record) -> Result<Record> {
         let mut values = Vec::with_capacity(self.entries.len());
         for (name, change) in &self.entries {
@@ -214,7 +215,7 @@ impl Changes {
     /// All changes but those of the entries.
     pub(crate) fn apply_head(&self, record: &mut Record) {
         match &self.owner {
-            // Who owns nothing has not logged in.
+            // Without an owner there was no login.
             Some(OwnerChange::Set(None)) => record.set_owner(None, None),
             Some(OwnerChange::Set(owner)) => record.set_owner(owner.clone(), record.authenticated_at()),
             Some(OwnerChange::Login(owner, at)) => record.set_owner(Some(owner.clone()), Some(*at)),

@@ -1,31 +1,37 @@
-//! An entry's name, and the type of its value.
+//! The names of entries, and the types of their values.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use crate::data::MAX_NAME_BYTES;
 use crate::error::{Error, ErrorKind, Result};
+use crate::value::ValueError;
 
-/// Names that begin like this are cloakroom's own.
+/// Names with this prefix are cloakroom's own.
 const RESERVED: &str = "cloakroom.";
 
-/// The name and the type of an entry in one place.
+/// The name of an entry and the type of its value, in one place. So the compiler finds a handler that reads another
+/// type than the handlers write.
 ///
 /// ```
-/// # use cloakroom::Entry;
+/// # use cloakroom::{Entry, MemoryStore, Sessions};
+/// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
 /// const CART: Entry<Vec<u32>> = Entry::new("cart");
-/// # assert_eq!(CART.as_str(), "cart");
+///
+/// session.insert(CART, &vec![7, 8])?;
+/// assert_eq!(session.get(CART)?, Some(vec![7, 8]));
+/// # Ok::<(), cloakroom::Error>(())
 /// ```
 ///
-/// A plain name stands for an entry of any type; `session.get::<Vec<u32>>("cart")` reads the same entry.
+/// A plain string names an entry of any type: `session.get::<Vec<u32>>("cart")` reads the same entry.
 pub struct Entry<T: ?Sized> {
     name: &'static str,
     value: PhantomData<fn() -> *const T>,
 }
 
 impl<T: ?Sized> Entry<T> {
-    /// An entry of this name: 1 to [`MAX_NAME_BYTES`] bytes, not beginning with `cloakroom.`. The name is checked
-    /// wherever the entry is used.
+    /// An entry of this name: 1 to [`MAX_NAME_BYTES`] bytes, without the prefix `cloakroom.`. Each method that takes
+    /// the entry checks the name, and fails with [`ErrorKind::Entry`] if it breaks this rule.
     pub const fn new(name: &'static str) -> Self {
         Self { name, value: PhantomData }
     }
@@ -50,13 +56,35 @@ impl<T: ?Sized> fmt::Debug for Entry<T> {
     }
 }
 
-/// Whatever names an entry: an [`Entry`], or a plain string.
+/// A value that names an entry: an [`Entry`], or a plain string.
+///
+/// ```
+/// use cloakroom::{AnyEntry, Entry};
+///
+/// const CART: Entry<Vec<u32>> = Entry::new("cart");
+/// assert_eq!(CART.name(), "cart".name());
+/// ```
 pub trait AnyEntry {
     /// The entry's name.
     fn name(&self) -> &str;
 }
 
-/// Whatever names an entry whose value may be a `T`: an [`Entry`] of that type, or a plain string.
+/// A value that names an entry of the type `T`: an [`Entry`] of that type, or a plain string.
+///
+/// ```
+/// use cloakroom::{Entry, EntryName, Result, Session};
+///
+/// /// Adds one to a counter, and gives what it shows then.
+/// fn count(session: &Session, entry: impl EntryName<u64> + Copy) -> Result<u64> {
+///     session.modify(entry, |n: Option<u64>| Some(n.unwrap_or(0) + 1))?;
+///     Ok(session.get(entry)?.unwrap_or(0))
+/// }
+/// # use cloakroom::{MemoryStore, Sessions};
+/// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+/// assert_eq!(count(&session, "visits")?, 1);
+/// assert_eq!(count(&session, Entry::new("visits"))?, 2);
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 pub trait EntryName<T: ?Sized>: AnyEntry {}
 
 impl<T: ?Sized> AnyEntry for Entry<T> {
@@ -97,13 +125,13 @@ pub(crate) fn checked(entry: &impl AnyEntry) -> Result<&str> {
         _ if is_reserved(name) => "names that begin with \"cloakroom.\" are reserved",
         _ => return Ok(name),
     };
-    // Enough to recognise a name that is too long; all of it could be megabytes of outside data.
+    // The error quotes only the start of the name: the whole could be megabytes of outside data.
     let start = name.char_indices().take_while(|(at, _)| *at < MAX_NAME_BYTES).map(|(_, char)| char).collect();
     Err(Error::new(ErrorKind::Entry { entry: start }, "naming an entry").because(why))
 }
 
 /// The error of an entry whose value does not fit.
-pub(crate) fn misfit(name: &str, doing: &'static str, cause: crate::ValueError) -> Error {
+pub(crate) fn misfit(name: &str, doing: &'static str, cause: ValueError) -> Error {
     Error::new(ErrorKind::Entry { entry: name.to_owned() }, doing).because(cause)
 }
 

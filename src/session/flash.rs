@@ -4,21 +4,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::ValueError;
 use crate::error::Result;
 use crate::record::Revision;
-use crate::session::{Session, misfit, modification};
-use crate::value;
+use crate::session::entry::misfit;
+use crate::session::handle::Session;
+use crate::session::stored::modification;
+use crate::value::{self, ValueError};
 
 /// The entry that holds the messages, oldest first.
 const FLASH: &str = "cloakroom.flash";
 
-/// A message has a token, so that two requests that read it do not together remove two messages with one text.
+/// Each message has a random token. Without it, two requests that both read one message would remove two messages of
+/// the same text.
 type Message = (u64, Json);
 
 impl Session {
-    /// Adds a message, typically for the page that the visitor is redirected to. Requests that add messages at the
-    /// same time do not disturb each other.
+    /// Adds a message for the visitor's next page, typically the page that this response redirects to. Requests that
+    /// add messages at the same time do not disturb each other.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.flash("Your order is on its way.")?;
+    /// assert_eq!(session.take_flashes::<String>()?, ["Your order is on its way."]);
+    /// assert!(session.take_flashes::<String>()?.is_empty());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -35,12 +46,13 @@ impl Session {
         self.modify_encoded(FLASH, add)
     }
 
-    /// Takes all messages, oldest first. Removes exactly those it gives: one that another request adds meanwhile
-    /// waits for the next time.
+    /// Takes all messages, oldest first. It removes exactly those that it gives: a message that another request adds
+    /// meanwhile stays for the next call.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) naming `cloakroom.flash` if a message is not a `T`; then all stay.
+    /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) naming `cloakroom.flash` if a message is not a `T`; all messages
+    /// stay then.
     pub fn take_flashes<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         let found: Option<Vec<Message>> = self.look(FLASH, |_| ())?.decode(FLASH)?;
         let Some(messages) = found else { return Ok(Vec::new()) };

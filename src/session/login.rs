@@ -1,21 +1,29 @@
-//! Who the visitor is, by which id they come, and how long: what a login changes, and a logout.
+//! Login and logout: the session's owner, its id and its lifetime.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::Lifetime;
 use crate::owner::{MAX_OWNER_BYTES, Owner};
 use crate::record::CookieKind;
-use crate::session::Session;
+use crate::session::handle::Session;
 
 impl Session {
-    /// The visitor proved who they are: the session gets a new id (OWASP ASVS 5.0, 7.2.4), this owner, and the site's
-    /// lifetime, both deadlines beginning now. What it holds stays.
+    /// Makes the session that of a user who has authenticated: it gets a new id (OWASP ASVS 5.0, 7.2.4), this owner,
+    /// and the site's lifetime, whose two deadlines begin anew. The entries stay. A session that is not stored yet will
+    /// be.
     ///
-    /// A session that is not stored yet will be.
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.login("user 42")?;
+    /// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`]; [`ErrorKind::NoVisitor`] in
-    /// [`Sessions::edit`](crate::Sessions::edit) and its like.
+    /// [`Sessions::edit`](crate::Sessions::edit) and [`update_owned_by`](crate::Sessions::update_owned_by), where no
+    /// response can carry the new id.
     pub fn login(&self, owner: impl Into<Owner>) -> Result<()> {
         self.login_with(owner.into(), None)
     }
@@ -23,9 +31,18 @@ impl Session {
     /// As [`login`](Session::login), with a lifetime of this session's own ("remember me"), which no later change
     /// of the site's policy shortens.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cloakroom::{Lifetime, MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.login_for("user 42", Lifetime::idle(Duration::from_secs(30 * 24 * 60 * 60)))?;
+    /// session.set_permanent(true)?;
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// As [`login`](Session::login).
+    /// Those of [`login`](Session::login).
     pub fn login_for(&self, owner: impl Into<Owner>, lifetime: Lifetime) -> Result<()> {
         self.login_with(owner.into(), Some(lifetime))
     }
@@ -40,12 +57,23 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the session a new id, whenever its rights change (OWASP ASVS 5.0, 7.2.4). Nothing else changes, least of
-    /// all its deadlines. Does nothing to a session that is not stored: it gets its first id then.
+    /// Gives the session a new id. Call it when the visitor's rights change (OWASP ASVS 5.0, 7.2.4). Nothing else
+    /// changes; the deadlines stay. A session that is not stored is left alone: its first id is new in any case.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Outcome, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+    /// let session = sessions.open([cookie])?;
+    /// session.insert("role", "admin")?;
+    /// session.rotate()?;
+    /// assert_eq!(sessions.commit(session)?.outcome(), Outcome::Rotated);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoVisitor`] in [`Sessions::edit`](crate::Sessions::edit) and its like.
+    /// [`ErrorKind::NoVisitor`] where [`login`](Session::login) gives it.
     pub fn rotate(&self) -> Result<()> {
         let mut state = self.state();
         state.check_rotatable()?;
@@ -53,13 +81,23 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session (a logout), and removes its cookie. Changes made before are dropped.
+    /// Ends the session (a logout), and removes its cookie. The changes that this request has made before are dropped.
     ///
-    /// The handle is a blank session from now on. What is put into it begins a new session, with a new id.
+    /// From now on the handle is a blank session. What the handler puts into it begins a new session, with a new id.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Outcome, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+    /// let session = sessions.open([cookie])?;
+    /// session.destroy()?;
+    /// assert_eq!(sessions.commit(session)?.outcome(), Outcome::Destroyed);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of every method.
+    /// Only those of [every method](Session#errors).
     pub fn destroy(&self) -> Result<()> {
         let blank = self.0.policy.blank(self.0.policy.now());
         let mut state = self.state();
@@ -68,8 +106,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sets or removes the owner without a login: same id, same deadlines. Without an owner there is no
-    /// [`authenticated_at`](Session::authenticated_at) either.
+    /// Sets or removes the owner without a login: the id and the deadlines stay. Removing the owner also removes
+    /// [`authenticated_at`](Session::authenticated_at).
     ///
     /// # Errors
     ///
@@ -82,12 +120,19 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the session a lifetime of its own, both deadlines beginning now; no later change of the site's policy
+    /// Gives the session a lifetime of its own, whose two deadlines begin now. No later change of the site's policy
     /// shortens it.
+    ///
+    /// ```
+    /// # use cloakroom::{Lifetime, MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.set_lifetime(Lifetime::AAL3)?;
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of every method.
+    /// Only those of [every method](Session#errors).
     pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
         let now = self.0.policy.now();
         let mut state = self.state();
@@ -96,12 +141,21 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the cookie outlives the browser: its Max-Age then runs to the absolute deadline, at most 400 days; without
-    /// an absolute deadline to the idle one, and it is sent again whenever that moves.
+    /// Sets whether the cookie outlives the browser. The Max-Age of such a cookie runs to the absolute deadline, at
+    /// most 400 days. Without an absolute deadline it runs to the idle deadline, and each commit that moves the idle
+    /// deadline sends the cookie again.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.set_permanent(true)?;
+    /// assert!(session.is_permanent());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Those of every method.
+    /// Only those of [every method](Session#errors).
     pub fn set_permanent(&self, permanent: bool) -> Result<()> {
         let kind = if permanent { CookieKind::Permanent } else { CookieKind::BrowserSession };
         let mut state = self.state();

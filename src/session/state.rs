@@ -5,7 +5,7 @@ use crate::id::SessionId;
 use crate::record::Record;
 use crate::session::changes::Changes;
 
-/// Behind the lock that all clones of a handle share. No code of the application runs under it.
+/// All clones of a handle share it, under one lock. No code of the application runs under that lock.
 pub(crate) struct State {
     pub(crate) access: Access,
     /// The id by which the visitor came, if that is this session's.
@@ -13,20 +13,20 @@ pub(crate) struct State {
     /// The session without `changes`: as it was loaded, or blank.
     pub(crate) record: Record,
     pub(crate) is_stored: bool,
-    /// The session that this request destroyed; `record` is blank since.
+    /// The session that this request destroyed. `record` is blank then.
     pub(crate) ended: Option<Box<Record>>,
     pub(crate) changes: Changes,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Everything.
+    /// Everything is allowed.
     Full,
-    /// No new id: there is no visitor whose cookie could carry it.
+    /// Everything but a new id: no response can carry it to the visitor.
     NoVisitor,
-    /// Opened by the id before a rotation.
+    /// Reading: the request came with the id from before a rotation.
     ReadOnly,
-    /// Nothing: its commit has begun.
+    /// Nothing: the commit has begun.
     Committed,
 }
 
@@ -69,7 +69,7 @@ impl State {
         self.changes = Changes::default();
     }
 
-    /// Takes out what a commit carries; from now on every clone of the handle is told so.
+    /// Takes out what a commit carries. From now on each clone of the handle answers with `Committed`.
     pub(crate) fn take(&mut self) -> State {
         self.access = Access::Committed;
         State {

@@ -7,26 +7,49 @@ use crate::error::Result;
 use crate::key::SessionKey;
 use crate::owner::Owner;
 use crate::session::Session;
-use crate::sessions::{Committed, Listed, Presented, Sessions};
+use crate::sessions::committed::Committed;
+use crate::sessions::handle::Sessions;
+use crate::sessions::owned::Listed;
+use crate::sessions::presented::Presented;
 use crate::store::RuntimeFree;
 
-/// [`Sessions`] for servers without async: the methods of the same names, which park the thread until they are done.
-/// What they promise, and what they fail with, is said there.
+/// [`Sessions`] for servers without async, from [`Sessions::blocking`]. Its methods are those of the same names there;
+/// each parks the thread until it is done. Cheap to clone.
+///
+/// ```
+/// use cloakroom::{MemoryStore, Sessions};
+///
+/// let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+///
+/// // A request without a cookie ...
+/// let session = sessions.open([""; 0])?;
+/// session.login("user 42")?;
+/// let committed = sessions.commit(session)?;
+/// let set_cookie = committed.into_set_cookie().unwrap().into_string();
+///
+/// // ... and the next one, with the cookie.
+/// let session = sessions.open(set_cookie.split(';').next())?;
+/// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+/// assert_eq!(sessions.end_all("user 42")?, 1);
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 pub struct Blocking<S>(Sessions<S>);
 
 impl<S: RuntimeFree> Sessions<S> {
-    /// The same sessions without async. Not for use inside an async runtime, whose thread would be parked.
+    /// The same sessions for servers without async. Do not use them inside an async runtime, whose thread they would
+    /// park.
     pub fn blocking(&self) -> Blocking<S> {
         Blocking(self.clone())
     }
 }
 
 impl<S: RuntimeFree> Blocking<S> {
-    /// See [`Sessions::open`].
+    /// Opens the session of a request: the one that its cookie names, or a blank one. `headers` are the values of the
+    /// request's `Cookie` headers. As [`Sessions::open`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The error of the store's [`load`](crate::Store::load). A store that fails never gives a blank session.
     pub fn open<I, H>(&self, headers: I) -> Result<Session>
     where
         I: IntoIterator<Item = H>,
@@ -35,92 +58,108 @@ impl<S: RuntimeFree> Blocking<S> {
         block_on(self.0.open(headers))
     }
 
-    /// See [`Sessions::open_presented`].
+    /// Opens the session of a request by the ids that the request presents. As [`Sessions::open_presented`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The error of the store's [`load`](crate::Store::load).
     pub fn open_presented(&self, presented: Presented) -> Result<Session> {
         block_on(self.0.open_presented(presented))
     }
 
-    /// See [`Sessions::commit`].
+    /// Stores what the request changed, before its response leaves. As [`Sessions::commit`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict), [`ErrorKind::Contention`](crate::ErrorKind::Contention),
+    /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) and [`ErrorKind::Committed`](crate::ErrorKind::Committed), each as
+    /// [`Sessions::commit`] says; the store's errors.
     pub fn commit(&self, session: Session) -> Result<Committed> {
         block_on(self.0.commit(session))
     }
 
-    /// See [`Sessions::commit_after_error`].
+    /// Commits after the request failed: the changes are dropped, but a logout is carried out. As
+    /// [`Sessions::commit_after_error`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`commit`](Blocking::commit).
     pub fn commit_after_error(&self, session: Session) -> Result<Committed> {
         block_on(self.0.commit_after_error(session))
     }
 
-    /// See [`Sessions::reload`].
+    /// Commits the session as the end of its request asks for; `status` is the response's, `None` if the handler failed
+    /// or panicked. As [`Sessions::settle`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`commit`](Blocking::commit). The response is then not to be sent.
+    pub fn settle(&self, session: Session, status: Option<u16>) -> Result<Committed> {
+        block_on(self.0.settle(session, status))
+    }
+
+    /// Drops the session's changes, and loads it again. As [`Sessions::reload`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Committed`](crate::ErrorKind::Committed) after the commit; the error of the store's
+    /// [`load`](crate::Store::load).
     pub fn reload(&self, session: &Session) -> Result<()> {
         block_on(self.0.reload(session))
     }
 
-    /// See [`Sessions::edit`].
+    /// Changes a session from outside of its requests, such as in a background thread; `None` if the session is gone.
+    /// As [`Sessions::edit`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The error of `f`; [`ErrorKind::NoVisitor`](crate::ErrorKind::NoVisitor) where `f` asks for a new id;
+    /// [`ErrorKind::Contention`](crate::ErrorKind::Contention) after 256 conflicts; the store's errors.
     pub fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
         block_on(self.0.edit(key, f))
     }
 
-    /// See [`Sessions::owned_by`].
+    /// All live sessions of a user, the session that was seen last first. As [`Sessions::owned_by`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The store's errors.
     pub fn owned_by(&self, owner: impl Into<Owner>) -> Result<Vec<Listed>> {
         block_on(self.0.owned_by(owner))
     }
 
-    /// See [`Sessions::end`].
+    /// Ends one of a user's sessions. Says whether the user had a session of this handle. As [`Sessions::end`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The store's errors.
     pub fn end(&self, owner: impl Into<Owner>, handle: &SessionKey) -> Result<bool> {
         block_on(self.0.end(owner, handle))
     }
 
-    /// See [`Sessions::end_all`].
+    /// Ends all of a user's sessions. Says how many there were. As [`Sessions::end_all`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The store's errors.
     pub fn end_all(&self, owner: impl Into<Owner>) -> Result<u64> {
         block_on(self.0.end_all(owner))
     }
 
-    /// See [`Sessions::end_others`].
+    /// Ends all of a user's sessions but one. Says how many were ended. As [`Sessions::end_others`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The store's errors.
     pub fn end_others(&self, owner: impl Into<Owner>, keep: &SessionKey) -> Result<u64> {
         block_on(self.0.end_others(owner, keep))
     }
 
-    /// See [`Sessions::update_owned_by`].
+    /// Changes all live sessions of a user. Says how many were changed. As [`Sessions::update_owned_by`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`edit`](Blocking::edit). Some of the sessions may be changed then.
     pub fn update_owned_by(
         &self,
         owner: impl Into<Owner>,
@@ -129,11 +168,12 @@ impl<S: RuntimeFree> Blocking<S> {
         block_on(self.0.update_owned_by(owner, f))
     }
 
-    /// See [`Sessions::test_cookie`].
+    /// For tests of handlers: stores a session into which `f` has put something, and gives the value of the `Cookie`
+    /// header that opens it. As [`Sessions::test_cookie`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The error of `f`; the store's errors; [`ErrorKind::Config`](crate::ErrorKind::Config) if `f` puts nothing in.
     pub fn test_cookie(&self, f: impl FnOnce(&Session) -> Result<()>) -> Result<String> {
         block_on(self.0.test_cookie(f))
     }

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
 use crate::lifetime::Lifetime;
 use crate::record::CookieKind;
-use crate::sessions::policy::Policy;
-use crate::sessions::{Sessions, Shared};
+use crate::session::Policy;
+use crate::sessions::handle::{Sessions, Shared};
 use crate::store::Store;
 use crate::time::{Clock, SystemClock};
 
@@ -17,7 +17,22 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
 const MAX_GRACE: Duration = Duration::from_secs(60);
 
-/// Settings of [`Sessions`]; begun by [`Sessions::builder`], which says what the defaults are.
+/// Settings of [`Sessions`], begun by [`Sessions::builder`]. Each method says its default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::cookie::Cookie;
+/// use cloakroom::{Lifetime, MemoryStore, Sessions};
+///
+/// let sessions = Sessions::builder(MemoryStore::new())
+///     .lifetime(Lifetime::AAL2)
+///     .cookie(Cookie::named("ticket"))
+///     .rotation_grace(Duration::from_secs(10))
+///     .build()?;
+/// assert_eq!(sessions.cookie().name(), "__Host-ticket");
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 #[must_use = "a builder does nothing until build() is called"]
 pub struct SessionsBuilder<S> {
     store: S,
@@ -32,8 +47,16 @@ pub struct SessionsBuilder<S> {
     clock: Arc<dyn Clock>,
 }
 
+impl<S: Store> Sessions<S> {
+    /// Begins the settings. The defaults are an idle timeout of 30 minutes, an absolute timeout of 12 hours, and a
+    /// cookie `__Host-sid` that ends with the browser.
+    pub fn builder(store: S) -> SessionsBuilder<S> {
+        SessionsBuilder::new(store)
+    }
+}
+
 impl<S: Store> SessionsBuilder<S> {
-    pub(super) fn new(store: S) -> Self {
+    fn new(store: S) -> Self {
         Self {
             store,
             idle: Some(IDLE),
@@ -48,96 +71,99 @@ impl<S: Store> SessionsBuilder<S> {
         }
     }
 
-    /// A session ends when it was not seen for this long (OWASP ASVS 5.0, 7.3.1). 30 minutes unless said otherwise.
+    /// How long a session lives without being seen (OWASP ASVS 5.0, 7.3.1). The default is 30 minutes.
     ///
-    /// The policy, this and [`absolute_timeout`](SessionsBuilder::absolute_timeout), also holds for sessions stored
-    /// under an earlier one, if it is the stricter, and for none that has a lifetime of its own.
+    /// A policy of timeouts that is stricter than an earlier one also holds for the sessions that were stored under the
+    /// earlier one. A session with a lifetime of its own keeps that.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
     }
 
-    /// A session ends this long after its beginning, or its login, however much it is used (OWASP ASVS 5.0, 7.3.2).
-    /// 12 hours unless said otherwise.
+    /// How long a session lives after its beginning or its login, however much it is used (OWASP ASVS 5.0, 7.3.2). The
+    /// default is 12 hours.
     pub fn absolute_timeout(mut self, absolute: Duration) -> Self {
         self.absolute = Some(absolute);
         self
     }
 
-    /// Both timeouts at once, [`Lifetime::AAL2`] for instance.
+    /// Sets both timeouts at once, to [`Lifetime::AAL2`] for instance.
     pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
         self.idle = lifetime.idle_timeout();
         self.absolute = lifetime.absolute_timeout();
         self
     }
 
-    /// Sessions last until their absolute deadline, used or not.
+    /// Lets sessions live until their absolute deadline, used or not.
     pub fn no_idle_timeout(mut self) -> Self {
         self.idle = None;
         self
     }
 
-    /// Sessions last as long as they are used.
+    /// Lets sessions live as long as they are used.
     pub fn no_absolute_timeout(mut self) -> Self {
         self.absolute = None;
         self
     }
 
-    /// The cookie: name, prefix, attributes, keys. Its age is the session's to say, so it must have none.
+    /// The cookie's name, prefix, attributes and keys. It must have no Max-Age, which the session decides. The default
+    /// is `Cookie::named("sid")`.
     pub fn cookie(mut self, cookie: CookieBuilder) -> Self {
         self.cookie = cookie;
         self
     }
 
     /// Whether the cookie of a new session outlives the browser; see
-    /// [`Session::set_permanent`](crate::Session::set_permanent). No unless said otherwise.
+    /// [`Session::set_permanent`](crate::Session::set_permanent). The default is no.
     pub fn permanent(mut self, permanent: bool) -> Self {
         self.permanent = permanent;
         self
     }
 
-    /// The part of the idle timeout, from 0 to below 1, that goes by before the store is told that a session was seen;
-    /// 0.1 unless said otherwise. A session may end that much early, never late.
+    /// The part of the idle timeout, from 0 to below 1, that passes before the store is told again that a session was
+    /// seen. A session may end earlier by that part, never later. The default is 0.1.
     pub fn touch_after(mut self, part: f64) -> Self {
         self.touch_after = part;
         self
     }
 
-    /// Whether every response to a live session sets the cookie again. It costs one load a response.
+    /// Whether each response to a live session sets the cookie again. It costs one load for each response. The default
+    /// is no.
     pub fn rolling(mut self, rolling: bool) -> Self {
         self.rolling = rolling;
         self
     }
 
-    /// How long an id still opens its session after [`Session::rotate`](crate::Session::rotate): read-only, for the
-    /// requests that a page sent along with the one that rotated. At most 60 seconds; none unless said otherwise.
+    /// How long an id still opens its session after [`Session::rotate`](crate::Session::rotate), read-only. It is for
+    /// the requests that a page sent together with the one that rotated. At most 60 seconds; the default is zero.
     ///
-    /// After a login, or any other change of the owner, an old id never opens anything, whatever is set here: it may
-    /// have been planted by an attacker, who must not see what the user may see (session fixation).
+    /// After a login or another change of the owner, the old id never opens anything, whatever is set here. An attacker
+    /// may have planted that id, and must not see what the user may see (session fixation).
     pub fn rotation_grace(mut self, grace: Duration) -> Self {
         self.rotation_grace = grace;
         self
     }
 
-    /// Whether [`commit_after_error`](Sessions::commit_after_error) commits like [`commit`](Sessions::commit). No
-    /// unless said otherwise.
+    /// Whether [`commit_after_error`](Sessions::commit_after_error) keeps the changes, as [`commit`](Sessions::commit)
+    /// does. The default is no.
     pub fn keep_changes_on_error(mut self, keep: bool) -> Self {
         self.keep_changes_on_error = keep;
         self
     }
 
-    /// The clock; the system's unless said otherwise.
+    /// The clock by which sessions end. The default is the [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Checks the settings.
+    /// Checks the settings, and makes the [`Sessions`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], saying which setting cannot be: neither timeout, or one of zero; a cookie that breaks a
-    /// rule, has an age, or no room for an id; a part or a grace out of its range.
+    /// [`ErrorKind::Config`], which names the setting that is refused: no timeout at all, or one of zero; a cookie that
+    /// breaks a rule, has a Max-Age, or has no room for an id; `touch_after` or `rotation_grace` out of its range.
+    /// [`ErrorKind::Random`] if the operating system gives no random bytes.
     pub fn build(self) -> Result<Sessions<S>> {
         let zero = Some(Duration::ZERO);
         let lifetime = match (self.idle, self.absolute) {

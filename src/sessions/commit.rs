@@ -1,4 +1,4 @@
-//! From a session back to the store, and to the visitor's cookie.
+//! The commit: a session's changes go to the store, and its cookie to the visitor.
 
 use crate::cookie::SetCookie;
 use crate::error::Result;
@@ -6,48 +6,80 @@ use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};
 use crate::session::{Access, Changes, Session, State};
+use crate::sessions::committed::{Committed, Outcome};
+use crate::sessions::grace;
+use crate::sessions::handle::Sessions;
 use crate::sessions::swap::Swap;
-use crate::sessions::{Committed, Outcome, Sessions, grace};
 use crate::store::Store;
 use crate::time::Timestamp;
 
 impl<S: Store> Sessions<S> {
-    /// Stores what the request changed, before its response leaves.
+    /// Stores what the request changed. Call it before the response leaves, so that the visitor's next request finds
+    /// the changes.
     ///
-    /// An unchanged session costs at most a touch. A changed one costs one call of the store if no other request
-    /// interfered; otherwise its changes are applied again to what the other made of it, so that requests which change
-    /// different entries both succeed. If the session is gone, nothing is written, and no cookie set or removed:
-    /// another request may have logged the visitor in meanwhile, and given them a new one.
+    /// An unchanged session costs at most a touch. A changed session costs one call of the store, a compare-and-swap,
+    /// if no other request has changed it meanwhile. Otherwise the commit applies the changes again, to what the other
+    /// request has stored: requests that change different entries both succeed. If the session is gone, nothing is
+    /// written and no cookie is set or removed, because another request may have logged the visitor in and given them a
+    /// new cookie.
     ///
-    /// The handle and all its clones are used up, whether this succeeds or not. A future that is dropped leaves
-    /// the commit whole or not begun.
+    /// The handle and all its clones are used up, also by a commit that fails. A future that is dropped leaves the
+    /// commit whole or not begun.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let session = sessions.open([""; 0]).await?;
+    /// session.modify("visits", |visits: Option<u64>| Some(visits.unwrap_or(0) + 1))?;
+    /// let committed = sessions.commit(session).await?;
+    /// if let Some(cookie) = committed.set_cookie() {
+    ///     println!("Set-Cookie: {cookie}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) as [`Session::insert`] says;
-    /// [`ErrorKind::Contention`](crate::ErrorKind::Contention) after 256 conflicts;
-    /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) from a [`Session::modify`] that ran again;
-    /// [`ErrorKind::Committed`](crate::ErrorKind::Committed); whatever the store fails with, its limits included.
-    /// Nothing was stored then, as far as the store can tell.
+    /// - [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if another request has changed an entry that this one has
+    ///   read and set; see [`Session::insert`].
+    /// - [`ErrorKind::Contention`](crate::ErrorKind::Contention) after 256 conflicts.
+    /// - [`ErrorKind::Entry`](crate::ErrorKind::Entry) from a [`Session::modify`] that ran again.
+    /// - [`ErrorKind::Committed`](crate::ErrorKind::Committed) if the session was committed before.
+    /// - The store's errors, its limits included.
+    ///
+    /// Nothing is stored then, as far as the store can tell.
     pub async fn commit(&self, session: Session) -> Result<Committed> {
-        let taken = self.take(&session, false)?;
-        self.carry_out(&session, taken).await
+        self.finish(session, false).await
     }
 
-    /// Commits after the request failed (a response of 500 and above, a panic): changes are dropped, but a
-    /// [`destroy`](Session::destroy) is carried out, and the visitor counts as seen.
+    /// Commits after the request failed (a status of 500 to 599, a panic): the changes are dropped, but a
+    /// [`destroy`](Session::destroy) is carried out, and the visitor counts as seen. [`settle`](Sessions::settle)
+    /// decides by the status which of the two commits it is.
     ///
-    /// With [`keep_changes_on_error`](crate::SessionsBuilder::keep_changes_on_error) it is [`commit`](Sessions::commit).
+    /// With [`keep_changes_on_error`](crate::SessionsBuilder::keep_changes_on_error) it is
+    /// [`commit`](Sessions::commit).
     ///
     /// # Errors
     ///
-    /// As [`commit`](Sessions::commit).
+    /// Those of [`commit`](Sessions::commit).
     pub async fn commit_after_error(&self, session: Session) -> Result<Committed> {
-        let taken = self.take(&session, !self.policy().keep_changes_on_error)?;
-        self.carry_out(&session, taken).await
+        self.finish(session, !self.policy().keep_changes_on_error).await
     }
 
-    /// What there is to commit, if anything; the handle is used up.
+    async fn finish(&self, session: Session, drop_changes: bool) -> Result<Committed> {
+        // Read first: what a task does with its clone from now on is not part of the response.
+        let looked_at = session.was_looked_at();
+        let committed = match self.take(&session, drop_changes)? {
+            Some(taken) => self.carry_out(&session, taken).await?,
+            None => Committed::new(Outcome::Unchanged, None),
+        };
+        Ok(Committed { looked_at, ..committed })
+    }
+
+    /// What there is to commit, if anything. The handle is used up.
     fn take(&self, session: &Session, drop_changes: bool) -> Result<Option<State>> {
         let mut state = session.unseen_state();
         state.check_open()?;
@@ -63,15 +95,14 @@ impl<S: Store> Sessions<S> {
         Ok(Some(state.take()))
     }
 
-    /// Whether nothing is to be done about a session that was not changed. Most requests end here, so this costs
-    /// nothing but a look at the clock.
+    /// Whether an unchanged session needs neither a touch nor a cookie. Most requests end here, so the only cost is a
+    /// look at the clock.
     fn is_quiet(&self, record: &Record) -> bool {
         let (policy, now) = (self.policy(), self.policy().now());
         !policy.rolling && !policy.is_over(record, now) && !policy.touch_is_due(record, now)
     }
 
-    async fn carry_out(&self, session: &Session, taken: Option<State>) -> Result<Committed> {
-        let Some(taken) = taken else { return Ok(Committed::new(Outcome::Unchanged, None)) };
+    async fn carry_out(&self, session: &Session, taken: State) -> Result<Committed> {
         let State { id, record: seen, is_stored, ended, changes, .. } = taken;
         let committing = Committing { sessions: self, session, id, seen, changes };
         match ended {
@@ -93,7 +124,7 @@ struct Committing<'a, S> {
 }
 
 impl<S: Store> Committing<'_, S> {
-    /// Nobody knows the session yet.
+    /// Commits a session that is not stored yet.
     async fn create(self) -> Result<Committed> {
         let Some((id, mut record)) = self.first_record()? else {
             return Ok(Committed::new(Outcome::Unchanged, None));
@@ -105,7 +136,7 @@ impl<S: Store> Committing<'_, S> {
         Ok(self.stored(Outcome::Created, record, Some(&id)))
     }
 
-    /// The blank session with what was put into it, if anything was, and the id that it will have.
+    /// A new id, and the blank session's record with what the handler put into it; `None` if it put in nothing.
     fn first_record(&self) -> Result<Option<(SessionId, Record)>> {
         let mut record = self.changes.onto_seen(&self.seen);
         if record.data().is_empty() && record.owner().is_none() {
@@ -117,7 +148,7 @@ impl<S: Store> Committing<'_, S> {
         Ok(Some((id, record)))
     }
 
-    /// Unchanged.
+    /// Commits a stored session that is unchanged.
     async fn keep_alive(self) -> Result<Committed> {
         let now = self.now();
         let (policy, key) = (self.sessions.policy(), self.seen.key());
@@ -133,15 +164,15 @@ impl<S: Store> Committing<'_, S> {
         if !renew {
             return Ok(Committed::new(outcome, None));
         }
-        // A cookie may only go out for a session that is still there under this id, and the touch does not tell: after
-        // a rotation it may have met the trace of it.
+        // A cookie may go out only for a session that is still there under this id. The touch does not tell: after a
+        // rotation, it may have met the trace.
         match self.sessions.load(key, now).await? {
             Some(record) => Ok(Committed::new(outcome, self.cookie(&record, self.id.as_ref(), now))),
             None => Ok(self.lost()),
         }
     }
 
-    /// Changed, perhaps with a new id.
+    /// Commits a stored session that is changed, and may get a new id.
     async fn store(mut self) -> Result<Committed> {
         let rotated = if self.changes.rotates() { Some(SessionId::generate()?) } else { None };
         let key = rotated.as_ref().map_or(*self.seen.key(), SessionKey::of);
@@ -168,26 +199,26 @@ impl<S: Store> Committing<'_, S> {
         policy.rolling || self.changes.concern_cookie() || policy.renews_cookie(&self.seen)
     }
 
-    /// Opens the grace window, if there is to be one.
+    /// Opens the grace window, if the site has one.
     async fn leave_trace(&self, new: &SessionKey) {
-        // Never after a change of the owner: the old id may be known to whoever planted it.
+        // Never after a change of the owner: an attacker may have planted the old id.
         if let Some(grace) = self.sessions.policy().rotation_grace
             && !self.changes.sets_owner()
         {
             let now = self.now();
             let trace = grace::trace(*self.seen.key(), new, grace, now);
-            // The rotation is done, and the visitor must get the new id: a trace that fails is only a request more
-            // that begins without a session.
+            // The rotation is done, and the visitor must get the new id. Without the trace, a request with the old id
+            // begins with a blank session, which is no more than the site without a grace window.
             let _ = self.sessions.0.store.create(&trace, now).await;
         }
     }
 
-    /// Destroyed; what was put in after that begins a new session.
+    /// Commits a session that was destroyed. What the handler put in after that begins a new session.
     async fn end(self, ended: Record) -> Result<Committed> {
         let Some((id, record)) = self.first_record()? else {
             return self.destroy(ended).await;
         };
-        // As a rotation, because that is one step: old and new never live both, or neither.
+        // The store does it as a rotation, in one step, so that there is no moment with both sessions or with neither.
         let swap = Swap { seen: &ended, changed: record.clone(), change: |_: &Record| Ok(record.clone()) };
         match self.sessions.swap(swap).await? {
             Some(record) => Ok(self.stored(Outcome::Created, record, Some(&id))),
@@ -196,7 +227,7 @@ impl<S: Store> Committing<'_, S> {
     }
 
     async fn destroy(self, ended: Record) -> Result<Committed> {
-        // Whoever comes second must not remove the cookie: by now it may be that of a login.
+        // The second of two logouts must not remove the cookie: it may be that of a login in between.
         let was_there = self.sessions.load(ended.key(), self.now()).await?.is_some();
         if !was_there {
             return Ok(self.lost());
@@ -216,7 +247,7 @@ impl<S: Store> Committing<'_, S> {
     }
 
     fn lost(&self) -> Committed {
-        Committed { outcome: Outcome::Lost, set_cookie: None, lost: self.changes.names() }
+        Committed { lost: self.changes.names(), ..Committed::new(Outcome::Lost, None) }
     }
 
     fn cookie(&self, record: &Record, id: Option<&SessionId>, now: Timestamp) -> Option<SetCookie> {

@@ -1,23 +1,49 @@
-//! What a commit did.
+//! What a commit did, and what it means for the response.
 
 use crate::cookie::SetCookie;
+use crate::sessions::headers::ResponseHeader;
 
-/// What became of a session at its commit, and the cookie that the response has to carry.
+/// What a commit did, and what the response has to carry for it.
+///
+/// ```
+/// # use cloakroom::{MemoryStore, Outcome, Sessions};
+/// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+/// # let session = sessions.open([""; 0])?;
+/// session.insert("theme", "dark")?;
+/// let committed = sessions.commit(session)?;
+/// assert_eq!(committed.outcome(), Outcome::Created);
+/// for header in committed.into_headers() {
+///     println!("{}: {}", header.name(), header.value());
+/// }
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "the response has to carry the cookie, if there is one"]
 pub struct Committed {
     pub(super) outcome: Outcome,
     pub(super) set_cookie: Option<SetCookie>,
     pub(super) lost: Vec<String>,
+    pub(super) looked_at: bool,
 }
 
-/// What a commit did.
+/// What a commit did, from [`Committed::outcome`]; most applications have no use for it.
+///
+/// ```
+/// # use cloakroom::{MemoryStore, Outcome, Sessions};
+/// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+/// # let session = sessions.open([""; 0])?;
+/// let committed = sessions.commit(session)?;
+/// if committed.outcome() == Outcome::Lost {
+///     eprintln!("not stored: {:?}", committed.lost());
+/// }
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Nothing: there was nothing to do.
     Unchanged,
-    /// The store knows that the session was seen.
+    /// The store noted that the session was seen.
     Touched,
     /// A new session is stored.
     Created,
@@ -27,23 +53,33 @@ pub enum Outcome {
     Rotated,
     /// The session was ended.
     Destroyed,
-    /// The session was over or ended by another request: nothing was written.
+    /// The session had expired, or another request had ended it: nothing was written.
     Lost,
 }
 
 impl Committed {
     pub(super) fn new(outcome: Outcome, set_cookie: Option<SetCookie>) -> Self {
-        Self { outcome, set_cookie, lost: Vec::new() }
+        Self { outcome, set_cookie, lost: Vec::new(), looked_at: false }
     }
 
-    /// The one `Set-Cookie` header that the response must carry, if any.
+    /// The value of the one `Set-Cookie` header that the response must carry, if any.
     pub fn set_cookie(&self) -> Option<&SetCookie> {
         self.set_cookie.as_ref()
     }
 
-    /// The same, without a copy.
+    /// As [`set_cookie`](Committed::set_cookie), without a copy.
     pub fn into_set_cookie(self) -> Option<SetCookie> {
         self.set_cookie
+    }
+
+    /// All headers that the response must carry: the cookie, if any; and those that keep caches from storing the
+    /// response, if it has a cookie or if a handler [looked at](crate::Session::was_looked_at) the session.
+    ///
+    /// [`ResponseHeader`] says how they meet the headers that the response has already.
+    pub fn into_headers(self) -> impl Iterator<Item = ResponseHeader> {
+        let is_private = self.looked_at || self.set_cookie.is_some();
+        let private = is_private.then_some(ResponseHeader::PRIVATE);
+        private.into_iter().flatten().chain(self.set_cookie.map(ResponseHeader::set_cookie))
     }
 
     /// What was done.

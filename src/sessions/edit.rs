@@ -1,4 +1,4 @@
-//! Sessions without their visitor: spawned tasks, changes that reach all sessions of a user, tests of handlers.
+//! Changes to sessions from outside of their requests: spawned tasks, all sessions of a user, tests of handlers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,24 +6,39 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::owner::Owner;
 use crate::record::Record;
-use crate::session::{Session, State};
-use crate::sessions::Sessions;
-use crate::sessions::policy::Policy;
+use crate::session::{Policy, Session, State};
+use crate::sessions::handle::Sessions;
 use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
 use crate::store::Store;
 
 impl<S: Store> Sessions<S> {
-    /// Changes a session from outside of its requests, in a task for instance that goes on when the response was sent.
-    /// `None` if it is gone.
+    /// Changes a session from outside of its requests, for example in a task that goes on after the response. Gives
+    /// what `f` gives, or `None` if the session is gone.
     ///
-    /// `f` runs again if a request changed the session meanwhile, on what that made of it; so neither loses anything,
-    /// whatever was read. The visitor does not count as seen, and gets no cookie: a new id is refused.
+    /// If a request changes the session meanwhile, `f` runs again on what that request has stored. So neither loses a
+    /// change. The visitor does not count as seen, and no response can carry a new id to them.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// # let session = sessions.open([&cookie]).await?;
+    /// let handle = session.handle().unwrap(); // a task keeps this, not the session
+    /// let edited = sessions.edit(&handle, |session| session.insert("report", "ready")).await?;
+    /// assert!(edited.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Whatever `f` fails with, and then nothing is stored; [`ErrorKind::NoVisitor`] for a login, a rotation, and for
-    /// what is put in after [`destroy`](Session::destroy); [`ErrorKind::Contention`] after 256 conflicts; whatever the
-    /// store fails with.
+    /// - The error of `f`; nothing is stored then.
+    /// - [`ErrorKind::NoVisitor`] for a login or a rotation, and if `f` puts something in after
+    ///   [`destroy`](Session::destroy).
+    /// - [`ErrorKind::Contention`] after 256 conflicts.
+    /// - The store's errors.
     pub async fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
         let Some(mut record) = self.load(key, self.policy().now()).await? else { return Ok(None) };
         for attempt in 0..ATTEMPTS {
@@ -45,13 +60,26 @@ impl<S: Store> Sessions<S> {
         Err(contention(key))
     }
 
-    /// Changes all live sessions of a user: a changed role reaches them all. Says how many were changed.
+    /// Changes all live sessions of a user, so that a new role for instance reaches each of them. Says how many were
+    /// changed.
     ///
-    /// Each session is changed as [`edit`](Sessions::edit) does it, in one step with the others where the store can.
+    /// Each session is changed as [`edit`](Sessions::edit) does it; where the store supports it, all in one step.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// let changed = sessions.update_owned_by("user 42", |session| session.insert("role", "editor")).await?;
+    /// assert_eq!(changed, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`edit`](Sessions::edit); sessions before the one that failed may be changed already.
+    /// Those of [`edit`](Sessions::edit). Some of the sessions may be changed then.
     pub async fn update_owned_by(
         &self,
         owner: impl Into<Owner>,
@@ -81,12 +109,24 @@ impl<S: Store> Sessions<S> {
         Ok(changed)
     }
 
-    /// For tests of handlers: stores a session into which `f` put something, a login for instance, and gives the
-    /// value of the `Cookie` header that opens it.
+    /// For tests of handlers: stores a session into which `f` has put something, such as a login, and gives the value
+    /// of the `Cookie` header that opens it.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// let session = sessions.open([cookie]).await?;
+    /// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Whatever `f` or the store fails with; [`ErrorKind::Config`] if nothing was put in, so that there is no session.
+    /// The error of `f`; the store's errors; [`ErrorKind::Config`] if `f` puts nothing in, so that there is no session.
     pub async fn test_cookie(&self, f: impl FnOnce(&Session) -> Result<()>) -> Result<String> {
         let session = self.blank();
         f(&session)?;
@@ -98,7 +138,7 @@ impl<S: Store> Sessions<S> {
     }
 }
 
-/// What an edit wants of a session.
+/// What an edit does to its session.
 enum Wish {
     Nothing,
     Store(Record),

@@ -1,7 +1,8 @@
-//! The grace window after a rotation: for a moment the old id still opens the session, read-only.
+//! The grace window after a rotation: for a short time the old id still opens the session, read-only.
 //!
-//! Under the old key stands a small record without owner, whose one entry names the new key. It is no session, and is
-//! shown as none. It ends by its own absolute deadline, and opens nothing once the session it names is gone.
+//! The store holds a trace under the old key: a small record without an owner, whose one entry names the new key. No
+//! caller ever gets a trace as a session. A trace ends at its own absolute deadline, and it opens nothing after the
+//! session that it names is gone.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use crate::record::Record;
 use crate::time::Timestamp;
 use crate::value;
 
-/// The entry with the new key, as its handle. Applications cannot set it: the name is reserved.
+/// The entry with the new key, in text. Applications cannot set it, because the name is reserved.
 const SUCCESSOR: &str = "cloakroom.successor";
 
-/// The record to leave under `old`.
+/// The trace to store under `old`.
 pub(super) fn trace(old: SessionKey, new: &SessionKey, grace: Duration, now: Timestamp) -> Record {
     let lifetime = Lifetime::absolute(grace);
     let mut record = Record::new(old, lifetime, now);
@@ -26,9 +27,9 @@ pub(super) fn trace(old: SessionKey, new: &SessionKey, grace: Duration, now: Tim
     record
 }
 
-/// The key of the session that took this one's place; `None` for a session.
+/// The key that a trace names; `None` for the record of a session.
 pub(super) fn successor(record: &Record) -> Option<SessionKey> {
-    // A trace has one entry, so only the first needs a look.
+    // A trace has one entry, so the first one tells.
     let (name, handle) = record.data().iter().next()?;
     if name != SUCCESSOR {
         return None;

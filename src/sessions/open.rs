@@ -7,24 +7,40 @@ use crate::id::SessionId;
 use crate::key::SessionKey;
 use crate::record::Record;
 use crate::session::{Access, Changes, Session, State};
-use crate::sessions::{Presented, Sessions, grace};
+use crate::sessions::grace;
+use crate::sessions::handle::Sessions;
+use crate::sessions::presented::Presented;
 use crate::store::Store;
 use crate::time::Timestamp;
 
 impl<S: Store> Sessions<S> {
-    /// Opens the session of a request: the one its cookie names, or a blank one.
+    /// Opens the session of a request: the one that its cookie names, or a blank one.
     ///
-    /// Takes the values of the request's `Cookie` headers. An id that the store does not know is never adopted
-    /// (OWASP session management cheat sheet, strict mode): a session that is blank, and into which something is put,
-    /// gets a new id at its commit. If the cookie comes several times, the first of at most four ids whose session
-    /// lives wins.
+    /// `headers` are the values of the request's `Cookie` headers. An id that the store does not know is never adopted
+    /// (OWASP session management cheat sheet, strict mode): a blank session gets a new id at its commit, if the handler
+    /// has put something into it. If the cookie comes several times, the first id whose session lives wins, of at most
+    /// four.
     ///
-    /// The future keeps nothing of the headers and is `Send`; but its type names theirs. Where that is in the way,
-    /// [`presented`](Sessions::presented) and [`open_presented`](Sessions::open_presented) are its two halves.
+    /// The future is `Send` and keeps nothing of the headers, but its type names their type. Where that is a hindrance,
+    /// call its two halves, [`presented`](Sessions::presented) and [`open_presented`](Sessions::open_presented).
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # let request_cookies = [""; 0];
+    /// let session = sessions.open(request_cookies).await?;
+    /// session.insert("theme", "dark")?;
+    /// let committed = sessions.commit(session).await?;
+    /// # assert!(committed.set_cookie().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Whatever the store's `load` fails with. A failure is never a blank session.
+    /// The error of the store's [`load`](Store::load). A store that fails never gives a blank session.
     pub fn open<I, H>(&self, headers: I) -> impl Future<Output = Result<Session>> + Send
     where
         I: IntoIterator<Item = H>,
@@ -33,11 +49,11 @@ impl<S: Store> Sessions<S> {
         self.open_presented(self.presented(headers))
     }
 
-    /// Opens the session of a request by the ids that it brought; see [`open`](Sessions::open).
+    /// Opens the session of a request by the ids that the request presents; see [`open`](Sessions::open).
     ///
     /// # Errors
     ///
-    /// As [`open`](Sessions::open).
+    /// The error of the store's [`load`](Store::load).
     pub async fn open_presented(&self, presented: Presented) -> Result<Session> {
         let now = self.policy().now();
         for id in presented.0.into_iter().flatten() {
@@ -48,11 +64,25 @@ impl<S: Store> Sessions<S> {
         Ok(self.blank_at(now))
     }
 
-    /// Forgets what the session was changed, and reads it again. A session that is gone is blank from then on.
+    /// Drops the session's changes, and loads it again. A session that is gone becomes a blank one.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let session = sessions.open([""; 0]).await?;
+    /// session.insert("theme", "dark")?;
+    /// sessions.reload(&session).await?;
+    /// assert!(!session.contains("theme")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Committed`](crate::ErrorKind::Committed); whatever the store's `load` fails with.
+    /// [`ErrorKind::Committed`](crate::ErrorKind::Committed) after the commit; the error of the store's
+    /// [`load`](Store::load), and then the session stays as it was.
     pub async fn reload(&self, session: &Session) -> Result<()> {
         let now = self.policy().now();
         let (access, id, key) = {
@@ -94,14 +124,14 @@ impl<S: Store> Sessions<S> {
             Some(State { access, id, record, is_stored: true, ended: None, changes: Changes::default() })
         };
         match grace::successor(&record) {
-            // Through one rotation and no further.
+            // The trace of a rotation leads to its successor, and no trace leads further.
             Some(key) => Ok(self.load(&key, now).await?.and_then(|record| stored(Access::ReadOnly, None, record))),
             None if self.policy().is_over(&record, now) => Ok(None),
             None => Ok(stored(Access::Full, Some(id), record)),
         }
     }
 
-    /// A session by its key; `None` also if it is over by today's policy, or only a trace of a rotation.
+    /// A session by its key. A session that has expired by today's policy and the trace of a rotation are `None`, too.
     pub(super) async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         let record = self.0.store.load(key, now).await?;
         Ok(record.filter(|record| self.is_live(record, now)))

@@ -1,4 +1,4 @@
-//! A user's sessions, as a "your devices" page shows and ends them.
+//! A user's sessions, for a "your devices" page that lists and ends them.
 
 use std::fmt;
 
@@ -10,11 +10,26 @@ use crate::lifetime::Expiry;
 use crate::owner::Owner;
 use crate::record::{CookieKind, Record};
 use crate::session::{EntryName, checked, decode};
-use crate::sessions::Sessions;
+use crate::sessions::handle::Sessions;
 use crate::store::Store;
 use crate::time::Timestamp;
 
-/// One of a user's sessions. It has no id, and no way to one: the handle ends it, and opens nothing.
+/// One of a user's sessions. It does not hold the session's id, and its handle can end the session but never open it.
+///
+/// ```
+/// # use cloakroom::{MemoryStore, Sessions};
+/// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+/// # let cookie = sessions.test_cookie(|session| {
+/// #     session.insert("browser", "Firefox")?;
+/// #     session.login("user 42")
+/// # })?;
+/// for device in sessions.owned_by("user 42")? {
+///     let browser: Option<String> = device.get("browser")?;
+///     println!("{}: {browser:?}, seen {}", device.handle(), device.last_seen());
+/// }
+/// # assert_eq!(sessions.owned_by("user 42")?.len(), 1);
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Listed {
     record: Record,
@@ -22,11 +37,11 @@ pub struct Listed {
 }
 
 impl<S: Store> Sessions<S> {
-    /// All live sessions of a user, the one seen last first (OWASP ASVS 5.0, 7.5.2).
+    /// All live sessions of a user (OWASP ASVS 5.0, 7.5.2), the session that was seen last first.
     ///
     /// # Errors
     ///
-    /// Whatever the store fails with.
+    /// The store's errors.
     pub async fn owned_by(&self, owner: impl Into<Owner>) -> Result<Vec<Listed>> {
         let (owner, now) = (owner.into(), self.policy().now());
         let records = self.0.store.owned_by(&owner, now).await?;
@@ -36,11 +51,25 @@ impl<S: Store> Sessions<S> {
         Ok(listed)
     }
 
-    /// Ends one of a user's sessions. Says whether it was there and theirs; another user's handle is "not found".
+    /// Ends one of a user's sessions. Says whether the user had a session of this handle: another user's session stays,
+    /// and the answer is `false`.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// let handle = sessions.owned_by("user 42").await?[0].handle();
+    /// assert!(!sessions.end("user 43", &handle).await?);
+    /// assert!(sessions.end("user 42", &handle).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Whatever the store fails with.
+    /// The store's errors.
     pub async fn end(&self, owner: impl Into<Owner>, handle: &SessionKey) -> Result<bool> {
         let owner = owner.into();
         let found = self.load(handle, self.policy().now()).await?;
@@ -51,22 +80,48 @@ impl<S: Store> Sessions<S> {
         Ok(true)
     }
 
-    /// Ends all of a user's sessions. Says how many there were; sessions that were over may count.
+    /// Ends all of a user's sessions. Says how many there were; sessions that had expired may count.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// assert_eq!(sessions.end_all("user 42").await?, 1);
+    /// assert!(sessions.owned_by("user 42").await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Whatever the store fails with.
+    /// The store's errors.
     pub async fn end_all(&self, owner: impl Into<Owner>) -> Result<u64> {
         let owner = owner.into();
         self.0.store.destroy_owned_by(&owner, None).await
     }
 
-    /// Ends all of a user's sessions but one, typically that of the request (OWASP ASVS 5.0, 7.4.3). Says how many
-    /// there were; sessions that were over may count.
+    /// Ends all of a user's sessions but one, typically that of the request (OWASP ASVS 5.0, 7.4.3). Says how many were
+    /// ended; sessions that had expired may count.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// # let session = sessions.open([cookie]).await?;
+    /// let this_device = session.handle().unwrap();
+    /// assert_eq!(sessions.end_others("user 42", &this_device).await?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// Whatever the store fails with.
+    /// The store's errors.
     pub async fn end_others(&self, owner: impl Into<Owner>, keep: &SessionKey) -> Result<u64> {
         let owner = owner.into();
         self.0.store.destroy_owned_by(&owner, Some(keep)).await
@@ -74,37 +129,39 @@ impl<S: Store> Sessions<S> {
 }
 
 impl Listed {
-    /// What the session is ended by; equal to [`Session::handle`](crate::Session::handle) of the visitor's own.
+    /// The public handle, for [`Sessions::end`]. It equals [`Session::handle`](crate::Session::handle) of the same
+    /// session.
     pub fn handle(&self) -> SessionKey {
         *self.record.key()
     }
 
-    /// When it began.
+    /// When the session began.
     pub fn created(&self) -> Timestamp {
         self.record.created()
     }
 
-    /// When it was last seen; see [`touch_after`](crate::SessionsBuilder::touch_after).
+    /// When the session was last seen, as precisely as the store was told; see
+    /// [`touch_after`](crate::SessionsBuilder::touch_after).
     pub fn last_seen(&self) -> Timestamp {
         self.record.last_seen()
     }
 
-    /// When its owner logged in.
+    /// When the owner logged in.
     pub fn authenticated_at(&self) -> Option<Timestamp> {
         self.record.authenticated_at()
     }
 
-    /// When it ends if it is not seen again.
+    /// When the session ends if it is not seen again.
     pub fn ends_at(&self) -> Timestamp {
         self.expiry.ends_at()
     }
 
-    /// Whether its cookie outlives the browser.
+    /// Whether the session's cookie outlives the browser.
     pub fn is_permanent(&self) -> bool {
         self.record.cookie() == CookieKind::Permanent
     }
 
-    /// The value of an entry, the browser's name for instance.
+    /// The value of an entry, such as the browser's name; `None` if there is no such entry.
     ///
     /// # Errors
     ///

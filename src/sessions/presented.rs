@@ -1,25 +1,33 @@
-//! The ids that a request brings.
+//! The session ids that a request presents.
 
 use std::fmt;
 
 use crate::cookie::MAX_PAIRS;
 use crate::id::SessionId;
-use crate::sessions::Sessions;
+use crate::sessions::handle::Sessions;
 use crate::store::Store;
 
-/// How many ids of one request are looked up.
+/// How many ids of one request are looked up in the store, at most.
 const MAX_IDS: usize = 4;
 
-/// The session ids in a request's `Cookie` headers: those that have an id's syntax, at most the first four different
-/// ones, in order.
+/// The session ids in a request's `Cookie` headers: the first four different values with the syntax of an id, in order.
 ///
-/// More than one is rare, and honest: a cookie of another path or of the parent domain comes under the same name
-/// (RFC 6265bis section 4.2.2). Four bound what a request can make the store do.
+/// More than one is rare, and not necessarily an attack: a cookie of another path or of the parent domain comes under
+/// the same name (RFC 6265bis section 4.2.2). The bound of four limits what one request can make the store do.
+///
+/// ```
+/// # use cloakroom::{MemoryStore, Sessions};
+/// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+/// let presented = sessions.presented(["theme=dark; __Host-sid=not-an-id"]);
+/// assert!(presented.is_empty());
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Presented(pub(super) [Option<SessionId>; MAX_IDS]);
 
 impl<S: Store> Sessions<S> {
-    /// Reads the ids out of a request's `Cookie` headers. No I/O happens, and nothing of the headers is kept.
+    /// Reads the session ids from the values of a request's `Cookie` headers. No I/O happens, and nothing of the
+    /// headers is kept.
     pub fn presented<I, H>(&self, headers: I) -> Presented
     where
         I: IntoIterator<Item = H>,
@@ -29,7 +37,7 @@ impl<S: Store> Sessions<S> {
         let mut presented = Presented::default();
         let ids = self.cookie().values(&headers).filter_map(|value| SessionId::parse(value).ok());
         for id in ids {
-            // Fills the first free place, unless the same id stands before it.
+            // The id goes into the first free place, unless an earlier place has the same id.
             match presented.0.iter_mut().find(|place| place.as_ref().is_none_or(|other| *other == id)) {
                 Some(place @ None) => *place = Some(id),
                 Some(Some(_)) => (),
@@ -41,14 +49,14 @@ impl<S: Store> Sessions<S> {
 }
 
 impl Presented {
-    /// Whether there is none: the session will be blank, without a look into the store.
+    /// Whether the request presents no id: its session will be blank, and the store is not asked.
     pub fn is_empty(&self) -> bool {
         self.0[0].is_none()
     }
 }
 
 impl fmt::Debug for Presented {
-    /// How many; an id is a secret.
+    /// Shows how many ids there are; an id is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Presented({})", self.0.iter().flatten().count())
     }

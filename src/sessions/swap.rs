@@ -1,4 +1,4 @@
-//! Storing changes by compare-and-swap, again and again while others change the same session.
+//! Storing changes by compare-and-swap, which is tried again while other requests change the same session.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -6,36 +6,36 @@ use std::task::Poll;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::SessionKey;
 use crate::record::{Record, Revision};
-use crate::sessions::Sessions;
+use crate::sessions::handle::Sessions;
 use crate::store::{Store, Update};
 
-/// How often a commit tries before it gives up.
+/// How often a commit tries before it fails with `Contention`.
 pub(super) const ATTEMPTS: u32 = 256;
-/// So many conflicts are met at once; after that, each time a longer wait.
+/// How many conflicts are answered by an attempt at once; later attempts wait first, each time longer.
 const IMPATIENT: u32 = 3;
 
-/// What became of one attempt.
+/// What one attempt did.
 pub(super) enum Swapped {
-    /// This is stored.
+    /// This record is stored.
     Stored(Record),
-    /// Nothing is; another came first, and made this of the session.
+    /// Nothing is stored: another request has changed the session, to this record.
     Conflict(Record),
-    /// Nothing is; the session is over, ended, or has another id.
+    /// Nothing is stored: the session has expired, was ended, or has another id.
     Gone,
 }
 
-/// One commit to a session that is stored.
+/// One commit to a stored session.
 pub(super) struct Swap<'a, F> {
-    /// What the request saw.
+    /// The session as the request opened it.
     pub(super) seen: &'a Record,
-    /// What it wants of that; under another key if the session is to be rotated.
+    /// `seen` with the request's changes; under another key if the session is to be rotated.
     pub(super) changed: Record,
-    /// What it wants of what others made of it.
+    /// Applies the request's changes to what other requests have stored.
     pub(super) change: F,
 }
 
 impl<S: Store> Sessions<S> {
-    /// Stores the changes; the session as it is stored now, or `None` if it is gone.
+    /// Stores the changes. Gives the session as it is stored now, or `None` if it is gone.
     pub(super) async fn swap<F>(&self, swap: Swap<'_, F>) -> Result<Option<Record>>
     where
         F: Fn(&Record) -> Result<Record>,
@@ -60,8 +60,8 @@ impl<S: Store> Sessions<S> {
         Err(contention(key))
     }
 
-    /// One attempt to put `next` in the place of the session under `key`: an update, or a rotation if its key differs.
-    /// After a conflict, waits the longer the more attempts there were.
+    /// One attempt to put `next` in the place of the session under `key`: an update, or a rotation if the keys differ.
+    /// After a conflict it waits, and the longer the more attempts there were.
     pub(super) async fn try_swap(
         &self,
         key: &SessionKey,
@@ -91,7 +91,7 @@ impl<S: Store> Sessions<S> {
                 None => return Ok(Swapped::Gone),
             }
         }
-        // What stands under this key by now may be the trace of a rotation.
+        // The record under this key may be the trace of a rotation now.
         Ok(if self.is_live(&current, now) { Swapped::Conflict(current) } else { Swapped::Gone })
     }
 }
@@ -100,8 +100,8 @@ pub(super) fn contention(key: &SessionKey) -> Error {
     Error::new(ErrorKind::Contention, format!("committing session {key}"))
 }
 
-/// Lets others go first: a number of turns of the executor that grows with the attempts, and differs between those
-/// who wait, lest they all come back at once. There are no timers without a runtime.
+/// Waits for some turns of the executor, since there is no timer without a runtime. Their number grows with the
+/// attempts, and it is random, so that requests that wait together do not come back together.
 async fn pause(attempt: u32) {
     let most = u64::from(attempt.min(32));
     for _ in 0..=Revision::fresh().as_u64() % most {

@@ -1,4 +1,4 @@
-//! Panics of the inner service, held back until the session is settled.
+//! Panics of the inner service, kept until the session is settled.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,10 +6,10 @@ use std::pin::pin;
 use std::task::Poll;
 use std::thread;
 
-/// Calls, and awaits what the call gives. A panic in either comes back as an error, to be resumed.
+/// Calls, and awaits the future that the call gives. A panic in either is given as an error, which the caller resumes.
 ///
-/// Unwind safety may be asserted: the future that panicked is dropped and never polled again, and of the session,
-/// which others may hold as well, all changes are dropped.
+/// It is right to assert unwind safety: a future that has panicked is never polled again, and the session, which other
+/// tasks may hold, loses its changes.
 pub(super) async fn catch<F: Future>(call: impl FnOnce() -> F) -> thread::Result<F::Output> {
     let future = catch_unwind(AssertUnwindSafe(call))?;
     let mut future = pin!(future);

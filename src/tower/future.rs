@@ -1,4 +1,4 @@
-//! What the service's call returns.
+//! The future of a response.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,8 +9,8 @@ use pin_project_lite::pin_project;
 pub(super) type Boxed<B, E> = Pin<Box<dyn Future<Output = Result<Response<B>, E>> + Send>>;
 
 pin_project! {
-    /// The future of [`SessionService`](super::SessionService): the inner service's own for a request that is skipped
-    /// or has its session already, else a boxed one.
+    /// The future of [`SessionService`](super::SessionService). For a request that is skipped, or that has its session
+    /// from an outer layer, it is the inner service's own future; for any other request it is boxed.
     pub struct ResponseFuture<Inner, B, E> {
         #[pin]
         kind: Kind<Inner, B, E>,

@@ -1,63 +1,57 @@
-//! What a session means for the headers of a response.
+//! The core's response headers, as those of the `http` crate.
+
+use std::borrow::Cow;
 
 use http::HeaderMap;
-use http::header::{CACHE_CONTROL, Entry, HeaderValue, SET_COOKIE, VARY};
+use http::header::{Entry, HeaderName, HeaderValue};
 
-use crate::cookie::{NO_STORE, SetCookie, VARY as VARY_COOKIE};
+use crate::sessions::ResponseHeader;
 
-/// Keeps shared caches from giving the response to another visitor. A Cache-Control of the handler's own stays.
-pub(crate) fn mark_private(headers: &mut HeaderMap) {
-    if !varies_by_cookie(headers) {
-        headers.append(VARY, HeaderValue::from_static(VARY_COOKIE.1));
-    }
-    if let Entry::Vacant(vacant) = headers.entry(CACHE_CONTROL) {
-        vacant.insert(HeaderValue::from_static(NO_STORE.1));
+/// Adds the headers, each beside or in place of those that the response has.
+pub(super) fn add(headers: &mut HeaderMap, added: impl IntoIterator<Item = ResponseHeader>) {
+    for header in added {
+        let name = HeaderName::from_static(header.name());
+        if headers.get_all(&name).iter().any(|value| header.replaces(value.as_bytes())) {
+            remove_replaced(headers, &name, &header);
+        }
+        if headers.get_all(&name).iter().any(|value| header.is_covered_by(value.as_bytes())) {
+            continue;
+        }
+        let is_secret = header.is_secret();
+        let mut value = match header.into_value() {
+            Cow::Borrowed(value) => HeaderValue::from_static(value),
+            Cow::Owned(value) => HeaderValue::try_from(value).expect("a header's value is ASCII without controls"),
+        };
+        value.set_sensitive(is_secret);
+        headers.append(name, value);
     }
 }
 
-fn varies_by_cookie(headers: &HeaderMap) -> bool {
-    headers.get_all(VARY).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|name| {
-        let name = name.trim_ascii();
-        name == b"*" || name.eq_ignore_ascii_case(b"cookie")
-    })
-}
-
-/// Adds the Set-Cookie, in place of any of the same name: a response sets a cookie once (RFC 6265bis, 4.1.1).
-pub(super) fn set_cookie(headers: &mut HeaderMap, cookie: &SetCookie) {
-    if let Entry::Occupied(set) = headers.entry(SET_COOKIE)
-        && set.iter().any(|other| cookie.replaces(other.as_bytes()))
-    {
-        let (_, others) = set.remove_entry_mult();
-        let others: Vec<_> = others.filter(|other| !cookie.replaces(other.as_bytes())).collect();
-        for other in others {
-            headers.append(SET_COOKIE, other);
+fn remove_replaced(headers: &mut HeaderMap, name: &HeaderName, header: &ResponseHeader) {
+    if let Entry::Occupied(present) = headers.entry(name) {
+        let (_, values) = present.remove_entry_mult();
+        let kept: Vec<_> = values.filter(|value| !header.replaces(value.as_bytes())).collect();
+        for value in kept {
+            headers.append(name, value);
         }
     }
-    let mut value = HeaderValue::from_str(cookie.as_str()).expect("a Set-Cookie is ASCII without controls");
-    // Not to be shown by Debug, nor kept in HPACK's tables.
-    value.set_sensitive(true);
-    headers.append(SET_COOKIE, value);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn marked(vary: &[&'static str]) -> Vec<String> {
-        let mut headers = HeaderMap::new();
-        for value in vary {
-            headers.append(VARY, HeaderValue::from_static(value));
-        }
-        mark_private(&mut headers);
-        headers.get_all(VARY).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
-    }
-
     #[test]
-    fn vary_is_appended_once() {
-        assert_eq!(marked(&[]), ["Cookie"]);
-        assert_eq!(marked(&["Accept-Encoding"]), ["Accept-Encoding", "Cookie"]);
-        assert_eq!(marked(&["accept, cookie"]), ["accept, cookie"]);
-        assert_eq!(marked(&["*"]), ["*"]);
-        assert_eq!(marked(&["X-Cookie"]), ["X-Cookie", "Cookie"]);
+    fn a_header_is_added_unless_a_value_there_covers_it() {
+        let mut headers = HeaderMap::new();
+        headers.append("vary", HeaderValue::from_static("Accept-Encoding"));
+        headers.append("cache-control", HeaderValue::from_static("private"));
+        for _ in 0..2 {
+            add(&mut headers, ResponseHeader::PRIVATE);
+        }
+        let vary: Vec<_> = headers.get_all("vary").iter().collect();
+        assert_eq!(vary, ["Accept-Encoding", "Cookie"]);
+        let cache_control: Vec<_> = headers.get_all("cache-control").iter().collect();
+        assert_eq!(cache_control, ["private"]);
     }
 }

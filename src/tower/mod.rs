@@ -1,5 +1,10 @@
-//! A layer for any [tower](https://docs.rs/tower-service) service: opens the session before a request is handled, and
-//! commits it before the response leaves, so that a redirect never overtakes its own save.
+//! The adapter for [tower](https://docs.rs/tower-service): a layer for any service. It opens the session before a
+//! request is handled, and commits the session before the response leaves, so that a redirect never overtakes its own
+//! save.
+//!
+//! Only conversions belong here, between the types of `http` and those of the core. What the end of a request means for
+//! its session, and for the response's headers, is decided by [`Sessions::settle`](crate::Sessions::settle) and
+//! [`Committed::into_headers`](crate::Committed::into_headers), for all frameworks.
 //!
 //! ```
 //! # use cloakroom::{MemoryStore, Session, Sessions, tower::SessionLayer};
@@ -10,38 +15,39 @@
 //! # }
 //! ```
 //!
-//! Whatever stands behind the layer finds its [`Session`](crate::Session) among the request's extensions; with the
+//! The inner service finds its [`Session`](crate::Session) in the request's extensions, with [`session_of`]. With the
 //! feature `axum`, a handler takes it as an argument.
 //!
 //! | what the inner service does | what becomes of the session |
 //! |---|---|
 //! | answers with a status below 500 | it is committed |
-//! | answers with 500 or above, fails, or panics | its changes are dropped, but for `destroy` ([configurable](crate::SessionsBuilder::keep_changes_on_error)) |
-//! | is cancelled, because the client went away | nothing is stored, nothing is destroyed |
+//! | answers with 500 to 599, fails, or panics | its changes are dropped, but for `destroy` ([configurable](crate::SessionsBuilder::keep_changes_on_error)) |
+//! | is cancelled, because the client has closed the connection | nothing is stored, nothing is destroyed |
 //!
-//! A response that was made by looking at the session, or that sets its cookie, gets `Vary: Cookie` and, unless the
-//! handler has set a Cache-Control of its own, `Cache-Control: no-store`.
+//! A response that a handler made by looking at the session, or that sets its cookie, gets `Vary: Cookie` and, unless
+//! the handler has set a Cache-Control of its own, `Cache-Control: no-store`.
 //!
 //! A store that fails gives an error response (see [`Error::http_status`](crate::Error::http_status); 503 in most
-//! cases), never an empty session. The error itself is among the response's extensions, as an `Arc<Error>`, for whoever
-//! writes logs.
+//! cases), never an empty session. The error itself is in the response's extensions, as an `Arc<Error>`, for a layer
+//! that writes logs.
 //!
-//! The price: some hundred nanoseconds a request, beside what the store's load costs; most of it for the boxed future
-//! (a store's futures have no names) and for the request's extensions. [`skip`](SessionLayer::skip)ped requests pay
-//! none of it.
+//! The layer costs some hundred nanoseconds a request, beside the store's load. Most of it is for the boxed future (a
+//! store's futures have no names) and for the request's extensions. A request that is
+//! [skipped](SessionLayer::skip) costs none of it.
 
 mod catch;
+mod extensions;
 mod failure;
 mod future;
-pub(crate) mod headers;
+mod headers;
 mod layer;
 mod service;
-mod slot;
 
+pub use crate::sessions::SessionSlot;
+pub use extensions::session_of;
 #[cfg(feature = "axum")]
-pub(crate) use failure::status;
+pub(crate) use failure::fail;
 pub use failure::{DefaultFailure, FailureResponse};
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use service::SessionService;
-pub use slot::{SessionSlot, session_of};

@@ -3,26 +3,38 @@
 use std::fmt;
 use std::mem;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::thread;
 
 use http::header::COOKIE;
 use http::{Request, Response};
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::catch::catch;
 use super::failure::{FailureResponse, fail};
 use super::future::ResponseFuture;
-use super::headers::{mark_private, set_cookie};
+use super::headers::add;
 use super::layer::SessionLayer;
-use super::slot::SessionSlot;
-use crate::{Result, Session, Sessions, Store};
+use crate::error::Result;
+use crate::session::Session;
+use crate::sessions::SessionSlot;
+use crate::store::Store;
 
-/// A service with sessions, made by [`SessionLayer`].
+/// A service whose requests have sessions, made by [`SessionLayer`], whose documentation has an example.
 pub struct SessionService<Inner, S, F> {
     pub(super) inner: Inner,
     pub(super) layer: SessionLayer<S, F>,
+}
+
+impl<Inner, S, F> Layer<Inner> for SessionLayer<S, F>
+where
+    F: Clone,
+{
+    type Service = SessionService<Inner, S, F>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        SessionService { inner, layer: self.clone() }
+    }
 }
 
 impl<Inner, S, F, A, B> Service<Request<A>> for SessionService<Inner, S, F>
@@ -48,7 +60,7 @@ where
         if skipped || self.layer.has_session(&request) {
             return ResponseFuture::plain(self.inner.call(request));
         }
-        // The one that was polled ready takes the request; the clone has yet to become ready.
+        // The service that was polled ready takes the request: its clone may not be ready.
         let next = self.inner.clone();
         let inner = mem::replace(&mut self.inner, next);
         ResponseFuture::session(Box::pin(serve(self.layer.clone(), inner, request)))
@@ -62,22 +74,20 @@ impl<S: Store, F> SessionLayer<S, F> {
         (skip(&parts), Request::from_parts(parts, body))
     }
 
-    /// Whether an outer layer of the same cookie has done, and will do, all there is to do.
+    /// Whether an outer layer of the same cookie has put its session here, and will commit it.
     fn has_session<A>(&self, request: &Request<A>) -> bool {
         request.extensions().get::<SessionSlot>().is_some_and(|slot| slot.is_of(self.sessions.cookie()))
     }
 
-    /// Puts the session, or a lazy one's slot, where the inner service finds it.
+    /// Puts the slot, and the session if it is opened, where the inner service finds them.
     async fn provide<A>(&self, request: &mut Request<A>) -> Result<SessionSlot> {
         let presented = self.sessions.presented(request.headers().get_all(COOKIE));
-        let slot = SessionSlot::new(self.sessions.cookie().clone(), presented.clone(), Arc::clone(&self.opener));
-        if self.lazy {
-            // That of an outer layer with another cookie.
-            request.extensions_mut().remove::<Session>();
-        } else {
-            let session = self.sessions.open_presented(presented).await?;
-            request.extensions_mut().insert(slot.fill(session));
-        }
+        let slot = if self.lazy { self.sessions.slot(presented) } else { self.sessions.open_slot(presented).await? };
+        match slot.opened() {
+            Some(session) => request.extensions_mut().insert(session.clone()),
+            // The session there is that of an outer layer with another cookie.
+            None => request.extensions_mut().remove::<Session>(),
+        };
         request.extensions_mut().insert(slot.clone());
         Ok(slot)
     }
@@ -97,51 +107,21 @@ where
         Ok(slot) => slot,
         Err(error) => return Ok(fail(&layer.failure, error)),
     };
-    let outcome = catch(|| inner.call(request)).await;
-    let Some(session) = slot.opened() else { return outcome.unwrap_or_else(|panic| resume_unwind(panic)) };
-    settle(&layer.sessions, session.clone(), outcome, &layer.failure).await
-}
-
-/// Commits the session as the outcome asks for, and only then lets the outcome go on.
-async fn settle<S, F, B, E>(
-    sessions: &Sessions<S>,
-    session: Session,
-    outcome: thread::Result<Result<Response<B>, E>>,
-    failure: &F,
-) -> Result<Response<B>, E>
-where
-    S: Store,
-    F: FailureResponse<B>,
-{
-    let mut response = match outcome {
-        Ok(Ok(response)) => response,
-        // There is no response to put a cookie or an error into; what went wrong first is what is told.
-        Ok(Err(error)) => {
-            let _ = sessions.commit_after_error(session).await;
-            return Err(error);
-        }
-        Err(panic) => {
-            let _ = sessions.commit_after_error(session).await;
-            resume_unwind(panic)
-        }
+    let handled = catch(|| inner.call(request)).await;
+    let Some(session) = slot.opened() else { return handled.unwrap_or_else(|panic| resume_unwind(panic)) };
+    let status = match &handled {
+        Ok(Ok(response)) => Some(response.status().as_u16()),
+        Ok(Err(_)) | Err(_) => None,
     };
-    let looked_at = session.was_looked_at();
-    let committed = if response.status().is_server_error() {
-        sessions.commit_after_error(session).await
-    } else {
-        sessions.commit(session).await
-    };
-    match committed {
+    let settled = layer.sessions.settle(session.clone(), status).await;
+    // The handler's panic or failure goes on from here, also if the commit failed as well: it came first.
+    let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
+    match settled {
         Ok(committed) => {
-            if looked_at || committed.set_cookie().is_some() {
-                mark_private(response.headers_mut());
-            }
-            if let Some(cookie) = committed.set_cookie() {
-                set_cookie(response.headers_mut(), cookie);
-            }
+            add(response.headers_mut(), committed.into_headers());
             Ok(response)
         }
-        Err(error) => Ok(fail(failure, error)),
+        Err(error) => Ok(fail(&layer.failure, error)),
     }
 }
 

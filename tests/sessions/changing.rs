@@ -160,7 +160,7 @@ fn a_modification_runs_outside_every_lock() {
         })
         .unwrap();
     assert_eq!(session.get("a").unwrap(), Some(2));
-    // And again while committing, for the commit above came in between. The handle is used up by then.
+    // It runs again during the commit, because of the commit above. The handle is used up then.
     browser.receive(&site, &site.commit(session));
     assert_eq!(entries(&site, &browser), [("a".into(), 1), ("b".into(), 5)]);
 }

@@ -143,7 +143,7 @@ fn rolling_sends_the_cookie_with_every_response_to_a_live_session() {
     }
     assert_eq!(max_age(&site.request(&mut browser, |_| ())), Some((12 * HOUR - 3 * MINUTE).as_secs()));
 
-    // But never for a session that went away meanwhile: by now the visitor may have another.
+    // But never for a session that has ended meanwhile: the visitor may have another one.
     let slow = site.open(&browser);
     site.visit(&mut browser, |session| session.login("user 42").unwrap());
     assert_lost(&site.commit(slow));

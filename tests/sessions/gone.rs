@@ -111,7 +111,7 @@ fn what_is_put_in_after_destroy_begins_a_new_session_in_the_same_step() {
     let before = browser.clone();
     site.advance(MINUTE);
     site.store.calls();
-    // Others that change the session meanwhile change nothing about that.
+    // Changes by other requests meanwhile make no difference.
     let session = site.open(&browser);
     site.visit(&mut before.clone(), |other| other.insert("cart", &2).unwrap());
     session.insert("cart", &3).unwrap();

@@ -119,7 +119,7 @@ fn an_old_id_never_opens_a_login_that_came_after_it() {
     let site = site_with(|builder| builder.rotation_grace(60 * SECOND));
     let mut browser = Browser::default();
     site.visit(&mut browser, |session| session.insert("a", &1).unwrap());
-    // Known to whoever planted it in the victim's browser.
+    // The attacker knows this id, because they planted it in the victim's browser.
     let planted = browser.clone();
     site.visit(&mut browser, |session| session.login("victim").unwrap());
     assert_eq!(site.open(&planted).handle(), None);

@@ -112,7 +112,7 @@ fn a_commits_future_dropped_half_way_leaves_it_whole_or_not_begun() {
     }
 }
 
-/// All sessions in the store, but for their ids and revisions.
+/// All sessions in the store, without their ids and revisions.
 fn stored(site: &Site, browser: &Browser) -> Vec<String> {
     let old = SessionKey::of(&SessionId::parse(browser.id()).unwrap());
     let mut stored = Vec::new();

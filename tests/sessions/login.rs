@@ -24,7 +24,7 @@ fn login_gives_a_new_id_an_owner_and_both_deadlines_anew_and_keeps_the_data() {
     assert_eq!((session.created(), session.authenticated_at()), (START, Some(START.plus(20 * MINUTE))));
     assert_eq!(session.ends_at(), START.plus(50 * MINUTE));
     assert_eq!(site.count(), 1);
-    // The absolute deadline as well: used all the time, it lives 12 hours from the login.
+    // The absolute deadline began anew, too: a session in constant use lives 12 hours from the login.
     for _ in 0..(12 * 60 / 20 - 1) {
         site.advance(20 * MINUTE);
         assert_eq!(site.request(&mut browser, |_| ()).outcome(), Outcome::Touched);

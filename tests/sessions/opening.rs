@@ -7,7 +7,7 @@ fn nothing_is_stored_and_no_cookie_set_until_something_was_put_into_the_session(
     let site = site();
     let mut browser = Browser::default();
     assert_nothing(&site.request(&mut browser, |_| ()));
-    // Looking, changing what is not there, and settings put nothing in.
+    // Reading, removing an absent entry, and changing settings put nothing in.
     let committed = site.request(&mut browser, |session| {
         assert_eq!(session.get::<u8>("cart").unwrap(), None);
         assert!(!session.remove("cart").unwrap());
@@ -85,7 +85,7 @@ fn at_most_four_different_ids_of_a_request_are_looked_up() {
     let unknown: Vec<_> = (0..4).map(|_| format!("__Host-sid={}", SessionId::generate().unwrap().expose())).collect();
     let live = format!("__Host-sid={}", browser.id());
 
-    // Ids that are none do not count, nor does one that comes again.
+    // A value without the syntax of an id does not count, nor does an id that comes twice.
     let three = [&unknown[0], &unknown[0], "__Host-sid=x", &unknown[1], &unknown[0], &unknown[2], &live];
     assert!(!site.sessions.blocking().open(three).unwrap().is_new());
     assert_eq!(site.store.calls(), ["load"; 4]);
@@ -127,7 +127,7 @@ fn a_session_over_by_todays_policy_is_unknown() {
     assert_eq!(shorter.open(&used).handle(), None, "by the absolute timeout");
     assert!(before.open(&used).handle().is_some(), "nothing was destroyed, lest a mistaken policy cannot be undone");
 
-    // Nor does a request that began before the end come behind it.
+    // A request that began before the end does not bring the session back, either.
     let session = before.open(&used);
     session.insert("n", &3).unwrap();
     assert_lost(&shorter.commit(session));
@@ -223,7 +223,7 @@ fn the_futures_are_send_whatever_the_headers_are() {
     drop(assert_send(site.sessions.end("user 42", &key)));
     drop(assert_send(site.sessions.test_cookie(|_| Ok(()))));
 
-    // The two halves of opening, where even the type must not know of the headers.
+    // The two halves of `open`, for a future whose type must not name the headers.
     let open = {
         let headers = vec!["a=b".to_owned()];
         site.sessions.open_presented(site.sessions.presented(&headers))

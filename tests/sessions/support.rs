@@ -114,19 +114,19 @@ impl Browser {
         self.until = age.map(|age| site.clock.now().plus(Duration::from_secs(age)));
     }
 
-    /// The handle of the session behind the cookie.
+    /// The handle of the session that the cookie opens.
     pub fn handle(&self, site: &Site) -> Option<SessionKey> {
         site.open(self).handle()
     }
 }
 
-/// The cookie's Max-Age; `None` for one that goes with the browser.
+/// The cookie's Max-Age; `None` for a cookie that ends with the browser.
 pub fn max_age(committed: &Committed) -> Option<u64> {
     let set = committed.set_cookie()?.as_str();
     set.split("; ").find_map(|attribute| attribute.strip_prefix("Max-Age=")).map(|age| age.parse().unwrap())
 }
 
-/// Nothing was done, and no cookie set.
+/// Checks that the commit did nothing and set no cookie.
 #[track_caller]
 pub fn assert_nothing(committed: &Committed) {
     assert_eq!(committed.outcome(), Outcome::Unchanged);
@@ -150,7 +150,7 @@ pub fn now<F: Future>(future: F) -> F::Output {
 
 type Hook = Box<dyn Fn() + Send + Sync>;
 
-/// A MemoryStore that tells which of its operations were called, and on which something can be made to happen.
+/// A MemoryStore that notes which of its operations were called, and runs what the test wants before one of them.
 #[derive(Clone, Default)]
 pub struct Watched {
     pub memory: MemoryStore,
@@ -164,7 +164,7 @@ struct Watch {
     /// What happens before the next operations of these names.
     hooks: Mutex<VecDeque<(&'static str, Hook)>>,
     fails: Mutex<Option<&'static str>>,
-    /// How often each operation lets others go first, before and after its work.
+    /// How often each operation yields to other tasks, before its work and after it.
     slow: Mutex<bool>,
 }
 

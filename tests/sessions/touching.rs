@@ -48,7 +48,7 @@ fn the_touch_throttle_may_end_a_session_a_tenth_early_and_never_late() {
     let site = site();
     let mut browser = Browser::default();
     site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
-    // Seen, but too soon to be noted.
+    // The session was seen, but too soon for a touch.
     site.advance(3 * MINUTE - MILLISECOND);
     site.visit(&mut browser, |_| ());
     site.advance(27 * MINUTE);

@@ -1,4 +1,4 @@
-//! A store that fails, or waits, when it is told to, and writes down what it was asked for.
+//! A store that fails or waits when the test says so, and that notes which operations were called.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ struct Inner {
     store: MemoryStore,
     fails_to_read: AtomicBool,
     fails_to_write: AtomicBool,
-    /// A write goes through a turnstile that is open unless someone closes it.
+    /// Each write goes through a turnstile, which is open until the test closes it.
     writes: Semaphore,
     asked: Mutex<Vec<&'static str>>,
 }
@@ -50,7 +50,7 @@ impl Faulty {
         self.0.writes.add_permits(1);
     }
 
-    /// What was asked of the store since the last call of this.
+    /// The operations that were called since the last call of `asked`.
     pub fn asked(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.0.asked.lock().unwrap())
     }
@@ -79,7 +79,7 @@ impl Store for Faulty {
         self.write("create").await?.create(record, now).await
     }
     async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
-        // As a store does that has to wait for something, so that others get in between.
+        // A store that waits for its disk lets other tasks run in between.
         tokio::task::yield_now().await;
         self.read("load")?.load(key, now).await
     }

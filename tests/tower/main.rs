@@ -50,7 +50,7 @@ impl Site {
         cookie
     }
 
-    /// What that visitor's session holds now; none if it is gone.
+    /// The `n` that the visitor's session holds now; `None` if the session is gone.
     async fn stored(&self, cookie: &str) -> Option<u64> {
         let stored = self.sessions.open([cookie]).await.unwrap().get("n").unwrap();
         self.store.asked();
@@ -71,7 +71,7 @@ async fn ask(
     layer.layer(service).oneshot(request(cookie)).await.unwrap()
 }
 
-/// A request to a handler that has no interest in sessions.
+/// A request to a handler that does not ask for its session.
 async fn ask_nothing(layer: SessionLayer<Faulty>, cookie: &str) -> Reply {
     let service = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Reply::default())));
     layer.layer(service).oneshot(request(cookie)).await.unwrap()
@@ -422,7 +422,7 @@ async fn an_inner_layer_of_the_same_cookie_reuses_the_session_and_leaves_the_com
                 let session = session_of(request.extensions()).await.unwrap();
                 add_one(&session);
                 let response = middle.oneshot(request).await;
-                // Not committed yet, so it still can be changed.
+                // The outer layer has not committed yet, so the session can still be changed.
                 add_one(&session);
                 response
             }
@@ -442,7 +442,7 @@ async fn layers_of_two_cookies_stand_beside_each_other() {
         let handler = service_fn(|request: Request<()>| async move {
             let session = session_of(request.extensions()).await.unwrap();
             session.insert("n", &2).unwrap();
-            // Nobody finds the outer session by mistake.
+            // The handler must not find the outer layer's session.
             let found = request.extensions().get::<Session>();
             assert!(found.is_none_or(|found| found.get::<u64>("n").unwrap() == Some(2)));
             Ok::<_, Infallible>(reply(200))
@@ -462,7 +462,7 @@ async fn layers_of_two_cookies_stand_beside_each_other() {
     }
 }
 
-// What the inner service makes of it
+// How the inner service ends
 
 #[tokio::test]
 async fn responses_below_500_commit() {

@@ -1,33 +1,15 @@
-//! The way of a session through a request: cookie, id, store, record, handle, commit, cookie.
-
-mod blocking;
-mod builder;
-mod commit;
-mod committed;
-mod edit;
-mod grace;
-mod open;
-mod owned;
-pub(crate) mod policy;
-mod presented;
-mod swap;
+//! The handle to all sessions of a site.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::cookie::Cookie;
+use crate::session::Policy;
 use crate::store::Store;
 use crate::sweeper::SweeperBuilder;
 use crate::time::Clock;
 
-pub use blocking::Blocking;
-pub use builder::SessionsBuilder;
-pub use committed::{Committed, Outcome};
-pub use owned::Listed;
-use policy::Policy;
-pub use presented::Presented;
-
-/// A site's sessions: opens one for a request, and commits it before the response leaves. Cheap to clone.
+/// A site's sessions: opens the session of a request, and commits it before the response leaves. Cheap to clone.
 ///
 /// ```
 /// # fn main() -> cloakroom::Result<()> {
@@ -51,20 +33,14 @@ pub use presented::Presented;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Sessions<S>(Arc<Shared<S>>);
+pub struct Sessions<S>(pub(super) Arc<Shared<S>>);
 
-struct Shared<S> {
-    store: Arc<S>,
-    policy: Arc<Policy>,
+pub(super) struct Shared<S> {
+    pub(super) store: Arc<S>,
+    pub(super) policy: Arc<Policy>,
 }
 
 impl<S: Store> Sessions<S> {
-    /// Begins the settings. What is not said: idle timeout 30 minutes, absolute timeout 12 hours, a cookie
-    /// `__Host-sid` that goes with the browser.
-    pub fn builder(store: S) -> SessionsBuilder<S> {
-        SessionsBuilder::new(store)
-    }
-
     /// The store.
     pub fn store(&self) -> &S {
         &self.0.store
@@ -80,12 +56,19 @@ impl<S: Store> Sessions<S> {
         &self.0.policy.clock
     }
 
-    /// A sweeper of this store, by the clock of these sessions.
+    /// The settings of a sweeper for this store and this clock.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let sweeper = sessions.sweeper().spawn()?; // sweeps until it is dropped
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn sweeper(&self) -> SweeperBuilder<Arc<S>, Arc<dyn Clock>> {
         SweeperBuilder::new(Arc::clone(&self.0.store), Arc::clone(self.clock()))
     }
 
-    fn policy(&self) -> &Policy {
+    pub(super) fn policy(&self) -> &Policy {
         &self.0.policy
     }
 }

@@ -1,4 +1,5 @@
-//! What a site decided about its sessions: how long they live, when that is written down, and what their cookie says.
+//! A site's policy for its sessions: how long they live, when the store is told that one was seen, and what the cookie
+//! says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub(crate) struct Policy {
     pub(crate) lifetime: Lifetime,
     pub(crate) kind: CookieKind,
     pub(crate) cookie: Cookie,
-    /// The part of the idle window that goes by before a touch is stored.
+    /// The part of the idle timeout that passes before a touch is stored.
     pub(crate) touch_after: f64,
     pub(crate) rolling: bool,
     pub(crate) rotation_grace: Option<Duration>,
@@ -28,15 +29,15 @@ impl Policy {
         self.clock.now()
     }
 
-    /// A session that is not stored, and has no key yet.
+    /// The record of a session that is not stored and has no key yet.
     pub(crate) fn blank(&self, now: Timestamp) -> Record {
         let mut record = Record::new(SessionKey::from_bytes([0; 16]), self.lifetime, now);
         record.set_cookie(self.kind);
         record
     }
 
-    /// When a session ends: a stored deadline is an upper bound, so that a policy made shorter reaches sessions that
-    /// were stored before. A session with a lifetime of its own keeps it.
+    /// When a session ends. A stored deadline is an upper bound, so that a shorter policy also holds for sessions that
+    /// were stored under an earlier one. A session with a lifetime of its own keeps it.
     pub(crate) fn expiry(&self, record: &Record) -> Expiry {
         if record.has_own_lifetime() {
             return *record.expiry();
@@ -50,18 +51,18 @@ impl Policy {
         self.expiry(record).is_expired_at(now)
     }
 
-    /// Whether so much of the idle window went by that the store is to know of this request. Without an idle timeout
-    /// there is nothing that a touch could move.
+    /// Whether so much of the idle timeout has passed that the store must learn of this request. Without an idle
+    /// timeout there is no deadline that a touch could move.
     pub(crate) fn touch_is_due(&self, record: &Record, now: Timestamp) -> bool {
         let expiry = self.expiry(record);
         expiry.idle().is_some_and(|idle| now.since(expiry.last_seen()) >= idle.mul_f64(self.touch_after))
     }
 
-    /// The cookie that carries `id` as long as the session may live, or the browser.
+    /// The cookie that carries `id`, for as long as the session may live or until the browser is closed.
     pub(crate) fn set_cookie(&self, id: &SessionId, record: &Record, now: Timestamp) -> SetCookie {
         let age = match record.cookie() {
             CookieKind::BrowserSession => None,
-            // An age below a second would remove the cookie, which is not for this response to do.
+            // An age below one second would remove the cookie.
             CookieKind::Permanent => Some(self.cookie_age(record, now).max(Duration::from_secs(1))),
         };
         self.cookie
@@ -78,9 +79,10 @@ impl Policy {
         }
     }
 
-    /// Whether the session may outlive the cookie that the visitor has, so that it must be sent again. Where there is an
-    /// absolute deadline, Max-Age reaches it unless it is too far off; and what counts is how far it was when the session
-    /// was seen before, for that is when the cookie was sent.
+    /// Whether the session may outlive the visitor's cookie, so that the cookie must be sent again.
+    ///
+    /// With an absolute deadline, the cookie's Max-Age reaches the deadline unless that is beyond the greatest age that
+    /// a cookie may have. The distance is taken from `seen.last_seen()`, because the cookie was sent then.
     pub(crate) fn renews_cookie(&self, seen: &Record) -> bool {
         let absolute = self.expiry(seen).absolute();
         seen.cookie() == CookieKind::Permanent

@@ -1,0 +1,30 @@
+//! A site's sessions, and what a request does with one of them: open, commit, and what the commit means for the
+//! response; edits without a visitor; lists of a user's sessions.
+//!
+//! Each operation here plans first and then makes one call of the store. What one session is, and how a handler reads
+//! and changes it, is in [`session`](crate::session). Types of a framework or of an HTTP library are never here: an
+//! adapter converts them.
+
+mod blocking;
+mod builder;
+mod commit;
+mod committed;
+mod edit;
+mod grace;
+mod handle;
+mod headers;
+mod open;
+mod owned;
+mod presented;
+mod settle;
+mod slot;
+mod swap;
+
+pub use blocking::Blocking;
+pub use builder::SessionsBuilder;
+pub use committed::{Committed, Outcome};
+pub use handle::Sessions;
+pub use headers::ResponseHeader;
+pub use owned::Listed;
+pub use presented::Presented;
+pub use slot::SessionSlot;

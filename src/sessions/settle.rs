@@ -1,0 +1,94 @@
+//! What the end of a request means for its session.
+
+use crate::error::Result;
+use crate::session::Session;
+use crate::sessions::committed::Committed;
+use crate::sessions::handle::Sessions;
+use crate::store::Store;
+
+impl<S: Store> Sessions<S> {
+    /// Commits the session as the end of its request asks for. `status` is the response's HTTP status; `None` says that
+    /// the handler failed or panicked, so that there is no response.
+    ///
+    /// Below 500 this is [`commit`](Sessions::commit). From 500 to 599, and without a response, it is
+    /// [`commit_after_error`](Sessions::commit_after_error), which drops the changes but carries out a logout.
+    ///
+    /// With [`presented`](Sessions::presented), [`slot`](Sessions::slot) and
+    /// [`into_headers`](Committed::into_headers), it is all that an adapter for a framework needs:
+    ///
+    /// ```
+    /// # use cloakroom::{Error, MemoryStore, Session, Sessions};
+    /// type Headers = Vec<(&'static str, String)>;
+    ///
+    /// async fn handler(session: Session) -> Result<u16, Error> {
+    ///     session.insert("greeted", &true)?;
+    ///     Ok(200)
+    /// }
+    ///
+    /// async fn serve(sessions: &Sessions<MemoryStore>, cookie_headers: &[&str]) -> Result<(u16, Headers), Error> {
+    ///     let slot = sessions.slot(sessions.presented(cookie_headers)); // no I/O yet
+    ///     let status = handler(slot.session().await?).await.unwrap_or_else(|error| error.http_status());
+    ///     let mut headers = Headers::new();
+    ///     if let Some(session) = slot.opened() {
+    ///         let committed = sessions.settle(session.clone(), Some(status)).await?;
+    ///         headers.extend(committed.into_headers().map(|header| (header.name(), header.value().to_owned())));
+    ///     }
+    ///     Ok((status, headers))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # let (_, headers) = serve(&sessions, &[]).await?;
+    /// # let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
+    /// # assert_eq!(names, ["vary", "cache-control", "set-cookie"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`commit`](Sessions::commit). The response is then not to be sent: the visitor would believe that the
+    /// changes are stored. [`Error::http_status`](crate::Error::http_status) and
+    /// [`Error::for_visitors`](crate::Error::for_visitors) say what to send instead.
+    pub async fn settle(&self, session: Session, status: Option<u16>) -> Result<Committed> {
+        match status {
+            None | Some(500..=599) => self.commit_after_error(session).await,
+            Some(_) => self.commit(session).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block_on::block_on;
+    use crate::memory::MemoryStore;
+    use crate::sessions::committed::Outcome;
+
+    fn outcome(keep: bool, status: Option<u16>, change: fn(&Session) -> Result<()>) -> Outcome {
+        let sessions = Sessions::builder(MemoryStore::new()).keep_changes_on_error(keep).build().unwrap();
+        let cookie = block_on(sessions.test_cookie(|session| session.insert("n", &1))).unwrap();
+        let session = block_on(sessions.open([cookie])).unwrap();
+        change(&session).unwrap();
+        block_on(sessions.settle(session, status)).unwrap().outcome()
+    }
+
+    #[test]
+    fn changes_are_stored_unless_the_status_is_500_to_599_or_there_is_no_response() {
+        let change = |session: &Session| session.insert("n", &2);
+        for status in [200, 303, 404, 499, 600] {
+            assert_eq!(outcome(false, Some(status), change), Outcome::Stored, "{status}");
+        }
+        for status in [Some(500), Some(503), Some(599), None] {
+            assert_eq!(outcome(false, status, change), Outcome::Unchanged, "{status:?}");
+            assert_eq!(outcome(true, status, change), Outcome::Stored, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_logout_is_carried_out_however_the_request_ends() {
+        for status in [Some(200), Some(500), None] {
+            assert_eq!(outcome(false, status, Session::destroy), Outcome::Destroyed, "{status:?}");
+        }
+    }
+}

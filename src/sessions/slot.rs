@@ -1,0 +1,140 @@
+//! The session of a request, opened when a handler asks for it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use crate::cookie::Cookie;
+use crate::error::Result;
+use crate::session::Session;
+use crate::sessions::handle::{Sessions, Shared};
+use crate::sessions::presented::Presented;
+use crate::store::Store;
+
+/// The place of a request's session: empty until the handler asks for the session, and then the same session for all
+/// that ask. Cheap to clone; an adapter keeps it where a framework keeps what belongs to one request.
+///
+/// The type does not name the store, so that handlers need not name it either.
+///
+/// ```
+/// # use cloakroom::{MemoryStore, Sessions};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> cloakroom::Result<()> {
+/// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+/// let slot = sessions.slot(sessions.presented(["__Host-sid=0123"]));
+/// assert!(slot.opened().is_none());
+/// slot.session().await?.insert("visits", &1)?;
+/// assert_eq!(slot.session().await?.get("visits")?, Some(1));
+/// assert!(slot.opened().is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SessionSlot(Arc<Slot>);
+
+struct Slot {
+    sessions: Arc<dyn Open>,
+    presented: Presented,
+    session: OnceLock<Session>,
+}
+
+impl<S: Store> Sessions<S> {
+    /// An empty slot for the session of a request that presents these ids. No I/O happens.
+    pub fn slot(&self, presented: Presented) -> SessionSlot {
+        SessionSlot(Arc::new(Slot { sessions: self.0.clone(), presented, session: OnceLock::new() }))
+    }
+
+    /// A slot whose session is opened at once, so that the request counts as activity even if no handler asks for the
+    /// session.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Sessions::open).
+    pub async fn open_slot(&self, presented: Presented) -> Result<SessionSlot> {
+        let session = self.open_presented(presented).await?.into();
+        Ok(SessionSlot(Arc::new(Slot { sessions: self.0.clone(), presented: Presented::default(), session })))
+    }
+}
+
+impl SessionSlot {
+    /// The request's session; opened now if the slot is empty.
+    ///
+    /// Two tasks that ask an empty slot at the same time may both load the session. One of the two handles then serves
+    /// both tasks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sessions::open`]. The slot stays empty, and the next call tries again.
+    pub async fn session(&self) -> Result<Session> {
+        if let Some(session) = self.opened() {
+            return Ok(session.clone());
+        }
+        let session = Arc::clone(&self.0.sessions).open(self.0.presented.clone()).await?;
+        Ok(self.0.session.get_or_init(|| session).clone())
+    }
+
+    /// The request's session if the slot is not empty. Only then is there something to
+    /// [`settle`](Sessions::settle) at the end of the request.
+    pub fn opened(&self) -> Option<&Session> {
+        self.0.session.get()
+    }
+
+    /// Whether the session's cookie has the same name as `cookie`. An adapter that finds such a slot in the request
+    /// leaves the session, and its commit, to the outer adapter that has put the slot there.
+    pub fn is_of(&self, cookie: &Cookie) -> bool {
+        self.0.sessions.cookie().name() == cookie.name()
+    }
+}
+
+impl fmt::Debug for SessionSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionSlot")
+            .field("cookie", &self.0.sessions.cookie().name())
+            .field("opened", &self.opened().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// [`Sessions`] of any store.
+trait Open: Send + Sync {
+    fn open(self: Arc<Self>, presented: Presented) -> Pin<Box<dyn Future<Output = Result<Session>> + Send>>;
+    fn cookie(&self) -> &Cookie;
+}
+
+impl<S: Store> Open for Shared<S> {
+    fn open(self: Arc<Self>, presented: Presented) -> Pin<Box<dyn Future<Output = Result<Session>> + Send>> {
+        Box::pin(async move { Sessions(self).open_presented(presented).await })
+    }
+
+    fn cookie(&self) -> &Cookie {
+        &self.policy.cookie
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block_on::block_on;
+    use crate::memory::MemoryStore;
+
+    #[test]
+    fn all_that_ask_get_one_session_and_it_is_the_visitors() {
+        let sessions = Sessions::builder(MemoryStore::new()).build().unwrap();
+        let cookie = block_on(sessions.test_cookie(|session| session.insert("n", &1))).unwrap();
+        let presented = sessions.presented([&cookie]);
+        for slot in [sessions.slot(presented.clone()), block_on(sessions.open_slot(presented)).unwrap()] {
+            let one = block_on(slot.session()).unwrap();
+            assert_eq!(one.get("n").unwrap(), Some(1));
+            one.insert("n", &2).unwrap();
+            assert_eq!(block_on(slot.session()).unwrap().get("n").unwrap(), Some(2));
+        }
+    }
+
+    #[test]
+    fn a_slot_belongs_to_the_cookie_of_its_name() {
+        let sessions = Sessions::builder(MemoryStore::new()).build().unwrap();
+        let slot = sessions.slot(Presented::default());
+        assert!(slot.is_of(&Cookie::named("sid").build().unwrap()));
+        assert!(!slot.is_of(&Cookie::named("admin").build().unwrap()));
+    }
+}
