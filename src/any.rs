@@ -1,4 +1,4 @@
-//! Which store it is, decided at run time.
+//! A store that is chosen at run time.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -16,24 +16,38 @@ use crate::time::Timestamp;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// [`Store`] as a trait object: every store is one, and a `dyn DynStore` is a [`Store`] again. Each call costs a box.
+/// [`Store`] as a trait object. Every store implements it, and a `dyn DynStore` is a [`Store`] again. Each call allocates
+/// a box for its future.
 ///
-/// The names differ from [`Store`]'s, so that both traits may be in scope.
+/// The names of the methods differ from [`Store`]'s, so that both traits may be in scope.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use cloakroom::{DynStore, MemoryStore, Store, Timestamp};
+///
+/// # #[tokio::main]
+/// # async fn main() -> cloakroom::Result<()> {
+/// let store: Arc<dyn DynStore> = Arc::new(MemoryStore::new());
+/// assert_eq!(Store::count(&*store, Timestamp::EPOCH).await?, 0);
+/// # Ok(())
+/// # }
+/// ```
 pub trait DynStore: Send + Sync + 'static {
-    /// [`Store::create`].
+    /// Calls [`Store::create`].
     fn dyn_create<'a>(&'a self, record: &'a Record, now: Timestamp) -> BoxFuture<'a, Result<Revision>>;
-    /// [`Store::load`].
+    /// Calls [`Store::load`].
     fn dyn_load<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>>>;
-    /// [`Store::update`].
+    /// Calls [`Store::update`].
     fn dyn_update<'a>(
         &'a self,
         record: &'a Record,
         expected: Revision,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Update>>;
-    /// [`Store::touch`].
+    /// Calls [`Store::touch`].
     fn dyn_touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<bool>>;
-    /// [`Store::rotate`].
+    /// Calls [`Store::rotate`].
     fn dyn_rotate<'a>(
         &'a self,
         old: &'a SessionKey,
@@ -41,29 +55,29 @@ pub trait DynStore: Send + Sync + 'static {
         record: &'a Record,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Update>>;
-    /// [`Store::destroy`].
+    /// Calls [`Store::destroy`].
     fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<()>>;
-    /// [`Store::owned_by`].
+    /// Calls [`Store::owned_by`].
     fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>>;
-    /// [`Store::destroy_owned_by`].
+    /// Calls [`Store::destroy_owned_by`].
     fn dyn_destroy_owned_by<'a>(
         &'a self,
         owner: &'a Owner,
         except: Option<&'a SessionKey>,
     ) -> BoxFuture<'a, Result<u64>>;
-    /// [`Store::sweep`].
+    /// Calls [`Store::sweep`].
     fn dyn_sweep(&self, now: Timestamp, budget: usize) -> BoxFuture<'_, Result<Swept>>;
-    /// [`Store::scan`].
+    /// Calls [`Store::scan`].
     fn dyn_scan<'a>(
         &'a self,
         now: Timestamp,
         visit: &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
     ) -> BoxFuture<'a, Result<()>>;
-    /// [`Store::count`].
+    /// Calls [`Store::count`].
     fn dyn_count(&self, now: Timestamp) -> BoxFuture<'_, Result<u64>>;
-    /// [`Store::clear`].
+    /// Calls [`Store::clear`].
     fn dyn_clear(&self) -> BoxFuture<'_, Result<()>>;
-    /// [`Store::durability`].
+    /// Calls [`Store::durability`].
     fn dyn_durability(&self) -> Durability;
 }
 
@@ -170,7 +184,10 @@ impl Store for dyn DynStore {
     }
 }
 
-/// A store chosen at run time, such as by a server's configuration. Clones share the store.
+/// A store that is chosen at run time, by a server's configuration for instance. Clones share the store.
+///
+/// It keeps what the chosen store keeps. It is not [`RuntimeFree`](crate::RuntimeFree), because a store of your own may
+/// need a runtime.
 ///
 /// ```
 /// use cloakroom::{AnyStore, FileStore, MemoryStore};
@@ -195,7 +212,7 @@ enum Kind {
     Other(Arc<dyn DynStore>),
 }
 
-/// The same expression for each kind of store; what cloakroom brings itself is called without a box.
+/// Evaluates the same expression for each kind of store. A store of this crate is called without a box.
 macro_rules! each {
     ($any:ident, $store:ident => $call:expr) => {
         match &$any.0 {
@@ -210,17 +227,26 @@ macro_rules! each {
 }
 
 impl AnyStore {
-    /// Sessions in files.
+    /// A store that keeps sessions in files.
     pub const fn file(store: FileStore) -> Self {
         Self(Kind::File(store))
     }
 
-    /// Sessions in memory.
+    /// A store that keeps sessions in memory.
     pub const fn memory(store: MemoryStore) -> Self {
         Self(Kind::Memory(store))
     }
 
-    /// Any other store, such as your own.
+    /// Any other store, such as one of your own. Each call costs a box.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use cloakroom::{AnyStore, Durability, MemoryStore, Store};
+    ///
+    /// let store = AnyStore::other(Arc::new(MemoryStore::new()));
+    /// assert_eq!(store.durability(), Durability::Volatile);
+    /// ```
     pub fn other(store: impl Store) -> Self {
         Self(Kind::Other(Arc::new(store)))
     }

@@ -1,4 +1,4 @@
-//! The smallest executor there is: the thread parks until its future is done.
+//! The smallest executor: the thread parks until its future is done.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::thread::{self, Thread};
 
 struct Sleeper {
     thread: Thread,
-    // The thread's own park token is not enough: a future that parks the thread itself, while it is polled, would use
-    // up the token of a wake-up that came meanwhile.
+    // The thread's own park token is not enough. A future that parks the thread while it is polled would consume the
+    // token of a wake-up that came in between.
     woken: AtomicBool,
 }
 
@@ -24,8 +24,8 @@ impl Wake for Sleeper {
     }
 }
 
-/// Runs a future to its end on this thread, which sleeps while the future waits. Only for futures that need no
-/// runtime.
+/// Runs a future to its end on this thread, which sleeps while the future waits. It is only for futures that need no
+/// runtime: no other future would ever be woken.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let sleeper = Arc::new(Sleeper { thread: thread::current(), woken: AtomicBool::new(false) });

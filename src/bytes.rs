@@ -1,8 +1,8 @@
-//! Bytes that many share. The only file that imports triomphe.
+//! Reference-counted bytes. The only file that imports triomphe.
 //!
-//! As `Arc<[u8]>`, but one word wide: the length stands beside the count. The index of a file store keeps one for each
-//! session, where the second word would be a tenth of all its memory. Should triomphe have to go, `Arc<[u8]>` takes its
-//! place here.
+//! They are an `Arc<[u8]>` whose handle is one word wide, because the length stands beside the count. The index of a file
+//! store keeps one handle for each session, and a second word would be a tenth of its memory. If triomphe has to go,
+//! `Arc<[u8]>` takes its place here.
 
 use std::ops::Deref;
 

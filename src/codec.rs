@@ -1,7 +1,7 @@
 //! The numbers, strings and byte strings that every format of this crate is made of. The only file that imports bincode.
 //!
-//! bincode is pinned to 2.0.1, its last release that works. Should it have to go, this is what to write anew; no
-//! stored byte changes. The layout, bincode's "standard" configuration, is:
+//! bincode is pinned to 2.0.1, its last release that works. If it has to go, this file is written again, and no stored
+//! byte changes. The layout is bincode's "standard" configuration:
 //!
 //! | item | bytes |
 //! |---|---|
@@ -30,7 +30,7 @@ pub(crate) enum CodecError {
     Malformed,
 }
 
-/// Numbers below this are one byte.
+/// A number below this takes one byte.
 const ONE_BYTE: u64 = 251;
 
 /// Appends items to a byte vector.
@@ -42,8 +42,8 @@ impl Writer {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// Appends to these bytes.
-    pub(crate) fn behind(bytes: Vec<u8>) -> Self {
+    /// A writer that appends to these bytes.
+    pub(crate) fn appending_to(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
@@ -56,7 +56,7 @@ impl Writer {
     }
 
     pub(crate) fn number(&mut self, number: u64) {
-        // Nearly all are small, and stand as they are: bincode takes several times as long to see that.
+        // Nearly all numbers are small and are written as they are. bincode takes several times as long for them.
         if number < ONE_BYTE { self.byte(number as u8) } else { self.put(number) }
     }
 
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn number(&mut self) -> Result<u64, CodecError> {
-        // As bincode reads it, in a fraction of the time: opening a large store is little else.
+        // The same result as bincode's, in a fraction of the time: opening a large store is mostly this.
         let (number, rest) = match self.0 {
             [number, rest @ ..] if u64::from(*number) < ONE_BYTE => ((*number).into(), rest),
             [251, a, b, rest @ ..] => (u16::from_le_bytes([*a, *b]).into(), rest),
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| CodecError::NotUtf8)
     }
 
-    /// That nothing is left.
+    /// Refuses bytes that are left over.
     pub(crate) fn finish(self) -> Result<(), CodecError> {
         if self.0.is_empty() { Ok(()) } else { Err(CodecError::LeftOver(self.0.len())) }
     }
@@ -214,7 +214,7 @@ mod tests {
                 assert_eq!((Reader::new(&bytes).signed(), Reader::new(&bytes).take()), (Ok(number), Ok(number)));
             }
         }
-        // Also where they are none: longer than need be, too long, cut off.
+        // Also for bytes that are not a number, or not its shortest form: too long, unknown, cut off.
         for bytes in [&[251, 1, 0][..], &[252, 0, 0, 0, 1], &[253; 9], &[254; 17], &[255; 2], &[251, 1], &[252; 4]] {
             assert_eq!(Reader::new(bytes).number(), Reader::new(bytes).take(), "{bytes:?}");
         }

@@ -1,4 +1,4 @@
-//! What a session holds: names and their encoded values, as one block of bytes.
+//! A session's entries: names and their encoded values, as one block of bytes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,16 +7,33 @@ use std::sync::Arc;
 use crate::bytes::Bytes;
 use crate::codec::{CodecError, Reader, Writer};
 
-/// Entry names are 1 to this many bytes long.
+/// The most bytes that the name of an entry may have. The fewest are 1.
 pub const MAX_NAME_BYTES: usize = 255;
 
 /// A session's entries, each still encoded (see [`value`](crate::value)). A clone costs one reference count.
 ///
-/// The block's layout, entry after entry in the order of their names: the name as a string, the value as a byte
+/// `Debug` shows the names and no value, because values may be secrets.
+///
+/// The block's layout is entry after entry, in the order of their names: the name as a string, the value as a byte
 /// string (for both see `src/codec.rs`). A name stands at most once.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use cloakroom::{Data, value};
+///
+/// # fn main() -> Result<(), cloakroom::ValueError> {
+/// let entries = BTreeMap::from([("cart".into(), value::encode(&["hat", "coat"])?)]);
+/// let data = Data::from_entries(&entries);
+/// let cart: Vec<String> = value::decode(data.get("cart").unwrap())?;
+/// assert_eq!(cart, ["hat", "coat"]);
+/// assert_eq!(format!("{data:?}"), r#"{"cart"}"#);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Data {
-    /// The block; or what holds it, for a record that a store keeps in memory as it is on disk.
+    /// The block, after `from` other bytes: those of a record that a store keeps in memory as it is on disk.
     bytes: Bytes,
     from: usize,
 }
@@ -35,12 +52,15 @@ impl Data {
         Self::of(&[])
     }
 
-    /// The entries of a map from names to encoded values.
+    /// The entries of a map from names to [encoded](crate::value::encode) values.
+    ///
+    /// The lengths of the names are not checked here. A store refuses a name that is empty or too long; see
+    /// [`Limits::check`](crate::Limits::check).
     pub fn from_entries<V: AsRef<[u8]>>(entries: &BTreeMap<Arc<str>, V>) -> Self {
         Self::from_sorted(entries.iter().map(|(name, value)| (&**name, value.as_ref())))
     }
 
-    /// The same from an iterator over the entries, which come in the order of their names.
+    /// The entries of an iterator that gives them in the order of their names.
     pub(crate) fn from_sorted<'a>(entries: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Self {
         let bytes: usize = entries.clone().map(|(name, value)| name.len() + value.len() + 10).sum();
         let mut writer = Writer::with_capacity(bytes);
@@ -51,8 +71,8 @@ impl Data {
         Self::of(&writer.into_vec())
     }
 
-    /// The block behind so many bytes, which was checked before.
-    pub(crate) fn behind(from: usize, bytes: Bytes) -> Self {
+    /// The block that begins after `from` bytes. The caller has checked it.
+    pub(crate) fn after(from: usize, bytes: Bytes) -> Self {
         debug_assert!(bytes.get(from..).is_some_and(|block| Self::check(block).is_ok()));
         Self { bytes, from }
     }
@@ -61,7 +81,7 @@ impl Data {
         Self { bytes: block.into(), from: 0 }
     }
 
-    /// Whether bytes are a block. Only its structure is looked at; a value is checked when it is asked for.
+    /// Checks that the bytes are a block. Values are not looked at: each is checked when it is read.
     pub(crate) fn check(block: &[u8]) -> Result<(), CodecError> {
         let mut reader = Reader::new(block);
         let mut before: Option<&str> = None;
@@ -80,16 +100,17 @@ impl Data {
         &self.bytes[self.from..]
     }
 
-    /// The encoded value of an entry.
+    /// The encoded value of an entry, or `None` if there is no entry of this name. The cost grows with the number of
+    /// entries.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
-    /// All entries in the order of their names: name and encoded value.
+    /// All entries, each with its name and its encoded value, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let mut reader = Reader::new(self.block());
         std::iter::from_fn(move || {
-            // The block was checked when it was made; an error here can only mean its end.
+            // The block was checked when it was made, so an error here can only be its end.
             let name = reader.text().ok()?;
             Some((name, reader.bytes().ok()?))
         })
@@ -107,7 +128,7 @@ impl Data {
 }
 
 impl fmt::Debug for Data {
-    /// Names only: values may be secrets.
+    /// Shows the names only, because values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter().map(|(name, _)| name)).finish()
     }
@@ -129,8 +150,8 @@ mod tests {
         assert_eq!(data.get("a"), Some(&b""[..]));
         assert_eq!(data.get("car"), None);
         assert_eq!(Data::check(data.block()), Ok(()));
-        let behind = Data::behind(5, (&*[b"head:", data.block()].concat()).into());
-        assert_eq!((behind.size(), behind == data), (data.size(), true));
+        let after = Data::after(5, (&*[b"head:", data.block()].concat()).into());
+        assert_eq!((after.size(), after == data), (data.size(), true));
     }
 
     #[test]

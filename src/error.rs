@@ -1,4 +1,4 @@
-//! The crate's one error: what kind, what was being done, where, and why.
+//! The crate's one error: its kind, what was being done, where, and why.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -6,37 +6,56 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A result whose error is [`enum@ErrorKind`] with its circumstances.
+/// A result whose error is an [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, in terms that a program can act on.
 ///
 /// New kinds may come with a minor release.
+///
+/// ```
+/// use cloakroom::{Error, ErrorKind};
+///
+/// /// The status of the response to a request that failed.
+/// fn status(error: &Error) -> u16 {
+///     match error.kind() {
+///         ErrorKind::Conflict { .. } | ErrorKind::Contention => 409, // the client may try again
+///         ErrorKind::TooLarge { .. } => 413,
+///         ErrorKind::Full => 507,
+///         ErrorKind::Timeout | ErrorKind::Unavailable => 503,
+///         _ => 500,
+///     }
+/// }
+///
+/// assert_eq!(status(&Error::new(ErrorKind::Contention, "committing a session")), 409);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// [`Store::create`](crate::Store::create) or [`rotate`](crate::Store::rotate) met a key that is in use.
     #[error("the session key is taken")]
     KeyTaken,
-    /// An entry that this request had read, and then overwrote, was changed by another request meanwhile.
+    /// This request read an entry and then overwrote it, and another request changed the entry in between.
     #[error("entry {entry:?} was changed by another request after this one had read it")]
     Conflict {
         /// The entry's name.
         entry: String,
     },
-    /// A commit met so many competing ones that it gave up; nothing of it was stored.
+    /// A commit lost its compare-and-swap against other commits so often that it gave up. Nothing of it was stored.
     #[error("too many requests changed this session at once")]
     Contention,
     /// A handle was used after its session had been committed.
     #[error("the session was already committed")]
     Committed,
-    /// The session was opened by an id within the grace window of a rotation; it cannot be changed.
+    /// The request came with the id that the session had before its rotation, within the grace window. Such a session
+    /// can be read and not changed.
     #[error("the session is read-only: its id was rotated a moment ago")]
     ReadOnly,
-    /// The session was reached by its key instead of its visitor's cookie, so nothing could carry a new id to them.
+    /// The session was reached by its key and not by its visitor's cookie, so no response could carry a new id.
     #[error("no visitor is here whose cookie could carry a new id")]
     NoVisitor,
-    /// A stored or given value does not fit the type asked for, or cannot be stored. What is stored stays.
+    /// A stored value does not fit the type asked for, or a given value cannot be stored. The stored session stays as
+    /// it was.
     #[error("entry {entry:?}")]
     Entry {
         /// The entry's name.
@@ -58,29 +77,29 @@ pub enum ErrorKind {
         /// The limit.
         limit: usize,
     },
-    /// The store is full: its own limit on bytes, or the disk. Nothing of the operation was done.
+    /// The store is full: its own limit on bytes is reached, or the disk's. Nothing of the operation was done.
     #[error("the store is full")]
     Full,
-    /// Something stored is damaged, or is not what the format says.
+    /// Stored bytes are damaged, or are not what their format says.
     #[error("stored data is damaged")]
     Damaged,
-    /// Waiting for a lock took longer than its limit; the operation was not begun.
+    /// Waiting for a lock took longer than its time limit. The operation was not begun.
     #[error("timed out")]
     Timeout,
-    /// The store can only be read: where it lies nothing could be written when it was opened, or nothing can be any more.
+    /// The store is read-only: its directory was not writable when the store was opened, or is not writable any more.
     #[error("the session store can only be read here")]
     NotWritable,
-    /// A sync to disk failed: nothing more is written until the store was closed by every process, and opened again. What was
-    /// under way then may be found done, or not.
+    /// A sync to disk failed. The store writes nothing more until every process has closed it and one opens it again. An
+    /// operation that was under way then may be found done, or not.
     #[error("the store no longer accepts writes, because a sync to disk failed; close it everywhere and open it again")]
     Poisoned,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// The handle was made before this process was forked; open the store anew in the child.
+    /// The store was opened before this process was forked. Open it again in the child.
     #[error("the store was opened before a fork; open it again in this process")]
     Forked,
-    /// A directory, file or file system is refused because the promises would not hold on it.
+    /// A directory, file or file system is refused because the store's promises would not hold on it.
     #[error("refused")]
     Refused,
     /// A file was written by a newer version of cloakroom.
@@ -89,10 +108,10 @@ pub enum ErrorKind {
     /// The operating system's random generator failed.
     #[error("the operating system gave no random bytes")]
     Random,
-    /// Settings that contradict each other, or make no sense.
+    /// Settings contradict each other, or make no sense.
     #[error("the configuration is not usable")]
     Config,
-    /// The operating system refused an operation. A save that is answered so may be found done, or not.
+    /// The operating system refused an operation. A save that fails with this kind may be found done, or not.
     #[error("input or output failed")]
     Io,
     /// A store on another machine could not be reached, or answered with an error.
@@ -102,7 +121,18 @@ pub enum ErrorKind {
 
 /// An error of cloakroom: a [kind](Error::kind), what was being done, the path if there is one, and the cause.
 ///
-/// `Display` tells all of it in one line, the cause included. No error ever contains a session id.
+/// `Display` shows all of it in one line, the cause included. No error ever contains a session id.
+///
+/// ```
+/// use std::io;
+///
+/// use cloakroom::{Error, ErrorKind};
+///
+/// let cause = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// let error = Error::new(ErrorKind::Unavailable, "loading a session").because(cause);
+/// assert_eq!(error.kind(), &ErrorKind::Unavailable);
+/// assert_eq!(error.to_string(), "loading a session: the store is unavailable: connection refused");
+/// ```
 pub struct Error(Box<Parts>);
 
 struct Parts {
@@ -113,13 +143,22 @@ struct Parts {
 }
 
 impl Error {
-    /// An error of this kind that happened while `doing` something ("opening the store").
+    /// An error of this kind that happened while `doing` something, such as "opening the store".
     pub fn new(kind: ErrorKind, doing: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts { kind, doing: doing.into(), path: None, cause: None }))
     }
 
-    /// An error of the operating system; a full disk becomes [`ErrorKind::Full`], a read-only file system
-    /// [`ErrorKind::NotWritable`].
+    /// An error of the operating system. A full disk becomes [`ErrorKind::Full`], a read-only file system
+    /// [`ErrorKind::NotWritable`], and any other error [`ErrorKind::Io`].
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use cloakroom::{Error, ErrorKind};
+    ///
+    /// let full = Error::io("appending to the log", io::Error::from(io::ErrorKind::StorageFull)).at("00000001.log");
+    /// assert_eq!(full.kind(), &ErrorKind::Full);
+    /// ```
     pub fn io(doing: impl Into<Cow<'static, str>>, cause: io::Error) -> Self {
         let kind = match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
@@ -136,7 +175,7 @@ impl Error {
         self
     }
 
-    /// Adds the file or directory.
+    /// Adds the file or directory that the error is about.
     #[must_use]
     pub fn at(mut self, path: impl Into<PathBuf>) -> Self {
         self.0.path = Some(path.into());
@@ -148,24 +187,24 @@ impl Error {
         &self.0.kind
     }
 
-    /// The file or directory, where there is one.
+    /// The file or directory, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// The cause, such as the [`io::Error`]. It is part of `Display` already.
+    /// The cause, such as the [`io::Error`]. `Display` shows it already.
     pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.cause.as_deref()
     }
 
-    /// The same failure, where its kind would say too much or too little.
+    /// This error with another kind, for a caller that knows better what the failure means.
     #[must_use]
     pub(crate) fn of_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
     }
 
-    /// The same failure, told to another who waited for the same thing.
+    /// A copy of this error, for each further caller that waited for the same operation. The cause becomes its text.
     pub(crate) fn repeated(&self) -> Self {
         let mut again = Self::new(self.0.kind.clone(), self.0.doing.clone());
         again.0.path.clone_from(&self.0.path);
@@ -205,7 +244,7 @@ impl fmt::Debug for Error {
 }
 
 impl StdError for Error {
-    /// The cause of the cause: `Display` has told the cause itself.
+    /// The cause of the cause, because `Display` shows the cause itself.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.cause.as_deref().and_then(StdError::source)
     }

@@ -1,4 +1,4 @@
-//! The ticket itself: what the visitor's cookie holds. It exists in the cookie and in memory only.
+//! The session id: what the visitor's cookie holds. It exists in the cookie and in memory only.
 
 use std::fmt;
 
@@ -13,12 +13,27 @@ const CHARS: usize = 32;
 /// A session id: 192 bits from the operating system's generator, written as 32 base64url characters.
 ///
 /// 24 bytes fill 32 characters exactly, so an id has one spelling and no padding. An id says nothing about its
-/// session (OWASP ASVS 5.0, 7.2.3). No store ever sees it: stores know the [`SessionKey`](crate::SessionKey)
-/// derived from it. `Debug` does not show it, there is no `Display`, and two ids are compared in constant time.
+/// session (OWASP ASVS 5.0, 7.2.3). No store ever sees an id: stores know the [`SessionKey`](crate::SessionKey)
+/// derived from it. `Debug` does not show the id, there is no `Display`, and two ids are compared in constant time.
+///
+/// ```
+/// use cloakroom::{SessionId, SessionKey};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let id = SessionId::generate()?;
+/// let from_cookie = SessionId::parse(id.expose())?;
+/// assert_eq!(from_cookie, id);
+/// assert_eq!(format!("{id:?}"), "SessionId(..)");
+///
+/// let key = SessionKey::of(&id); // what a store may know
+/// # let _ = key;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SessionId([u8; BYTES]);
 
-/// Why a string is no session id. It never shows the string.
+/// Why a string is not a session id. The error never shows the string, which may be most of a valid id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidId {
@@ -35,18 +50,25 @@ impl SessionId {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Random`] if the generator fails; there is no fallback.
+    /// [`ErrorKind::Random`] if the generator fails. There is no fallback to a weaker one.
     pub fn generate() -> Result<Self> {
         let mut bytes = [0; BYTES];
         fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// Reads an id from a cookie's value. Nothing is trimmed or decoded twice, and no I/O happens.
+    /// Reads an id from a cookie's value. It neither trims the value nor decodes it twice, and it does no I/O.
     ///
     /// # Errors
     ///
-    /// [`InvalidId`] for anything but 32 base64url characters.
+    /// [`InvalidId`] for anything but 32 characters of base64url (RFC 4648 section 5).
+    ///
+    /// ```
+    /// use cloakroom::{InvalidId, SessionId};
+    ///
+    /// assert_eq!(SessionId::parse("too short"), Err(InvalidId::Length(9)));
+    /// assert_eq!(SessionId::parse("=".repeat(32)), Err(InvalidId::Alphabet));
+    /// ```
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, InvalidId> {
         let text = text.as_ref();
         if text.len() != CHARS {
@@ -59,7 +81,7 @@ impl SessionId {
         }
     }
 
-    /// The 32 characters for the cookie. Whoever reads them has the session.
+    /// The 32 characters for the cookie. They are a secret: any client that sends them has the session.
     pub fn expose(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }

@@ -1,10 +1,11 @@
-//! What a session is known by everywhere but in the visitor's cookie.
+//! The session key: what a session is known by everywhere but in the visitor's cookie.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use blake3::Hasher;
 use blake3::hazmat::{self, ContextKey, HasherExt as _};
 
 use crate::id::SessionId;
@@ -15,13 +16,26 @@ const CONTEXT_OF_KEYS: &str = "cloakroom session key v1";
 
 /// A session's key: the first 16 bytes of BLAKE3's `derive_key("cloakroom session key v1", id)`.
 ///
-/// Everything stored, listed or logged uses the key. The id cannot be had from it, so a stolen disk or backup
-/// opens no session (CVE-2019-16782). Its 32 hexadecimal digits are the public handle that a "your devices" page
+/// Everything that is stored, listed or logged uses the key. The id cannot be computed from the key, so a stolen disk or
+/// backup opens no session (CVE-2019-16782). Its 32 hexadecimal digits are the public handle that a "your devices" page
 /// or an administrator's tool shows.
+///
+/// ```
+/// use cloakroom::{SessionId, SessionKey};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let id = SessionId::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYX")?;
+/// let key = SessionKey::of(&id);
+/// let handle = key.to_string();
+/// assert_eq!(handle, "dede8e28dbdd13e43b6b217b332b5c1f");
+/// assert_eq!(handle.parse(), Ok(key));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey([u8; BYTES]);
 
-/// A string is no handle: not 32 hexadecimal digits.
+/// The error for a string that is not a session's handle: 32 hexadecimal digits in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a session handle is 32 hexadecimal digits in lower case")]
 pub struct InvalidKey;
@@ -29,15 +43,15 @@ pub struct InvalidKey;
 impl SessionKey {
     /// The key of an id.
     pub fn of(id: &SessionId) -> Self {
-        // As `derive_key`, which would hash the context for every request anew.
+        // This is `blake3::derive_key`, which would hash the context again for each request.
         static CONTEXT: LazyLock<ContextKey> = LazyLock::new(|| hazmat::hash_derive_key_context(CONTEXT_OF_KEYS));
-        let hash = Hasher::new_from_context_key(&CONTEXT).update(id.as_bytes()).finalize();
+        let hash = blake3::Hasher::new_from_context_key(&CONTEXT).update(id.as_bytes()).finalize();
         let mut bytes = [0; BYTES];
         bytes.copy_from_slice(&hash.as_bytes()[..BYTES]);
         Self(bytes)
     }
 
-    /// A key from its bytes, as a store kept them.
+    /// A key from the bytes that a store kept.
     pub const fn from_bytes(bytes: [u8; BYTES]) -> Self {
         Self(bytes)
     }
@@ -77,8 +91,35 @@ impl FromStr for SessionKey {
     }
 }
 
+/// The hasher of maps by [`SessionKey`]. A key is a part of a BLAKE3 hash, so eight of its bytes are a hash as good as
+/// any, and no client can choose them to make keys collide.
+#[derive(Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    // The length of the key's bytes, which is the same for every key.
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A map by session key.
+pub(crate) type KeyMap<V> = HashMap<SessionKey, V, BuildHasherDefault<KeyHasher>>;
+/// A set of session keys.
+pub(crate) type KeySet = HashSet<SessionKey, BuildHasherDefault<KeyHasher>>;
+
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher as _;
+
     use super::*;
 
     #[test]
@@ -97,6 +138,12 @@ mod tests {
         assert_eq!("A".repeat(32).parse::<SessionKey>(), Err(InvalidKey));
         assert_eq!("".parse::<SessionKey>(), Err(InvalidKey));
         assert_eq!("é".repeat(16).parse::<SessionKey>(), Err(InvalidKey));
+    }
+
+    #[test]
+    fn keys_are_hashed_by_their_own_bytes() {
+        let hasher = BuildHasherDefault::<KeyHasher>::default();
+        assert_eq!(hasher.hash_one(SessionKey::from_bytes([7; BYTES])), u64::from_le_bytes([7; 8]));
     }
 
     #[test]

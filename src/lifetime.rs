@@ -7,8 +7,23 @@ use crate::time::{Timestamp, millis_of};
 
 /// How long a session may live: idle timeout, absolute timeout, or both.
 ///
-/// The idle timeout runs anew at every request; the absolute one runs from the session's beginning (or its login)
-/// and nothing extends it (OWASP ASVS 5.0, 7.3.1 and 7.3.2). A lifetime always has at least one of them.
+/// The idle timeout starts again at every request. The absolute timeout runs from the session's beginning, or from its
+/// login, and no request extends it (OWASP ASVS 5.0, 7.3.1 and 7.3.2). A lifetime always has at least one of the two.
+///
+/// A store counts in whole milliseconds. It rounds a part of a millisecond up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::Lifetime;
+///
+/// // Logged out after half an hour without a request, and after twelve hours in any case.
+/// let office = Lifetime::new(Duration::from_secs(30 * 60), Duration::from_secs(12 * 60 * 60));
+/// let strict = Lifetime::AAL3.with_absolute(Duration::from_secs(8 * 60 * 60));
+/// assert_eq!(strict.idle_timeout(), Some(Duration::from_secs(15 * 60)));
+/// assert_eq!(Lifetime::AAL1.idle_timeout(), None);
+/// # let _ = office;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     idle: Option<Duration>,
@@ -38,47 +53,63 @@ impl Lifetime {
         Self { idle: None, absolute: Some(absolute) }
     }
 
-    /// The same with this idle timeout.
+    /// This lifetime with another idle timeout.
     #[must_use]
     pub const fn with_idle(self, idle: Duration) -> Self {
         Self { idle: Some(idle), ..self }
     }
 
-    /// The same with this absolute timeout.
+    /// This lifetime with another absolute timeout.
     #[must_use]
     pub const fn with_absolute(self, absolute: Duration) -> Self {
         Self { absolute: Some(absolute), ..self }
     }
 
-    /// The idle timeout.
+    /// The idle timeout, if there is one.
     pub const fn idle_timeout(&self) -> Option<Duration> {
         self.idle
     }
 
-    /// The absolute timeout.
+    /// The absolute timeout, if there is one.
     pub const fn absolute_timeout(&self) -> Option<Duration> {
         self.absolute
     }
 }
 
-/// When a session ends: at its absolute deadline, or when it was last seen plus its idle timeout, whichever comes
-/// first. Every store decides by this and nothing else.
+/// When a session ends: at its absolute deadline, or its idle timeout after it was last seen, whichever comes first.
+///
+/// Every store decides by this type, and by nothing else, whether a session is over.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::{Expiry, Lifetime, Timestamp};
+///
+/// let minute = |minute: u64| Timestamp::from_secs(minute * 60);
+/// let lifetime = Lifetime::new(Duration::from_secs(30 * 60), Duration::from_secs(45 * 60));
+/// let mut expiry = Expiry::starting(lifetime, minute(0));
+/// assert_eq!(expiry.ends_at(), minute(30));
+/// assert!(expiry.is_expired_at(minute(30)));
+///
+/// expiry.touch(minute(20)); // a request: the idle timeout starts again
+/// assert_eq!(expiry.ends_at(), minute(45)); // and the absolute deadline stays
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     last_seen: Timestamp,
-    // In milliseconds; u64::MAX for none. Three words, because stores keep one for every session in memory.
+    // In milliseconds; u64::MAX for none. Three words in all, because a store keeps one for each session in memory.
     idle: u64,
     absolute: Timestamp,
 }
 
 impl Expiry {
-    /// A lifetime that begins now.
+    /// The deadlines of a lifetime that begins now.
     pub fn starting(lifetime: Lifetime, now: Timestamp) -> Self {
         let absolute = lifetime.absolute.map_or(Timestamp::NEVER, |absolute| now.plus(absolute));
         Self::from_parts(now, lifetime.idle, Some(absolute))
     }
 
-    /// From what a store kept: last seen, idle timeout, absolute deadline.
+    /// The deadlines as a store kept them: last seen, idle timeout, absolute deadline.
     pub fn from_parts(last_seen: Timestamp, idle: Option<Duration>, absolute: Option<Timestamp>) -> Self {
         Self { last_seen, idle: idle.map_or(u64::MAX, millis_of), absolute: absolute.unwrap_or(Timestamp::NEVER) }
     }
@@ -88,36 +119,39 @@ impl Expiry {
         self.last_seen
     }
 
-    /// The idle timeout.
+    /// The idle timeout, if there is one.
     pub fn idle(&self) -> Option<Duration> {
         (self.idle != u64::MAX).then(|| Duration::from_millis(self.idle))
     }
 
-    /// The absolute deadline.
+    /// The absolute deadline, if there is one.
     pub fn absolute(&self) -> Option<Timestamp> {
         (self.absolute != Timestamp::NEVER).then_some(self.absolute)
     }
 
-    /// The moment the session ends unless it is seen again.
+    /// The moment at which the session ends unless it is seen again.
     pub fn ends_at(&self) -> Timestamp {
         let idle = Timestamp::from_millis(self.last_seen.as_millis().saturating_add(self.idle));
         idle.min(self.absolute)
     }
 
-    /// Whether the session is over: at its end, not only after it.
+    /// Whether the session is over. It is over at the very moment of [`ends_at`](Self::ends_at), not only after it.
     pub fn is_expired_at(&self, now: Timestamp) -> bool {
         self.ends_at() <= now
     }
 
-    /// The session is seen. Neither `last_seen` nor the end ever moves backwards, and the absolute deadline never
-    /// moves at all. Says whether anything moved.
+    /// Notes that the session is seen, and returns whether `last_seen` moved.
+    ///
+    /// Neither `last_seen` nor the end ever moves backwards. The absolute deadline never moves at all.
     pub fn touch(&mut self, now: Timestamp) -> bool {
         let moved = now > self.last_seen;
         self.last_seen = self.last_seen.max(now);
         moved
     }
 
-    /// The earlier end of the two: a stored deadline is an upper bound, and so is a policy.
+    /// These deadlines, and none later than the given ones: a stored deadline is an upper bound, and so is a policy.
+    ///
+    /// So a timeout that is shortened in a deployment holds at once, also for the sessions that are stored already.
     #[must_use]
     pub fn capped(self, idle: Option<Duration>, absolute: Option<Timestamp>) -> Self {
         Self {

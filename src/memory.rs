@@ -1,4 +1,4 @@
-//! Sessions in this process's memory, for tests and small tools.
+//! The store that keeps sessions in the memory of its process, for tests and small tools.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -6,16 +6,27 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
+use crate::key::{KeyMap, KeySet, SessionKey};
 use crate::owner::Owner;
 use crate::record::{Record, Revision};
 use crate::store::{BeyondLimit, Durability, Limits, RuntimeFree, Store, Swept, Update};
 use crate::time::Timestamp;
 
-/// A store in memory: all of the [`Store`] contract, and nothing outlives the process.
+/// A store in memory. It keeps the whole [`Store`] contract, and no session outlives the process.
 ///
 /// Clones share the same sessions. Its futures are ready at the first poll and need no runtime. The number of sessions
-/// is not limited; a [`Sweeper`](crate::Sweeper) gives the memory of expired ones back.
+/// is not limited. A [`Sweeper`](crate::Sweeper) gives back the memory of expired sessions.
+///
+/// ```
+/// use cloakroom::{MemoryStore, Sessions};
+///
+/// # fn main() -> cloakroom::Result<()> {
+/// let store = MemoryStore::new();
+/// let sessions = Sessions::builder(store.clone()).build()?;
+/// let _sweeper = sessions.sweeper().spawn()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Inner>);
 
@@ -25,11 +36,11 @@ struct Inner {
     sessions: Mutex<Sessions>,
 }
 
-/// The sessions, expired ones included, and two indexes that always agree with them.
+/// The sessions, expired ones included, and two indexes. All three change together.
 #[derive(Default)]
 struct Sessions {
-    records: HashMap<SessionKey, Record>,
-    by_owner: HashMap<Owner, BTreeSet<SessionKey>>,
+    records: KeyMap<Record>,
+    by_owner: HashMap<Owner, KeySet>,
     by_end: BTreeSet<(Timestamp, SessionKey)>,
     revisions: u64,
 }
@@ -40,13 +51,21 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// An empty store with these limits.
+    /// An empty store with these limits, which it enforces in the same step as each write.
+    ///
+    /// ```
+    /// use cloakroom::{Limits, MemoryStore};
+    ///
+    /// let store = MemoryStore::with_limits(Limits { record_bytes: 4096, ..Limits::default() });
+    /// # let _ = store;
+    /// ```
     pub fn with_limits(limits: Limits) -> Self {
         Self(Arc::new(Inner { limits, sessions: Mutex::default() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Sessions> {
-        // No code of a user's runs under the lock, and the indexes are changed by code that does not panic.
+        // No code of the application runs under the lock, and the code that changes the indexes does not panic. So a
+        // poisoned lock still guards sessions that are whole.
         self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -99,7 +118,7 @@ impl Sessions {
         }
     }
 
-    /// That the key can be taken: no live session has it.
+    /// Refuses a key that a live session has.
     fn check_free(&self, key: &SessionKey, now: Timestamp) -> Result<()> {
         match self.live(key, now) {
             Some(_) => Err(Error::new(ErrorKind::KeyTaken, format!("storing session {key}"))),
@@ -107,7 +126,7 @@ impl Sessions {
         }
     }
 
-    /// The live session if its revision is the expected one; otherwise what to answer.
+    /// The live session if its revision is the expected one, or else the answer to the caller.
     fn check_revision(&self, key: &SessionKey, expected: Revision, now: Timestamp) -> Result<&Record, Update> {
         match self.live(key, now) {
             Some(record) if record.revision() == expected => Ok(record),
@@ -116,7 +135,8 @@ impl Sessions {
         }
     }
 
-    /// Makes room for one session more of its owner's. A session that was the owner's before (`replaced`) adds none.
+    /// Makes room for one more session of the record's owner. Nothing is to be done if the session that the record
+    /// replaces belonged to the same owner.
     fn make_room(
         &mut self,
         record: &Record,
@@ -234,7 +254,7 @@ impl Store for MemoryStore {
     }
 
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
-        // A snapshot, so that `visit` runs outside the lock and may use the store; a record's data is shared, not copied.
+        // A snapshot, so that the visitor runs outside the lock and may call the store. It shares the records' data.
         let live: Vec<_> = self.lock().records.values().filter(|record| !record.is_expired_at(now)).cloned().collect();
         let _ = live.into_iter().try_for_each(visit);
         Ok(())
@@ -249,7 +269,7 @@ impl Store for MemoryStore {
 
     async fn clear(&self) -> Result<()> {
         let mut sessions = self.lock();
-        // The counter stays: a revision from before must not fit a session that comes after.
+        // The counter stays, so that no revision from before fits a later session.
         *sessions = Sessions { revisions: sessions.revisions, ..Sessions::default() };
         Ok(())
     }

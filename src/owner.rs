@@ -1,14 +1,28 @@
-//! Whose session it is.
+//! The owner of a session: the application's id of a user.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Owners are at most this many bytes long.
+/// The most bytes that an owner may have. A store refuses a longer one.
 pub const MAX_OWNER_BYTES: usize = 255;
 
 /// The application's id of a user, at most 255 bytes of UTF-8.
 ///
-/// Owners are compared byte by byte: `Ada`, `ada` and `ada ` are three users, whatever a database's collation thinks.
+/// Owners are compared byte by byte: `Ada`, `ada` and `ada ` are three users, whatever the collation of a database says.
+/// A longer owner is refused when its session is stored ([`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge)).
+///
+/// ```
+/// use cloakroom::{MemoryStore, Owner, Sessions};
+///
+/// # fn main() -> cloakroom::Result<()> {
+/// let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+/// let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+/// let owner = sessions.open([&cookie])?.owner()?;
+/// assert_eq!(owner, Some(Owner::from("user 42")));
+/// assert_eq!(owner.as_ref().map(Owner::as_str), Some("user 42"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner(Arc<str>);
 
@@ -18,7 +32,7 @@ impl Owner {
         &self.0
     }
 
-    /// In the place of an owner that was taken out.
+    /// The placeholder that stands where an owner was taken out.
     pub(crate) fn nobody() -> Self {
         Self(Arc::default())
     }

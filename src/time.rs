@@ -9,6 +9,18 @@ use std::time::{Duration, SystemTime};
 ///
 /// All arithmetic saturates between the epoch and [`Timestamp::NEVER`] (the end of the year 9999), so a clock that jumps
 /// can neither overflow nor panic. A clock before 1970 reads as the epoch.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::Timestamp;
+///
+/// let login = Timestamp::from_secs(1_700_000_000);
+/// let later = login.plus(Duration::from_secs(90));
+/// assert_eq!(later.since(login), Duration::from_secs(90));
+/// assert_eq!(login.since(later), Duration::ZERO);
+/// assert_eq!(later.to_string(), "2023-11-14T22:14:50.000Z");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -18,12 +30,12 @@ impl Timestamp {
     /// Later than every deadline: the last millisecond of the year 9999. Six bytes hold any timestamp.
     pub const NEVER: Self = Self(253_402_300_799_999);
 
-    /// From milliseconds since the Unix epoch.
+    /// From milliseconds since the Unix epoch. What lies after [`NEVER`](Self::NEVER) becomes `NEVER`.
     pub const fn from_millis(millis: u64) -> Self {
         if millis < Self::NEVER.0 { Self(millis) } else { Self::NEVER }
     }
 
-    /// From seconds since the Unix epoch.
+    /// From seconds since the Unix epoch, bounded as [`from_millis`](Self::from_millis) is.
     pub const fn from_secs(secs: u64) -> Self {
         Self::from_millis(secs.saturating_mul(1000))
     }
@@ -33,13 +45,13 @@ impl Timestamp {
         self.0
     }
 
-    /// This much later. A part of a millisecond counts as a whole one.
+    /// The moment that is `duration` later, at most [`NEVER`](Self::NEVER). A part of a millisecond counts as a whole one.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self::from_millis(self.0.saturating_add(millis_of(duration)))
     }
 
-    /// How much later this is than `earlier`; zero if it is not.
+    /// How much later this is than `earlier`. It is zero if this is the earlier of the two.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -73,13 +85,39 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// What says which time it is. Everything else in the crate takes the time as an argument.
+/// A source of the current time. Everything else in the crate takes the time as an argument.
+///
+/// A test, for instance, gives a [`ManualClock`] to the sessions and moves it by hand:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::{ManualClock, MemoryStore, Sessions, Timestamp};
+///
+/// # fn main() -> cloakroom::Result<()> {
+/// let clock = ManualClock::at(Timestamp::from_secs(1_700_000_000));
+/// let builder = Sessions::builder(MemoryStore::new()).idle_timeout(Duration::from_secs(600));
+/// let sessions = builder.clock(clock.clone()).build()?.blocking();
+/// let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+/// assert!(sessions.open([&cookie])?.owner()?.is_some());
+///
+/// clock.advance(Duration::from_secs(600)); // the idle timeout is over
+/// assert!(sessions.open([&cookie])?.owner()?.is_none());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time now. It may jump in either direction; no stored deadline moves because of it.
+    /// The time now. It may jump in either direction: no stored deadline moves backwards because of it.
     fn now(&self) -> Timestamp;
 }
 
-/// The operating system's clock.
+/// The operating system's clock, which reads [`SystemTime::now`].
+///
+/// ```
+/// use cloakroom::{Clock, SystemClock, Timestamp};
+///
+/// assert!(SystemClock.now() > Timestamp::from_secs(1_700_000_000));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -89,7 +127,20 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise, for tests. Clones show the same time.
+/// A clock that stands still until a test moves it. Clones show the same time.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::{Clock, ManualClock, Timestamp};
+///
+/// let clock = ManualClock::at(Timestamp::from_secs(100));
+/// let clone = clock.clone();
+/// clock.advance(Duration::from_secs(5));
+/// assert_eq!(clone.now(), Timestamp::from_secs(105));
+/// clock.set(Timestamp::from_secs(40)); // as a clock that is set back
+/// assert_eq!(clone.now(), Timestamp::from_secs(40));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock(Arc<AtomicU64>);
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cloakroom::conformance::{Outcome, Suite, Work};
+use cloakroom::conformance::{Suite, Verdict, Work};
 use cloakroom::{AnyStore, Durability, FileStore, MemoryStore, SessionKey};
 
 /// An executor that polls until the future is done.
@@ -21,7 +21,7 @@ fn spin(work: Work<'_>) {
 fn memory_store_keeps_every_promise() {
     let report = Suite::new(async |limits| MemoryStore::with_limits(limits)).run();
     report.assert();
-    let skipped = report.promises().filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_))).count();
+    let skipped = report.promises().filter(|(_, verdict)| matches!(verdict, Verdict::Skipped(_))).count();
     assert_eq!(skipped, 6, "five on what survives the process, one on damage:\n{report}");
 }
 
@@ -41,7 +41,7 @@ fn a_store_that_panics_breaks_promises_and_not_the_suite() {
     let report = Suite::new(async |_| -> MemoryStore { panic!("as the test wants it") }).run();
     assert!(!report.is_kept());
     assert!(
-        report.promises().all(|(_, outcome)| matches!(outcome, Outcome::Broken(why) if why.contains("as the test")))
+        report.promises().all(|(_, verdict)| matches!(verdict, Verdict::Broken(why) if why.contains("as the test")))
     );
 }
 
@@ -94,7 +94,7 @@ fn file_store_keeps_every_promise_at_every_durability() {
         let (suite, _directory) = file_suite(durability);
         let report = suite.run();
         report.assert();
-        let skipped = report.promises().filter(|(_, outcome)| matches!(outcome, Outcome::Skipped(_))).count();
+        let skipped = report.promises().filter(|(_, verdict)| matches!(verdict, Verdict::Skipped(_))).count();
         assert_eq!(skipped, 0, "{report}");
     }
 }

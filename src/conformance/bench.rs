@@ -1,11 +1,11 @@
-//! What a check works with: the store, called as if it were blocking, and ways to say what went wrong.
+//! What every check uses: the store, called as if it were blocking, and ways to say what went wrong.
 
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::Barrier;
 use std::thread;
 
-use super::{Suite, Work};
+use super::hooks::{Hooks, Work};
 use crate::error::Result;
 use crate::key::SessionKey;
 use crate::owner::Owner;
@@ -13,15 +13,15 @@ use crate::record::{Record, Revision};
 use crate::store::{Limits, Store, Swept, Update};
 use crate::time::Timestamp;
 
-/// A promise's name, and the check that judges it.
+/// A promise: its name, and the check that judges it.
 pub(super) struct Promise<S> {
     pub(super) name: &'static str,
-    pub(super) check: fn(&Bench<'_, S>) -> Verdict,
+    pub(super) check: fn(&Bench<'_, S>) -> Checked,
 }
 
-pub(super) type Verdict<T = ()> = Result<T, Trouble>;
+pub(super) type Checked<T = ()> = Result<T, Trouble>;
 
-/// Why a promise is not kept.
+/// Why a check does not find a promise kept. [`Verdict`](super::Verdict) describes the three kinds.
 pub(super) enum Trouble {
     Broken(String),
     Unreached(String),
@@ -36,7 +36,7 @@ macro_rules! promises {
     };
 }
 
-/// What is promised here: broken unless it holds.
+/// What the check at hand judges: the promise is broken unless it holds.
 macro_rules! ensure {
     ($holds:expr, $($why:tt)+) => {
         if !$holds {
@@ -45,7 +45,7 @@ macro_rules! ensure {
     };
 }
 
-/// What another promise covers: unreached unless it holds.
+/// What another promise covers: the promise at hand is unreached unless it holds.
 macro_rules! given {
     ($holds:expr, $($why:tt)+) => {
         if !$holds {
@@ -58,7 +58,7 @@ pub(super) use {ensure, given, promises};
 
 /// Opens stores.
 pub(super) struct Bench<'a, S> {
-    pub(super) suite: &'a Suite<S>,
+    pub(super) hooks: &'a Hooks<S>,
     pub(super) block_on: &'a (dyn Fn(Work<'_>) + Sync),
 }
 
@@ -68,18 +68,18 @@ impl<'a, S: Store> Bench<'a, S> {
     }
 
     pub(super) fn open_with(&self, limits: Limits) -> Subject<'a, S> {
-        let store = wait(self.block_on, (self.suite.open)(limits));
+        let store = wait(self.block_on, (self.hooks.open)(limits));
         Subject { store, block_on: self.block_on }
     }
 
-    pub(super) fn reopen(&self, subject: Subject<'a, S>) -> Verdict<Subject<'a, S>> {
-        let reopen = self.suite.reopen.as_ref().ok_or(Trouble::Skipped("the suite was not told how to reopen"))?;
+    pub(super) fn reopen(&self, subject: Subject<'a, S>) -> Checked<Subject<'a, S>> {
+        let reopen = self.hooks.reopen.as_ref().ok_or(Trouble::Skipped("the suite was not told how to reopen"))?;
         let store = wait(self.block_on, reopen(subject.store));
         Ok(Subject { store, ..subject })
     }
 
-    pub(super) fn damage(&self, subject: Subject<'a, S>, key: SessionKey) -> Verdict<Subject<'a, S>> {
-        let damage = self.suite.damage.as_ref().ok_or(Trouble::Skipped("the suite was not told how to damage"))?;
+    pub(super) fn damage(&self, subject: Subject<'a, S>, key: SessionKey) -> Checked<Subject<'a, S>> {
+        let damage = self.hooks.damage.as_ref().ok_or(Trouble::Skipped("the suite was not told how to damage"))?;
         let store = wait(self.block_on, damage(subject.store, key));
         Ok(Subject { store, ..subject })
     }
@@ -91,7 +91,8 @@ fn wait<T: Send>(block_on: &(dyn Fn(Work<'_>) + Sync), future: impl Future<Outpu
     output.expect("the executor runs the future to its end")
 }
 
-/// The store under test. An error that a check does not expect breaks its promise; `try_` hands errors out.
+/// The store under test. An error that a check does not expect breaks its promise. The methods that begin with `try_`
+/// return errors to the check.
 pub(super) struct Subject<'a, S> {
     pub(super) store: S,
     block_on: &'a (dyn Fn(Work<'_>) + Sync),
@@ -124,38 +125,38 @@ impl<S: Store> Subject<'_, S> {
         self.wait(self.store.rotate(old, expected, record, now))
     }
 
-    pub(super) fn create(&self, record: &Record, now: Timestamp) -> Verdict<Revision> {
+    pub(super) fn create(&self, record: &Record, now: Timestamp) -> Checked<Revision> {
         expect("create", self.try_create(record, now))
     }
 
-    pub(super) fn load(&self, key: &SessionKey, now: Timestamp) -> Verdict<Option<Record>> {
+    pub(super) fn load(&self, key: &SessionKey, now: Timestamp) -> Checked<Option<Record>> {
         expect("load", self.try_load(key, now))
     }
 
-    pub(super) fn is_there(&self, key: &SessionKey, now: Timestamp) -> Verdict<bool> {
+    pub(super) fn is_there(&self, key: &SessionKey, now: Timestamp) -> Checked<bool> {
         Ok(self.load(key, now)?.is_some())
     }
 
     /// Whether a session is there and, by its own deadlines, not over.
-    pub(super) fn lives(&self, key: &SessionKey, now: Timestamp) -> Verdict<bool> {
+    pub(super) fn lives(&self, key: &SessionKey, now: Timestamp) -> Checked<bool> {
         Ok(self.load(key, now)?.is_some_and(|record| !record.is_expired_at(now)))
     }
 
     /// A session that must be there.
-    pub(super) fn loaded(&self, key: &SessionKey, now: Timestamp) -> Verdict<Record> {
+    pub(super) fn loaded(&self, key: &SessionKey, now: Timestamp) -> Checked<Record> {
         self.load(key, now)?.ok_or_else(|| Trouble::Broken("a live session is missing".into()))
     }
 
-    pub(super) fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Verdict<Update> {
+    pub(super) fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Checked<Update> {
         expect("update", self.try_update(record, expected, now))
     }
 
-    /// An update that nothing stands against.
-    pub(super) fn updated(&self, record: &Record, expected: Revision, now: Timestamp) -> Verdict<Revision> {
+    /// An update that must succeed.
+    pub(super) fn updated(&self, record: &Record, expected: Revision, now: Timestamp) -> Checked<Revision> {
         stored("update", self.update(record, expected, now)?)
     }
 
-    pub(super) fn touch(&self, key: &SessionKey, now: Timestamp) -> Verdict<bool> {
+    pub(super) fn touch(&self, key: &SessionKey, now: Timestamp) -> Checked<bool> {
         expect("touch", self.wait(self.store.touch(key, now)))
     }
 
@@ -165,30 +166,30 @@ impl<S: Store> Subject<'_, S> {
         expected: Revision,
         record: &Record,
         now: Timestamp,
-    ) -> Verdict<Update> {
+    ) -> Checked<Update> {
         expect("rotate", self.try_rotate(old, expected, record, now))
     }
 
-    /// A rotation that nothing stands against.
+    /// A rotation that must succeed.
     pub(super) fn rotated(
         &self,
         old: &SessionKey,
         expected: Revision,
         record: &Record,
         now: Timestamp,
-    ) -> Verdict<Revision> {
+    ) -> Checked<Revision> {
         stored("rotate", self.rotate(old, expected, record, now)?)
     }
 
-    pub(super) fn destroy(&self, key: &SessionKey) -> Verdict {
+    pub(super) fn destroy(&self, key: &SessionKey) -> Checked {
         expect("destroy", self.wait(self.store.destroy(key)))
     }
 
-    pub(super) fn owned_by(&self, owner: &Owner, now: Timestamp) -> Verdict<Vec<Record>> {
+    pub(super) fn owned_by(&self, owner: &Owner, now: Timestamp) -> Checked<Vec<Record>> {
         expect("owned_by", self.wait(self.store.owned_by(owner, now)))
     }
 
-    pub(super) fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Verdict<u64> {
+    pub(super) fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Checked<u64> {
         expect("destroy_owned_by", self.wait(self.store.destroy_owned_by(owner, except)))
     }
 
@@ -206,20 +207,20 @@ impl<S: Store> Subject<'_, S> {
         owner: &Owner,
         change: impl Fn(&mut Record) -> Result<bool> + Send + Sync,
         now: Timestamp,
-    ) -> Verdict<u64> {
+    ) -> Checked<u64> {
         expect("update_owned_by", self.try_update_owned_by(owner, change, now))
     }
 
-    pub(super) fn sweep(&self, now: Timestamp, budget: usize) -> Verdict<Swept> {
+    pub(super) fn sweep(&self, now: Timestamp, budget: usize) -> Checked<Swept> {
         expect("sweep", self.wait(self.store.sweep(now, budget)))
     }
 
-    pub(super) fn scan(&self, now: Timestamp, mut visit: impl FnMut(Record) -> ControlFlow<()> + Send) -> Verdict {
+    pub(super) fn scan(&self, now: Timestamp, mut visit: impl FnMut(Record) -> ControlFlow<()> + Send) -> Checked {
         expect("scan", self.wait(self.store.scan(now, &mut visit)))
     }
 
-    /// All that a scan visits.
-    pub(super) fn scanned(&self, now: Timestamp) -> Verdict<Vec<Record>> {
+    /// All records that a scan visits.
+    pub(super) fn scanned(&self, now: Timestamp) -> Checked<Vec<Record>> {
         let mut visited = Vec::new();
         self.scan(now, |record| {
             visited.push(record);
@@ -228,16 +229,16 @@ impl<S: Store> Subject<'_, S> {
         Ok(visited)
     }
 
-    pub(super) fn count(&self, now: Timestamp) -> Verdict<u64> {
+    pub(super) fn count(&self, now: Timestamp) -> Checked<u64> {
         expect("count", self.wait(self.store.count(now)))
     }
 
-    pub(super) fn clear(&self) -> Verdict {
+    pub(super) fn clear(&self) -> Checked {
         expect("clear", self.wait(self.store.clear()))
     }
 
-    /// Applies a change by compare-and-swap until it is stored. Says whether the session was there to the end.
-    pub(super) fn change(&self, key: &SessionKey, now: Timestamp, change: impl Fn(&mut Record)) -> Verdict<bool> {
+    /// Applies a change by compare-and-swap until it is stored. Returns false if the session ends before that.
+    pub(super) fn change(&self, key: &SessionKey, now: Timestamp, change: impl Fn(&mut Record)) -> Checked<bool> {
         for _ in 0..ATTEMPTS {
             let Some(mut record) = self.load(key, now)? else { return Ok(false) };
             let expected = record.revision();
@@ -253,14 +254,14 @@ impl<S: Store> Subject<'_, S> {
     }
 }
 
-/// More than that many conflicts in a row are no bad luck.
+/// So many conflicts in a row cannot be chance.
 const ATTEMPTS: usize = 10_000;
 
-fn expect<T>(what: &str, result: Result<T>) -> Verdict<T> {
+fn expect<T>(what: &str, result: Result<T>) -> Checked<T> {
     result.map_err(|error| Trouble::Broken(format!("{what} failed: {error}")))
 }
 
-fn stored(what: &str, update: Update) -> Verdict<Revision> {
+fn stored(what: &str, update: Update) -> Checked<Revision> {
     match update {
         Update::Stored(revision) => Ok(revision),
         Update::Conflict(_) => Err(Trouble::Broken(format!("{what} answered Conflict where nothing stood against it"))),
@@ -268,8 +269,8 @@ fn stored(what: &str, update: Update) -> Verdict<Revision> {
     }
 }
 
-/// Runs the same work on many threads that begin together, and collects what each of them answers.
-pub(super) fn together<T: Send>(threads: usize, work: impl Fn(usize) -> Verdict<T> + Sync) -> Verdict<Vec<T>> {
+/// Runs the same work on many threads that begin together, and collects their results.
+pub(super) fn together<T: Send>(threads: usize, work: impl Fn(usize) -> Checked<T> + Sync) -> Checked<Vec<T>> {
     let start = Barrier::new(threads);
     thread::scope(|scope| {
         let running: Vec<_> = (0..threads)

@@ -1,18 +1,18 @@
 //! What `create` promises, but for limits.
 
-use super::bench::{Bench, Verdict, ensure, promises, together};
+use super::bench::{Bench, Checked, ensure, promises, together};
 use super::fixture::{IDLE, all_kinds, at, changed, key, number, session};
 use crate::error::ErrorKind;
 use crate::key::SessionKey;
 use crate::store::Store;
 
 promises! {
-    "create takes a key once, whoever else tries" => takes_a_key_once,
+    "create takes a key once, however many threads try" => takes_a_key_once,
     "create takes the key of an expired session" => takes_an_expired_key,
     "create keeps everything of the record" => keeps_everything,
 }
 
-fn takes_a_key_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn takes_a_key_once<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let first = session(1);
     store.create(&first, at(0))?;
@@ -39,7 +39,7 @@ fn takes_a_key_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn takes_an_expired_key<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn takes_an_expired_key<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.create(&session(1), at(0))?;
     let mut next = changed(&session(1), 2);
@@ -50,7 +50,7 @@ fn takes_an_expired_key<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let mut records = all_kinds();
     for bytes in [[0; 16], [0xff; 16], *b"a key's 16 bytes"] {

@@ -1,6 +1,6 @@
 //! What `destroy` promises, but for its durability.
 
-use super::bench::{Bench, Verdict, ensure, promises};
+use super::bench::{Bench, Checked, ensure, promises};
 use super::fixture::{at, key, owned};
 use crate::owner::Owner;
 use crate::store::Store;
@@ -10,7 +10,7 @@ promises! {
     "destroy is content when there is nothing to end" => is_idempotent,
 }
 
-fn ends_it<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn ends_it<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let owner = Owner::from("ada");
     store.create(&owned(1, "ada"), at(0))?;
@@ -27,7 +27,7 @@ fn ends_it<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn is_idempotent<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn is_idempotent<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.destroy(&key(1))?;
     store.create(&owned(2, "ada"), at(0))?;

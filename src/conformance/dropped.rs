@@ -1,10 +1,10 @@
-//! What a dropped future leaves behind.
+//! What a store promises about futures that are dropped.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use super::bench::{Bench, Verdict, ensure, promises};
+use super::bench::{Bench, Checked, ensure, promises};
 use super::fixture::{at, changed, key, moved, number, put, session};
 use crate::store::Store;
 
@@ -12,7 +12,7 @@ promises! {
     "a dropped future leaves its operation whole or not begun" => is_whole_or_not_begun,
 }
 
-/// Drops a future after so many polls, unless it is done before.
+/// Drops a future after `polls` polls, unless it is done before.
 async fn abandon(future: impl Future, polls: usize) {
     let mut future = pin!(future);
     let mut left = polls;
@@ -26,10 +26,10 @@ async fn abandon(future: impl Future, polls: usize) {
     .await;
 }
 
-/// The operation may go on behind the caller's back, so only what holds at every moment can be asked for.
-fn is_whole_or_not_begun<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+/// A store may finish the operation in the background, so the check asks only for what holds at every moment.
+fn is_whole_or_not_begun<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
-    // Should a rotation that nobody interrupts leave the old key alive, that is no matter of dropping.
+    // If a rotation that is not dropped leaves the old key alive as well, another promise is broken, and not this one.
     let revision = store.create(&session(1), at(0))?;
     store.rotated(&key(1), revision, &moved(&session(1), 2), at(0))?;
     let leaves_both = store.is_there(&key(1), at(0))?;

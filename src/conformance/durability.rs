@@ -1,6 +1,6 @@
-//! What is stated to survive the process does.
+//! What a store states about the end of the process.
 
-use super::bench::{Bench, Subject, Trouble, Verdict, ensure, promises};
+use super::bench::{Bench, Checked, Subject, Trouble, ensure, promises};
 use super::fixture::{at, changed, key, moved, number, owned, put, session};
 use crate::store::{Durability, Store};
 
@@ -12,8 +12,8 @@ promises! {
     "what was cleared stays so beyond the process" => clear_lasts,
 }
 
-/// A store that states that something survives, with sessions 1 and 2 in it.
-fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Verdict<Subject<'a, S>> {
+/// A store with sessions 1 and 2. Skips a store which states that nothing survives.
+fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Checked<Subject<'a, S>> {
     let store = bench.open();
     if store.store.durability() == Durability::Volatile {
         return Err(Trouble::Skipped("the store states that nothing survives the process"));
@@ -23,13 +23,13 @@ fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Verdict<Subject<'a, S>> {
     Ok(store)
 }
 
-fn keeps_what_was_stored<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn keeps_what_was_stored<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = open(bench)?;
     let before = store.loaded(&key(1), at(0))?;
     store.change(&key(2), at(0), |record| put(record, "n", 22))?;
     let store = bench.reopen(store)?;
     let after = store.load(&key(1), at(0))?;
-    // A revision need not mean the same to the next process, but what it loads must be what it can update.
+    // A revision may differ in the next process, but the revision that it loads must be the one that it updates.
     let Some(after) = after else { return Err(Trouble::Broken("an acknowledged session is gone".into())) };
     let mut same = before.clone();
     same.set_revision(after.revision());
@@ -42,9 +42,9 @@ fn keeps_what_was_stored<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-// Whether the session was ended at all, before the process ended, is for other promises.
+// Whether the operation ended the session in the first place is for other promises.
 
-fn destroy_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn destroy_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = open(bench)?;
     store.destroy(&key(1))?;
     let ended = !store.is_there(&key(1), at(0))?;
@@ -53,7 +53,7 @@ fn destroy_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn rotate_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn rotate_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = open(bench)?;
     let record = store.loaded(&key(1), at(0))?;
     store.rotated(&key(1), record.revision(), &moved(&record, 3), at(0))?;
@@ -64,7 +64,7 @@ fn rotate_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn destroy_owned_by_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn destroy_owned_by_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = open(bench)?;
     store.create(&session(3), at(0))?;
     store.destroy_owned_by(&"ada".into(), Some(&key(2)))?;
@@ -77,7 +77,7 @@ fn destroy_owned_by_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn clear_lasts<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn clear_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = open(bench)?;
     store.clear()?;
     let left = store.count(at(0))?;

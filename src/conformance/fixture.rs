@@ -22,23 +22,23 @@ pub(super) const IDLE: i64 = 30;
 
 static START: LazyLock<Timestamp> = LazyLock::new(|| SystemClock.now().plus(Duration::from_secs(24 * 60 * 60)));
 
-/// So many minutes after the beginning.
+/// The moment so many minutes after the suite's beginning.
 pub(super) fn at(minutes: i64) -> Timestamp {
     Timestamp::from_millis(START.as_millis().saturating_add_signed(minutes * 60_000))
 }
 
-/// One millisecond earlier.
+/// The moment one millisecond earlier.
 pub(super) fn just_before(time: Timestamp) -> Timestamp {
     Timestamp::from_millis(time.as_millis().saturating_sub(1))
 }
 
-/// Keys in the order of their numbers.
+/// The key of a session's number. Keys have the order of their numbers.
 pub(super) fn key(number: u32) -> SessionKey {
     let [a, b, c, d] = number.to_be_bytes();
     SessionKey::from_bytes([a, b, c, d, 0xc1, 0x0a, 0x4b, 0x00, 0x4f, 0x0a, 0x0d, 0xff, 0x27, 0x22, 0x5c, 0x20])
 }
 
-/// A session of idle timeout [`IDLE`] and twelve hours at most that begins at the beginning.
+/// A session that begins at minute 0, with the idle timeout [`IDLE`] and an absolute timeout of twelve hours.
 pub(super) fn session(number: u32) -> Record {
     lasting(number, Lifetime::new(IDLE as u32 * MINUTE, 12 * 60 * MINUTE))
 }
@@ -51,21 +51,21 @@ pub(super) fn lasting(number: u32, lifetime: Lifetime) -> Record {
     record
 }
 
-/// A session of an owner's.
+/// A session with an owner.
 pub(super) fn owned(number: u32, owner: &str) -> Record {
     let mut record = session(number);
     record.set_owner(Some(owner.into()), Some(at(0)));
     record
 }
 
-/// A session of an owner's that was last seen then.
+/// A session with an owner that was last seen at this minute.
 pub(super) fn seen(number: u32, owner: &Owner, minute: i64) -> Record {
     let mut record = owned(number, owner.as_str());
     record.touch(at(minute));
     record
 }
 
-/// The same session to be written anew, under a new token.
+/// The same session with another number, under a new token, for the next write.
 pub(super) fn changed(record: &Record, number: u64) -> Record {
     let mut record = record.clone();
     record.set_revision(Revision::fresh());
@@ -91,7 +91,7 @@ pub(super) fn put(record: &mut Record, name: &str, number: u64) {
     record.set_data(data);
 }
 
-/// A number among a session's entries; zero if it is not there.
+/// A number among a session's entries, or zero if it is not there.
 pub(super) fn number(record: &Record, name: &str) -> u64 {
     record.data().get(name).and_then(|bytes| value::decode(bytes).ok()).unwrap_or(0)
 }
@@ -100,7 +100,7 @@ pub(super) fn increment(record: &mut Record, name: &str) {
     put(record, name, number(record, name) + 1);
 }
 
-/// Records that differ in everything that a record has.
+/// Records that together use every field of a record.
 pub(super) fn all_kinds() -> Vec<Record> {
     let plain = lasting(1, Lifetime::idle(45 * MINUTE));
     let mut bare = lasting(2, Lifetime::absolute(90 * MINUTE));

@@ -1,10 +1,10 @@
-//! What nobody would store, but for those who try what happens.
+//! Extreme data and extreme times, as an attacker would store them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bench::{Bench, Verdict, ensure, promises};
+use super::bench::{Bench, Checked, ensure, promises};
 use super::fixture::{at, just_before, key, lasting, session};
 use crate::data::Data;
 use crate::lifetime::Lifetime;
@@ -16,9 +16,9 @@ promises! {
     "the ends of time do no harm" => knows_the_ends_of_time,
 }
 
-fn keeps_any_data<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn keeps_any_data<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
-    // Byte 7 begins a list: this is what a hundred thousand lists inside each other look like, and no end of them.
+    // Byte 7 begins a list: these are a hundred thousand lists inside each other, without their ends.
     let deep = vec![7; 100_000];
     let noise: Vec<u8> = (0..=255).collect();
     let odd_names = ["\0", " ", "'; DROP TABLE sessions; --", "$where", "a.b", "é", "e\u{301}", "\u{202e}", "{}"];
@@ -52,7 +52,7 @@ fn keeps_any_data<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn knows_the_ends_of_time<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn knows_the_ends_of_time<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let lifetimes = [
         Lifetime::new(Duration::MAX, Duration::MAX),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bench::{Bench, Verdict, ensure, promises};
+use super::bench::{Bench, Checked, ensure, promises};
 use super::fixture::{at, key, moved, number, session};
 use crate::data::{Data, MAX_NAME_BYTES};
 use crate::error::{ErrorKind, Result};
@@ -17,7 +17,7 @@ promises! {
     "rotate refuses a record beyond a limit on sizes" => rotate_refuses,
 }
 
-/// Room for a session with an owner and an entry's name of the greatest length, but for little more.
+/// Just enough for a session whose owner and whose entry's name have their greatest lengths.
 const LIMIT: usize = 1000;
 
 /// A session whose encoded form has this many bytes.
@@ -46,7 +46,7 @@ fn name_of(bytes: usize) -> Record {
     record
 }
 
-/// Records that just fit, each with one that just does not.
+/// Records that just fit, each with one that is a byte too large.
 fn pairs() -> [(Record, Record, &'static str); 3] {
     [
         (sized(LIMIT), sized(LIMIT + 1), "record"),
@@ -57,7 +57,7 @@ fn pairs() -> [(Record, Record, &'static str); 3] {
 
 const LIMITS: Limits = Limits { record_bytes: LIMIT, per_owner: None };
 
-fn ensure_refused<T: std::fmt::Debug>(answer: &Result<T>, what: &str) -> Verdict {
+fn ensure_refused<T: std::fmt::Debug>(answer: &Result<T>, what: &str) -> Checked {
     ensure!(
         answer.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::TooLarge { .. })),
         "one byte too much for a {what} was answered with {answer:?}"
@@ -65,7 +65,7 @@ fn ensure_refused<T: std::fmt::Debug>(answer: &Result<T>, what: &str) -> Verdict
     Ok(())
 }
 
-fn create_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn create_refuses<S: Store>(bench: &Bench<'_, S>) -> Checked {
     for (fits, too_large, what) in pairs() {
         let store = bench.open_with(LIMITS);
         ensure_refused(&store.try_create(&too_large, at(0)), what)?;
@@ -77,7 +77,7 @@ fn create_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn update_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn update_refuses<S: Store>(bench: &Bench<'_, S>) -> Checked {
     for (fits, too_large, what) in pairs() {
         let store = bench.open_with(LIMITS);
         let mut small = session(1);
@@ -91,7 +91,7 @@ fn update_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn rotate_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn rotate_refuses<S: Store>(bench: &Bench<'_, S>) -> Checked {
     for (fits, too_large, what) in pairs() {
         let store = bench.open_with(LIMITS);
         let revision = store.create(&session(1), at(0))?;

@@ -1,6 +1,6 @@
 //! What `load` promises.
 
-use super::bench::{Bench, Verdict, ensure, promises};
+use super::bench::{Bench, Checked, ensure, promises};
 use super::fixture::{IDLE, MINUTE, at, changed, just_before, key, lasting, number, session};
 use crate::lifetime::Lifetime;
 use crate::store::{Store, Update};
@@ -11,7 +11,7 @@ promises! {
     "a clock set back ends no session" => survives_a_clock_set_back,
 }
 
-fn hides_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn hides_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     ensure!(!store.is_there(&key(1), at(0))?, "a session was loaded that was never created");
     let lifetimes = [
@@ -28,7 +28,7 @@ fn hides_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn tells_damage<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn tells_damage<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.create(&session(1), at(0))?;
     store.create(&session(2), at(0))?;
@@ -42,7 +42,7 @@ fn tells_damage<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn survives_a_clock_set_back<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn survives_a_clock_set_back<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let revision = store.create(&session(1), at(0))?;
     for back in [at(-1), at(-1000)] {

@@ -1,6 +1,6 @@
 //! What a store promises about the number of an owner's sessions.
 
-use super::bench::{Bench, Subject, Trouble, Verdict, ensure, promises, together};
+use super::bench::{Bench, Checked, Subject, Trouble, ensure, promises, together};
 use super::fixture::{IDLE, at, changed, key, moved, owned, seen, session};
 use crate::error::{ErrorKind, Result};
 use crate::owner::Owner;
@@ -19,24 +19,24 @@ promises! {
 
 const SESSIONS: usize = 3;
 
-/// A session that expires on the way, out of the sight of [`ensure_there`].
+/// A session that expires during the check. [`ensure_there`] does not look at its number.
 const EXPIRED: u32 = 500;
 
-/// How a session becomes its owner's: by which operation.
-type Arrival<S> = fn(&Subject<'_, S>, &Record, i64) -> Verdict<Result<()>>;
+/// The operation by which a session gets its owner.
+type Arrival<S> = fn(&Subject<'_, S>, &Record, i64) -> Checked<Result<()>>;
 
-fn by_create<S: Store>(store: &Subject<'_, S>, record: &Record, minute: i64) -> Verdict<Result<()>> {
+fn by_create<S: Store>(store: &Subject<'_, S>, record: &Record, minute: i64) -> Checked<Result<()>> {
     Ok(store.try_create(record, at(minute)).map(drop))
 }
 
-fn by_update<S: Store>(store: &Subject<'_, S>, record: &Record, minute: i64) -> Verdict<Result<()>> {
+fn by_update<S: Store>(store: &Subject<'_, S>, record: &Record, minute: i64) -> Checked<Result<()>> {
     let mut before = record.clone();
     before.set_owner(None, None);
     let revision = store.create(&before, at(minute))?;
     answer("update", store.try_update(&changed(record, 1), revision, at(minute)))
 }
 
-fn by_rotate<S: Store>(store: &Subject<'_, S>, record: &Record, minute: i64) -> Verdict<Result<()>> {
+fn by_rotate<S: Store>(store: &Subject<'_, S>, record: &Record, minute: i64) -> Checked<Result<()>> {
     let mut before = record.clone();
     before.set_owner(None, None);
     let before = moved(&before, 1000 + u32::from(record.key().as_bytes()[3]));
@@ -44,7 +44,7 @@ fn by_rotate<S: Store>(store: &Subject<'_, S>, record: &Record, minute: i64) -> 
     answer("rotate", store.try_rotate(before.key(), revision, record, at(minute)))
 }
 
-fn answer(what: &str, update: Result<Update>) -> Verdict<Result<()>> {
+fn answer(what: &str, update: Result<Update>) -> Checked<Result<()>> {
     match update {
         Ok(Update::Stored(_)) => Ok(Ok(())),
         Ok(other) => Err(Trouble::Broken(format!("{what} answered {other:?} where nothing stood against it"))),
@@ -56,7 +56,7 @@ fn limited(beyond: BeyondLimit) -> Limits {
     Limits { per_owner: Some(OwnerLimit { sessions: SESSIONS, beyond }), ..Limits::default() }
 }
 
-fn ensure_there<S: Store>(store: &Subject<'_, S>, minute: i64, expected: &[u32], when: &str) -> Verdict {
+fn ensure_there<S: Store>(store: &Subject<'_, S>, minute: i64, expected: &[u32], when: &str) -> Checked {
     let mut there = Vec::new();
     for number in 1..100 {
         if store.is_there(&key(number), at(minute))? {
@@ -67,12 +67,12 @@ fn ensure_there<S: Store>(store: &Subject<'_, S>, minute: i64, expected: &[u32],
     Ok(())
 }
 
-/// Fills the store so that only one operation, the arrival of one more session, can go wrong.
-fn fill<S: Store>(store: &Subject<'_, S>, records: &[Record]) -> Verdict {
+/// Fills the store. After that, only the arrival of one more session is under test.
+fn fill<S: Store>(store: &Subject<'_, S>, records: &[Record]) -> Checked {
     records.iter().try_for_each(|record| store.create(record, record.last_seen()).map(drop))
 }
 
-fn ends_oldest<S: Store>(bench: &Bench<'_, S>, arrive: Arrival<S>) -> Verdict {
+fn ends_oldest<S: Store>(bench: &Bench<'_, S>, arrive: Arrival<S>) -> Checked {
     let limits = limited(BeyondLimit::EndOldest);
     let ada = Owner::from("ada");
     let arrive = |store: &Subject<'_, S>, record: &Record, minute| {
@@ -102,7 +102,7 @@ fn ends_oldest<S: Store>(bench: &Bench<'_, S>, arrive: Arrival<S>) -> Verdict {
     ensure_there(&store, IDLE, &[2, 3, 6], "after one session more than two live and one expired")
 }
 
-fn refuses<S: Store>(bench: &Bench<'_, S>, arrive: Arrival<S>) -> Verdict {
+fn refuses<S: Store>(bench: &Bench<'_, S>, arrive: Arrival<S>) -> Checked {
     let store = bench.open_with(limited(BeyondLimit::Refuse));
     let ada = Owner::from("ada");
     fill(&store, &[seen(1, &ada, 0), seen(2, &ada, 20), seen(3, &ada, 20), owned(4, "Ada"), session(5)])?;
@@ -112,7 +112,7 @@ fn refuses<S: Store>(bench: &Bench<'_, S>, arrive: Arrival<S>) -> Verdict {
         "a session beyond a limit that refuses was answered with {answer:?}"
     );
     let hers = [1, 2, 3, 6].into_iter().map(|number| store.load(&key(number), at(20)));
-    let hers: Vec<_> = hers.collect::<Verdict<Vec<_>>>()?.into_iter().flatten().collect();
+    let hers: Vec<_> = hers.collect::<Checked<Vec<_>>>()?.into_iter().flatten().collect();
     let count = hers.iter().filter(|record| record.owner() == Some(&ada)).count();
     ensure!(count == SESSIONS, "after a session was refused, its owner has {count}");
 
@@ -123,8 +123,8 @@ fn refuses<S: Store>(bench: &Bench<'_, S>, arrive: Arrival<S>) -> Verdict {
     Ok(())
 }
 
-/// A session that is one of its owner's already is none too many.
-fn leaves_the_full_alone<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+/// A session that belongs to its owner already is not one too many.
+fn leaves_the_full_alone<S: Store>(bench: &Bench<'_, S>) -> Checked {
     for beyond in [BeyondLimit::EndOldest, BeyondLimit::Refuse] {
         let store = bench.open_with(limited(beyond));
         let ada = Owner::from("ada");
@@ -147,11 +147,11 @@ fn leaves_the_full_alone<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn create_ends_oldest<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn create_ends_oldest<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ends_oldest(bench, by_create)
 }
 
-fn create_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn create_refuses<S: Store>(bench: &Bench<'_, S>) -> Checked {
     refuses(bench, by_create)?;
     let store = bench.open_with(limited(BeyondLimit::Refuse));
     let attempts = together(8, |thread| Ok(store.try_create(&owned(thread as u32, "ada"), at(0)).is_ok()))?;
@@ -160,18 +160,18 @@ fn create_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn update_ends_oldest<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn update_ends_oldest<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ends_oldest(bench, by_update)
 }
 
-fn update_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn update_refuses<S: Store>(bench: &Bench<'_, S>) -> Checked {
     refuses(bench, by_update)
 }
 
-fn rotate_ends_oldest<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn rotate_ends_oldest<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ends_oldest(bench, by_rotate)
 }
 
-fn rotate_refuses<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn rotate_refuses<S: Store>(bench: &Bench<'_, S>) -> Checked {
     refuses(bench, by_rotate)
 }

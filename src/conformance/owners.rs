@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, Subject, Verdict, ensure, promises, together};
+use super::bench::{Bench, Checked, Subject, ensure, promises, together};
 use super::fixture::{IDLE, at, increment, key, moved, number, owned, put, session};
 use crate::error::{Error, ErrorKind};
 use crate::key::SessionKey;
@@ -24,16 +24,16 @@ promises! {
     "update_owned_by loses no change made meanwhile" => loses_no_change,
 }
 
-/// Owners that a collation, a trim, a normalisation or a C string would take for one another.
+/// Owners that are equal by some collation, or after trimming, Unicode normalisation or a cut at a zero byte.
 const ALIKE: [&str; 9] = ["ada", "Ada", "ADA", "ada ", " ada", "ada\0", "\u{e1}da", "a\u{301}da", ""];
 
-fn keys<S: Store>(store: &Subject<'_, S>, owner: &str, minute: i64) -> Verdict<Vec<SessionKey>> {
+fn keys<S: Store>(store: &Subject<'_, S>, owner: &str, minute: i64) -> Checked<Vec<SessionKey>> {
     let mut keys: Vec<_> = store.owned_by(&owner.into(), at(minute))?.iter().map(|record| *record.key()).collect();
     keys.sort_unstable();
     Ok(keys)
 }
 
-fn finds_all<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn finds_all<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for number in 0..60 {
         let record = match number % 3 {
@@ -54,7 +54,7 @@ fn finds_all<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn tells_owners_apart<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn tells_owners_apart<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for (number, owner) in (0..).zip(ALIKE) {
         store.create(&owned(number, owner), at(0))?;
@@ -66,7 +66,7 @@ fn tells_owners_apart<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn leaves_out_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn leaves_out_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let mut late = owned(2, "ada");
     late.touch(at(5));
@@ -77,7 +77,7 @@ fn leaves_out_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn follows_rotations<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn follows_rotations<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let record = owned(1, "ada");
     let mut revision = store.create(&record, at(0))?;
@@ -91,7 +91,7 @@ fn follows_rotations<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn follows_updates<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn follows_updates<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let mut record = session(1);
     let mut revision = store.create(&record, at(0))?;
@@ -107,9 +107,9 @@ fn follows_updates<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-/// Three sessions of ada's: one created as hers, one that became hers, one that became hers and got a new key. One of
-/// everybody else's, from key 100 on.
-fn populate<S: Store>(store: &Subject<'_, S>) -> Verdict {
+/// Creates three sessions of ada: one with its owner from the beginning, one that got its owner by an update, and one by a
+/// rotation. Creates one session for each other owner, from key 100 on, and one without an owner.
+fn populate<S: Store>(store: &Subject<'_, S>) -> Checked {
     store.create(&owned(1, "ada"), at(0))?;
     let revision = store.create(&session(2), at(0))?;
     store.updated(&owned(2, "ada"), revision, at(0))?;
@@ -121,7 +121,7 @@ fn populate<S: Store>(store: &Subject<'_, S>) -> Verdict {
     store.create(&session(200), at(0)).map(drop)
 }
 
-fn ends_exactly<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn ends_exactly<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     populate(&store)?;
     let ended = store.destroy_owned_by(&"ada".into(), None)?;
@@ -137,7 +137,7 @@ fn ends_exactly<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn spares_the_exception<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn spares_the_exception<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for number in 1..=4 {
         store.create(&owned(number, "ada"), at(0))?;
@@ -156,7 +156,7 @@ fn spares_the_exception<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn reaches_all<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn reaches_all<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     populate(&store)?;
     let mut late = owned(4, "ada");
@@ -188,7 +188,7 @@ fn reaches_all<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Checked {
     const CHANGES: u64 = 20;
     let store = bench.open();
     let mut record = owned(1, "ada");
@@ -198,7 +198,7 @@ fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     together(2, |thread| {
         if thread == 0 {
             let changes = (0..CHANGES).try_for_each(|_| {
-                // Not so fast that the other thread could fairly say it meets with nothing but conflicts.
+                // Slowly enough that the other thread meets not only conflicts, which it could rightly report.
                 thread::sleep(Duration::from_millis(1));
                 store.change(&key(1), at(0), |record| increment(record, "n")).map(drop)
             });

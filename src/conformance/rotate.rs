@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::bench::{Bench, Verdict, ensure, given, promises, together};
+use super::bench::{Bench, Checked, ensure, given, promises, together};
 use super::fixture::{IDLE, all_kinds, at, changed, key, moved, number, session};
 use crate::error::ErrorKind;
 use crate::record::Revision;
@@ -19,7 +19,7 @@ promises! {
     "rotate never brings back an expired session" => revives_no_expired,
 }
 
-fn moves_at_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn moves_at_once<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let revision = store.create(&session(1), at(0))?;
     store.rotated(&key(1), revision, &moved(&session(1), 2), at(0))?;
@@ -27,9 +27,9 @@ fn moves_at_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     ensure!(kept == 1, "what the session held was lost on the way to its new key");
     ensure!(!store.is_there(&key(1), at(0))?, "the old key is alive after a rotation");
 
-    // One thread moves the session from key to key. Whoever looks at one key and then at another cannot tell when it
-    // moved in between, but once the new key was seen, the old one must be gone; and once the old one is gone, the new
-    // one must be there, or have been.
+    // One thread moves the session from key to key. A thread that looks at one key and then at the other cannot tell
+    // when the session moved in between. But after it has seen the new key, the old one must be gone; and after it has
+    // seen that the old one is gone, the new one must be there, unless the session has moved on.
     const FIRST: u32 = 100;
     const LAST: u32 = 140;
     let first = store.create(&session(FIRST), at(0))?;
@@ -60,7 +60,7 @@ fn moves_at_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for (number, record) in (10..).zip(all_kinds()) {
         let mut before = session(1);
@@ -75,7 +75,7 @@ fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let first = store.create(&session(1), at(0))?;
     store.updated(&changed(&session(1), 2), first, at(0))?;
@@ -85,7 +85,7 @@ fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     let kept = number(&store.loaded(&key(1), at(0))?, "n");
     ensure!(kept == 2, "a rotation of a stale revision changed the session");
 
-    // Of those that come too late, some may find the session gone already.
+    // Of the rotations that come too late, some may find the session gone already.
     let gone = store.rotate(&key(8), first, &moved(&session(8), 9), at(0))?;
     given!(gone == Update::Gone, "rotate brings back what is gone");
     let stored = |answer: &Update| matches!(answer, Update::Stored(_));
@@ -113,7 +113,7 @@ fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let first = store.create(&session(1), at(0))?;
     store.updated(&changed(&session(1), 2), first, at(0))?;
@@ -124,7 +124,7 @@ fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn takes_no_taken_key<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn takes_no_taken_key<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let revision = store.create(&session(1), at(0))?;
     store.create(&session(2), at(0))?;
@@ -140,7 +140,7 @@ fn takes_no_taken_key<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn takes_an_expired_key<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn takes_an_expired_key<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.create(&session(1), at(0))?;
     let mut late = session(2);
@@ -152,7 +152,7 @@ fn takes_an_expired_key<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let answer = store.rotate(&key(1), Revision::fresh(), &moved(&session(1), 2), at(0))?;
     ensure!(answer == Update::Gone, "a rotation of a session that never was is answered with {answer:?}");
@@ -169,7 +169,7 @@ fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
         let revision = store.create(&session(round), at(0))?;
         let answers = together(2, |thread| {
             if thread == 0 {
-                // Whether there is anything left to destroy is for the threads to decide.
+                // Which of the two threads comes first is open, so there may be nothing left to destroy.
                 let _ = store.destroy(&key(round));
                 return Ok(None);
             }
@@ -182,7 +182,7 @@ fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let revision = store.create(&session(1), at(0))?;
     let mut late = moved(&session(1), 2);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, Verdict, ensure, promises, together};
+use super::bench::{Bench, Checked, ensure, promises, together};
 use super::fixture::{IDLE, at, increment, key, owned, session};
 use crate::store::Store;
 
@@ -18,7 +18,7 @@ promises! {
     "clear ends all sessions" => clears,
 }
 
-fn visits_each_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn visits_each_once<S: Store>(bench: &Bench<'_, S>) -> Checked {
     const STABLE: u32 = 64;
     let store = bench.open();
     for number in 0..STABLE {
@@ -33,7 +33,7 @@ fn visits_each_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     let visited = together(3, |thread| {
         let mut visits = BTreeMap::<_, u32>::new();
         if thread == 0 {
-            // Slowly, so that writes fall between the visits wherever the store allows it.
+            // Slowly, so that writes fall between the visits if the store allows that.
             let scanned = store.scan(at(0), |record| {
                 thread::sleep(Duration::from_micros(500));
                 *visits.entry(*record.key()).or_default() += 1;
@@ -61,7 +61,7 @@ fn visits_each_once<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn leaves_out_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn leaves_out_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let mut late = session(2);
     late.touch(at(5));
@@ -72,7 +72,7 @@ fn leaves_out_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn stops<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn stops<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for number in 0..10 {
         store.create(&session(number), at(0))?;
@@ -86,7 +86,7 @@ fn stops<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn counts_the_living<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn counts_the_living<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for number in 0..20 {
         let mut record = session(number);
@@ -100,7 +100,7 @@ fn counts_the_living<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn clears<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn clears<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for number in 0..20 {
         store.create(&if number % 2 == 0 { session(number) } else { owned(number, "ada") }, at(0))?;

@@ -1,6 +1,6 @@
 //! What `sweep` promises.
 
-use super::bench::{Bench, Verdict, ensure, promises};
+use super::bench::{Bench, Checked, ensure, promises};
 use super::fixture::{HOUR, IDLE, MINUTE, at, changed, key, lasting, session};
 use crate::lifetime::Lifetime;
 use crate::store::Store;
@@ -10,7 +10,7 @@ promises! {
     "sweep removes nothing that lives" => spares_the_living,
 }
 
-fn keeps_its_budget<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn keeps_its_budget<S: Store>(bench: &Bench<'_, S>) -> Checked {
     const EXPIRED: u64 = 25;
     const BUDGET: usize = 10;
     let store = bench.open();
@@ -24,7 +24,7 @@ fn keeps_its_budget<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     ensure!(swept.removed == 0 && !swept.more, "before anything has expired it says {swept:?}");
 
     let mut removed = 0;
-    // A store may find out only in a round of its own that nothing is left.
+    // Some stores need one more call to find out that nothing is left.
     for _ in 0..2 * EXPIRED {
         let swept = store.sweep(at(IDLE), BUDGET)?;
         ensure!(swept.removed <= BUDGET as u64, "with a budget of {BUDGET} it removed {}", swept.removed);
@@ -39,7 +39,7 @@ fn keeps_its_budget<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn spares_the_living<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn spares_the_living<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let mut revisions = Vec::new();
     for number in 0..6 {
@@ -56,9 +56,9 @@ fn spares_the_living<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     store.create(&lasting(10, Lifetime::absolute(40 * MINUTE)), at(0))?;
 
     for minute in [10, IDLE, 40, 52, HOUR] {
-        let living = |minute| -> Verdict<Vec<u32>> {
+        let living = |minute| -> Checked<Vec<u32>> {
             let there = (0..11).map(|number| Ok(store.lives(&key(number), at(minute))?.then_some(number)));
-            Ok(there.collect::<Verdict<Vec<_>>>()?.into_iter().flatten().collect())
+            Ok(there.collect::<Checked<Vec<_>>>()?.into_iter().flatten().collect())
         };
         let before = living(minute)?;
         for _ in 0..20 {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::bench::{Bench, Verdict, ensure, given, promises, together};
+use super::bench::{Bench, Checked, ensure, given, promises, together};
 use super::fixture::{IDLE, MINUTE, at, changed, just_before, key, lasting, number, session};
 use crate::lifetime::Lifetime;
 use crate::store::{Store, Update};
@@ -20,7 +20,7 @@ promises! {
     "touch never brings back an expired session" => revives_no_expired,
 }
 
-fn moves_the_idle_deadline<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn moves_the_idle_deadline<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.create(&lasting(1, IDLE_ONLY), at(0))?;
     for now in [at(10), just_before(at(40)), at(60)] {
@@ -33,7 +33,7 @@ fn moves_the_idle_deadline<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn moves_no_absolute_deadline<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn moves_no_absolute_deadline<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let lifetimes = [Lifetime::new(IDLE as u32 * MINUTE, 45 * MINUTE), Lifetime::absolute(45 * MINUTE)];
     for (number, lifetime) in (1..).zip(lifetimes) {
@@ -48,7 +48,7 @@ fn moves_no_absolute_deadline<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn moves_nothing_backwards<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn moves_nothing_backwards<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.create(&lasting(1, IDLE_ONLY), at(0))?;
     store.touch(&key(1), at(10))?;
@@ -66,7 +66,7 @@ fn moves_nothing_backwards<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn tells_presence<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn tells_presence<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.create(&lasting(1, Lifetime::new(IDLE as u32 * MINUTE, 20 * MINUTE)), at(0))?;
     for (now, why) in [
@@ -80,7 +80,7 @@ fn tells_presence<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn changes_nothing_else<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn changes_nothing_else<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let record = session(1);
     let mut revision = store.create(&record, at(0))?;
@@ -90,7 +90,7 @@ fn changes_nothing_else<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     ensure!(loaded.data() == record.data(), "a touch changed the data");
     revision = store.updated(&changed(&record, 2), revision, at(1))?;
 
-    // One thread updates and nobody else does, so no update may meet another revision than the one before it left.
+    // Only one thread updates, so each update must meet the revision that its own last update left.
     let done = AtomicBool::new(false);
     together(4, |thread| {
         if thread > 0 {
@@ -117,7 +117,7 @@ fn changes_nothing_else<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     ensure!(!store.touch(&key(1), at(0))?, "a touch of a session that never was says that it is there");
     store.create(&session(2), at(0))?;
@@ -142,11 +142,11 @@ fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     store.create(&session(1), at(0))?;
     ensure!(!store.touch(&key(1), at(IDLE))?, "a touch of an expired session says that it is there");
-    // By an earlier clock it may still be there, but with the end it had.
+    // By an earlier clock the session may still be there, but with its old end.
     if let Some(record) = store.load(&key(1), just_before(at(IDLE)))? {
         let end = record.expiry().ends_at();
         ensure!(end == at(IDLE), "a touch of an expired session moved its end to {end}");

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::bench::{Bench, Verdict, ensure, given, promises, together};
+use super::bench::{Bench, Checked, ensure, given, promises, together};
 use super::fixture::{IDLE, all_kinds, at, changed, increment, key, moved, number, put, session};
 use crate::record::Revision;
 use crate::store::{Store, Update};
@@ -17,7 +17,7 @@ promises! {
     "update takes no revision from an earlier life of the key" => tells_lives_apart,
 }
 
-fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let first = store.create(&session(1), at(0))?;
     store.updated(&changed(&session(1), 2), first, at(0))?;
@@ -44,7 +44,7 @@ fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let first = store.create(&session(1), at(0))?;
     store.updated(&changed(&session(1), 2), first, at(0))?;
@@ -55,7 +55,7 @@ fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     for mut record in all_kinds() {
         let mut before = session(1);
@@ -69,7 +69,7 @@ fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn keeps_the_later_last_seen<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn keeps_the_later_last_seen<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let early = session(1);
     let mut later = changed(&early, 2);
@@ -84,7 +84,7 @@ fn keeps_the_later_last_seen<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let answer = store.update(&session(1), Revision::fresh(), at(0))?;
     ensure!(answer == Update::Gone, "an update of a session that never was is answered with {answer:?}");
@@ -111,7 +111,7 @@ fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
                 thread::yield_now();
                 return store.destroy(&key(round));
             }
-            // Bounded, because a store that brings the session back would keep the threads busy for ever.
+            // The loop is bounded, because a store that brings the session back would keep it running for ever.
             for _ in 0..50 {
                 if !store.change(&key(round), at(0), |record| increment(record, "n"))? {
                     break;
@@ -124,7 +124,7 @@ fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let revision = store.create(&session(1), at(0))?;
     let mut late = changed(&session(1), 2);
@@ -135,9 +135,9 @@ fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Verdict {
     Ok(())
 }
 
-fn tells_lives_apart<S: Store>(bench: &Bench<'_, S>) -> Verdict {
+fn tells_lives_apart<S: Store>(bench: &Bench<'_, S>) -> Checked {
     for by_clear in [false, true] {
-        // A store of its own, so that a count that begins anew reaches the same number again.
+        // A fresh store for each case, so that a counter of revisions that starts again reaches the same number.
         let store = bench.open();
         let earlier = store.create(&session(1), at(0))?;
         if by_clear {

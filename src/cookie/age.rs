@@ -1,3 +1,5 @@
+//! Max-Age and Expires, as they are written.
+
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -5,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-/// The longest Max-Age that is written: 34,560,000 seconds, 400 days. Browsers cut whatever is longer
+/// The longest Max-Age that is written: 34,560,000 seconds, which are 400 days. Browsers cut a longer one
 /// down to it (RFC 6265bis section 5.5).
 pub const MAX_AGE: Duration = Duration::from_secs(34_560_000);
 
@@ -13,7 +15,7 @@ pub const MAX_AGE: Duration = Duration::from_secs(34_560_000);
 const IMF_FIXDATE: StaticFormatDescription =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-/// The years that a browser reads in a cookie's date (RFC 6265bis section 5.1.1) and that fit into the
+/// The years that a browser accepts in a cookie's date (RFC 6265bis section 5.1.1) and that fit into the
 /// format's four digits.
 const YEARS: std::ops::RangeInclusive<i32> = 1601..=9999;
 
@@ -25,15 +27,15 @@ pub(super) fn seconds(age: Duration) -> u64 {
 /// Writes Max-Age, and Expires as well when `now` is given and the date can be written.
 pub(super) fn write(text: &mut String, seconds: u64, now: Option<SystemTime>) {
     let _ = write!(text, "; Max-Age={seconds}");
-    // Without the date the cookie still ends on time, for Max-Age has precedence (RFC 6265bis
-    // section 4.1.2.2); so a clock set to a far century costs only the oldest browsers something.
+    // Without the date the cookie still ends on time, because Max-Age has precedence (RFC 6265bis
+    // section 4.1.2.2). So a clock that is wrong by centuries harms only the oldest browsers.
     if let Some(date) = now.and_then(|now| date_after(now, seconds)) {
         text.push_str("; Expires=");
         text.push_str(&date);
     }
 }
 
-/// Writes the attributes that remove a cookie: an age of nothing, and a date long ago.
+/// Writes the attributes that remove a cookie: an age of zero, and a date long past.
 pub(super) fn write_removal(text: &mut String) {
     text.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
 }

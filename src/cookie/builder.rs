@@ -1,27 +1,42 @@
+//! What a cookie is described by, and the rules that the description is checked against.
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::template::Template;
-use super::{Cookie, CookieError, Keys, Prefix, age, name};
+use super::error::CookieError;
+use super::prefix::Prefix;
+use super::sign::Keys;
+use super::template::{Cookie, Template};
+use super::{age, name};
 
-/// The most bytes that the value of one attribute has: browsers ignore a longer one
-/// (RFC 6265bis section 5.6).
+/// The most bytes that the value of one attribute may have. Browsers ignore a longer one (RFC 6265bis
+/// section 5.6).
 pub const MAX_ATTRIBUTE_BYTES: usize = 1024;
 
-/// Which requests from other sites' pages a cookie goes along with (RFC 6265bis section 4.1.2.7).
+/// With which requests from other sites' pages a browser sends a cookie (RFC 6265bis section 4.1.2.7).
+///
+/// ```
+/// use cloakroom::cookie::{Cookie, SameSite};
+///
+/// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+/// let admin = Cookie::named("admin").same_site(SameSite::Strict).build()?;
+/// assert!(admin.set("1")?.as_str().ends_with("; SameSite=Strict"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SameSite {
-    /// None: not even when a link on another site is followed, so such a visitor arrives logged out.
+    /// With none, not even when the visitor follows a link on another site. Such a visitor arrives logged out.
     Strict,
-    /// Only when a page is opened, by a link on another site for instance; not with forms that another
-    /// site posts, nor with its images, frames and scripts.
+    /// Only with requests that open a page, by a link on another site for instance. Not with forms that
+    /// another site posts, and not with its images, frames and scripts.
     Lax,
-    /// All. Demands Secure.
+    /// With all of them. Demands Secure.
     None,
 }
 
 impl SameSite {
-    /// The attribute's value, `Lax` for instance.
+    /// The attribute's value, such as `Lax`.
     pub const fn as_str(self) -> &'static str {
         match self {
             SameSite::Strict => "Strict",
@@ -33,8 +48,28 @@ impl SameSite {
 
 /// Describes a [`Cookie`]; begun by [`Cookie::named`].
 ///
-/// What is not said is safe: the prefix `__Host-`, Secure, HttpOnly, SameSite=Lax, Path=/, no Domain, not
-/// partitioned, not signed, and gone when the browser is closed.
+/// The defaults are safe: the prefix `__Host-`, Secure, HttpOnly, SameSite=Lax, Path=/, no Domain, not
+/// partitioned, not signed, and dropped when the browser is closed.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::cookie::{Cookie, Prefix};
+///
+/// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+/// let language = Cookie::named("lang")
+///     .prefix(Prefix::Secure) // `__Host-` allows no Domain
+///     .domain("example.org")
+///     .http_only(false) // the page's script reads it
+///     .max_age(Duration::from_secs(30 * 24 * 60 * 60))
+///     .build()?;
+/// assert_eq!(
+///     language.set("en")?.as_str(),
+///     "__Secure-lang=en; Max-Age=2592000; Domain=example.org; Path=/; Secure; SameSite=Lax"
+/// );
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct CookieBuilder {
@@ -50,8 +85,26 @@ pub struct CookieBuilder {
     keys: Option<Keys>,
 }
 
+impl Cookie {
+    /// Begins the description of a cookie with this name. The documentation of the builder names its
+    /// defaults; [`build`](CookieBuilder::build) checks the name.
+    ///
+    /// ```
+    /// use cloakroom::cookie::Cookie;
+    ///
+    /// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+    /// let sid = Cookie::named("sid").build()?;
+    /// assert_eq!(sid.name(), "__Host-sid");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn named(name: impl Into<String>) -> CookieBuilder {
+        CookieBuilder::new(name.into())
+    }
+}
+
 impl CookieBuilder {
-    pub(super) fn new(name: String) -> CookieBuilder {
+    fn new(name: String) -> CookieBuilder {
         CookieBuilder {
             name,
             prefix: None,
@@ -66,27 +119,37 @@ impl CookieBuilder {
         }
     }
 
-    /// The prefix before the name; `__Host-` unless said otherwise. A name that begins with a prefix
-    /// itself, in whatever case, keeps that one, is held to its rules, and gets no second.
+    /// Sets the prefix of the name; the default is `__Host-`. A name that begins with a prefix already, in
+    /// upper or lower case, keeps that one, is held to its rules, and gets no second.
     pub fn prefix(mut self, prefix: Prefix) -> Self {
         self.prefix = Some(prefix);
         self
     }
 
-    /// For plain http: neither Secure nor a prefix.
+    /// Makes a cookie for plain http: neither Secure nor a prefix.
     ///
-    /// Lost is, first, secrecy: whoever listens on the network reads the cookie and takes over the
-    /// session. And second, its origin: any host of the same domain, and anyone on the network, can plant
-    /// a cookie of this name. Meant for development with browsers that refuse Secure cookies on
-    /// `http://localhost`; the name differs from the one with https, so the two never mix.
+    /// The cookie loses its secrecy: any listener on the network can read it and take over the session. It
+    /// also loses its origin: any host of the same domain, and any attacker on the network, can plant a
+    /// cookie of this name. This is for development with browsers that refuse Secure cookies on
+    /// `http://localhost`. The name differs from the one with https, so the two never mix.
+    ///
+    /// ```
+    /// use cloakroom::cookie::Cookie;
+    ///
+    /// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+    /// let sid = Cookie::named("sid").insecure().build()?;
+    /// assert_eq!(sid.set("1")?.as_str(), "sid=1; Path=/; HttpOnly; SameSite=Lax");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn insecure(mut self) -> Self {
         self.secure = false;
         self.prefix = Some(Prefix::None);
         self
     }
 
-    /// Whether the cookie is sent over https only (RFC 6265bis section 4.1.2.5). Every prefix demands
-    /// it; to go without, say [`insecure`](CookieBuilder::insecure).
+    /// Whether the cookie is sent over https only (RFC 6265bis section 4.1.2.5). Every prefix demands it. To
+    /// go without, call [`insecure`](CookieBuilder::insecure).
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
@@ -98,42 +161,43 @@ impl CookieBuilder {
         self
     }
 
-    /// Which requests from other sites the cookie goes along with.
+    /// With which requests from other sites a browser sends the cookie.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
     }
 
-    /// The path, and whatever lies below it, that the cookie is sent to. It begins with a slash. It is no
-    /// protection: pages of other paths on the same host can reach the cookie (RFC 6265bis section 8.5).
+    /// The path that the cookie is sent to, with all paths below it. It begins with a slash. It does not
+    /// protect the cookie, which pages of other paths on the same host can reach (RFC 6265bis section 8.5).
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// Sends the cookie to all hosts of this domain, too, instead of only to the host that sets it. A
-    /// name outside of ASCII is written as its A-label (`xn--..`). Ruled out by `__Host-`, so choose
-    /// another [`prefix`](CookieBuilder::prefix) along with it.
+    /// Sends the cookie to all hosts of this domain, and not only to the host that sets it. A name outside
+    /// of ASCII is written as its A-label (`xn--..`). `__Host-` allows no domain, so choose another
+    /// [`prefix`](CookieBuilder::prefix) as well.
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Whether a cookie of a page embedded elsewhere is kept apart for every site it is embedded in
-    /// (CHIPS, draft-cutler-httpbis-partitioned-cookies). Demands Secure.
+    /// Whether a browser keeps a separate cookie for each site that embeds the page (CHIPS,
+    /// draft-cutler-httpbis-partitioned-cookies). Demands Secure.
     pub fn partitioned(mut self, partitioned: bool) -> Self {
         self.partitioned = partitioned;
         self
     }
 
-    /// Makes the cookie permanent: it outlives the browser, for this long. Fractions of a second are cut
-    /// off, and [`MAX_AGE`](super::MAX_AGE) is the most.
+    /// Makes the cookie permanent: a browser keeps it for this long, also when it is closed. Fractions of a
+    /// second are cut off, and an age above [`MAX_AGE`](super::MAX_AGE) becomes that.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// Signs every value, which takes 44 bytes more, and refuses on reading whatever does not verify.
+    /// Signs every value, which takes 44 bytes more. On reading, values without a valid signature are left
+    /// out; see [`Cookie::values`].
     pub fn signed(mut self, keys: impl Into<Keys>) -> Self {
         self.keys = Some(keys.into());
         self
@@ -143,10 +207,10 @@ impl CookieBuilder {
     ///
     /// # Errors
     ///
-    /// A [`CookieError`] that names the rule: the name is no token, or only a prefix; the prefix, or
-    /// SameSite=None, or Partitioned demands an attribute that is missing; an attribute holds a control
-    /// or `;`, is longer than [`MAX_ATTRIBUTE_BYTES`], or would be ignored; Max-Age is under one second;
-    /// the name alone is longer than a cookie may be.
+    /// A [`CookieError`] that names the rule: the name is not a token (RFC 9110 section 5.6.2), or only a
+    /// prefix; the prefix, SameSite=None or Partitioned demands an attribute that is missing; an attribute
+    /// contains a control or `;`, is longer than [`MAX_ATTRIBUTE_BYTES`], or would be ignored by browsers;
+    /// Max-Age is under one second; the name alone is longer than a cookie may be.
     pub fn build(self) -> Result<Cookie, CookieError> {
         let name = name::finish(&self.name, self.prefix)?;
         self.check_path(&name)?;
@@ -160,7 +224,7 @@ impl CookieBuilder {
         Cookie::new(Template { name, attributes, max_age: self.max_age, keys: self.keys })
     }
 
-    /// Browsers replace a path that does not begin with a slash by one they guess.
+    /// Browsers replace a path without a leading slash by one of their own choice.
     fn check_path(&self, name: &str) -> Result<(), CookieError> {
         const ALLOWED: &str = "printable ASCII but `;`";
         check_attribute(name, "Path", &self.path, ALLOWED, |byte| matches!(byte, b' '..=b'~') && byte != b';')?;
@@ -174,7 +238,7 @@ impl CookieBuilder {
         Ok(())
     }
 
-    /// Browsers ignore an empty domain, and match no other characters than a host's.
+    /// Browsers ignore an empty domain, and match only the characters of a host's name.
     fn check_domain(&self, name: &str) -> Result<(), CookieError> {
         const ALLOWED: &str = "letters, digits, `-`, `_` and `.`";
         let Some(domain) = &self.domain else { return Ok(()) };
@@ -191,7 +255,7 @@ impl CookieBuilder {
         Ok(())
     }
 
-    /// Goes by the finished name, as browsers do, whoever put the prefix there.
+    /// The finished name decides, as it does in browsers, whether the builder or the caller put the prefix there.
     fn check_prefix(&self, name: &str) -> Result<(), CookieError> {
         let prefix = Prefix::of(name);
         let demands = [

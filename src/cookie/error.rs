@@ -1,12 +1,25 @@
-use super::Prefix;
+//! Why a cookie is refused.
+
+use super::prefix::Prefix;
 
 /// Why a cookie was refused: which cookie, where, and by which rule.
 ///
-/// No message and no field holds a cookie's value, a secret or a key.
+/// No message and no field contains a cookie's value, a secret or a key.
+///
+/// ```
+/// use cloakroom::cookie::{Cookie, CookieError};
+///
+/// let error = Cookie::named("sid").path("/shop").build().unwrap_err();
+/// assert!(matches!(error, CookieError::PrefixRule { demand: "Path=/", .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     r#"cookie "__Host-sid": the prefix __Host- demands Path=/ (RFC 6265bis section 4.1.3)"#
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CookieError {
-    /// Nothing is left of the name once its prefix is taken away.
+    /// The name consists of a prefix only.
     #[error("cookie {name:?} has no name of its own; give it at least one character")]
     EmptyName {
         /// The whole name, with its prefix.
@@ -27,18 +40,18 @@ pub enum CookieError {
         byte: u8,
     },
 
-    /// The name brings a prefix along, and the builder was told to add another.
+    /// The name has a prefix, and the builder's caller asked for another.
     #[error("cookie {name:?} already begins with {own}, so it cannot also get {asked}; drop one of them")]
     SecondPrefix {
         /// The name as given.
         name: String,
         /// The prefix that the name begins with.
         own: Prefix,
-        /// The prefix that the builder was told to use.
+        /// The prefix that the builder's caller asked for.
         asked: Prefix,
     },
 
-    /// An attribute breaks a rule of the name's prefix; a browser would drop the cookie.
+    /// An attribute breaks a rule of the name's prefix, so a browser would drop the cookie.
     #[error("cookie {name:?}: the prefix {prefix} demands {demand} (RFC 6265bis section 4.1.3)")]
     PrefixRule {
         /// The whole name, with its prefix.
@@ -49,7 +62,7 @@ pub enum CookieError {
         demand: &'static str,
     },
 
-    /// An attribute works only together with Secure; a browser would drop the cookie.
+    /// An attribute works only together with Secure, so a browser would drop the cookie.
     #[error("cookie {name:?}: {attribute} demands Secure (RFC 6265bis section 5.7, and CHIPS for Partitioned)")]
     NeedsSecure {
         /// The whole name, with its prefix.
@@ -101,7 +114,7 @@ pub enum CookieError {
         length: usize,
     },
 
-    /// The value has a byte that a cookie's value may not hold. The byte itself is not told.
+    /// The value has a byte that a cookie's value may not have. The error does not show the byte.
     #[error(
         "cookie {name:?}: its value has, at position {position}, a byte that is no cookie-octet; encode \
          the value, in base64url for one (RFC 6265bis section 4.1.1)"
@@ -125,7 +138,7 @@ pub enum CookieError {
         length: usize,
     },
 
-    /// The template's Max-Age is under one second: each cookie set from it would be gone at once.
+    /// Max-Age is under one second, so a browser would drop each such cookie at once.
     #[error("cookie {name:?}: a Max-Age of less than a second removes the cookie; to do that, call remove()")]
     ZeroMaxAge {
         /// The whole name of the cookie, with its prefix.

@@ -1,29 +1,32 @@
+//! The `Cookie` headers of a request, as they are read.
+
 use std::iter::FusedIterator;
 
 /// How many bytes of a request's `Cookie` headers are read, all headers taken together: 64 KiB.
 ///
-/// Common servers and proxies pass 8 to 32 KiB of headers, so whatever is longer was not sent by a
-/// browser through them; and the bound caps what one request can cost.
+/// Common servers and proxies pass 8 to 32 KiB of headers, so no browser sent more through them. The bound
+/// limits what one request can cost.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// How many pairs of a request's `Cookie` headers are read, all headers taken together; empty ones and
-/// those without a name count, too.
+/// How many pairs of a request's `Cookie` headers are read, all headers taken together. Empty pairs and
+/// pairs without a name count, too.
 ///
-/// Browsers keep a few hundred cookies a site, so 4,096 is ten times what an honest one can send.
+/// Browsers keep a few hundred cookies for a site, so 4,096 is ten times what an honest one can send.
 pub const MAX_PAIRS: usize = 4096;
 
 /// Reads `Cookie` headers: the (name, value) pairs of all of them, in order, duplicates included
 /// (RFC 6265bis section 4.2).
 ///
-/// A pair ends at `;` and is split at its first `=`; spaces and tabs around name and value are dropped.
-/// Nothing is decoded: percent signs, quotes and bytes that are no UTF-8 stay as they came. A pair
-/// without `=` or with nothing before it has no name and is left out, so `=__Host-x=v`, which a page
-/// elsewhere may plant, never reads as `__Host-x`.
+/// A pair ends at `;` and is split at its first `=`. Spaces and tabs around name and value are dropped.
+/// Nothing is decoded: percent signs, quotes and bytes that are not UTF-8 stay as they came. A pair
+/// without `=`, or with nothing before it, has no name and is left out. So `=__Host-x=v`, which a page of
+/// another host may plant, never reads as `__Host-x`.
 ///
-/// Each header's bytes are walked once. Reading ends, without an error, at [`MAX_HEADER_BYTES`] or
-/// [`MAX_PAIRS`]; a pair that crosses the first bound is left out whole, never cut short.
+/// Each header's bytes are read once. Reading ends, without an error, at [`MAX_HEADER_BYTES`] or
+/// [`MAX_PAIRS`]. A pair that crosses the first bound is left out, and never cut.
 ///
-/// Takes whatever lends bytes: `[b"a=1".as_slice()]`, `["a=1"]`, the `HeaderValue`s of the `http` crate.
+/// The headers may be of any type that lends bytes: `[b"a=1".as_slice()]`, `["a=1"]`, the `HeaderValue`s
+/// of the `http` crate.
 ///
 /// ```
 /// let read: Vec<_> = cloakroom::cookie::pairs(["a=1; b=\"2\"", "a=3"]).collect();
@@ -41,13 +44,13 @@ where
 #[derive(Clone)]
 pub struct Pairs<'h, I> {
     headers: I,
-    /// What is unread of the header begun last; none when the next one is to be begun.
+    /// The unread rest of the current header, or none before the next header.
     rest: Option<&'h [u8]>,
     bytes_left: usize,
     pairs_left: usize,
 }
 
-// By hand, because the headers hold session ids.
+// Written by hand, because a derived one would show the session ids in the headers.
 impl<I> std::fmt::Debug for Pairs<'_, I> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pairs")
@@ -62,10 +65,10 @@ where
     T: AsRef<[u8]> + ?Sized + 'h,
     I: Iterator<Item = &'h T>,
 {
-    /// The bytes up to the next `;` or the header's end; none at the end of all, or at a bound.
+    /// The bytes up to the next `;` or the header's end. None after the last header, or at a bound.
     fn segment(&mut self) -> Option<&'h [u8]> {
-        // Counted by the segment, and before a header is asked for, so that neither a header full of
-        // semicolons nor any number of empty headers keeps this going.
+        // The bound counts segments, and before the next header is taken. So neither a header full of
+        // semicolons nor an endless number of empty headers keeps this going.
         self.pairs_left = self.pairs_left.checked_sub(1)?;
         let rest = match self.rest.take() {
             Some(rest) => rest,
@@ -97,7 +100,7 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let Some(segment) = self.segment() else {
-                // What ended once stays ended, whatever the headers' iterator says when asked again.
+                // This iterator stays at its end, also if the headers' iterator gives more when asked again.
                 self.pairs_left = 0;
                 return None;
             };
@@ -115,14 +118,14 @@ where
 {
 }
 
-/// Splits what stands before a `;` into name and value; none for a pair without a name.
+/// Splits the bytes before a `;` into name and value. None for a pair without a name.
 pub(super) fn split(segment: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = segment.iter().position(|&byte| byte == b'=')?;
     let name = trim(&segment[..equals]);
     (!name.is_empty()).then(|| (name, trim(&segment[equals + 1..])))
 }
 
-/// Drops spaces and tabs at both ends, and nothing else: other white space is part of a value.
+/// Drops spaces and tabs at both ends. Other white space is a part of the value.
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;

@@ -1,11 +1,12 @@
 //! Cookies: reading `Cookie` headers, writing `Set-Cookie` headers, and signing values.
 //!
-//! This module knows nothing of sessions or stores; use it for any cookie, a consent banner's as well
-//! as a session's. It takes and gives plain bytes and strings, so it fits any HTTP library.
+//! What belongs here: the grammar, the rules and the signatures of cookies. What never does: sessions and
+//! stores. So the module serves any cookie, a consent banner's as well as a session's. It takes and gives
+//! plain bytes and strings, so it fits any HTTP library.
 //!
 //! The rules are those of the cookie standard's revision, draft-ietf-httpbis-rfc6265bis ("RFC 6265bis"
-//! below): strict in what is written (section 4.1), and reading exactly what a browser sends
-//! (section 4.2), with nothing decoded or repaired.
+//! below). The module writes only what section 4.1 allows. It reads exactly what a browser sends
+//! (section 4.2), and decodes and repairs nothing.
 //!
 //! ```
 //! use cloakroom::cookie::{Cookie, Key, Keys};
@@ -29,6 +30,7 @@ mod builder;
 mod error;
 mod header;
 mod name;
+mod prefix;
 mod set_cookie;
 mod sign;
 mod template;
@@ -37,15 +39,15 @@ pub use age::MAX_AGE;
 pub use builder::{CookieBuilder, MAX_ATTRIBUTE_BYTES, SameSite};
 pub use error::CookieError;
 pub use header::{MAX_HEADER_BYTES, MAX_PAIRS, Pairs, pairs};
-pub use name::Prefix;
+pub use prefix::Prefix;
 pub use set_cookie::{SetCookie, SetCookies};
 pub use sign::{Key, Keys, MIN_SECRET_BYTES};
 pub use template::{Cookie, MAX_COOKIE_BYTES};
 
 /// The response header, as (name, value), that keeps every cache from storing a response made for one
-/// visitor (RFC 9111 section 5.2.2.5). Belongs on each response that was made by looking at a session.
+/// visitor (RFC 9111 section 5.2.2.5). It belongs on each response for which a session was read.
 pub const NO_STORE: (&str, &str) = ("cache-control", "no-store");
 
 /// The response header, as (name, value), that tells caches that the response depends on the request's
-/// cookies (RFC 9110 section 12.5.5). Append it: a response may vary by other headers as well.
+/// cookies (RFC 9110 section 12.5.5). Append it, because a response may vary by other headers as well.
 pub const VARY: (&str, &str) = ("vary", "Cookie");

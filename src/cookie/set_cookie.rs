@@ -1,3 +1,5 @@
+//! The values of `Set-Cookie` headers, as they are sent.
+
 use std::fmt;
 
 use super::header;
@@ -5,18 +7,30 @@ use super::header;
 /// A finished value for a `Set-Cookie` header, made by [`Cookie::set`](super::Cookie::set) and its
 /// companions.
 ///
-/// Display and [`as_str`](SetCookie::as_str) give the header's value and so the cookie's, which may be a
-/// secret; Debug leaves that out. It is ASCII without controls, so every HTTP library takes it.
+/// Display and [`as_str`](SetCookie::as_str) give the header's value, and so the cookie's, which may be a
+/// secret. Debug leaves the cookie's value out. The text is ASCII without controls, so every HTTP library
+/// accepts it.
+///
+/// ```
+/// use cloakroom::cookie::Cookie;
+///
+/// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+/// let set = Cookie::named("sid").build()?.set("secret")?;
+/// assert_eq!(set.as_str(), "__Host-sid=secret; Path=/; Secure; HttpOnly; SameSite=Lax");
+/// assert!(!format!("{set:?}").contains("secret"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct SetCookie {
     text: String,
     name_len: usize,
-    /// Where the cookie's value ends, and the attributes begin.
+    /// Where the cookie's value ends and the attributes begin.
     pair_len: usize,
 }
 
 impl SetCookie {
-    /// Takes `name=value`, to which `attributes` are then appended.
+    /// Appends the attributes to `name=value`.
     pub(super) fn new(name: &str, pair: String, attributes: impl FnOnce(&mut String)) -> SetCookie {
         let (name_len, pair_len) = (name.len(), pair.len());
         let mut text = pair;
@@ -39,8 +53,19 @@ impl SetCookie {
         &self.text[..self.name_len]
     }
 
-    /// Whether this sets the same cookie as another `Set-Cookie` header's value does, which has then to
-    /// be taken out of the response: there is at most one for each name (RFC 6265bis section 4.1.1).
+    /// Whether this sets the same cookie as another `Set-Cookie` header's value. The server then removes the
+    /// other one from the response, which sets each name at most once (RFC 6265bis section 4.1.1).
+    ///
+    /// ```
+    /// use cloakroom::cookie::Cookie;
+    ///
+    /// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+    /// let set = Cookie::named("sid").build()?.set("new")?;
+    /// assert!(set.replaces(b"__Host-sid=old; Path=/; Secure"));
+    /// assert!(!set.replaces(b"sid=old; Path=/"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn replaces(&self, header: &[u8]) -> bool {
         let pair = header.split(|&byte| byte == b';').next().unwrap_or_default();
         header::split(pair).is_some_and(|(name, _)| name == self.name().as_bytes())
@@ -69,8 +94,22 @@ impl From<SetCookie> for String {
 /// The cookies that one response sets: at most one for each name, the one pushed last
 /// (RFC 6265bis section 4.1.1).
 ///
-/// The name alone decides. A browser keeps cookies of one name for two paths or two domains apart, but a
+/// Only the name decides. A browser keeps cookies of one name for two paths or two domains apart; but a
 /// response that sets both, or removes one and sets the other, leaves their order to chance.
+///
+/// ```
+/// use cloakroom::cookie::{Cookie, SetCookies};
+///
+/// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+/// let theme = Cookie::named("theme").build()?;
+/// let mut response = SetCookies::new();
+/// response.push(theme.set("light")?);
+/// let replaced = response.push(theme.set("dark")?);
+/// assert!(replaced.is_some());
+/// assert_eq!(response.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SetCookies(Vec<SetCookie>);
 
@@ -80,7 +119,7 @@ impl SetCookies {
         SetCookies::default()
     }
 
-    /// Adds a cookie, and gives back the one of the same name that it replaces.
+    /// Adds a cookie, and returns the cookie of the same name that it replaces.
     pub fn push(&mut self, cookie: SetCookie) -> Option<SetCookie> {
         match self.0.iter_mut().find(|other| other.name() == cookie.name()) {
             Some(other) => Some(std::mem::replace(other, cookie)),

@@ -1,14 +1,16 @@
+//! Keys that sign the values of cookies.
+
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::CookieError;
+use super::error::CookieError;
 
-/// The fewest bytes a secret may have that a key is derived from.
+/// The fewest bytes that a secret may have from which a key is derived.
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// Keeps these keys apart from whatever else the same secret serves for.
+/// Separates these keys from all others that the application derives from the same secret.
 const CONTEXT: &str = "cloakroom cookie signing key v1";
 
 /// A dot and the signature's 32 bytes in base64url without padding.
@@ -16,15 +18,26 @@ pub(super) const SIGNATURE_BYTES: usize = 1 + 43;
 
 /// A key that signs cookies with keyed BLAKE3. Debug never shows it.
 ///
-/// `Key::from([u8; 32])` takes 32 bytes that are random already, and gives the same key as
-/// [`Key::derive`] does for the same bytes.
+/// `Key::from([u8; 32])` takes 32 bytes that are random already, and makes the same key of them as
+/// [`Key::derive`].
+///
+/// ```
+/// use cloakroom::cookie::{Cookie, Key};
+///
+/// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+/// let secret = b"32 or more random bytes, read from the configuration";
+/// let theme = Cookie::named("theme").signed(Key::derive(secret)?).build()?;
+/// assert_eq!(theme.values(["__Host-theme=forged"]).next(), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// Derives a key from a secret: random bytes, or a long generated text, out of the configuration.
+    /// Derives a key from a secret of the configuration: random bytes, or a long generated text.
     ///
-    /// The derivation is fast on purpose, and so no protection for a password that can be guessed.
+    /// The derivation is fast on purpose, so it does not protect a password that can be guessed.
     ///
     /// # Errors
     ///
@@ -38,8 +51,8 @@ impl Key {
 
     /// A new key from the operating system's random number generator.
     ///
-    /// It lives as long as the process: values signed with it are refused after a restart, and by every
-    /// other server. For values that shall last, derive the key from a secret that is kept.
+    /// It lives as long as the process. After a restart, and on every other server, values signed with it
+    /// are refused. For values that shall last, derive the key from a secret that is kept.
     ///
     /// # Errors
     ///
@@ -54,8 +67,8 @@ impl Key {
         Ok(Key::from(bytes))
     }
 
-    /// Covers name and value, each with its length before it: a value moved to another cookie, or a byte
-    /// moved from the name to the value, is another message.
+    /// Covers name and value, each after its length. So a value that is moved to another cookie, or a byte
+    /// that is moved from the name to the value, makes another message.
     fn mac(&self, name: &str, value: &str) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         for part in [name, value] {
@@ -80,9 +93,24 @@ impl fmt::Debug for Key {
 
 /// The keys of a cookie: the first signs, any of them verifies.
 ///
-/// To change keys, deploy the new one as `Keys::new(new).also(old)`, and drop the old one once the last
-/// cookie signed with it has ended. Where several servers are deployed one after another, first teach all
-/// of them the new key as `Keys::new(old).also(new)`.
+/// To change keys, deploy the new one as `Keys::new(new).also(old)`, and remove the old one when the last
+/// cookie that it signed has ended. If several servers are deployed one after another, first deploy
+/// `Keys::new(old).also(new)` on all of them.
+///
+/// ```
+/// use cloakroom::cookie::{Cookie, Key, Keys};
+///
+/// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+/// let (old, new) = (Key::generate()?, Key::generate()?);
+/// let before = Cookie::named("theme").signed(old.clone()).build()?;
+/// let after = Cookie::named("theme").signed(Keys::new(new).also(old)).build()?;
+///
+/// let sent = before.set("dark")?.into_string();
+/// let header = sent.split(';').next().unwrap();
+/// assert_eq!(after.values([header]).next(), Some("dark"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Keys {
     first: Key,
@@ -90,12 +118,12 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Keys with one that signs and verifies.
+    /// A set of one key, which signs and verifies.
     pub fn new(first: Key) -> Keys {
         Keys { first, older: Vec::new() }
     }
 
-    /// Adds a key that only verifies. Every one of them costs a value that fails another try.
+    /// Adds a key that only verifies. A value whose signature fails costs one hash for each key.
     #[must_use]
     pub fn also(mut self, older: Key) -> Keys {
         self.older.push(older);
@@ -108,15 +136,15 @@ impl Keys {
         URL_SAFE_NO_PAD.encode_string(self.first.mac(name, value).as_bytes(), text);
     }
 
-    /// The value without its signature, if that is one of ours for this name and value.
+    /// The value without its signature, if one of the keys made that signature for this name and value.
     pub(super) fn verify<'v>(&self, name: &str, signed: &'v str) -> Option<&'v str> {
         let (value, signature) = signed.rsplit_once('.')?;
         let mut mac = [0; 32];
-        // Only one spelling decodes: no padding, and no stray bits behind the last byte.
+        // Only one spelling decodes: no padding, and no stray bits after the last byte.
         if URL_SAFE_NO_PAD.decode_slice(signature, &mut mac) != Ok(mac.len()) {
             return None;
         }
-        // Hashes compare in constant time, so how long a refusal takes tells nothing of the right one.
+        // Hashes compare in constant time, so the time of a refusal tells nothing of the right signature.
         let mac = blake3::Hash::from_bytes(mac);
         let mut keys = std::iter::once(&self.first).chain(&self.older);
         keys.any(|key| key.mac(name, value) == mac).then_some(value)
@@ -200,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_signature_is_what_it_was_in_the_first_version() {
-        // Cookies outlive releases: whoever changes this signs out every visitor.
+        // Cookies outlive releases: a change of the signature logs out every visitor.
         let signed = sign(&Keys::new(key(7)), "__Host-sid", "value");
         assert_eq!(signed, "value.mDhDM08B6UJp5chVPmeiD7_Y0oY6bYGPUUgx2-qPGB0");
         assert_eq!(sign(&Keys::new(Key::derive(&[7; 32]).unwrap()), "__Host-sid", "value"), signed);

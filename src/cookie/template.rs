@@ -1,36 +1,47 @@
+//! A cookie whose description was checked: it writes and reads the cookie's values.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::sign::SIGNATURE_BYTES;
-use super::{CookieBuilder, CookieError, Keys, SetCookie, age, header};
+use super::error::CookieError;
+use super::set_cookie::SetCookie;
+use super::sign::{Keys, SIGNATURE_BYTES};
+use super::{age, header};
 
 /// The most bytes that name and value of a cookie have together, signature included
 /// (RFC 6265bis section 5.6).
 pub const MAX_COOKIE_BYTES: usize = 4096;
 
-/// One cookie of a site: its name, its attributes and its keys, checked once, from which any number of
-/// header values is made. Cheap to clone.
+/// One cookie of a site: its name, its attributes and its keys. They are checked once, by
+/// [`CookieBuilder::build`](super::CookieBuilder::build), and serve for any number of header values. A
+/// clone costs one reference count.
+///
+/// ```
+/// use cloakroom::cookie::Cookie;
+///
+/// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+/// let theme = Cookie::named("theme").build()?;
+/// println!("Set-Cookie: {}", theme.set("dark")?);
+/// println!("Set-Cookie: {}", theme.remove());
+/// assert_eq!(theme.values(["__Host-theme=dark; lang=en"]).next(), Some("dark"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Cookie(Arc<Template>);
 
-/// What [`CookieBuilder::build`] has checked.
+/// What [`CookieBuilder::build`](super::CookieBuilder::build) has checked.
 pub(super) struct Template {
     pub(super) name: String,
-    /// All attributes but the age, as they stand in the header, with the leading semicolon.
+    /// All attributes but the age, as they stand in the header, with their leading semicolon.
     pub(super) attributes: String,
     pub(super) max_age: Option<Duration>,
     pub(super) keys: Option<Keys>,
 }
 
 impl Cookie {
-    /// Begins a cookie of this name. The builder says what its defaults are, and checks the name in
-    /// [`build`](CookieBuilder::build).
-    pub fn named(name: impl Into<String>) -> CookieBuilder {
-        CookieBuilder::new(name.into())
-    }
-
-    /// Fails when the name leaves no room for even an empty value, so that removing always works.
+    /// Fails if the name leaves no room for an empty value, so that removing always works.
     pub(super) fn new(template: Template) -> Result<Cookie, CookieError> {
         let cookie = Cookie(Arc::new(template));
         cookie.check_length("")?;
@@ -42,19 +53,30 @@ impl Cookie {
         &self.0.name
     }
 
-    /// The age that [`set`](Cookie::set) gives the cookie; none for one that ends with the browser.
+    /// The age that [`set`](Cookie::set) gives the cookie, or none for one that ends with the browser.
     pub fn max_age(&self) -> Option<Duration> {
         self.0.max_age
     }
 
-    /// Sets the cookie, as the builder described it: until the browser is closed, or permanent with a
-    /// Max-Age. The value is signed if there are keys.
+    /// Sets the cookie as the builder described it: until the browser is closed, or permanent with a
+    /// Max-Age. The value is signed if there are keys. It is never encoded and never cut.
+    ///
+    /// ```
+    /// use cloakroom::cookie::Cookie;
+    ///
+    /// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+    /// let theme = Cookie::named("theme").build()?;
+    /// assert!(theme.set("dark").is_ok());
+    /// assert!(theme.set("dark blue").is_err()); // a space is not allowed
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`CookieError::ValueByte`] for a value that is not all cookie-octets (RFC 6265bis section 4.1.1:
-    /// no controls, spaces, quotes, commas, semicolons, backslashes, nor anything beyond ASCII), and
-    /// [`CookieError::TooLong`] above [`MAX_COOKIE_BYTES`]. Nothing is encoded or cut for you.
+    /// [`CookieError::ValueByte`] if the value is not all cookie-octets (RFC 6265bis section 4.1.1: no
+    /// controls, spaces, quotes, commas, semicolons and backslashes, and only ASCII);
+    /// [`CookieError::TooLong`] above [`MAX_COOKIE_BYTES`].
     pub fn set(&self, value: &str) -> Result<SetCookie, CookieError> {
         let pair = self.pair(value)?;
         Ok(self.finish(pair, |text| {
@@ -64,16 +86,30 @@ impl Cookie {
         }))
     }
 
-    /// Sets the cookie with an age of your own, whatever the builder's: permanent with Max-Age and
-    /// Expires, or, for none, until the browser is closed.
+    /// Sets the cookie with another age than the builder's: permanent with Max-Age and Expires, or, for
+    /// none, until the browser is closed.
     ///
-    /// Fractions of a second are cut off, and [`MAX_AGE`](super::MAX_AGE) is the most. An age under one
-    /// second gives the header that [removes](Cookie::remove) the cookie, without the value.
-    /// `now` counts for Expires only; that is left out if it falls outside of the years 1601 to 9999.
+    /// Fractions of a second are cut off, and an age above [`MAX_AGE`](super::MAX_AGE) becomes that. An age
+    /// under one second gives the header that [removes](Cookie::remove) the cookie, without the value.
+    /// `now` is for Expires only, which is left out if it falls outside of the years 1601 to 9999.
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    ///
+    /// use cloakroom::cookie::Cookie;
+    ///
+    /// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+    /// let theme = Cookie::named("theme").build()?;
+    /// let now = UNIX_EPOCH + Duration::from_secs(784_111_717);
+    /// let set = theme.set_with_age("dark", Some(Duration::from_secs(60)), now)?;
+    /// assert!(set.as_str().contains("; Max-Age=60; Expires=Sun, 06 Nov 1994 08:49:37 GMT;"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`set`](Cookie::set).
+    /// [`CookieError::ValueByte`] or [`CookieError::TooLong`], as [`set`](Cookie::set).
     pub fn set_with_age(&self, value: &str, age: Option<Duration>, now: SystemTime) -> Result<SetCookie, CookieError> {
         let pair = self.pair(value)?;
         Ok(match age.map(age::seconds) {
@@ -83,21 +119,32 @@ impl Cookie {
         })
     }
 
-    /// Removes the cookie from the browser: no value, the same attributes (a browser looks for a cookie
-    /// of this name, domain and path), Max-Age=0 and a date long past (RFC 6265bis section 4.1.2).
+    /// Removes the cookie from the browser: no value, Max-Age=0 and a date long past (RFC 6265bis
+    /// section 4.1.2). The attributes are the same, because a browser removes the cookie of this name,
+    /// domain and path.
+    ///
+    /// ```
+    /// use cloakroom::cookie::Cookie;
+    ///
+    /// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
+    /// let removal = Cookie::named("theme").build()?.remove();
+    /// assert!(removal.as_str().starts_with("__Host-theme=; Max-Age=0;"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remove(&self) -> SetCookie {
         self.finish(format!("{}=", self.name()), age::write_removal)
     }
 
-    /// Reads the values of this very cookie out of a request's `Cookie` headers, in order.
+    /// Reads the values of this cookie from a request's `Cookie` headers, in order.
     ///
-    /// The name must match exactly, case and prefix included. There may be several values: a cookie of
-    /// another path, or one planted by a neighbouring host, comes under the same name, and the order says
-    /// nothing about which is which (RFC 6265bis section 4.2.2), so try them all.
+    /// The name must match exactly, case and prefix included. There may be several values, because a cookie
+    /// of another path, or one that a neighbouring host planted, comes under the same name. Their order does
+    /// not tell them apart (RFC 6265bis section 4.2.2), so try them all.
     ///
-    /// With keys, only values whose signature verifies are given, without it; every other is left out
-    /// as though it had not come. A signature proves that a value was made here for this name; it proves
-    /// neither for whom nor when. A value that is no UTF-8 was not set here and is left out, too.
+    /// With keys, only values whose signature verifies are given, and without the signature. Every other
+    /// value is left out. A signature proves that this site made the value for this name. It proves neither
+    /// for which visitor nor when. A value that is not UTF-8 was not set by this site and is left out, too.
     ///
     /// Bounds and syntax are those of [`pairs`](super::pairs).
     ///
@@ -143,7 +190,7 @@ impl Cookie {
         Ok(())
     }
 
-    /// The one place where the order of the attributes is decided: the age, then the template's.
+    /// The one place that decides the order of the attributes: the age, then the template's.
     fn finish(&self, pair: String, write_age: impl FnOnce(&mut String)) -> SetCookie {
         SetCookie::new(self.name(), pair, |text| {
             write_age(text);
@@ -163,8 +210,8 @@ impl fmt::Debug for Cookie {
     }
 }
 
-/// RFC 6265bis section 4.1.1. Its grammar also has a value in quotes; but these are part of the value and
-/// protect nothing, so they are no more allowed at the ends than elsewhere.
+/// RFC 6265bis section 4.1.1. Its grammar also allows quotes around a value. They would be a part of the
+/// value and protect nothing, so they are refused at its ends as they are elsewhere.
 fn is_cookie_octet(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }

@@ -3,8 +3,9 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
+use super::layout::tag;
 use super::*;
 
 fn round_trip<T: Serialize + DeserializeOwned>(value: &T) -> T {

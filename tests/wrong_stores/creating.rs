@@ -7,7 +7,7 @@ use cloakroom::{CookieKind, Data, ErrorKind, Record, SessionKey, Timestamp, Upda
 use crate::twist::{Notes, error, pause, wrong_stores, yield_once};
 
 wrong_stores! {
-    "create takes a key once, whoever else tries" {
+    "create takes a key once, however many threads try" {
         overwrites_a_taken_key => {
             create(self, m, record, now) {
                 m.destroy(record.key())?;

@@ -12,7 +12,7 @@ mod updating;
 
 use std::collections::BTreeSet;
 
-use cloakroom::conformance::Outcome;
+use cloakroom::conformance::Verdict;
 
 /// Nothing is wrong with it.
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl twist::Twist for Right {}
 #[test]
 fn a_store_with_nothing_wrong_keeps_every_promise_and_none_is_skipped() {
     let report = twist::report::<Right>();
-    assert!(report.promises().all(|(_, outcome)| *outcome == Outcome::Kept), "\n{report}");
+    assert!(report.promises().all(|(_, verdict)| *verdict == Verdict::Kept), "\n{report}");
 }
 
 /// A store that keeps the owners' limits by the means that the wrong ones among them use.

@@ -1,0 +1,107 @@
+//! What a store accepts: the sizes of records, and the number of a user's sessions.
+
+use crate::data::MAX_NAME_BYTES;
+use crate::error::{Error, ErrorKind, Result};
+use crate::owner::{MAX_OWNER_BYTES, Owner};
+use crate::record::Record;
+
+/// What a store accepts. A record beyond a limit is refused with an error that names the limit, and nothing is stored.
+///
+/// ```
+/// use cloakroom::{BeyondLimit, Limits, MemoryStore, OwnerLimit};
+///
+/// let five_devices = OwnerLimit { sessions: 5, beyond: BeyondLimit::EndOldest };
+/// let limits = Limits { record_bytes: 64 << 10, per_owner: Some(five_devices) };
+/// let store = MemoryStore::with_limits(limits);
+/// # let _ = store;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest record, in bytes of its [encoded form](Record::to_bytes). 1 MiB by default.
+    pub record_bytes: usize,
+    /// The limit on the number of live sessions of one user. None by default.
+    pub per_owner: Option<OwnerLimit>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { record_bytes: 1 << 20, per_owner: None }
+    }
+}
+
+/// How many live sessions one user may have, and what happens to one more (OWASP ASVS 5.0, 7.1.2).
+///
+/// A session that belonged to the user already, before an update or a rotation, is never one more.
+///
+/// ```
+/// use cloakroom::{BeyondLimit, ErrorKind, Limits, MemoryStore, OwnerLimit, Sessions};
+///
+/// # fn main() -> cloakroom::Result<()> {
+/// let one = OwnerLimit { sessions: 1, beyond: BeyondLimit::Refuse };
+/// let store = MemoryStore::with_limits(Limits { per_owner: Some(one), ..Limits::default() });
+/// let sessions = Sessions::builder(store).build()?.blocking();
+/// sessions.test_cookie(|session| session.login("user 42"))?;
+/// let second = sessions.test_cookie(|session| session.login("user 42"));
+/// assert_eq!(second.unwrap_err().kind(), &ErrorKind::OwnerLimit { limit: 1 });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerLimit {
+    /// The largest number of sessions.
+    pub sessions: usize,
+    /// What happens to a session beyond that number.
+    pub beyond: BeyondLimit,
+}
+
+/// What happens when a user with as many sessions as allowed gets one more. [`OwnerLimit`] shows its use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeyondLimit {
+    /// The session that was seen longest ago ends, in the same step. Of two that were seen at the same time, the one with
+    /// the smaller key ends.
+    EndOldest,
+    /// The new session is refused with [`ErrorKind::OwnerLimit`].
+    Refuse,
+}
+
+impl Limits {
+    /// Checks a record and its encoded form against the limits on sizes. A store calls this before each write.
+    ///
+    /// It does not check [`per_owner`](Self::per_owner), which depends on what else is stored.
+    ///
+    /// ```
+    /// use cloakroom::{ErrorKind, Lifetime, Limits, Record, SessionKey, Timestamp};
+    ///
+    /// let record = Record::new(SessionKey::from_bytes([7; 16]), Lifetime::AAL1, Timestamp::EPOCH);
+    /// let limits = Limits { record_bytes: 8, ..Limits::default() };
+    /// let error = limits.check(&record, &record.to_bytes()).unwrap_err();
+    /// assert!(matches!(error.kind(), ErrorKind::TooLarge { what: "the record", limit: 8, .. }));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`], which names what is too large; [`ErrorKind::Entry`] for an entry without a name, which
+    /// could be written and never be read.
+    pub fn check(&self, record: &Record, encoded: &[u8]) -> Result<()> {
+        let too_large = |what, size: usize, limit: usize| {
+            let kind = ErrorKind::TooLarge { what, size: size as u64, limit: limit as u64 };
+            Err(Error::new(kind, format!("storing session {}", record.key())))
+        };
+        if encoded.len() > self.record_bytes {
+            return too_large("the record", encoded.len(), self.record_bytes);
+        }
+        if let Some(owner) = record.owner().map(Owner::as_str)
+            && owner.len() > MAX_OWNER_BYTES
+        {
+            return too_large("the owner", owner.len(), MAX_OWNER_BYTES);
+        }
+        match record.data().iter().find(|(name, _)| !(1..=MAX_NAME_BYTES).contains(&name.len())) {
+            Some(("", _)) => {
+                let kind = ErrorKind::Entry { entry: String::new() };
+                Err(Error::new(kind, format!("storing session {}", record.key())).because("an entry has no name"))
+            }
+            Some((name, _)) => too_large("an entry's name", name.len(), MAX_NAME_BYTES),
+            None => Ok(()),
+        }
+    }
+}

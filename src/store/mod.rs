@@ -1,0 +1,349 @@
+//! The contract that every store keeps, whatever its medium.
+//!
+//! What belongs here: the trait, and the types of its arguments and answers. What never does: how a store keeps anything.
+
+mod durability;
+mod limits;
+mod result;
+mod shared;
+
+use std::ops::ControlFlow;
+
+pub use self::durability::Durability;
+pub use self::limits::{BeyondLimit, Limits, OwnerLimit};
+pub use self::result::{Swept, Update};
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::SessionKey;
+use crate::owner::Owner;
+use crate::record::{Record, Revision};
+use crate::time::Timestamp;
+
+/// A place where sessions are kept.
+///
+/// Applications use [`Sessions`](crate::Sessions), which makes these calls. Tools may make them, too:
+///
+/// ```
+/// use cloakroom::{Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp, Update};
+///
+/// # #[tokio::main]
+/// # async fn main() -> cloakroom::Result<()> {
+/// let store = MemoryStore::new();
+/// let now = Timestamp::from_secs(1_700_000_000);
+/// let key = SessionKey::of(&SessionId::generate()?);
+///
+/// let mut record = Record::new(key, Lifetime::AAL2, now);
+/// let revision = store.create(&record, now).await?;
+/// assert!(store.load(&key, now).await?.is_some());
+///
+/// record.set_owner(Some("user 42".into()), Some(now));
+/// assert!(matches!(store.update(&record, revision, now).await?, Update::Stored(_)));
+/// // A second writer that expects the same revision comes too late.
+/// assert!(matches!(store.update(&record, revision, now).await?, Update::Conflict(_)));
+///
+/// store.destroy(&key).await?;
+/// assert_eq!(store.load(&key, now).await?, None);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # The contract
+///
+/// Every operation that looks at deadlines takes `now`. None of them sees or revives a session that has expired by `now`
+/// ([`Expiry::is_expired_at`](crate::Expiry::is_expired_at)), swept or not. Each operation on one session is atomic.
+/// A future that is dropped leaves its operation whole or not begun. The futures need no particular runtime unless the
+/// store says so; a store whose futures need none at all is also [`RuntimeFree`].
+///
+/// A store must never:
+///
+/// - report a failure as "there is no such session", or delete a session that it cannot read;
+/// - bring back a session that was destroyed, rotated or expired, so no operation but [`create`](Store::create) and
+///   [`rotate`](Store::rotate) makes a key exist;
+/// - overwrite a live session in `create`, or one of another revision in [`update`](Store::update);
+/// - acknowledge the end of a session before the end is as durable as the store can make it;
+/// - read a clock, since `now` is an argument;
+/// - ask for a session id, since the [`SessionKey`] is all that it may know;
+/// - compare owners otherwise than byte by byte.
+///
+/// The suite `conformance`, a feature of this crate, checks this for any store. Its documentation names what no check can
+/// see.
+///
+/// # Errors
+///
+/// Every operation may fail as the store's medium does ([`ErrorKind::Io`], [`ErrorKind::Unavailable`],
+/// [`ErrorKind::Timeout`], ...). A failure is never reported as "there is no such session". Each operation names the
+/// errors that it adds.
+///
+#[doc = include_str!("a_store_of_your_own.md")]
+pub trait Store: Send + Sync + 'static {
+    /// Stores a new session, atomically, if its key is free, and returns its revision. The key of an expired session is
+    /// free. The store enforces its [`Limits`] in the same step.
+    ///
+    /// ```
+    /// # use cloakroom::{ErrorKind, Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// let record = Record::new(SessionKey::of(&SessionId::generate()?), Lifetime::AAL2, now);
+    /// store.create(&record, now).await?;
+    /// assert_eq!(store.create(&record, now).await.unwrap_err().kind(), &ErrorKind::KeyTaken);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::KeyTaken`] if a live session has the key; [`ErrorKind::TooLarge`]; [`ErrorKind::OwnerLimit`].
+    fn create(&self, record: &Record, now: Timestamp) -> impl Future<Output = Result<Revision>> + Send;
+
+    /// Loads a session. A missing, an expired and a destroyed session are all `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Damaged`] or [`ErrorKind::NewerFormat`] for a session that is there and cannot be read.
+    fn load(&self, key: &SessionKey, now: Timestamp) -> impl Future<Output = Result<Option<Record>>> + Send;
+
+    /// Replaces a session if its revision is still `expected` (compare-and-swap). The later `last_seen` of the stored and
+    /// the new record is kept, so that an update undoes no touch.
+    ///
+    /// ```
+    /// # use cloakroom::{Lifetime, MemoryStore, Record, Revision, SessionId, SessionKey, Store, Timestamp, Update};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let key = SessionKey::of(&SessionId::generate()?);
+    /// # store.create(&Record::new(key, Lifetime::AAL2, now), now).await?;
+    /// let Some(mut record) = store.load(&key, now).await? else { return Ok(()) };
+    /// let expected = record.revision();
+    /// record.set_owner(Some("user 42".into()), Some(now));
+    /// record.set_revision(Revision::fresh()); // the token of this write
+    /// match store.update(&record, expected, now).await? {
+    ///     Update::Stored(revision) => println!("stored as {revision:?}"),
+    ///     Update::Conflict(current) => println!("another write came first: {current:?}"),
+    ///     Update::Gone => println!("the session has ended"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`]; [`ErrorKind::OwnerLimit`].
+    fn update(
+        &self,
+        record: &Record,
+        expected: Revision,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Update>> + Send;
+
+    /// Notes that a session was seen, and returns whether the session is there.
+    ///
+    /// The idle deadline becomes `now` plus the session's own idle timeout, at most its absolute deadline. It never
+    /// becomes earlier. A touch never changes data or revision, and never brings a session back.
+    fn touch(&self, key: &SessionKey, now: Timestamp) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Gives a session a new key, atomically: `record` exists under its new key and `old` is gone, or neither, also if
+    /// the process or the machine crashes. A new id at each login prevents session fixation (OWASP ASVS 5.0, 7.2.4).
+    ///
+    /// A rotation is always durable when it returns, as [`destroy`](Store::destroy) is. It compares the revision of `old`
+    /// as [`update`](Store::update) does, and takes the new key as [`create`](Store::create) does.
+    ///
+    /// ```
+    /// # use cloakroom::{Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp, Update};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let old = SessionKey::of(&SessionId::generate()?);
+    /// # let mut record = Record::new(old, Lifetime::AAL2, now);
+    /// # let expected = store.create(&record, now).await?;
+    /// record.set_key(SessionKey::of(&SessionId::generate()?));
+    /// assert!(matches!(store.rotate(&old, expected, &record, now).await?, Update::Stored(_)));
+    /// assert_eq!(store.load(&old, now).await?, None);
+    /// assert!(store.load(record.key(), now).await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::KeyTaken`] if a live session has the new key; [`ErrorKind::TooLarge`]; [`ErrorKind::OwnerLimit`].
+    fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Update>> + Send;
+
+    /// Ends a session. A destroyed session never comes back.
+    ///
+    /// The end is durable when this returns, whatever the store's [`Durability`]. That holds also if there was nothing to
+    /// end, because the caller's knowledge may rest on a write that is not durable yet.
+    fn destroy(&self, key: &SessionKey) -> impl Future<Output = Result<()>> + Send;
+
+    /// Lists all live sessions of a user, in no particular order.
+    fn owned_by(&self, owner: &Owner, now: Timestamp) -> impl Future<Output = Result<Vec<Record>>> + Send;
+
+    /// Ends all sessions of a user, or all but one, and returns how many. Expired sessions may count.
+    ///
+    /// It is one step where the store can do that, and durable as [`destroy`](Store::destroy) is.
+    ///
+    /// ```
+    /// # use cloakroom::{Lifetime, MemoryStore, Owner, Record, SessionId, SessionKey, Store, Timestamp};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let ada = Owner::from("ada");
+    /// # for _ in 0..2 {
+    /// #     let mut record = Record::new(SessionKey::of(&SessionId::generate()?), Lifetime::AAL2, now);
+    /// #     record.set_owner(Some(ada.clone()), Some(now));
+    /// #     store.create(&record, now).await?;
+    /// # }
+    /// // After a change of the password: log out everywhere.
+    /// assert_eq!(store.destroy_owned_by(&ada, None).await?, 2);
+    /// assert!(store.owned_by(&ada, now).await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Changes all live sessions of a user, each by compare-and-swap, and returns how many were stored.
+    ///
+    /// `change` gets a record, edits it and says whether to store it. It runs again for a session that another write
+    /// changed meanwhile.
+    ///
+    /// ```
+    /// # use cloakroom::{Lifetime, MemoryStore, Owner, Record, SessionId, SessionKey, Store, Timestamp};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let ada = Owner::from("ada");
+    /// # let mut record = Record::new(SessionKey::of(&SessionId::generate()?), Lifetime::AAL1, now);
+    /// # record.set_owner(Some(ada.clone()), Some(now));
+    /// # store.create(&record, now).await?;
+    /// // From now on, this user's sessions are short.
+    /// let shorten = |record: &mut Record| {
+    ///     record.set_lifetime(Lifetime::AAL3, true, now);
+    ///     Ok(true)
+    /// };
+    /// assert_eq!(store.update_owned_by(&ada, shorten, now).await?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Contention`] if other writes changed one session 100 times in a row; and each error that `change`
+    /// returns. The sessions that were stored before the error stay stored.
+    fn update_owned_by(
+        &self,
+        owner: &Owner,
+        change: impl Fn(&mut Record) -> Result<bool> + Send + Sync,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<u64>> + Send {
+        async move {
+            let mut stored = 0;
+            for mut record in self.owned_by(owner, now).await? {
+                let mut attempts = 0;
+                loop {
+                    let expected = record.revision();
+                    if !change(&mut record)? {
+                        break;
+                    }
+                    record.set_revision(Revision::fresh());
+                    match self.update(&record, expected, now).await? {
+                        Update::Stored(_) => {
+                            stored += 1;
+                            break;
+                        }
+                        Update::Conflict(current) if current.owner() == Some(owner) => record = *current,
+                        Update::Conflict(_) | Update::Gone => break,
+                    }
+                    attempts += 1;
+                    if attempts == 100 {
+                        return Err(Error::new(ErrorKind::Contention, format!("changing session {}", record.key())));
+                    }
+                }
+            }
+            Ok(stored)
+        }
+    }
+
+    /// Removes expired sessions, at most `budget` of them. No other operation depends on it: an expired session is over,
+    /// swept or not.
+    ///
+    /// The cost is in proportion to the sessions that have expired, and not to those that are stored. A
+    /// [`Sweeper`](crate::Sweeper) makes these calls in the background.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cloakroom::{Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Swept, Timestamp};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let key = SessionKey::of(&SessionId::generate()?);
+    /// # store.create(&Record::new(key, Lifetime::AAL3, now), now).await?;
+    /// let tomorrow = now.plus(Duration::from_secs(24 * 60 * 60));
+    /// assert_eq!(store.sweep(tomorrow, 1000).await?, Swept { removed: 1, more: false });
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn sweep(&self, now: Timestamp, budget: usize) -> impl Future<Output = Result<Swept>> + Send;
+
+    /// Visits live sessions, in no particular order, until `visit` breaks.
+    ///
+    /// A session that lives throughout the scan under one key is visited exactly once. A session that begins or ends
+    /// during the scan is visited at most once.
+    ///
+    /// ```
+    /// # use std::ops::ControlFlow;
+    /// # use cloakroom::{Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let key = SessionKey::of(&SessionId::generate()?);
+    /// # store.create(&Record::new(key, Lifetime::AAL3, now), now).await?;
+    /// let mut anonymous = 0;
+    /// let mut count = |record: Record| {
+    ///     anonymous += u64::from(record.owner().is_none());
+    ///     ControlFlow::Continue(())
+    /// };
+    /// store.scan(now, &mut count).await?;
+    /// assert_eq!(anonymous, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn scan(
+        &self,
+        now: Timestamp,
+        visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Counts the live sessions.
+    fn count(&self, now: Timestamp) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Ends all sessions. The end is durable as that of [`destroy`](Store::destroy) is.
+    fn clear(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// What the acknowledgement of a `create` or an `update` means.
+    fn durability(&self) -> Durability;
+}
+
+/// A store whose futures need no runtime: any executor can drive them, also one that only parks a thread.
+///
+/// This is what [`Sessions::blocking`](crate::Sessions::blocking) and the thread of a [`Sweeper`](crate::Sweeper) ask
+/// for. A store whose futures wait for a runtime's sockets or timers must not implement it: such a thread would sleep for
+/// ever.
+///
+/// ```
+/// use cloakroom::{MemoryStore, RuntimeFree, Sessions};
+///
+/// fn first_visit(store: impl RuntimeFree) -> cloakroom::Result<()> {
+///     let sessions = Sessions::builder(store).build()?.blocking(); // no async from here on
+///     let session = sessions.open([""; 0])?;
+///     session.insert("theme", "dark")?;
+///     sessions.commit(session).map(drop)
+/// }
+///
+/// first_visit(MemoryStore::new()).unwrap();
+/// ```
+pub trait RuntimeFree: Store {}

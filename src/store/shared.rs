@@ -1,0 +1,65 @@
+//! An [`Arc`] of a store is a store.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::durability::Durability;
+use super::result::{Swept, Update};
+use super::{RuntimeFree, Store};
+use crate::error::Result;
+use crate::key::SessionKey;
+use crate::owner::Owner;
+use crate::record::{Record, Revision};
+use crate::time::Timestamp;
+
+impl<S: Store> Store for Arc<S> {
+    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+        (**self).create(record, now).await
+    }
+    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        (**self).load(key, now).await
+    }
+    async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
+        (**self).update(record, expected, now).await
+    }
+    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
+        (**self).touch(key, now).await
+    }
+    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+        (**self).rotate(old, expected, record, now).await
+    }
+    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+        (**self).destroy(key).await
+    }
+    async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
+        (**self).owned_by(owner, now).await
+    }
+    async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+        (**self).destroy_owned_by(owner, except).await
+    }
+    async fn update_owned_by(
+        &self,
+        owner: &Owner,
+        change: impl Fn(&mut Record) -> Result<bool> + Send + Sync,
+        now: Timestamp,
+    ) -> Result<u64> {
+        (**self).update_owned_by(owner, change, now).await
+    }
+    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
+        (**self).sweep(now, budget).await
+    }
+    async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        (**self).scan(now, visit).await
+    }
+    async fn count(&self, now: Timestamp) -> Result<u64> {
+        (**self).count(now).await
+    }
+    async fn clear(&self) -> Result<()> {
+        (**self).clear().await
+    }
+    fn durability(&self) -> Durability {
+        (**self).durability()
+    }
+}
+
+impl<S: RuntimeFree> RuntimeFree for Arc<S> {}
