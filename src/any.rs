@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::file::FileStore;
 use crate::key::SessionKey;
 use crate::memory::MemoryStore;
 use crate::owner::Owner;
 use crate::record::{Record, Revision};
+use crate::store::file::FileStore;
 use crate::store::{Durability, Store, Swept, Update};
 use crate::time::Timestamp;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::file::{self, FileOptions, FileStore, Frames, Header, Hint, Kind, MemoryDisk, Position, Seal};
 use crate::key::SessionKey;
+use crate::store::file::{self, FileOptions, FileStore, Frames, Header, Hint, Kind, MemoryDisk, Position, Seal};
 
 /// The salt of forged segments and frames.
 pub const SALT: u64 = 0x5eed;

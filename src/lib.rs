@@ -27,7 +27,6 @@ mod codec;
 pub mod conformance;
 mod data;
 mod error;
-mod file;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -50,7 +49,6 @@ mod time;
 pub use any::{AnyStore, DynStore};
 pub use data::{Data, MAX_NAME_BYTES};
 pub use error::{Error, ErrorKind, Result};
-pub use file::{Damage, FileOptions, FileStore, OnDamage, Stats, Verified};
 pub use id::{InvalidId, SessionId};
 pub use key::{InvalidKey, SessionKey};
 pub use lifetime::{Expiry, Lifetime};
@@ -61,6 +59,7 @@ pub use session::{AnyEntry, Entry, EntryName, Session};
 pub use sessions::{
     Blocking, Committed, Listed, Outcome, Presented, ResponseHeader, SessionSlot, Sessions, SessionsBuilder,
 };
+pub use store::file::{Damage, FileOptions, FileStore, OnDamage, Stats, Verified};
 pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
 pub use sweeper::{Sweeper, SweeperBuilder};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

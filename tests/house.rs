@@ -36,15 +36,15 @@ fn files_with(word: &str) -> Vec<String> {
 #[test]
 fn exactly_one_file_imports_each_dependency_that_may_have_to_go() {
     assert_eq!(files_with("bincode::"), ["codec.rs"]);
-    assert_eq!(files_with("fs2::"), ["file/lock.rs"]);
+    assert_eq!(files_with("fs2::"), ["store/file/disk/lock.rs"]);
     assert_eq!(files_with("triomphe::"), ["bytes.rs"]);
 }
 
 #[test]
 fn only_the_shared_tail_is_unsafe_and_it_is_short() {
-    assert_eq!(files_with("unsafe "), ["file/tail.rs"]);
-    assert_eq!(files_with("allow(unsafe_code)"), ["file/tail.rs"]);
-    let tail = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/file/tail.rs");
+    assert_eq!(files_with("unsafe "), ["store/file/disk/mapping.rs"]);
+    assert_eq!(files_with("allow(unsafe_code)"), ["store/file/disk/mapping.rs"]);
+    let tail = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/file/disk/mapping.rs");
     let text = fs::read_to_string(tail).unwrap();
     assert!(text.lines().count() < 80);
     assert_eq!(text.matches("unsafe {").count(), text.matches("// SAFETY:").count());

@@ -3,6 +3,7 @@
 //! What belongs here: the trait, and the types of its arguments and answers. What never does: how a store keeps anything.
 
 mod durability;
+pub(crate) mod file;
 mod limits;
 mod result;
 mod shared;

@@ -1,0 +1,126 @@
+//! A copy of a store that is in use.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::FileStore;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::{Disk, DiskFile, real::RealDisk};
+use crate::store::file::format::frame::{Frames, Kind, NO_KEY};
+use crate::store::file::format::names;
+use crate::store::file::format::position::Position;
+use crate::store::file::log::Log;
+use crate::store::file::log::segments::{Segments, is_not_found};
+
+/// A segment's number and its file.
+type OpenSegment = (u32, Arc<dyn DiskFile>);
+
+/// How much is copied at a time.
+const CHUNK: usize = 1 << 20;
+
+impl FileStore {
+    /// Copies the store, as it is at one moment, into a new directory, which opens as a store of its own. It may be in use
+    /// meanwhile, by any number of processes; nobody waits for it.
+    ///
+    /// The copy appears when all of it is on disk, and not before. It ends as a store does that was closed. Blocks as long as
+    /// it takes to copy the files, so call it on a thread that may.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if there is something in `directory` already; and whatever keeps files from being read or written.
+    /// Nothing is left behind then.
+    pub fn backup(&self, directory: impl AsRef<Path>) -> Result<()> {
+        self.engine.refuse_if_closed()?;
+        let directory: &Path = &directory.as_ref().components().collect::<std::path::PathBuf>();
+        let failed = |error| Error::io("making the backup's directory", error).at(directory);
+        let refused = |why: &'static str| Error::new(ErrorKind::Refused, "backing up").at(directory).because(why);
+        match fs::read_dir(directory).map(|mut entries| entries.next().is_some()) {
+            Ok(true) => return Err(refused("there is something in it already")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => return Err(refused("it is a file")),
+            _ => {}
+        }
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Beside its place, and renamed when it is whole: a part of a log would open, and have forgotten what came later.
+        let mut making = tempfile::Builder::new();
+        let making = making.prefix(".backup-").permissions(fs::Permissions::from_mode(0o700));
+        let making = making.tempdir_in(parent).map_err(failed)?;
+        let log = &self.engine.log;
+        let (files, end) = all_files(log)?;
+        if !self.engine.is_only_to_read() {
+            // What is copied is durable here first: nobody may come to rely on what a power loss then takes back.
+            log.segments.sync()?;
+        }
+        copy_to(&log.segments, &RealDisk::open(making.path(), true)?, files, end)?;
+        fs::rename(making.path(), directory).map_err(failed)?;
+        // Its name is another now: there is nothing to remove.
+        let _ = making.keep();
+        File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)
+    }
+}
+
+/// Copies these segments, the last one up to the log's end.
+fn copy_to(segments: &Segments, target: &dyn Disk, files: Vec<OpenSegment>, end: Position) -> Result<()> {
+    for (number, file) in files {
+        let length = if number == end.segment() { end.offset() } else { segments.length_of(number, &*file)? };
+        let copy = copy(segments, number, &*file, length, target)?;
+        if number == end.segment() {
+            let mut mark = Frames::at(end, end, segments.salt);
+            mark.push(Kind::Mark, &NO_KEY, &[]);
+            copy.write_at(mark.bytes(), u64::from(length)).map_err(writing(number))?;
+        }
+        copy.sync().map_err(writing(number))?;
+    }
+    target.sync_names().map_err(|error| Error::io("making the backup's names durable", error))
+}
+
+/// All segments, open, and where the log reached then: whatever is trimmed from now on stays readable here.
+fn all_files(log: &Log) -> Result<(Vec<OpenSegment>, Position)> {
+    const ATTEMPTS: u32 = 100;
+    for attempt in 1.. {
+        let (oldest, end) = {
+            let state = log.read()?;
+            (state.index.oldest, state.index.applied)
+        };
+        let opened = (oldest..=end.segment()).map(|number| {
+            let file = log.segments.disk.open(&names::segment(number));
+            Ok((number, file.map_err(|error| log.segments.segment_io("opening a segment", number, error))?))
+        });
+        match opened.collect::<Result<Vec<_>>>() {
+            Ok(files) => return Ok((files, end)),
+            // Trimmed in between.
+            Err(error) if is_not_found(&error) && attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("the loop ends by returning")
+}
+
+fn copy(
+    segments: &Segments,
+    number: u32,
+    file: &dyn DiskFile,
+    length: u32,
+    target: &dyn Disk,
+) -> Result<Arc<dyn DiskFile>> {
+    let copy = target.create(&names::segment(number)).map_err(writing(number))?;
+    let mut buffer = vec![0; CHUNK.min(length as usize)];
+    let mut at = 0;
+    while at < length {
+        let wanted = buffer.len().min((length - at) as usize);
+        let read = file.read_at(&mut buffer[..wanted], u64::from(at));
+        let read = read.map_err(|error| segments.segment_io("reading a segment", number, error))?;
+        if read == 0 {
+            // Shorter than it should be: damage, which the copy shares.
+            break;
+        }
+        copy.write_at(&buffer[..read], u64::from(at)).map_err(writing(number))?;
+        at += read as u32;
+    }
+    Ok(copy)
+}
+
+fn writing(number: u32) -> impl Fn(std::io::Error) -> Error {
+    move |error| Error::io(format!("writing the backup's {}", names::segment(number)), error)
+}

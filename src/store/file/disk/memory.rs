@@ -1,0 +1,238 @@
+//! A disk in memory, for tests and fuzz targets that open a store thousands of times.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::store::file::disk::mapping::Tail;
+use crate::store::file::disk::page::Page;
+use crate::store::file::disk::{Disk, DiskFile, DiskLock};
+
+/// Shared by all handles on one "directory". What is written is there; faults come when a test asks for them.
+#[derive(Clone, Default)]
+pub struct MemoryDisk(Arc<Mutex<Inner>>, Arc<Faults>);
+
+/// What fails from now on.
+#[derive(Default)]
+pub struct Faults {
+    /// Every sync.
+    pub syncs: AtomicBool,
+    /// Every write and reservation, for want of space.
+    pub space: AtomicBool,
+    /// Every reservation.
+    pub reservations: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inner {
+    files: BTreeMap<String, MemoryFile>,
+    locks: BTreeMap<String, Arc<Mutex<Holders>>>,
+    page: Arc<Page>,
+    aside: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Holders {
+    exclusive: Option<usize>,
+    shared: Vec<usize>,
+    handles: usize,
+}
+
+impl MemoryDisk {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    /// A disk with the same files, and nobody using it.
+    pub fn copy(&self) -> Self {
+        let copy = Self::default();
+        for (name, file) in &self.lock().files {
+            copy.lock()
+                .files
+                .insert(name.clone(), MemoryFile(Arc::new(Mutex::new(file.0.lock().unwrap().clone())), copy.1.clone()));
+        }
+        copy
+    }
+
+    /// What shall fail.
+    pub fn faults(&self) -> &Faults {
+        &self.1
+    }
+
+    /// A file's bytes.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        self.lock().files[name].0.lock().unwrap().clone()
+    }
+
+    /// Puts a file there, or another in its place.
+    pub fn set(&self, name: &str, bytes: Vec<u8>) {
+        let file = MemoryFile(Arc::new(Mutex::new(bytes)), self.1.clone());
+        self.lock().files.insert(name.to_owned(), file);
+    }
+
+    /// The names of the segments, in order.
+    pub fn segments(&self) -> Vec<String> {
+        self.lock().files.keys().filter(|name| name.ends_with(".log")).cloned().collect()
+    }
+
+    /// What was set aside, under its names.
+    pub fn kept_aside(&self) -> BTreeMap<String, Vec<u8>> {
+        self.lock().aside.clone()
+    }
+
+    /// How many damaged places were set aside.
+    pub fn aside(&self) -> usize {
+        self.lock().aside.len()
+    }
+}
+
+#[derive(Clone, Default)]
+struct MemoryFile(Arc<Mutex<Vec<u8>>>, Arc<Faults>);
+
+struct MemoryLock {
+    holders: Arc<Mutex<Holders>>,
+    me: usize,
+}
+
+impl Disk for MemoryDisk {
+    fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.lock().files.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = MemoryFile(Arc::default(), self.1.clone());
+        self.lock().files.insert(name.to_owned(), file.clone());
+        Ok(Arc::new(file))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.lock().files.get(name).cloned();
+        Ok(Arc::new(file.ok_or(io::ErrorKind::NotFound)?))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.lock().files.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if self.1.space.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.set(name, bytes.to_vec());
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
+        let holders = MemoryDisk::lock(self).locks.entry(name.to_owned()).or_default().clone();
+        let me = {
+            let mut holders = holders.lock().unwrap();
+            holders.handles += 1;
+            holders.handles
+        };
+        Ok(Box::new(MemoryLock { holders, me }))
+    }
+
+    fn tail(&self, _: &str, fresh: bool) -> io::Result<Tail> {
+        let mut inner = self.lock();
+        if fresh {
+            inner.page = Arc::default();
+        }
+        Ok(Tail::InMemory(inner.page.clone()))
+    }
+
+    fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.lock().aside.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn is_gone(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+impl DiskLock for MemoryLock {
+    fn try_exclusive(&self) -> io::Result<bool> {
+        let mut holders = self.holders.lock().unwrap();
+        let free = holders.exclusive.is_none_or(|holder| holder == self.me)
+            && holders.shared.iter().all(|holder| *holder == self.me);
+        if free {
+            holders.shared.clear();
+            holders.exclusive = Some(self.me);
+        }
+        Ok(free)
+    }
+
+    fn try_shared(&self) -> io::Result<bool> {
+        let mut holders = self.holders.lock().unwrap();
+        let free = holders.exclusive.is_none_or(|holder| holder == self.me);
+        if free {
+            holders.exclusive = None;
+            holders.shared.push(self.me);
+        }
+        Ok(free)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        let mut holders = self.holders.lock().unwrap();
+        holders.exclusive.take_if(|holder| *holder == self.me);
+        holders.shared.retain(|holder| *holder != self.me);
+        Ok(())
+    }
+}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        let _ = self.unlock();
+    }
+}
+
+impl DiskFile for MemoryFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().len() as u64)
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let bytes = self.0.lock().unwrap();
+        let from = (at as usize).min(bytes.len());
+        let count = into.len().min(bytes.len() - from);
+        into[..count].copy_from_slice(&bytes[from..from + count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, new: &[u8], at: u64) -> io::Result<()> {
+        let full = self.1.space.load(Ordering::Relaxed);
+        // A disk that fills up takes what it has room for.
+        let new = if full { &new[..new.len() / 2] } else { new };
+        let mut bytes = self.0.lock().unwrap();
+        let end = at as usize + new.len();
+        if bytes.len() < end {
+            bytes.resize(end, 0);
+        }
+        bytes[at as usize..end].copy_from_slice(new);
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.1.syncs.load(Ordering::Relaxed) { Err(io::Error::other("the disk failed")) } else { Ok(()) }
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.0.lock().unwrap().resize(length as usize, 0);
+        Ok(())
+    }
+
+    fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
+        let Faults { space, reservations, .. } = &*self.1;
+        let full = space.load(Ordering::Relaxed) || reservations.load(Ordering::Relaxed);
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+//! A directory of a real file system.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write as _};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FileType, Mode, OFlags};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::lock::{FileLock, NobodysLock};
+use crate::store::file::disk::mapping::Tail;
+use crate::store::file::disk::page::PAGE;
+use crate::store::file::disk::{Disk, DiskFile, DiskLock};
+use crate::store::file::format::names;
+
+/// Mode 0700, files 0600, nothing followed that is a symlink.
+pub(crate) struct RealDisk {
+    directory: File,
+    path: PathBuf,
+    /// Whether files are opened to be written; else nothing is created or changed.
+    writes: bool,
+}
+
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+impl RealDisk {
+    /// Opens the directory, or creates it.
+    pub(crate) fn open(path: &Path, allow_network: bool) -> Result<Self> {
+        Self::open_to(true, path, allow_network)
+    }
+
+    /// Opens the directory, and changes nothing in it.
+    pub(crate) fn open_to_read(path: &Path, allow_network: bool) -> Result<Self> {
+        Self::open_to(false, path, allow_network)
+    }
+
+    fn open_to(writes: bool, path: &Path, allow_network: bool) -> Result<Self> {
+        // Without a slash at the end, behind which a symlink would be followed after all.
+        let path: &Path = &path.components().collect::<PathBuf>();
+        let doing = "opening the session directory";
+        let failed = |error| Error::io(doing, error).at(path);
+        let refused = |why: String| Error::new(ErrorKind::Refused, doing).at(path).because(why);
+        let created = writes && create_directory(path).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || rustix::fs::open(path, flags, Mode::empty());
+        let opened = match open() {
+            // A umask that takes the owner's own rights, which only root can do without.
+            Err(rustix::io::Errno::ACCESS) if created => unlock(path).and_then(|()| open()),
+            opened => opened,
+        };
+        let directory = opened.map_err(|error| match error {
+            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
+                refused("it is a symlink or not a directory; name the real directory".into())
+            }
+            error => failed(error.into()),
+        })?;
+        if created {
+            // Whatever the umask says.
+            rustix::fs::fchmod(&directory, Mode::RWXU).map_err(|error| failed(error.into()))?;
+        }
+        let stat = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?;
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if mode.intersects(Mode::RWXG | Mode::RWXO) {
+            let mode = mode.as_raw_mode();
+            return Err(refused(format!(
+                "its mode is {mode:04o}, and other users must have no access to sessions; run: chmod 700 {}",
+                path.display()
+            )));
+        }
+        let system = rustix::fs::fstatfs(&directory).map_err(|error| failed(error.into()))?;
+        if let Some(network) = network_file_system(&system)
+            && !allow_network
+        {
+            return Err(refused(format!(
+                "it is on {network}, where locks and shared pages do not hold between machines; \
+                 use a local disk, or a store made for several machines, or allow_network_file_system(true) \
+                 if one machine alone uses it"
+            )));
+        }
+        // Absolute, so that a change of the working directory moves nothing.
+        let path = std::path::absolute(path).map_err(failed)?;
+        Ok(Self { directory: directory.into(), path, writes })
+    }
+
+    fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let access = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
+        let flags = flags | access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.directory, name, flags, PRIVATE)?;
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        if flags.contains(OFlags::CREATE) {
+            // Whatever the umask says.
+            rustix::fs::fchmod(&file, PRIVATE)?;
+        } else if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "its mode lets other users in; run: chmod 600 on the files of the store",
+            ));
+        }
+        Ok(file.into())
+    }
+}
+
+/// Gives a directory to its owner, who may not open it; not what a symlink in its place names.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unlock(path: &Path) -> rustix::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn unlock(_path: &Path) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::ACCESS)
+}
+
+/// Creates a directory and those above it that are missing; says whether it did. Whatever stands there already is looked at
+/// by who opens it.
+fn create_directory(path: &Path) -> io::Result<bool> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_directory(parent)?;
+            return create_directory(path);
+        }
+        Err(error) => return Err(error),
+    }
+    // Else a power loss could take the whole store with its name (rule 6).
+    File::open(parent)?.sync_all()?;
+    Ok(true)
+}
+
+/// The file system of another machine that this is, if it is one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
+    network_by_magic(system.f_type as u32)
+}
+
+/// Elsewhere the system itself says whether a file system is a local one.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
+    const LOCAL: u32 = 0x1000; // MNT_LOCAL of sys/mount.h
+    (system.f_flags as u32 & LOCAL == 0).then_some("a network file system")
+}
+
+/// By the numbers of statfs(2). FUSE may be local, but promises nothing about locks.
+#[cfg(any(target_os = "linux", target_os = "android", test))]
+fn network_by_magic(magic: u32) -> Option<&'static str> {
+    Some(match magic {
+        0x6969 => "NFS",
+        0x517b | 0xfe53_4d42 | 0xff53_4d42 => "SMB",
+        0x0102_1997 => "9P",
+        0x00c3_6400 => "Ceph",
+        0x5346_414f => "AFS",
+        0x7375_7245 => "Coda",
+        0x0bd0_0bd0 => "Lustre",
+        0x6573_5546 => "FUSE",
+        _ => return None,
+    })
+}
+
+impl Disk for RealDisk {
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.directory)? {
+            // A name that is not UTF-8 is a stray file's.
+            names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(self.open_file(name, OFlags::CREATE | OFlags::TRUNC)?))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(self.open_file(name, OFlags::empty())?))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.directory, name, rustix::fs::AtFlags::empty())?)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        // Two of one process may write the same at once.
+        let mut random = [0; 8];
+        crate::id::fill(&mut random).map_err(io::Error::other)?;
+        let half = names::half_written(u64::from_le_bytes(random));
+        let file = self.open_file(&half, OFlags::CREATE | OFlags::EXCL)?;
+        let written = file.write_all_at(bytes, 0);
+        let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&self.directory, &half, &self.directory, name)?));
+        if renamed.is_err() {
+            let _ = self.remove(&half);
+        }
+        renamed
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.directory.sync_all()
+    }
+
+    fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
+        if self.writes {
+            return Ok(Box::new(FileLock::on(self.open_file(name, OFlags::CREATE)?)));
+        }
+        match self.open_file(name, OFlags::empty()) {
+            Ok(file) => Ok(Box::new(FileLock::on(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(NobodysLock)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn tail(&self, name: &str, fresh: bool) -> io::Result<Tail> {
+        if !self.writes {
+            return if fresh {
+                Ok(Tail::InMemory(Arc::default()))
+            } else {
+                Tail::map(&self.open_file(name, OFlags::empty())?, false)
+            };
+        }
+        let file = self.open_file(name, OFlags::CREATE)?;
+        if fresh {
+            // Written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
+            file.write_all_at(&[0; PAGE], 0)?;
+            file.sync_all()?;
+        }
+        Tail::map(&file, true)
+    }
+
+    fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        match rustix::fs::mkdirat(&self.directory, names::QUARANTINE, Mode::RWXU) {
+            // Whatever the umask says. Nobody else can put anything in its place: the directory is private.
+            Ok(()) => {
+                rustix::fs::chmodat(&self.directory, names::QUARANTINE, Mode::RWXU, rustix::fs::AtFlags::empty())?;
+            }
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.directory, names::QUARANTINE, flags, Mode::empty())?;
+        let directory = self.path.join(names::QUARANTINE);
+        let mut file = tempfile::NamedTempFile::new_in(&directory)?;
+        file.write_all(bytes)?;
+        rustix::fs::fchmod(file.as_file(), PRIVATE)?;
+        file.as_file().sync_all()?;
+        file.persist(directory.join(name)).map_err(|error| error.error)?;
+        File::from(opened).sync_all()?;
+        self.sync_names()
+    }
+
+    fn is_gone(&self) -> io::Result<bool> {
+        Ok(rustix::fs::fstat(&self.directory)?.st_nlink == 0)
+    }
+}
+
+impl DiskFile for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < into.len() {
+            match std::os::unix::fs::FileExt::read_at(self, &mut into[read..], at + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.write_all_at(bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes) {
+            // A file system that cannot reserve has nothing in reserve; that is no failure.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn reserve(&self, _from: u64, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?)
+    }
+
+    /// A system that cannot be asked to forget is taken at its word.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_told_by_their_numbers() {
+        assert_eq!(network_by_magic(0x6969), Some("NFS"));
+        assert_eq!(network_by_magic(0xff53_4d42), Some("SMB"));
+        assert_eq!(network_by_magic(0xef53), None, "ext4");
+    }
+}

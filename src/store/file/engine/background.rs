@@ -1,0 +1,178 @@
+//! The store's own thread: it syncs for those who wait, carries out what is queued, and looks after things that nobody asked
+//! for.
+
+use std::sync::{Arc, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Durability;
+use crate::store::file::engine::Engine;
+use crate::store::file::engine::compact::Compactor;
+use crate::store::file::engine::hint_maker::HintMaker;
+use crate::store::file::engine::zeroed_ahead::Zeros;
+use crate::store::file::threads::wait::{self, Pauses};
+use crate::store::file::threads::{self, JoinHandle, Mutex};
+use crate::store::file::writer::kept_lock::LOOK;
+
+/// How often the thread looks after things that nobody asked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the thread remembers from round to round.
+pub(crate) struct Keeping {
+    /// How often is synced though nobody waits.
+    sync_every: Option<Duration>,
+    period: Duration,
+    pauses: Pauses,
+    last_tick: Instant,
+    last_sync: Instant,
+    last_look: Instant,
+    /// Whether there is something to see at the writer lock.
+    watches: bool,
+    zeros: Zeros,
+    compactor: Compactor,
+    hint_maker: HintMaker,
+}
+
+impl Keeping {
+    pub(crate) fn of(engine: &Engine) -> Self {
+        let sync_every = match engine.settings.durability {
+            Durability::Every(interval) => Some(interval),
+            _ => None,
+        };
+        let now = wait::now();
+        let period = sync_every.map_or(TICK, |interval| interval.min(TICK));
+        Self {
+            sync_every,
+            period,
+            pauses: Pauses::new(),
+            last_tick: now,
+            last_sync: now,
+            last_look: now,
+            watches: false,
+            zeros: Zeros::new(),
+            compactor: Compactor::default(),
+            hint_maker: HintMaker::default(),
+        }
+    }
+
+    /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
+    /// closed and all is done.
+    pub(crate) fn round(&mut self, engine: &Engine) -> Option<Duration> {
+        let somebody_waited = !engine.waiters.is_empty();
+        if somebody_waited {
+            engine.sync_for_waiting();
+        }
+        let served = engine.serve_queue();
+        if served {
+            self.pauses = Pauses::new();
+        } else {
+            engine.time_out_queued();
+        }
+        let now = wait::now();
+        if now - self.last_tick >= self.period {
+            self.last_tick = now;
+            engine.tick();
+        }
+        // Who only reads has nothing to sync, nor to compact, and leaves hints to others.
+        let writes = !engine.is_only_to_read();
+        let is_due = self.sync_every.is_some_and(|interval| now - self.last_sync >= interval);
+        if writes && (is_due || engine.log.segments.has_backlog(engine.settings.sizes.backlog)) {
+            self.last_sync = now;
+            // An error poisons the store, and so shows itself to the next who saves.
+            let _ = engine.log.segments.sync();
+        }
+        if !self.watches || now - self.last_look >= LOOK {
+            self.last_look = now;
+            self.watches = engine.look_at_the_turn();
+        }
+        let compacting = served && writes && self.compactor.step(engine);
+        if somebody_waited {
+            self.zeros.keep_ahead(engine);
+        }
+        let hinting = writes && !engine.is_closed() && self.hint_maker.step(engine);
+        let idle = engine.waiters.is_empty() && engine.queue.is_empty();
+        if idle && engine.is_closed() {
+            return None;
+        }
+        // Whoever leaves work here wakes the thread, and a wake-up before it rests ends the rest at once.
+        Some(if !served {
+            self.pauses.next()
+        } else if idle && !compacting && !hinting {
+            let rest = self.period.saturating_sub(wait::now() - self.last_tick);
+            if self.watches { rest.min(LOOK) } else { rest }
+        } else {
+            Duration::ZERO
+        })
+    }
+}
+
+/// The thread, which ends with the last handle of the store.
+pub(crate) struct Keeper {
+    engine: Arc<Engine>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Keeper {
+    pub(crate) fn start(engine: Arc<Engine>) -> Result<Self> {
+        let kept = engine.clone();
+        let thread = threads::Builder::new().name("cloakroom".into()).spawn(move || {
+            let _retire = Retire(&kept);
+            let mut keeping = Keeping::of(&kept);
+            while let Some(rest) = keeping.round(&kept) {
+                if !rest.is_zero() {
+                    kept.bell.rest(rest);
+                }
+            }
+        });
+        let thread = thread.map_err(|error| engine.log.segments.io("starting the store's thread", error))?;
+        engine.bell.hang_up_for(thread.thread().clone());
+        Ok(Self { engine, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// No thread: who opened the store does its work, and closes it.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn by_hand(engine: Arc<Engine>) -> Self {
+        Self { engine, thread: Mutex::new(None) }
+    }
+
+    /// Finishes what is under way, syncs, and gives the directory free. A second time it does nothing but wait for the first.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut thread = match self.thread.try_lock() {
+            Ok(thread) => thread,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another is closing it, and waits for the thread that this may be.
+            Err(TryLockError::WouldBlock) if self.engine.bell.is_for_this_thread() => return Ok(()),
+            Err(TryLockError::WouldBlock) => self.thread.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let Some(thread) = thread.take() else { return Ok(()) };
+        // In a forked child there is neither the thread nor a lock of its own.
+        self.engine.refuse_if_forked()?;
+        self.engine.begin_close();
+        // The last handle may go with a task that the thread itself has woken; it ends by itself then.
+        let kept = if self.engine.bell.is_for_this_thread() { Ok(()) } else { thread.join() };
+        let ended = self.engine.end_close();
+        if kept.is_err() {
+            let why = "the store's thread had panicked";
+            return Err(Error::new(ErrorKind::Closed, "closing the session store")
+                .at(&self.engine.log.segments.path)
+                .because(why));
+        }
+        ended
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Whoever wants to know calls close().
+        let _ = self.close();
+    }
+}
+
+/// Also when the thread panics, nobody waits for it for ever.
+struct Retire<'a>(&'a Engine);
+
+impl Drop for Retire<'_> {
+    fn drop(&mut self) {
+        self.0.retire();
+    }
+}

@@ -1,0 +1,127 @@
+//! Giving space back: what still lives in the oldest segment is appended again, then the segment leaves the log.
+//!
+//! Segments leave at the oldest end only, so a frame that ended, shortened or replaced a record never vanishes while
+//! that record is on disk. A record costs one more write in each round of the whole log, and a round begins only when
+//! half of the log is of no use: on disk is at most twice what lives, and one segment.
+
+use crate::error::Result;
+use crate::key::SessionKey;
+use crate::store::file::engine::Engine;
+use crate::store::file::format::frame::{Frame, Kind};
+use crate::store::file::format::position::Position;
+use crate::store::file::format::segment;
+use crate::store::file::log::scan::{Scan, Step};
+use crate::store::file::log::{Log, State};
+use crate::store::file::writer::op::Op;
+
+/// How many bytes are moved at a time, so that no save waits for long: some fifty records, fifty microseconds.
+const BATCH: u32 = 32 * 1024;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Compactor {
+    /// Up to here the oldest segment was looked through for what still lives.
+    looked_through: Position,
+}
+
+impl Compactor {
+    /// Moves a batch, or removes a segment; says whether there is more to do. An error ends it for now: the disk may be
+    /// full, and what was moved already is only moved once.
+    pub(crate) fn step(&mut self, engine: &Engine) -> bool {
+        let is_wasteful = engine.log.read_unchecked().index.is_wasteful(engine.settings.segment_bytes);
+        is_wasteful && self.try_step(engine).unwrap_or(false)
+    }
+
+    pub(crate) fn try_step(&mut self, engine: &Engine) -> Result<bool> {
+        let log = &engine.log;
+        let (oldest, current) = {
+            let State { index, .. } = &*log.read()?;
+            (index.oldest, index.applied.segment())
+        };
+        // What looked wasteful a moment ago may have been seen to by another process.
+        if oldest == current {
+            return Ok(false);
+        }
+        let (batch, looked_through) = self.next_batch(log, oldest)?;
+        if batch.is_empty() && !self.set_aside_unreadable(log, oldest)? {
+            return Ok(false);
+        }
+        let moved = engine.with_writer(engine.writer(), 1, |held| {
+            let mut run = |op: Op| -> Result<()> {
+                let outcome = held.write(&[&op], true).ok().and_then(|mut outcomes| outcomes.pop());
+                outcome.map_or(Ok(()), |(answer, _)| answer.map(drop))
+            };
+            if !batch.is_empty() {
+                return run(Op::Move { live: batch });
+            }
+            // In this order, or a crash loses what was moved (rule 7): the moves, the trim after them, both durable by one
+            // sync, then the file goes. A trim that survives a crash without the moves lies beyond a hole, and says nothing.
+            run(Op::Trim { oldest: oldest + 1 }).and_then(|()| log.segments.sync()).and_then(|()| log.remove_trimmed())
+        })?;
+        let Some(done) = moved else { return Ok(false) };
+        done?;
+        // Only now: a batch that failed is looked for again.
+        self.looked_through = looked_through;
+        Ok(true)
+    }
+
+    /// What is still in a segment when everything readable was moved: it is kept aside, and goes with the segment (rule 7).
+    /// Says whether the segment may go: not if something readable is left after all.
+    fn set_aside_unreadable(&mut self, log: &Log, segment: u32) -> Result<bool> {
+        let left: Vec<(SessionKey, Position, u32)> = {
+            let State { index, .. } = &*log.read()?;
+            if index.live_bytes_in(segment) == 0 {
+                return Ok(true);
+            }
+            let slots = index.iter().filter(|slot| slot.at().segment() == segment);
+            slots.map(|slot| (*slot.key(), slot.at(), slot.bytes())).collect()
+        };
+        let file = log.segments.file(segment)?;
+        for (key, at, length) in left {
+            let mut bytes = vec![0; length as usize];
+            let read = file.read_at(&mut bytes, u64::from(at.offset()));
+            read.map_err(|error| log.segments.segment_io("compacting", segment, error))?;
+            if Frame::parse_anywhere(&bytes, at, log.segments.salt).is_some() {
+                self.looked_through = Position::default();
+                return Ok(false);
+            }
+            log.segments.report(segment, at.offset(), at.offset() + length, Some(key));
+            log.segments.set_aside(at, &bytes)?;
+        }
+        Ok(true)
+    }
+
+    /// Some of what lives in a segment, in the order of the log, from where the last batch ended; and where this one ends.
+    fn next_batch(&self, log: &Log, segment: u32) -> Result<(Vec<(SessionKey, Position)>, Position)> {
+        let mut from = self.looked_through;
+        if from.segment() != segment {
+            from = segment::start(segment);
+        }
+        if log.read()?.index.live_bytes_in(segment) == 0 {
+            return Ok((Vec::new(), from));
+        }
+        let file = log.segments.file(segment)?;
+        let reading = |error| log.segments.segment_io("compacting", segment, error);
+        let length = log.segments.length_of(segment, &*file)?;
+        let mut scan = Scan::new(&*file, from, length, log.segments.salt);
+        let (mut living, mut bytes) = (Vec::new(), 0);
+        while bytes < BATCH {
+            match scan.next().map_err(reading)? {
+                Step::Frame(frame) => {
+                    from = frame.at.plus(frame.head.frame_bytes());
+                    let State { index, .. } = &*log.read()?;
+                    let batch = frame.inner(log.segments.salt).filter(|_| frame.head.kind == Kind::Batch);
+                    for frame in batch.chain([frame]) {
+                        if index.get(&frame.head.key).is_some_and(|slot| slot.at() == frame.at) {
+                            living.push((frame.head.key, frame.at));
+                            bytes += frame.head.body;
+                        }
+                    }
+                }
+                Step::BadBody(..) | Step::Gap { .. } => {}
+                Step::End { .. } => break,
+            }
+        }
+        Ok((living, from))
+    }
+}

@@ -1,0 +1,104 @@
+//! Operations that wait for the writer, in order.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use crate::store::file::threads::oneshot::Oneshot;
+use crate::store::file::threads::{AtomicBool, Mutex, MutexGuard};
+use crate::store::file::writer::op::Op;
+use crate::store::file::writer::{LARGEST_GROUP, Outcome};
+
+/// An operation that waits for its turn. The thread that has the writer next carries it out, on behalf of its future.
+pub(crate) struct Job {
+    pub(crate) op: Op,
+    /// When it gives up; it has left the queue before its future hears of that (rule 19).
+    pub(crate) deadline: Option<Instant>,
+    /// Its future was dropped.
+    abandoned: AtomicBool,
+    pub(crate) outcome: Oneshot<Outcome>,
+}
+
+impl Job {
+    pub(crate) fn new(op: Op, deadline: Option<Instant>, outcome: Oneshot<Outcome>) -> Self {
+        Self { op, deadline, abandoned: AtomicBool::new(false), outcome }
+    }
+}
+
+/// See the module. `None` once the store's thread has gone: no job would be carried out any more.
+pub(crate) struct Queue(Mutex<Option<VecDeque<Arc<Job>>>>);
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self(Mutex::new(Some(VecDeque::new())))
+    }
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().as_ref().is_none_or(VecDeque::is_empty)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().as_ref().map_or(0, VecDeque::len)
+    }
+
+    /// Adds a job; says whether it will be carried out.
+    pub(crate) fn push(&self, job: Arc<Job>) -> bool {
+        self.lock().as_mut().map(|queue| queue.push_back(job)).is_some()
+    }
+
+    /// The future of this job is no more.
+    pub(crate) fn abandon(&self, job: &Arc<Job>) {
+        job.abandoned.store(true, Ordering::Release);
+        if let Some(queue) = &mut *self.lock() {
+            queue.retain(|queued| !Arc::ptr_eq(queued, job));
+        }
+    }
+
+    /// Takes as many from the front as one write may hold.
+    pub(crate) fn next_group(&self) -> Vec<Arc<Job>> {
+        let mut group: Vec<Arc<Job>> = Vec::new();
+        let mut bytes = 0;
+        let mut queue = self.lock();
+        let Some(queue) = &mut *queue else { return group };
+        while let Some(job) = queue.front() {
+            bytes += job.op.size();
+            let alone = job.op.is_alone() || group.first().is_some_and(|first| first.op.is_alone());
+            if !group.is_empty() && (alone || bytes > LARGEST_GROUP) {
+                break;
+            }
+            group.extend(queue.pop_front());
+        }
+        group
+    }
+
+    /// Puts a group back to the front, but for those whose future is no more. Gives it back if no job is carried out any more.
+    pub(crate) fn put_back(&self, group: Vec<Arc<Job>>) -> Option<Vec<Arc<Job>>> {
+        let mut queue = self.lock();
+        let Some(queue) = &mut *queue else { return Some(group) };
+        let waited_for = group.into_iter().filter(|job| !job.abandoned.load(Ordering::Acquire));
+        waited_for.rev().for_each(|job| queue.push_front(job));
+        None
+    }
+
+    /// Takes those out for which this holds.
+    pub(crate) fn take(&self, which: impl Fn(&Job) -> bool) -> VecDeque<Arc<Job>> {
+        let mut queue = self.lock();
+        let Some(queue) = &mut *queue else { return VecDeque::new() };
+        let (taken, rest) = queue.drain(..).partition(|job| which(job));
+        *queue = rest;
+        taken
+    }
+
+    /// No job is carried out any more; those that still wait are the caller's.
+    pub(crate) fn retire(&self) -> VecDeque<Arc<Job>> {
+        self.lock().take().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Arc<Job>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

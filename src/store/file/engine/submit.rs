@@ -1,0 +1,143 @@
+//! An operation on its way through the writer and to the disk: futures that need no runtime.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::file::engine::Engine;
+use crate::store::file::engine::queue::Job;
+use crate::store::file::engine::waiters::Waiter;
+use crate::store::file::format::position::Position;
+use crate::store::file::threads::oneshot::Oneshot;
+use crate::store::file::threads::wait;
+use crate::store::file::writer::Outcome;
+use crate::store::file::writer::op::{Answer, Op};
+
+/// How often the writer, and the lock between processes, are tried before an operation queues: they are held for microseconds,
+/// so to queue takes as long, and to sleep longer.
+const SPINS: u32 = 64;
+
+impl Engine {
+    /// Carries out an operation, and waits for the disk if it has to.
+    pub(crate) async fn submit(&self, op: Op) -> Result<Answer> {
+        if self.is_only_to_read() {
+            let why = "nothing could be written in its directory when it was opened; see to that, and open it again";
+            return Err(Error::new(ErrorKind::NotWritable, "saving a session")
+                .at(&self.log.segments.path)
+                .because(why));
+        }
+        let (answer, until) = Submit { engine: self, state: SubmitState::New(op) }.await?;
+        if self.log.is_wasteful.load(Ordering::Relaxed) {
+            self.wake_keeper();
+        }
+        if let Some(until) = until {
+            Synced::new(self, until).await?;
+        }
+        answer
+    }
+
+    /// Carries out an operation here and now, if the way is free and nothing else waits.
+    fn try_alone(&self, op: &Op) -> Result<Option<Outcome>> {
+        let Some(writer) = self.try_writer(SPINS) else { return Ok(None) };
+        if !self.queue.is_empty() {
+            return Ok(None);
+        }
+        let outcome = self.with_writer(writer, SPINS, |held| {
+            // Closed since the future looked: another process may be recovering by now.
+            self.refuse_if_closed()?;
+            Ok(held.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop()))
+        });
+        outcome?.transpose().map(Option::flatten)
+    }
+}
+
+/// Carries out one operation, alone if nothing is in the way (no allocation, no other thread), else with others.
+///
+/// Dropped before its turn came, it was not begun. Its turn comes and ends within one poll of some future or one round
+/// of the store's thread: the lead of a group is never kept in a future (rule 19).
+struct Submit<'a> {
+    engine: &'a Engine,
+    state: SubmitState,
+}
+
+enum SubmitState {
+    New(Op),
+    Queued(Arc<Job>),
+    Finished,
+}
+
+impl Future for Submit<'_> {
+    type Output = Result<Outcome>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let engine = self.engine;
+        let job = match std::mem::replace(&mut self.state, SubmitState::Finished) {
+            SubmitState::New(op) => {
+                engine.refuse_if_closed()?;
+                engine.refuse_if_forked()?;
+                if let Some(outcome) = engine.try_alone(&op)? {
+                    return Poll::Ready(Ok(outcome));
+                }
+                let deadline = wait::now().checked_add(engine.settings.lock_wait);
+                let job = Arc::new(Job::new(op, deadline, Oneshot::new(context)));
+                if !engine.queue.push(job.clone()) {
+                    return Poll::Ready(Err(engine.closed_error()));
+                }
+                engine.pump();
+                job
+            }
+            SubmitState::Queued(job) => job,
+            SubmitState::Finished => panic!("a future was polled after it had finished"),
+        };
+        let outcome = job.outcome.poll(context);
+        if outcome.is_pending() {
+            self.state = SubmitState::Queued(job);
+        }
+        outcome.map(Ok)
+    }
+}
+
+impl Drop for Submit<'_> {
+    fn drop(&mut self) {
+        if let SubmitState::Queued(job) = &self.state {
+            self.engine.queue.abandon(job);
+        }
+    }
+}
+
+/// Done when the log is durable up to a position.
+pub(crate) struct Synced<'a> {
+    engine: &'a Engine,
+    until: Position,
+    waiter: Option<Arc<Waiter>>,
+}
+
+impl<'a> Synced<'a> {
+    pub(crate) fn new(engine: &'a Engine, until: Position) -> Self {
+        Self { engine, until, waiter: None }
+    }
+}
+
+impl Future for Synced<'_> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        let engine = self.engine;
+        if let Some(waiter) = &self.waiter {
+            return waiter.outcome.poll(context);
+        }
+        if engine.log.segments.durable() >= self.until {
+            return Poll::Ready(Ok(()));
+        }
+        engine.disk_waits.fetch_add(1, Ordering::Relaxed);
+        self.waiter = engine.waiters.add(self.until, Oneshot::new(context));
+        if self.waiter.is_none() {
+            // The store was closed between this save's write and now; its last sync may have come before.
+            return Poll::Ready(engine.log.segments.sync());
+        }
+        engine.wake_keeper();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,393 @@
+//! The slots of all sessions, packed: 84 bytes each, and eleven to thirteen for the table that finds them.
+//!
+//! What every load asks for stands in one cache line; what it does not, elsewhere. Slots are kept in chunks, so that no
+//! growth copies them, and have numbers: a session keeps its own as long as it lives.
+
+use std::collections::BTreeMap;
+use std::ops::{Index, IndexMut};
+use std::sync::atomic::Ordering;
+
+use crate::bytes::Bytes;
+use crate::key::SessionKey;
+use crate::lifetime::Expiry;
+use crate::owner::Owner;
+use crate::record::{Record, Revision};
+use crate::store::file::format::meta::Slot;
+use crate::store::file::format::position::Position;
+use crate::store::file::index::hash_table::{self, Table};
+use crate::store::file::index::list::{Link, Linked, NONE};
+use crate::store::file::index::owners::Owners;
+use crate::store::file::threads::AtomicBool;
+use crate::time::Timestamp;
+
+/// See the module.
+pub(crate) struct Slots {
+    table: Table,
+    hot: Chunks<Hot>,
+    cold: Chunks<Cold>,
+    /// Slots that nobody has.
+    free: u32,
+    owners: Owners,
+    /// Sessions by the bucket of their end: the first of each. A touch that puts off an end leaves its session where it is,
+    /// so they may stand too early, and never too late.
+    endings: BTreeMap<u32, u32>,
+    /// Bytes of the records that are cached.
+    cached: usize,
+}
+
+/// What a load asks for.
+#[repr(align(64))]
+struct Hot {
+    key: SessionKey,
+    expiry: Expiry,
+    revision: Revision,
+    /// What is [kept](Record::to_kept) of the record, if it is cached.
+    cached: Option<Bytes>,
+    /// Among the [`Owners`].
+    owner: u32,
+    /// Whether the cached record was used since the cache looked last.
+    used: AtomicBool,
+}
+
+struct Cold {
+    /// Segment and offset; 0 and 0 for a slot that nobody has.
+    at: [u32; 2],
+    bytes: u32,
+    /// Among those of the same bucket, or among the free.
+    link: Link,
+}
+
+#[cfg(not(shuttle))]
+const _: () = assert!(size_of::<Hot>() == 64 && size_of::<Cold>() == 20);
+
+/// Deadlines are kept in buckets of 2^14 milliseconds.
+const BUCKET_BITS: u32 = 14;
+
+/// The last one is for all that end later than in a thousand years, or never.
+const LAST_BUCKET: u32 = (1 << 31) - 2;
+
+fn bucket(end: Timestamp) -> u32 {
+    (end.as_millis() >> BUCKET_BITS).min(LAST_BUCKET.into()) as u32
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            hot: Chunks::default(),
+            cold: Chunks::default(),
+            free: NONE,
+            owners: Owners::default(),
+            endings: BTreeMap::new(),
+            cached: 0,
+        }
+    }
+}
+
+impl Slots {
+    /// Makes room for so many.
+    pub(crate) fn reserve(&mut self, slots: usize) {
+        self.table.reserve(slots);
+    }
+
+    /// Gives back room that is not needed.
+    pub(crate) fn settle(&mut self) {
+        self.table.settle();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The number of a session's slot.
+    pub(crate) fn find(&self, key: &SessionKey) -> Option<u32> {
+        self.find_hashed(hash_table::hash(key), key)
+    }
+
+    /// The same, where the key's hash is known.
+    pub(crate) fn find_hashed(&self, hash: u32, key: &SessionKey) -> Option<u32> {
+        self.table.find(hash, |number| self.hot[number].key == *key)
+    }
+
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<Standing<'_>> {
+        self.find(key).map(|number| self.at(number))
+    }
+
+    /// What stands in a slot that somebody has.
+    pub(crate) fn at(&self, number: u32) -> Standing<'_> {
+        Standing { hot: &self.hot[number], cold: &self.cold[number], owners: &self.owners }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Standing<'_>> {
+        (0..self.cold.len()).filter(|number| !self.cold[*number].is_free()).map(|number| self.at(number))
+    }
+
+    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = Standing<'_>> {
+        self.owners.slots_of(owner).map(|number| self.at(number))
+    }
+
+    /// Those that may have ended by this time, bucket after bucket: all that have, and others.
+    pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = u32>> {
+        self.endings.range(..=bucket(now)).map(|(_, first)| self.cold.chain(*first))
+    }
+
+    /// Puts those that stand too early into the bucket of their end, from this bucket to that of the time, or until so many
+    /// have been found that have ended. Stops behind a bucket when it has looked at many, and says which is the next.
+    pub(crate) fn put_in_order(&mut self, mut from: u32, until: Timestamp, wanted: &mut usize) -> Option<u32> {
+        const MANY: usize = 1_000;
+        let (mut seen, last) = (0, bucket(until));
+        while from <= last && *wanted > 0 {
+            let Some((&here, &first)) = self.endings.range(from..=last).next() else { break };
+            let standing: Vec<u32> = self.cold.chain(first).collect();
+            for number in &standing {
+                let end = self.hot[*number].expiry.ends_at();
+                if bucket(end) != here {
+                    self.leave_bucket(*number);
+                    self.join_bucket(bucket(end), *number);
+                } else if end <= until {
+                    *wanted = wanted.saturating_sub(1);
+                }
+            }
+            seen += standing.len();
+            from = here + 1;
+            if seen >= MANY {
+                return Some(from);
+            }
+        }
+        None
+    }
+
+    /// Puts a session that has none into a slot of its own.
+    pub(crate) fn insert(&mut self, hash: u32, key: SessionKey, slot: Slot) {
+        let hot = Hot {
+            key,
+            expiry: slot.expiry,
+            revision: slot.revision,
+            cached: None,
+            owner: NONE,
+            used: AtomicBool::new(false),
+        };
+        let cold = Cold { at: [slot.at.segment(), slot.at.offset()], bytes: slot.bytes, link: Link::default() };
+        let number = if self.free == NONE {
+            self.hot.push(hot);
+            self.cold.push(cold)
+        } else {
+            let number = self.free;
+            self.free = self.cold[number].link.behind;
+            (self.hot[number], self.cold[number]) = (hot, cold);
+            number
+        };
+        self.table.insert(hash, number);
+        self.join_bucket(bucket(slot.expiry.ends_at()), number);
+        self.set_owner(number, slot.owner);
+    }
+
+    /// Puts something newer into a session's slot; what is cached stays only if it is the same record.
+    pub(crate) fn replace(&mut self, number: u32, slot: Slot, is_same_record: bool) {
+        self.set_expiry(number, slot.expiry);
+        self.set_owner(number, slot.owner);
+        self.hot[number].revision = slot.revision;
+        let cold = &mut self.cold[number];
+        (cold.at, cold.bytes) = ([slot.at.segment(), slot.at.offset()], slot.bytes);
+        if !is_same_record {
+            self.set_cached(number, None);
+        }
+    }
+
+    /// Frees a session's slot.
+    pub(crate) fn remove(&mut self, number: u32) {
+        self.table.remove(hash_table::hash(&self.hot[number].key), number);
+        self.leave_bucket(number);
+        self.set_owner(number, None);
+        self.set_cached(number, None);
+        self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link::before(self.free) };
+        self.free = number;
+    }
+
+    pub(crate) fn set_expiry(&mut self, number: u32, expiry: Expiry) {
+        let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
+        let after = bucket(expiry.ends_at());
+        // An end that is put off costs nothing here, which is most of what a touch would cost.
+        if after < bucket(before.ends_at()) {
+            self.leave_bucket(number);
+            self.join_bucket(after, number);
+        }
+    }
+
+    fn set_owner(&mut self, number: u32, owner: Option<Owner>) {
+        let hot = &mut self.hot[number];
+        if hot.owner == NONE && owner.is_none() || self.owners.get(hot.owner) == owner.as_ref() {
+            return;
+        }
+        if hot.owner != NONE {
+            self.owners.remove(hot.owner);
+        }
+        hot.owner = owner.map_or(NONE, |owner| self.owners.add(owner, number));
+    }
+
+    /// Keeps a record's bytes, or no longer.
+    pub(crate) fn set_cached(&mut self, number: u32, bytes: Option<Bytes>) {
+        let hot = &mut self.hot[number];
+        self.cached += bytes.as_ref().map_or(0, cost);
+        let before = std::mem::replace(&mut hot.cached, bytes);
+        self.cached -= before.as_ref().map_or(0, cost);
+        if before.is_some() {
+            hot.used.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of all that is cached.
+    pub(crate) fn cached(&self) -> usize {
+        self.cached
+    }
+
+    /// Passes a slot: what is cached there goes, unless it was used since it was passed the last time. Says which slot is
+    /// the next.
+    pub(crate) fn pass(&mut self, number: u32) -> u32 {
+        let number = if number < self.hot.len() { number } else { 0 };
+        if self.hot[number].cached.is_some() && !self.hot[number].used.swap(false, Ordering::Relaxed) {
+            self.set_cached(number, None);
+        }
+        number + 1
+    }
+
+    fn join_bucket(&mut self, bucket: u32, number: u32) {
+        self.cold.join(bucket, self.endings.entry(bucket).or_insert(NONE), number);
+    }
+
+    fn leave_bucket(&mut self, number: u32) {
+        match self.cold.leave(number) {
+            Some((bucket, NONE)) => drop(self.endings.remove(&bucket)),
+            Some((bucket, first)) => drop(self.endings.insert(bucket, first)),
+            None => {}
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.table.room()
+    }
+
+    /// How many end in each bucket.
+    #[cfg(test)]
+    pub(crate) fn ending_together(&self) -> Vec<usize> {
+        self.endings.values().map(|first| self.cold.chain(*first).count()).collect()
+    }
+}
+
+/// What a cached record costs.
+pub(crate) fn cost(bytes: &Bytes) -> usize {
+    // The allocation's head, and what the allocator adds.
+    const OVERHEAD: usize = 32;
+    OVERHEAD + bytes.len()
+}
+
+impl Cold {
+    fn is_free(&self) -> bool {
+        self.at == [0, 0]
+    }
+}
+
+impl Linked for Chunks<Cold> {
+    fn link(&self, number: u32) -> Link {
+        self[number].link
+    }
+
+    fn link_mut(&mut self, number: u32) -> &mut Link {
+        &mut self[number].link
+    }
+}
+
+/// A session's line in the index.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing<'a> {
+    hot: &'a Hot,
+    cold: &'a Cold,
+    owners: &'a Owners,
+}
+
+impl<'a> Standing<'a> {
+    pub(crate) fn key(&self) -> &'a SessionKey {
+        &self.hot.key
+    }
+
+    /// See [`Slot::at`].
+    pub(crate) fn at(&self) -> Position {
+        let [segment, offset] = self.cold.at;
+        Position::new(segment, offset)
+    }
+
+    /// See [`Slot::bytes`].
+    pub(crate) fn bytes(&self) -> u32 {
+        self.cold.bytes
+    }
+
+    /// See [`Slot::revision`].
+    pub(crate) fn revision(&self) -> Revision {
+        self.hot.revision
+    }
+
+    pub(crate) fn expiry(&self) -> &'a Expiry {
+        &self.hot.expiry
+    }
+
+    pub(crate) fn owner(&self) -> Option<&'a Owner> {
+        self.owners.get(self.hot.owner)
+    }
+
+    pub(crate) fn is_cached(&self) -> bool {
+        self.hot.cached.is_some()
+    }
+
+    /// The cached record as it is now: touches change no record, only the slot.
+    pub(crate) fn record(&self) -> Option<Record> {
+        let cached = self.hot.cached.as_ref()?;
+        // Written only once, so that the line stays in every processor's cache.
+        if !self.hot.used.load(Ordering::Relaxed) {
+            self.hot.used.store(true, Ordering::Relaxed);
+        }
+        let Hot { key, revision, expiry, .. } = self.hot;
+        Some(Record::from_kept(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
+    }
+}
+
+/// A list that never moves what is in it.
+struct Chunks<T>(Vec<Vec<T>>);
+
+const CHUNK: u32 = 1024;
+
+impl<T> Chunks<T> {
+    fn len(&self) -> u32 {
+        self.0.last().map_or(0, |last| (self.0.len() as u32 - 1) * CHUNK + last.len() as u32)
+    }
+
+    /// Adds one; says its number.
+    fn push(&mut self, item: T) -> u32 {
+        let number = self.len();
+        if number.is_multiple_of(CHUNK) {
+            self.0.push(Vec::with_capacity(CHUNK as usize));
+        }
+        self.0.last_mut().expect("a chunk with room was just added").push(item);
+        number
+    }
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Index<u32> for Chunks<T> {
+    type Output = T;
+
+    fn index(&self, number: u32) -> &T {
+        &self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
+    }
+}
+
+impl<T> IndexMut<u32> for Chunks<T> {
+    fn index_mut(&mut self, number: u32) -> &mut T {
+        &mut self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
+    }
+}

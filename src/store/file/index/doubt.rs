@@ -1,0 +1,98 @@
+//! Doubt about sessions: frames are lost of which nobody can tell what they said, and they may have ended any session that
+//! stands before them (protocol rule 11).
+
+use crate::key::SessionKey;
+use crate::store::file::format::position::Position;
+use crate::store::file::index::KeySet;
+
+/// The sessions that stand before a place, but for those of which something was heard behind it.
+pub(crate) struct Doubt {
+    before: Position,
+    /// Sessions that stand before it and were touched behind it, so they lived.
+    touched: KeySet,
+    /// Sessions that stood before it and were moved behind it, which says nothing.
+    moved: KeySet,
+}
+
+impl Doubt {
+    pub(crate) fn of_all_before(before: Position) -> Self {
+        Self { before, touched: KeySet::default(), moved: KeySet::default() }
+    }
+
+    /// Whether a session that stands here is in doubt.
+    pub(crate) fn is_about(&self, key: &SessionKey, at: Position) -> bool {
+        at < self.before && !self.touched.contains(key) || self.moved.contains(key)
+    }
+
+    /// Whether what was lost stood before this place.
+    pub(crate) fn lies_before(&self, place: Position) -> bool {
+        self.before <= place
+    }
+
+    pub(crate) fn touched(&mut self, key: SessionKey) {
+        self.moved.remove(&key);
+        self.touched.insert(key);
+    }
+
+    /// A session that was put lived then.
+    pub(crate) fn put(&mut self, key: &SessionKey) {
+        self.moved.remove(key);
+    }
+
+    /// One that was moved, and stood here before, is in doubt as much as it was.
+    pub(crate) fn moved(&mut self, key: SessionKey, stood: Option<Position>) {
+        if stood.is_some_and(|at| self.is_about(&key, at)) {
+            self.moved.insert(key);
+        } else {
+            self.moved.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Position = Position::new(1, 500);
+    const BEFORE: Position = Position::new(1, 100);
+    const BEHIND: Position = Position::new(1, 600);
+
+    fn key(byte: u8) -> SessionKey {
+        SessionKey::from_bytes([byte; 16])
+    }
+
+    #[test]
+    fn a_session_is_in_doubt_until_something_is_heard_of_it() {
+        let mut doubt = Doubt::of_all_before(PLACE);
+        assert!(doubt.is_about(&key(1), BEFORE));
+        assert!(!doubt.is_about(&key(1), PLACE));
+        doubt.touched(key(1));
+        assert!(!doubt.is_about(&key(1), BEFORE));
+        assert!(doubt.is_about(&key(2), BEFORE), "nothing was heard of this one");
+    }
+
+    #[test]
+    fn a_move_tells_nothing_and_a_put_or_a_touch_behind_it_does() {
+        let mut doubt = Doubt::of_all_before(PLACE);
+        for n in 1..=3 {
+            doubt.moved(key(n), Some(BEFORE));
+            assert!(doubt.is_about(&key(n), BEHIND));
+        }
+        doubt.put(&key(1));
+        doubt.touched(key(2));
+        doubt.moved(key(3), Some(BEHIND));
+        assert_eq!([1, 2, 3].map(|n| doubt.is_about(&key(n), BEHIND)), [false, false, true]);
+        // Neither one that was touched before it moved, nor one that came later.
+        doubt.touched(key(4));
+        doubt.moved(key(4), Some(BEFORE));
+        doubt.moved(key(5), Some(BEHIND));
+        doubt.moved(key(6), None);
+        assert_eq!([4, 5, 6].map(|n| doubt.is_about(&key(n), BEHIND)), [false; 3]);
+    }
+
+    #[test]
+    fn what_was_lost_lies_before_its_place() {
+        let doubt = Doubt::of_all_before(PLACE);
+        assert_eq!([BEFORE, PLACE, BEHIND].map(|place| doubt.lies_before(place)), [false, true, true]);
+    }
+}

@@ -1,0 +1,97 @@
+//! Which sessions are whose.
+
+use std::collections::HashMap;
+
+use crate::owner::Owner;
+use crate::store::file::index::list::{Link, Linked, NONE};
+
+/// The sessions that have an owner, a chain for each. One allocation for an owner's name, however many sessions.
+#[derive(Default)]
+pub(crate) struct Owners {
+    first: HashMap<Owner, u32>,
+    owned: Vec<Owned>,
+    /// What is free in `owned`.
+    free: Vec<u32>,
+}
+
+/// An owner's session.
+struct Owned {
+    owner: Owner,
+    slot: u32,
+    link: Link,
+}
+
+impl Linked for Vec<Owned> {
+    fn link(&self, number: u32) -> Link {
+        self[number as usize].link
+    }
+
+    fn link_mut(&mut self, number: u32) -> &mut Link {
+        &mut self[number as usize].link
+    }
+}
+
+impl Owners {
+    /// The session in this slot gets an owner; says under which number.
+    pub(crate) fn add(&mut self, owner: Owner, slot: u32) -> u32 {
+        let owner = self.first.get_key_value(&owner).map_or(owner, |(known, _)| known.clone());
+        let owned = Owned { owner: owner.clone(), slot, link: Link::default() };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.owned[number as usize] = owned;
+                number
+            }
+            None => {
+                self.owned.push(owned);
+                self.owned.len() as u32 - 1
+            }
+        };
+        // Which chain is the first's to say, who knows its owner.
+        self.owned.join(0, self.first.entry(owner).or_insert(NONE), number);
+        number
+    }
+
+    pub(crate) fn remove(&mut self, number: u32) {
+        // The name goes with the last of its sessions.
+        let owner = std::mem::replace(&mut self.owned[number as usize].owner, Owner::nobody());
+        match self.owned.leave(number) {
+            Some((_, NONE)) => drop(self.first.remove(&owner)),
+            Some((_, first)) => *self.first.get_mut(&owner).expect("it has sessions left") = first,
+            None => {}
+        }
+        self.free.push(number);
+    }
+
+    /// Who was added under this number.
+    pub(crate) fn get(&self, number: u32) -> Option<&Owner> {
+        (number != NONE).then(|| &self.owned[number as usize].owner)
+    }
+
+    /// The slots of an owner's sessions.
+    pub(crate) fn slots_of(&self, owner: &Owner) -> impl Iterator<Item = u32> {
+        let first = self.first.get(owner).copied().unwrap_or(NONE);
+        self.owned.chain(first).map(|number| self.owned[number as usize].slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_forgotten_with_the_last_of_its_sessions_and_places_are_used_again() {
+        let mut owners = Owners::default();
+        let numbers = [("ada", 1), ("eve", 2), ("ada", 3)].map(|(owner, slot)| owners.add(owner.into(), slot));
+        assert_eq!(owners.slots_of(&"ada".into()).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(owners.get(numbers[1]), Some(&"eve".into()));
+        owners.remove(numbers[2]);
+        assert_eq!(owners.slots_of(&"ada".into()).collect::<Vec<_>>(), [1]);
+        owners.remove(numbers[0]);
+        assert_eq!(owners.slots_of(&"ada".into()).count(), 0);
+        assert_eq!(owners.first.len(), 1);
+        owners.add("ada".into(), 4);
+        owners.add("ada".into(), 5);
+        assert_eq!((owners.owned.len(), owners.slots_of(&"ada".into()).count()), (3, 2));
+        assert_eq!(owners.get(NONE), None);
+    }
+}

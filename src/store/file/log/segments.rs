@@ -1,0 +1,147 @@
+//! The log's files: its segments, open; the page that its processes share; and the places that are not as they were written.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::key::SessionKey;
+use crate::store::file::disk::mapping::Tail;
+use crate::store::file::disk::page::Page;
+use crate::store::file::disk::{Disk, DiskFile};
+use crate::store::file::format::names;
+use crate::store::file::format::position::Position;
+use crate::store::file::format::segment;
+use crate::store::file::log::damage::{Damage, Damages};
+use crate::store::file::threads::{AtomicU64, Mutex, MutexGuard};
+
+/// See the module.
+pub(crate) struct Segments {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// For errors: the directory as the user named it.
+    pub(crate) path: PathBuf,
+    pub(crate) salt: u64,
+    tail: Tail,
+    open: Mutex<BTreeMap<u32, OpenSegment>>,
+    /// How many segments are kept open.
+    most_open: usize,
+    pub(crate) damage: Damages,
+    /// How often a segment was synced.
+    pub(crate) syncs: AtomicU64,
+}
+
+/// A segment's file, and up to where something may have been written before it was opened.
+type OpenSegment = (Arc<dyn DiskFile>, Position);
+
+impl Segments {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, tail: Tail, most_open: usize) -> Self {
+        Self {
+            disk,
+            path,
+            salt,
+            tail,
+            open: Mutex::default(),
+            most_open,
+            damage: Damages::default(),
+            syncs: AtomicU64::default(),
+        }
+    }
+
+    pub(crate) fn page(&self) -> &Page {
+        self.tail.page()
+    }
+
+    /// Where the log ends now.
+    pub(crate) fn tail(&self) -> Position {
+        Position::from_u64(self.page().tail.get())
+    }
+
+    /// Up to where the log is on disk.
+    pub(crate) fn durable(&self) -> Position {
+        Position::from_u64(self.page().durable.get())
+    }
+
+    /// The numbers of all segments in the directory, in order.
+    pub(crate) fn numbers(&self) -> Result<Vec<u32>> {
+        let names = self.disk.names().map_err(|error| self.io("listing the session directory", error))?;
+        let mut numbers: Vec<u32> = names.iter().filter_map(|name| names::segment_number(name)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// An open segment.
+    ///
+    /// # Errors
+    ///
+    /// One that [`is_not_found`] if the segment is not there (any more).
+    pub(crate) fn file(&self, number: u32) -> Result<Arc<dyn DiskFile>> {
+        self.file_and_age(number).map(|(file, _)| file)
+    }
+
+    /// An open segment, and up to where something may have been written before it was opened: that may have failed to reach
+    /// the disk without this descriptor ever saying so (rule 4).
+    pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
+        let mut open = self.lock_open();
+        if let Some(known) = open.get(&number) {
+            return Ok(known.clone());
+        }
+        let opened = self.disk.open(&names::segment(number));
+        let file = opened.map_err(|error| self.segment_io("opening a segment", number, error))?;
+        if open.len() >= self.most_open {
+            open.pop_first();
+        }
+        // What a writer was about to write may be written already and not yet part of the log. In this order: an intent that
+        // is gone was published before.
+        let intent = Position::from_u64(self.page().intent.get());
+        let known = (file, intent.max(self.tail()));
+        open.insert(number, known.clone());
+        Ok(known)
+    }
+
+    /// A segment that this process has just created, or all of whose bytes it has just synced.
+    pub(crate) fn adopt_file(&self, number: u32, file: Arc<dyn DiskFile>) {
+        self.lock_open().insert(number, (file, segment::start(number)));
+    }
+
+    /// Closes segments that were trimmed, so that this process pins no space (rule 15).
+    pub(crate) fn close_trimmed(&self, oldest: u32) {
+        let mut open = self.lock_open();
+        *open = open.split_off(&oldest);
+    }
+
+    fn lock_open(&self) -> MutexGuard<'_, BTreeMap<u32, OpenSegment>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes of a segment's file can be part of the log.
+    pub(crate) fn length_of(&self, number: u32, file: &dyn DiskFile) -> Result<u32> {
+        let length = file.len().map_err(|error| self.segment_io("looking at a segment", number, error))?;
+        Ok(length.min(u64::from(u32::MAX)) as u32)
+    }
+
+    /// Notes a damaged place, once.
+    pub(crate) fn report(&self, segment: u32, from: u32, to: u32, key: Option<SessionKey>) {
+        self.damage.add(Damage { file: names::segment(segment), from: from.into(), to: to.into(), key });
+    }
+
+    /// Keeps the bytes that stand at a place where a person can look at them.
+    pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
+        self.disk.set_aside(&names::set_aside(at), bytes).map_err(|error| self.io("setting damaged bytes aside", error))
+    }
+
+    pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {
+        Error::io(doing, error).at(&self.path)
+    }
+
+    pub(crate) fn segment_io(&self, doing: impl Into<Cow<'static, str>>, segment: u32, error: io::Error) -> Error {
+        Error::io(doing, error).at(self.path.join(names::segment(segment)))
+    }
+}
+
+/// Whether a file was not there.
+pub(crate) fn is_not_found(error: &Error) -> bool {
+    let cause = error.cause().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
+}

@@ -1,0 +1,54 @@
+//! The default store: one log of append-only files in a directory, shared by any number of threads and processes.
+//!
+//! Eight folders hold it together, each of which imports only those named before it: `format` and `threads`, `disk` and `index`,
+//! `log`, `writer`, `engine`, `recovery`. On top stand the store that users open, and its figures, backup and verification.
+//! The engine's comments cite the rules of `docs/protocol.md` by number. Nothing here knows a cookie or a session, and no logic
+//! stands in this file.
+
+mod backup;
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
+mod disk;
+mod engine;
+mod format;
+mod index;
+mod log;
+mod options;
+mod recovery;
+mod settings;
+mod stats;
+mod store;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod verify;
+mod writer;
+
+pub use self::log::damage::Damage;
+pub use self::options::FileOptions;
+pub use self::settings::OnDamage;
+pub use self::stats::Stats;
+pub use self::store::FileStore;
+pub use self::verify::Verified;
+
+#[cfg(any(fuzzing, feature = "simulation"))]
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]
+pub use self::disk::memory::MemoryDisk;
+#[cfg(fuzzing)]
+pub(crate) use self::format::{
+    frame::{Frame, Frames, Kind},
+    hint::{Hint, Seal, forged as forged_hint, to_bytes as hint_bytes},
+    names::segment as segment_name,
+    position::Position,
+    segment::Header,
+};
+#[cfg(feature = "simulation")]
+pub use self::{
+    disk::{Disk, DiskFile, DiskLock, mapping::Tail, page::Page},
+    threads::schedule::{Scheduler, schedule},
+};
+#[cfg(feature = "simulation")]
+pub(crate) use self::{
+    engine::background::Keeping,
+    settings::{Settings, Sizes},
+    threads::schedule::sleep,
+};

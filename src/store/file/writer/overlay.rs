@@ -1,0 +1,80 @@
+//! What the index will say once a group's earlier operations are written (protocol rule 14).
+
+use crate::bytes::Bytes;
+use crate::key::SessionKey;
+use crate::lifetime::Expiry;
+use crate::owner::Owner;
+use crate::record::Revision;
+use crate::store::file::index::{Index, KeyMap};
+use crate::time::Timestamp;
+
+/// What will stand under a key.
+#[derive(Clone)]
+pub(crate) struct Planned {
+    pub(crate) revision: Revision,
+    pub(crate) expiry: Expiry,
+    pub(crate) owner: Option<Owner>,
+    /// Bytes of its frame.
+    pub(crate) bytes: u64,
+    /// The record, if it is one of this group's.
+    pub(crate) record: Option<Bytes>,
+}
+
+/// See the module.
+pub(crate) struct Overlay<'a> {
+    pub(crate) index: &'a Index,
+    planned: KeyMap<Option<Planned>>,
+    /// An operation that is alone in its group leaves nothing here: none comes after it.
+    pub(crate) is_group: bool,
+}
+
+impl<'a> Overlay<'a> {
+    pub(crate) fn new(index: &'a Index, is_group: bool) -> Self {
+        Self { index, planned: KeyMap::default(), is_group }
+    }
+
+    /// For the operations that come after it in the same group.
+    pub(crate) fn set(&mut self, key: SessionKey, planned: Option<Planned>) {
+        if self.is_group {
+            self.planned.insert(key, planned);
+        }
+    }
+
+    /// What an earlier operation has put under this key.
+    pub(crate) fn planned(&self, key: &SessionKey) -> Option<&Planned> {
+        self.planned.get(key)?.as_ref()
+    }
+
+    /// What stands under this key and has not expired.
+    pub(crate) fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
+        match self.planned.get(key) {
+            Some(planned) => planned.as_ref().filter(|planned| !planned.expiry.is_expired_at(now)).cloned(),
+            None => self.index.live_at(key, now).map(|slot| Planned {
+                revision: slot.revision(),
+                expiry: *slot.expiry(),
+                owner: slot.owner().cloned(),
+                bytes: slot.bytes().into(),
+                record: None,
+            }),
+        }
+    }
+
+    /// What stands under this key takes so many bytes.
+    pub(crate) fn bytes_of(&self, key: &SessionKey) -> u64 {
+        match self.planned.get(key) {
+            Some(planned) => planned.as_ref().map_or(0, |planned| planned.bytes),
+            None => self.index.get(key).map_or(0, |slot| u64::from(slot.bytes())),
+        }
+    }
+
+    pub(crate) fn stands(&self, key: &SessionKey) -> bool {
+        self.planned.get(key).map_or_else(|| self.index.get(key).is_some(), Option::is_some)
+    }
+
+    pub(crate) fn owned(&self, owner: &Owner) -> Vec<SessionKey> {
+        let planned = self.planned.iter().filter_map(|(key, planned)| Some((key, planned.as_ref()?)));
+        let planned = planned.filter(|(_, planned)| planned.owner.as_ref() == Some(owner)).map(|(key, _)| *key);
+        let standing = self.index.owned_by(owner).map(|slot| *slot.key()).filter(|key| !self.planned.contains_key(key));
+        standing.chain(planned).collect()
+    }
+}

@@ -1,0 +1,335 @@
+//! What a group of operations comes to: each is checked against the index and against what the group's earlier ones
+//! will have done, and leaves frames for the one write (protocol rule 14). Nothing is changed here.
+
+use crate::bytes::Bytes;
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::SessionKey;
+use crate::lifetime::Expiry;
+use crate::owner::Owner;
+use crate::record::{Note, Record, Revision};
+use crate::store::file::format::frame::{Frame, Frames, HEAD, Kind, NO_KEY};
+use crate::store::file::format::position::Position;
+use crate::store::file::index::Index;
+use crate::store::file::log::Log;
+use crate::store::file::settings::Settings;
+use crate::store::file::writer::op::{Answer, Answered, Op, Waits};
+use crate::store::file::writer::overlay::{Overlay, Planned};
+use crate::store::{BeyondLimit, Limits, Swept, Update};
+use crate::time::Timestamp;
+
+/// A record that is written: its key, its revision, and what is kept of it.
+pub(crate) type Written = (SessionKey, Revision, Bytes);
+
+impl Memory {
+    /// Keeps what a group has used, unless it was a large one.
+    pub(crate) fn keep(&mut self, frames: Frames, record: Vec<u8>) {
+        const MOST: usize = 64 * 1024;
+        let small = |memory: Vec<u8>| if memory.capacity() <= MOST { memory } else { Vec::new() };
+        *self = Self { frames: small(frames.into_memory()), record: small(record) };
+    }
+}
+
+/// See the module.
+pub(crate) struct Plan<'a> {
+    log: &'a Log,
+    overlay: Overlay<'a>,
+    limits: &'a Limits,
+    /// How many more bytes of records the store may hold.
+    room: u64,
+    /// Only operations that are needed when the disk is full get through.
+    pub(crate) full: bool,
+    pub(crate) frames: Frames,
+    written: Vec<Written>,
+    /// Where records are encoded.
+    memory: Vec<u8>,
+}
+
+/// Memory that one group leaves for the next.
+#[derive(Default)]
+pub(crate) struct Memory {
+    frames: Vec<u8>,
+    record: Vec<u8>,
+}
+
+impl<'a> Plan<'a> {
+    /// A plan for so many operations, which goes on where the index ends.
+    pub(crate) fn new(
+        log: &'a Log,
+        index: &'a Index,
+        settings: &'a Settings,
+        operations: usize,
+        memory: Memory,
+    ) -> Self {
+        let Settings { limits, store_bytes, .. } = settings;
+        Self {
+            log,
+            overlay: Overlay::new(index, operations > 1),
+            limits,
+            room: store_bytes.saturating_sub(index.live_bytes()),
+            full: false,
+            frames: Frames::within(memory.frames, index.applied, log.segments.durable(), log.segments.salt),
+            written: Vec::new(),
+            memory: memory.record,
+        }
+    }
+
+    /// The frames, and the records in them, to be cached once they are written.
+    pub(crate) fn into_written(self) -> (Frames, Vec<Written>, Vec<u8>) {
+        (self.frames, self.written, self.memory)
+    }
+
+    pub(crate) fn add(&mut self, op: &Op) -> Answered {
+        if self.full && !op.is_needed_when_full() {
+            let why = "the disk is full; what is left is kept for ending sessions";
+            return Answered::failed(
+                Error::new(ErrorKind::Full, "saving a session").at(&self.log.segments.path).because(why),
+            );
+        }
+        let answered = match op {
+            Op::Create { record, now } => self.create(record, *now),
+            Op::Update { record, expected, now } => self.update(record, *expected, *now),
+            Op::Rotate { old, expected, record, now } => self.rotate(old, *expected, record, *now),
+            Op::Touch { key, now } => Ok(self.touch(key, *now)),
+            Op::Destroy { key } => Ok(self.destroy(key)),
+            Op::DestroyOwned { owner, except } => Ok(self.destroy_owned(owner, except.as_ref())),
+            Op::End { keys } => Ok(self.end_all(keys)),
+            Op::Sweep { now, budget } => Ok(self.sweep(*now, *budget)),
+            Op::Clear => Ok(self.frame(Kind::Clear, &[], Waits::Always)),
+            Op::Move { live } => self.relocate(live),
+            Op::Trim { oldest } => Ok(self.trim(*oldest)),
+            Op::Mark => Ok(self.frame(Kind::Mark, &[], Waits::Never)),
+        };
+        answered.unwrap_or_else(Answered::failed)
+    }
+
+    fn create(&mut self, record: &Record, now: Timestamp) -> Result<Answered> {
+        self.expect_free(record.key(), now)?;
+        let evicted = self.make_room(record, None, now)?;
+        let revision = self.put(record, *record.expiry(), &evicted)?;
+        Ok(Answered { answer: Ok(Answer::Created(revision)), waits: saved(&evicted) })
+    }
+
+    fn update(&mut self, record: &Record, expected: Revision, now: Timestamp) -> Result<Answered> {
+        let Some(current) = self.overlay.live(record.key(), now) else { return Ok(Answered::gone()) };
+        if current.revision != expected {
+            return self.conflict(record.key(), current.expiry);
+        }
+        let mut expiry = *record.expiry();
+        expiry.touch(current.expiry.last_seen());
+        let evicted = if current.owner.as_ref() == record.owner() {
+            Vec::new()
+        } else {
+            self.make_room(record, Some(*record.key()), now)?
+        };
+        let revision = self.put(record, expiry, &evicted)?;
+        Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: saved(&evicted) })
+    }
+
+    fn rotate(&mut self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Answered> {
+        let Some(current) = self.overlay.live(old, now) else { return Ok(Answered::gone()) };
+        if current.revision != expected {
+            return self.conflict(old, current.expiry);
+        }
+        self.expect_free(record.key(), now)?;
+        let mut expiry = *record.expiry();
+        expiry.touch(current.expiry.last_seen());
+        let mut ended = if current.owner.as_ref() == record.owner() {
+            Vec::new()
+        } else {
+            self.make_room(record, Some(*old), now)?
+        };
+        ended.push(*old);
+        let revision = self.put(record, expiry, &ended)?;
+        Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: Waits::Always })
+    }
+
+    fn touch(&mut self, key: &SessionKey, now: Timestamp) -> Answered {
+        let touched = |touched| Answered { answer: Ok(Answer::Touched(touched)), waits: Waits::Never };
+        if !self.overlay.is_group {
+            // Most are alone, and look at nothing but the deadline.
+            let Some(mut expiry) = self.overlay.index.live_at(key, now).map(|slot| *slot.expiry()) else {
+                return touched(false);
+            };
+            if expiry.touch(now) {
+                self.frames.push(Kind::Touch, key, &[&now.as_millis().to_le_bytes()]);
+            }
+            return touched(true);
+        }
+        let Some(mut current) = self.overlay.live(key, now) else { return touched(false) };
+        if current.expiry.touch(now) {
+            self.frames.push(Kind::Touch, key, &[&now.as_millis().to_le_bytes()]);
+            self.overlay.set(*key, Some(current));
+        }
+        touched(true)
+    }
+
+    fn destroy(&mut self, key: &SessionKey) -> Answered {
+        // Whatever stands there gets a frame, expired or not: a clock set back must not bring it back (rule 1).
+        if self.overlay.stands(key) {
+            self.end(key);
+        }
+        Answered { answer: Ok(Answer::Done), waits: Waits::Always }
+    }
+
+    fn destroy_owned(&mut self, owner: &Owner, except: Option<&SessionKey>) -> Answered {
+        let ended: Vec<SessionKey> = self.overlay.owned(owner).into_iter().filter(|key| Some(key) != except).collect();
+        self.end_all(&ended)
+    }
+
+    fn end_all(&mut self, ended: &[SessionKey]) -> Answered {
+        match ended {
+            [] => {}
+            [one] => self.end(one),
+            all => {
+                self.frames.batch(|frames| push_destroys(frames, all));
+                all.iter().for_each(|key| self.overlay.set(*key, None));
+            }
+        }
+        Answered { answer: Ok(Answer::Counted(ended.len() as u64)), waits: Waits::Always }
+    }
+
+    fn sweep(&mut self, now: Timestamp, budget: usize) -> Answered {
+        let mut swept = Swept::default();
+        if let Some((end, key, removed)) = self.overlay.index.first_ended(now, budget.max(1)) {
+            self.frames.push(Kind::Sweep, &key, &[&end.as_millis().to_le_bytes()]);
+            swept = Swept { removed: removed as u64, more: self.overlay.index.ended_at(now).nth(removed).is_some() };
+        }
+        Answered { answer: Ok(Answer::Swept(swept)), waits: Waits::Never }
+    }
+
+    fn relocate(&mut self, live: &[(SessionKey, Position)]) -> Result<Answered> {
+        for (key, at) in live {
+            // What has been replaced or ended since the compactor looked stays where it is.
+            let Some(slot) = self.overlay.index.get(key).filter(|slot| slot.at() == *at) else { continue };
+            let record = match slot.record() {
+                Some(record) => record.to_bytes(),
+                // What cannot be read is passed (rule 7): it is kept aside before the trim ends the session.
+                None => match self.log.read_frame(*at, slot.bytes())? {
+                    Some(frame) => {
+                        let Some((_, bytes)) =
+                            Frame::parse_anywhere(&frame, *at, self.log.segments.salt).and_then(|frame| frame.record())
+                        else {
+                            continue;
+                        };
+                        match Record::from_bytes(*key, slot.revision(), bytes) {
+                            Ok(mut record) => {
+                                record.set_expiry(*slot.expiry());
+                                record.to_bytes()
+                            }
+                            // Whole, and not to be read: a newer version wrote it, and will want it as it is.
+                            Err(_) => bytes.to_vec(),
+                        }
+                    }
+                    None => continue,
+                },
+            };
+            let revision = slot.revision().as_u64().to_le_bytes();
+            self.frames.push(Kind::Move, key, &[&revision, &record]);
+        }
+        Ok(Answered { answer: Ok(Answer::Done), waits: Waits::Never })
+    }
+
+    fn trim(&mut self, oldest: u32) -> Answered {
+        // Another process may have come first, and the segment that is written to never goes.
+        if self.overlay.index.oldest < oldest && oldest <= self.frames.start().segment() {
+            return self.frame(Kind::Trim, &oldest.to_le_bytes(), Waits::Always);
+        }
+        Answered { answer: Ok(Answer::Done), waits: Waits::Always }
+    }
+
+    fn frame(&mut self, kind: Kind, body: &[u8], waits: Waits) -> Answered {
+        self.frames.push(kind, &NO_KEY, &[body]);
+        Answered { answer: Ok(Answer::Done), waits }
+    }
+
+    /// Appends the record, which ends then, and, if anything ends with it, that in the same batch.
+    fn put(&mut self, record: &Record, expiry: Expiry, ended: &[SessionKey]) -> Result<Revision> {
+        let kept = record.to_kept(&expiry, std::mem::take(&mut self.memory));
+        let bytes = &kept[Note::BYTES..];
+        self.limits.check(record, bytes).map_err(|error| error.at(&self.log.segments.path))?;
+        let key = *record.key();
+        let freed: u64 = ended.iter().chain([&key]).map(|key| self.overlay.bytes_of(key)).sum();
+        let taken = (HEAD + bytes.len()) as u64;
+        let Some(room) = self.room.saturating_add(freed).checked_sub(taken) else {
+            let why = "its limit of bytes is reached";
+            return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.segments.path).because(why));
+        };
+        self.room = room;
+        let at = if ended.is_empty() {
+            self.frames.push(Kind::Put, &key, &[bytes])
+        } else {
+            self.frames.batch(|frames| {
+                push_destroys(frames, ended);
+                frames.push(Kind::Put, &key, &[bytes])
+            })
+        };
+        let revision = Revision::from_u64(at.as_u64());
+        let shared = Bytes::from(&kept[..]);
+        self.memory = kept;
+        ended.iter().for_each(|key| self.overlay.set(*key, None));
+        if self.overlay.is_group {
+            let owner = record.owner().cloned();
+            self.overlay
+                .set(key, Some(Planned { revision, expiry, owner, bytes: taken, record: Some(shared.clone()) }));
+        }
+        self.written.push((key, revision, shared));
+        Ok(revision)
+    }
+
+    fn end(&mut self, key: &SessionKey) {
+        self.frames.push(Kind::Destroy, key, &[]);
+        self.overlay.set(*key, None);
+    }
+
+    /// Which sessions of the record's owner have to end so that one more fits: not the record's own (nor the one that it
+    /// replaces).
+    fn make_room(&self, record: &Record, replaced: Option<SessionKey>, now: Timestamp) -> Result<Vec<SessionKey>> {
+        let (Some(limit), Some(owner)) = (self.limits.per_owner, record.owner()) else { return Ok(Vec::new()) };
+        let others = self.overlay.owned(owner).into_iter().filter(|key| key != record.key() && Some(*key) != replaced);
+        let mut others: Vec<(Timestamp, SessionKey)> =
+            others.filter_map(|key| Some((self.overlay.live(&key, now)?.expiry.last_seen(), key))).collect();
+        let surplus = (others.len() + 1).saturating_sub(limit.sessions);
+        if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
+            let kind = ErrorKind::OwnerLimit { limit: limit.sessions };
+            return Err(Error::new(kind, format!("saving session {}", record.key())));
+        }
+        others.sort_unstable();
+        others.truncate(surplus);
+        Ok(others.into_iter().map(|(_, key)| key).collect())
+    }
+
+    fn expect_free(&self, key: &SessionKey, now: Timestamp) -> Result<()> {
+        match self.overlay.live(key, now) {
+            Some(_) => Err(Error::new(ErrorKind::KeyTaken, format!("creating session {key}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn conflict(&self, key: &SessionKey, expiry: Expiry) -> Result<Answered> {
+        let mut current = match self.overlay.planned(key) {
+            Some(Planned { revision, owner, record: Some(record), .. }) => {
+                Record::from_kept(*key, *revision, expiry, owner.clone(), record.clone())
+            }
+            _ => {
+                let slot = self.overlay.index.get(key).expect("what conflicts was found in the index");
+                match slot.record() {
+                    Some(record) => record,
+                    None => self.log.read_record(key, slot.at(), slot.bytes())?.0,
+                }
+            }
+        };
+        current.set_expiry(expiry);
+        let answer = Ok(Answer::Updated(Update::Conflict(Box::new(current))));
+        Ok(Answered { answer, waits: Waits::Never })
+    }
+}
+
+fn push_destroys(frames: &mut Frames, ended: &[SessionKey]) {
+    for key in ended {
+        frames.push(Kind::Destroy, key, &[]);
+    }
+}
+
+fn saved(evicted: &[SessionKey]) -> Waits {
+    if evicted.is_empty() { Waits::AsConfigured } else { Waits::Always }
+}
