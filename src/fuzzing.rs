@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::key::SessionKey;
+use crate::model::error::Result;
+use crate::model::key::SessionKey;
 use crate::store::file::{self, FileOptions, FileStore, Frames, Header, Hint, Kind, MemoryDisk, Position, Seal};
 
 /// The salt of forged segments and frames.
@@ -12,7 +12,7 @@ pub const SALT: u64 = 0x5eed;
 
 /// Runs a future to its end on this thread.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    crate::block_on::block_on(future)
+    crate::store::block_on::block_on(future)
 }
 
 /// A directory in memory.

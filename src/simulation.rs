@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub use crate::store::file::{Disk, DiskFile, DiskLock, MemoryDisk, Page, Scheduler, Tail, schedule};
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::store::file::{FileOptions, FileStore, Keeping, Settings, Sizes};
 
 /// The options, with sizes so small that what is rare in a real store happens again and again.

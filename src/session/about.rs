@@ -1,11 +1,11 @@
 //! What a session says about itself: owner, handle, times. They are as the request sees them, with its own changes.
 
-use crate::error::Result;
-use crate::key::SessionKey;
-use crate::owner::Owner;
-use crate::record::CookieKind;
+use crate::model::error::Result;
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::CookieKind;
+use crate::model::time::Timestamp;
 use crate::session::handle::Session;
-use crate::time::Timestamp;
 
 /// All of these methods except [`owner`](Session::owner) also answer after the commit, with what was stored.
 impl Session {

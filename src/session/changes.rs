@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::data::Data;
-use crate::error::{Error, ErrorKind, Result};
-use crate::lifetime::Lifetime;
-use crate::owner::Owner;
-use crate::record::{CookieKind, Record};
+use crate::model::data::Data;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::lifetime::Lifetime;
+use crate::model::owner::Owner;
+use crate::model::record::{CookieKind, Record};
+use crate::model::time::Timestamp;
 use crate::session::entry::is_reserved;
-use crate::time::Timestamp;
 
 /// Makes an entry's new encoded value out of its old one. May run any number of times.
 pub(crate) type Modify = Box<dyn Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>> + Send + Sync>;

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::data::MAX_NAME_BYTES;
-use crate::error::{Error, ErrorKind, Result};
-use crate::value::ValueError;
+use crate::model::data::MAX_NAME_BYTES;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::value::ValueError;
 
 /// Names with this prefix are cloakroom's own.
 const RESERVED: &str = "cloakroom.";

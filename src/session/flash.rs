@@ -4,12 +4,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::error::Result;
-use crate::record::Revision;
+use crate::model::error::Result;
+use crate::model::record::Revision;
+use crate::model::value::{self, ValueError};
 use crate::session::entry::misfit;
 use crate::session::handle::Session;
 use crate::session::stored::modification;
-use crate::value::{self, ValueError};
 
 /// The entry that holds the messages, oldest first.
 const FLASH: &str = "cloakroom.flash";

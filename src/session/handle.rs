@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::record::Record;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::record::Record;
+use crate::model::value;
 use crate::session::changes::{Changes, Modify};
 use crate::session::entry::{AnyEntry, EntryName, checked, is_reserved, misfit};
 use crate::session::policy::Policy;
 use crate::session::state::{Access, State};
 use crate::session::stored::{Found, modification};
-use crate::value;
 
 /// How often a modification runs again because another clone of the handle changed the same entry meanwhile.
 const ATTEMPTS: u32 = 256;

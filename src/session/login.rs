@@ -1,9 +1,9 @@
 //! Login and logout: the session's owner, its id and its lifetime.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::lifetime::Lifetime;
-use crate::owner::{MAX_OWNER_BYTES, Owner};
-use crate::record::CookieKind;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::lifetime::Lifetime;
+use crate::model::owner::{MAX_OWNER_BYTES, Owner};
+use crate::model::record::CookieKind;
 use crate::session::handle::Session;
 
 impl Session {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cookie::{Cookie, MAX_AGE, SetCookie};
-use crate::id::SessionId;
-use crate::key::SessionKey;
-use crate::lifetime::{Expiry, Lifetime};
-use crate::record::{CookieKind, Record};
-use crate::time::{Clock, Timestamp};
+use crate::model::id::SessionId;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::{Expiry, Lifetime};
+use crate::model::record::{CookieKind, Record};
+use crate::model::time::{Clock, Timestamp};
 
 /// The settings of [`SessionsBuilder`](crate::SessionsBuilder), checked.
 pub(crate) struct Policy {

@@ -1,8 +1,8 @@
 //! What a session handle holds between opening and commit.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::id::SessionId;
-use crate::record::Record;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::id::SessionId;
+use crate::model::record::Record;
 use crate::session::changes::Changes;
 
 /// All clones of a handle share it, under one lock. No code of the application runs under that lock.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::data::Data;
-use crate::error::Result;
+use crate::model::data::Data;
+use crate::model::error::Result;
+use crate::model::value;
 use crate::session::changes::{Modify, Seen};
 use crate::session::entry::misfit;
 use crate::session::state::State;
-use crate::value;
 
 /// An entry's encoded value, without a copy of it.
 pub(super) enum Found {

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use crate::block_on::block_on;
-use crate::error::Result;
-use crate::key::SessionKey;
-use crate::owner::Owner;
+use crate::model::error::Result;
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
 use crate::session::Session;
 use crate::sessions::committed::Committed;
 use crate::sessions::handle::Sessions;
 use crate::sessions::owned::Listed;
 use crate::sessions::presented::Presented;
 use crate::store::RuntimeFree;
+use crate::store::block_on::block_on;
 
 /// [`Sessions`] for servers without async, from [`Sessions::blocking`]. Its methods are those of the same names there;
 /// each parks the thread until it is done. Cheap to clone.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cookie::{Cookie, CookieBuilder};
-use crate::error::{Error, ErrorKind, Result};
-use crate::id::SessionId;
-use crate::lifetime::Lifetime;
-use crate::record::CookieKind;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::id::SessionId;
+use crate::model::lifetime::Lifetime;
+use crate::model::record::CookieKind;
+use crate::model::time::{Clock, SystemClock};
 use crate::session::Policy;
 use crate::sessions::handle::{Sessions, Shared};
 use crate::store::Store;
-use crate::time::{Clock, SystemClock};
 
 const IDLE: Duration = Duration::from_secs(30 * 60);
 const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);

@@ -1,17 +1,17 @@
 //! The commit: a session's changes go to the store, and its cookie to the visitor.
 
 use crate::cookie::SetCookie;
-use crate::error::Result;
-use crate::id::SessionId;
-use crate::key::SessionKey;
-use crate::record::{Record, Revision};
+use crate::model::error::Result;
+use crate::model::id::SessionId;
+use crate::model::key::SessionKey;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 use crate::session::{Access, Changes, Session, State};
 use crate::sessions::committed::{Committed, Outcome};
 use crate::sessions::grace;
 use crate::sessions::handle::Sessions;
 use crate::sessions::swap::Swap;
 use crate::store::Store;
-use crate::time::Timestamp;
 
 impl<S: Store> Sessions<S> {
     /// Stores what the request changed. Call it before the response leaves, so that the visitor's next request finds

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
-use crate::owner::Owner;
-use crate::record::Record;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::Record;
 use crate::session::{Policy, Session, State};
 use crate::sessions::handle::Sessions;
 use crate::sessions::swap::{ATTEMPTS, Swapped, contention};

@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::data::Data;
-use crate::key::SessionKey;
-use crate::lifetime::Lifetime;
-use crate::record::Record;
-use crate::time::Timestamp;
-use crate::value;
+use crate::model::data::Data;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Lifetime;
+use crate::model::record::Record;
+use crate::model::time::Timestamp;
+use crate::model::value;
 
 /// The entry with the new key, in text. Applications cannot set it, because the name is reserved.
 const SUCCESSOR: &str = "cloakroom.successor";

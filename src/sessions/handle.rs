@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cookie::Cookie;
+use crate::model::time::Clock;
 use crate::session::Policy;
 use crate::store::Store;
-use crate::sweeper::SweeperBuilder;
-use crate::time::Clock;
+use crate::store::sweeper::SweeperBuilder;
 
 /// A site's sessions: opens the session of a request, and commits it before the response leaves. Cheap to clone.
 ///

@@ -18,6 +18,7 @@ mod owned;
 mod presented;
 mod settle;
 mod slot;
+pub(crate) mod status;
 mod swap;
 
 pub use blocking::Blocking;

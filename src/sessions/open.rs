@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::id::SessionId;
-use crate::key::SessionKey;
-use crate::record::Record;
+use crate::model::error::Result;
+use crate::model::id::SessionId;
+use crate::model::key::SessionKey;
+use crate::model::record::Record;
+use crate::model::time::Timestamp;
 use crate::session::{Access, Changes, Session, State};
 use crate::sessions::grace;
 use crate::sessions::handle::Sessions;
 use crate::sessions::presented::Presented;
 use crate::store::Store;
-use crate::time::Timestamp;
 
 impl<S: Store> Sessions<S> {
     /// Opens the session of a request: the one that its cookie names, or a blank one.

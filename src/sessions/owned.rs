@@ -4,15 +4,15 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::error::Result;
-use crate::key::SessionKey;
-use crate::lifetime::Expiry;
-use crate::owner::Owner;
-use crate::record::{CookieKind, Record};
+use crate::model::error::Result;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
+use crate::model::owner::Owner;
+use crate::model::record::{CookieKind, Record};
+use crate::model::time::Timestamp;
 use crate::session::{EntryName, checked, decode};
 use crate::sessions::handle::Sessions;
 use crate::store::Store;
-use crate::time::Timestamp;
 
 /// One of a user's sessions. It does not hold the session's id, and its handle can end the session but never open it.
 ///

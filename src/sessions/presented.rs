@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cookie::MAX_PAIRS;
-use crate::id::SessionId;
+use crate::model::id::SessionId;
 use crate::sessions::handle::Sessions;
 use crate::store::Store;
 

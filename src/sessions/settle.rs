@@ -1,6 +1,6 @@
 //! What the end of a request means for its session.
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::session::Session;
 use crate::sessions::committed::Committed;
 use crate::sessions::handle::Sessions;
@@ -61,9 +61,9 @@ impl<S: Store> Sessions<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block_on::block_on;
-    use crate::memory::MemoryStore;
     use crate::sessions::committed::Outcome;
+    use crate::store::block_on::block_on;
+    use crate::store::memory::MemoryStore;
 
     fn outcome(keep: bool, status: Option<u16>, change: fn(&Session) -> Result<()>) -> Outcome {
         let sessions = Sessions::builder(MemoryStore::new()).keep_changes_on_error(keep).build().unwrap();

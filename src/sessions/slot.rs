@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use crate::cookie::Cookie;
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::session::Session;
 use crate::sessions::handle::{Sessions, Shared};
 use crate::sessions::presented::Presented;
@@ -114,8 +114,8 @@ impl<S: Store> Open for Shared<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block_on::block_on;
-    use crate::memory::MemoryStore;
+    use crate::store::block_on::block_on;
+    use crate::store::memory::MemoryStore;
 
     #[test]
     fn all_that_ask_get_one_session_and_it_is_the_visitors() {

@@ -3,9 +3,9 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
-use crate::record::{Record, Revision};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::record::{Record, Revision};
 use crate::sessions::handle::Sessions;
 use crate::store::{Store, Update};
 

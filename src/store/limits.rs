@@ -1,9 +1,9 @@
 //! What a store accepts: the sizes of records, and the number of a user's sessions.
 
-use crate::data::MAX_NAME_BYTES;
-use crate::error::{Error, ErrorKind, Result};
-use crate::owner::{MAX_OWNER_BYTES, Owner};
-use crate::record::Record;
+use crate::model::data::MAX_NAME_BYTES;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::owner::{MAX_OWNER_BYTES, Owner};
+use crate::model::record::Record;
 
 /// What a store accepts. A record beyond a limit is refused with an error that names the limit, and nothing is stored.
 ///

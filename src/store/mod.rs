@@ -2,22 +2,28 @@
 //!
 //! What belongs here: the trait, and the types of its arguments and answers. What never does: how a store keeps anything.
 
+pub(crate) mod any;
+pub(crate) mod block_on;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod durability;
 pub(crate) mod file;
 mod limits;
+pub(crate) mod memory;
 mod result;
 mod shared;
+pub(crate) mod sweeper;
 
 use std::ops::ControlFlow;
 
 pub use self::durability::Durability;
 pub use self::limits::{BeyondLimit, Limits, OwnerLimit};
 pub use self::result::{Swept, Update};
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
-use crate::owner::Owner;
-use crate::record::{Record, Revision};
-use crate::time::Timestamp;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 
 /// A place where sessions are kept.
 ///

@@ -1,6 +1,6 @@
 //! The results of operations on a store.
 
-use crate::record::{Record, Revision};
+use crate::model::record::{Record, Revision};
 
 /// The result of an [`update`](super::Store::update) or a [`rotate`](super::Store::rotate). See there for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]

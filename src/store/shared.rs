@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::durability::Durability;
 use super::result::{Swept, Update};
 use super::{RuntimeFree, Store};
-use crate::error::Result;
-use crate::key::SessionKey;
-use crate::owner::Owner;
-use crate::record::{Record, Revision};
-use crate::time::Timestamp;
+use crate::model::error::Result;
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 
 impl<S: Store> Store for Arc<S> {
     async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {

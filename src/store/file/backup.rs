@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::FileStore;
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::{Disk, DiskFile, real::RealDisk};
 use crate::store::file::format::frame::{Frames, Kind, NO_KEY};
 use crate::store::file::format::names;

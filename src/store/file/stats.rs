@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::error::Result;
+use crate::model::error::Result;
+use crate::model::time::Timestamp;
 use crate::store::file::engine::Engine;
-use crate::time::Timestamp;
 
 /// Figures about a file store, for a monitoring page. Counts of this process begin when it opened the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
-use crate::owner::Owner;
-use crate::record::{Record, Revision};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 use crate::store::file::disk::Disk;
 use crate::store::file::disk::real::RealDisk;
 use crate::store::file::engine::Engine;
@@ -22,7 +23,6 @@ use crate::store::file::settings::Settings;
 use crate::store::file::stats::Stats;
 use crate::store::file::writer::op::{Answer, Op};
 use crate::store::{Durability, RuntimeFree, Store, Swept, Update};
-use crate::time::Timestamp;
 
 /// Sessions in files: no server to run, safe against crashes, shared by several processes.
 ///

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::FileStore;
-use crate::error::{ErrorKind, Result};
-use crate::key::SessionKey;
+use crate::model::error::{ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::time::Timestamp;
 use crate::store::file::disk::real::RealDisk;
 use crate::store::file::log::damage::Damage;
 use crate::store::file::recovery;
 use crate::store::file::settings::Settings;
-use crate::time::Timestamp;
 
 /// What [`FileStore::verify`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::lock::{FileLock, NobodysLock};
 use crate::store::file::disk::mapping::Tail;
 use crate::store::file::disk::page::PAGE;
@@ -192,7 +192,7 @@ impl Disk for RealDisk {
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         // Two of one process may write the same at once.
         let mut random = [0; 8];
-        crate::id::fill(&mut random).map_err(io::Error::other)?;
+        crate::model::id::fill(&mut random).map_err(io::Error::other)?;
         let half = names::half_written(u64::from_le_bytes(random));
         let file = self.open_file(&half, OFlags::CREATE | OFlags::EXCL)?;
         let written = file.write_all_at(bytes, 0);

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 use crate::store::file::engine::Engine;
 use crate::store::file::engine::compact::Compactor;

@@ -4,8 +4,8 @@
 //! that record is on disk. A record costs one more write in each round of the whole log, and a round begins only when
 //! half of the log is of no use: on disk is at most twice what lives, and one segment.
 
-use crate::error::Result;
-use crate::key::SessionKey;
+use crate::model::error::Result;
+use crate::model::key::SessionKey;
 use crate::store::file::engine::Engine;
 use crate::store::file::format::frame::{Frame, Kind};
 use crate::store::file::format::position::Position;

@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, TryLockError};
 
 use self::queue::{Job, Queue};
 use self::waiters::Waiters;
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskLock;
 use crate::store::file::log::Log;
 use crate::store::file::settings::Settings;

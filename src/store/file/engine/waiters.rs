@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 use crate::store::file::format::position::Position;
 use crate::store::file::threads::oneshot::Oneshot;
 use crate::store::file::threads::{Mutex, MutexGuard};

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::model::error::Result;
 use crate::store::Durability;
 use crate::store::file::engine::Engine;
 use crate::store::file::format::position::Position;
@@ -98,13 +98,14 @@ mod tests {
 
     use super::*;
     use crate::FileStore;
-    use crate::block_on::block_on;
-    use crate::data::Data;
-    use crate::error::ErrorKind;
-    use crate::key::SessionKey;
-    use crate::lifetime::Lifetime;
-    use crate::record::Record;
+    use crate::model::data::Data;
+    use crate::model::error::ErrorKind;
+    use crate::model::key::SessionKey;
+    use crate::model::lifetime::Lifetime;
+    use crate::model::record::Record;
+    use crate::model::time::Timestamp;
     use crate::store::Store as _;
+    use crate::store::block_on::block_on;
     use crate::store::file::disk::Disk as _;
     use crate::store::file::disk::memory::MemoryDisk;
     use crate::store::file::format::frame::{Frames, HEAD, Kind};
@@ -112,7 +113,6 @@ mod tests {
     use crate::store::file::recovery;
     use crate::store::file::settings::Settings;
     use crate::store::file::writer::op::Op;
-    use crate::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
     const AHEAD: u32 = Sizes::REAL.zeros_ahead;

@@ -1,9 +1,9 @@
 //! One thing that a log does to an index, read already.
 
-use crate::key::SessionKey;
+use crate::model::key::SessionKey;
+use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frame, Kind};
 use crate::store::file::format::meta::Slot;
-use crate::time::Timestamp;
 
 /// What a frame does to an index; or what many do together.
 pub(crate) enum Effect {

@@ -32,7 +32,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::key::SessionKey;
+use crate::model::key::SessionKey;
 use crate::store::file::format::position::Position;
 
 /// Bytes of a frame's head.

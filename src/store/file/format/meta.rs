@@ -1,11 +1,11 @@
 //! What the log says about one session.
 
-use crate::lifetime::Expiry;
-use crate::owner::Owner;
-use crate::record::{self, Revision};
+use crate::model::lifetime::Expiry;
+use crate::model::owner::Owner;
+use crate::model::record::{self, Revision};
+use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frame, Head};
 use crate::store::file::format::position::Position;
-use crate::time::Timestamp;
 
 /// What is known of a session without reading its record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 use std::sync::atomic::Ordering;
 
-use crate::bytes::Bytes;
-use crate::key::SessionKey;
-use crate::lifetime::Expiry;
-use crate::owner::Owner;
-use crate::record::{Record, Revision};
+use crate::model::bytes::Bytes;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
+use crate::model::owner::Owner;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 use crate::store::file::format::meta::Slot;
 use crate::store::file::format::position::Position;
 use crate::store::file::index::hash_table::{self, Table};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
 use crate::store::file::threads::AtomicBool;
-use crate::time::Timestamp;
 
 /// See the module.
 pub(crate) struct Slots {

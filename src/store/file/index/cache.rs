@@ -1,8 +1,8 @@
 //! Which records stay in memory: those used lately, within a budget of bytes.
 
-use crate::bytes::Bytes;
-use crate::key::SessionKey;
-use crate::record::Revision;
+use crate::model::bytes::Bytes;
+use crate::model::key::SessionKey;
+use crate::model::record::Revision;
 use crate::store::file::index::Index;
 
 /// A clock: a hand goes round over the sessions' slots, and where it passes a record that was not used since it came by,

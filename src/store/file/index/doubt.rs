@@ -1,9 +1,8 @@
 //! Doubt about sessions: frames are lost of which nobody can tell what they said, and they may have ended any session that
 //! stands before them (protocol rule 11).
 
-use crate::key::SessionKey;
+use crate::model::key::{KeySet, SessionKey};
 use crate::store::file::format::position::Position;
-use crate::store::file::index::KeySet;
 
 /// The sessions that stand before a place, but for those of which something was heard behind it.
 pub(crate) struct Doubt {

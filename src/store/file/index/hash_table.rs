@@ -5,7 +5,7 @@
 //! same part of the hash says where that is and tells keys apart, so that growing and closing gaps look at no slot: to
 //! find a key costs one cache line here and one there, as in a map that holds its values.
 
-use crate::key::SessionKey;
+use crate::model::key::SessionKey;
 
 /// See the module.
 #[derive(Default)]

@@ -11,44 +11,22 @@ mod list;
 mod live_bytes;
 mod owners;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BTreeMap;
 
 use self::arena::{Slots, Standing};
 use self::doubt::Doubt;
 use self::live_bytes::Live;
-use crate::bytes::Bytes;
-use crate::key::SessionKey;
-use crate::lifetime::Expiry;
-use crate::owner::Owner;
-use crate::record::Revision;
+use crate::model::bytes::Bytes;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
+use crate::model::owner::Owner;
+use crate::model::record::Revision;
+use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::{Head, Kind};
 use crate::store::file::format::meta::Slot;
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
-use crate::time::Timestamp;
-
-/// Keys are parts of BLAKE3 hashes already: eight of their bytes are as good a hash as any.
-#[derive(Default)]
-pub(crate) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-pub(crate) type KeyMap<V> = HashMap<SessionKey, V, BuildHasherDefault<KeyHasher>>;
-pub(crate) type KeySet = HashSet<SessionKey, BuildHasherDefault<KeyHasher>>;
 
 /// See the module.
 pub(crate) struct Index {

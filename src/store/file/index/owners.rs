@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::owner::Owner;
+use crate::model::owner::Owner;
 use crate::store::file::index::list::{Link, Linked, NONE};
 
 /// The sessions that have an owner, a chain for each. One allocation for an owner's name, however many sessions.

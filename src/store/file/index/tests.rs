@@ -1,11 +1,10 @@
 //! Frames into an index, and what it says then.
 
-use std::hash::BuildHasher;
 use std::time::Duration;
 
 use super::*;
-use crate::lifetime::Lifetime;
-use crate::record::{Record, Revision};
+use crate::model::lifetime::Lifetime;
+use crate::model::record::{Record, Revision};
 use crate::store::file::format::frame::{Frame, Frames, HEAD, NO_KEY};
 
 const SALT: u64 = 1;
@@ -240,12 +239,6 @@ fn sessions_that_end_at_different_times_are_looked_for_in_different_places() {
         put(frames, &record(3, 1000, None));
     });
     assert_eq!(index.slots.ending_together(), [2, 1]);
-}
-
-#[test]
-fn keys_are_found_by_their_own_bytes() {
-    let hash = |key: SessionKey| BuildHasher::hash_one(&BuildHasherDefault::<KeyHasher>::default(), key);
-    assert_eq!(hash(key(7)), u64::from_le_bytes([7; 8]));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use crate::key::SessionKey;
+use crate::model::key::SessionKey;
 use crate::store::file::threads::Mutex;
 
 /// A place in a file that is not what was written there.

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::format::names;
 use crate::store::file::format::segment;
 use crate::store::file::log::segments::{Segments, is_not_found};

@@ -12,17 +12,17 @@ use std::sync::atomic::Ordering;
 
 use self::hint_files::Hints;
 use self::segments::{Segments, is_not_found};
-use crate::bytes::Bytes;
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
-use crate::record::{Record, Revision};
+use crate::model::bytes::Bytes;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 use crate::store::file::format::frame::Frame;
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
 use crate::store::file::index::cache::Cache;
 use crate::store::file::threads::{AtomicBool, AtomicU64, RwLock, RwLockReadGuard};
-use crate::time::Timestamp;
 
 /// How often a load follows a record that moves away under it: once or twice when the machine is busy, unless its segment is
 /// really missing.

@@ -6,7 +6,7 @@
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskFile;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::{HEAD, Head, Kind};

@@ -6,8 +6,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use crate::error::{Error, Result};
-use crate::key::SessionKey;
+use crate::model::error::{Error, Result};
+use crate::model::key::SessionKey;
 use crate::store::file::disk::mapping::Tail;
 use crate::store::file::disk::page::Page;
 use crate::store::file::disk::{Disk, DiskFile};

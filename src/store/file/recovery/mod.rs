@@ -24,8 +24,8 @@ use crate::store::file::threads::wait;
 use crate::store::file::writer::op::Op;
 use crate::store::file::writer::{Held, Writer};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
 
 /// What the page says about its own format, so that no process takes another version's page for its own.
 const PAGE_VERSION: u64 = 1;
@@ -376,7 +376,7 @@ fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
 
 fn first_segment(disk: &dyn Disk, path: &Path) -> Result<()> {
     let mut salt = [0; 8];
-    crate::id::fill(&mut salt)?;
+    crate::model::id::fill(&mut salt)?;
     let header = Header { number: 1, salt: u64::from_le_bytes(salt) };
     // Recovery makes it durable, as it would if this one died here.
     let made = disk.create(&names::segment(1)).and_then(|file| file.write_at(&header.to_bytes(), 0));

@@ -11,12 +11,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::block_on::block_on;
-use crate::data::Data;
-use crate::error::{ErrorKind, Result};
-use crate::key::SessionKey;
-use crate::lifetime::Lifetime;
-use crate::record::{Record, Revision};
+use crate::model::data::Data;
+use crate::model::error::{ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Lifetime;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
+use crate::store::block_on::block_on;
 use crate::store::file::Damage;
 use crate::store::file::FileStore;
 use crate::store::file::disk::Disk;
@@ -32,7 +33,6 @@ use crate::store::file::settings::Settings;
 use crate::store::file::writer::Writer;
 use crate::store::file::writer::op::Op;
 use crate::store::{Durability, Store as _, Update};
-use crate::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 

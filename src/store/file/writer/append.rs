@@ -1,6 +1,6 @@
 //! The way of frames to the file: stated, written, published; and what is done about a write that was left half-way.
 
-use crate::error::{ErrorKind, Result};
+use crate::model::error::{ErrorKind, Result};
 use crate::store::file::format::frame::Frames;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::scan::{Scan, Step};

@@ -17,7 +17,7 @@ use self::kept_lock::Turn;
 use self::op::{Answer, Answered, Op, Waits};
 use self::plan::{Memory, Plan, Written};
 use self::roll::LAST;
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 use crate::store::file::disk::DiskLock;
 use crate::store::file::format::effect::Effect;

@@ -1,12 +1,12 @@
 //! What the store can be asked to do with the log, and how it answers.
 
-use crate::error::{Error, Result};
-use crate::key::SessionKey;
-use crate::owner::Owner;
-use crate::record::{Record, Revision};
+use crate::model::error::{Error, Result};
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 use crate::store::file::format::position::Position;
 use crate::store::{Swept, Update};
-use crate::time::Timestamp;
 
 /// An operation that may write.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! What the index will say once a group's earlier operations are written (protocol rule 14).
 
-use crate::bytes::Bytes;
-use crate::key::SessionKey;
-use crate::lifetime::Expiry;
-use crate::owner::Owner;
-use crate::record::Revision;
-use crate::store::file::index::{Index, KeyMap};
-use crate::time::Timestamp;
+use crate::model::bytes::Bytes;
+use crate::model::key::{KeyMap, SessionKey};
+use crate::model::lifetime::Expiry;
+use crate::model::owner::Owner;
+use crate::model::record::Revision;
+use crate::model::time::Timestamp;
+use crate::store::file::index::Index;
 
 /// What will stand under a key.
 #[derive(Clone)]

@@ -1,12 +1,13 @@
 //! What a group of operations comes to: each is checked against the index and against what the group's earlier ones
 //! will have done, and leaves frames for the one write (protocol rule 14). Nothing is changed here.
 
-use crate::bytes::Bytes;
-use crate::error::{Error, ErrorKind, Result};
-use crate::key::SessionKey;
-use crate::lifetime::Expiry;
-use crate::owner::Owner;
-use crate::record::{Note, Record, Revision};
+use crate::model::bytes::Bytes;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
+use crate::model::owner::Owner;
+use crate::model::record::{Note, Record, Revision};
+use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frame, Frames, HEAD, Kind, NO_KEY};
 use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
@@ -15,7 +16,6 @@ use crate::store::file::settings::Settings;
 use crate::store::file::writer::op::{Answer, Answered, Op, Waits};
 use crate::store::file::writer::overlay::{Overlay, Planned};
 use crate::store::{BeyondLimit, Limits, Swept, Update};
-use crate::time::Timestamp;
 
 /// A record that is written: its key, its revision, and what is kept of it.
 pub(crate) type Written = (SessionKey, Revision, Bytes);

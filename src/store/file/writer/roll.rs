@@ -1,6 +1,6 @@
 //! Going over to the next segment.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::format::frame::{Frames, Kind, NO_KEY};
 use crate::store::file::format::names;
 use crate::store::file::format::segment::{self, Header};

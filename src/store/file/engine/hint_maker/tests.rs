@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::FileStore;
-use crate::block_on::block_on;
-use crate::data::Data;
-use crate::error::ErrorKind;
-use crate::key::SessionKey;
-use crate::lifetime::Lifetime;
-use crate::record::Record;
+use crate::model::data::Data;
+use crate::model::error::ErrorKind;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Lifetime;
+use crate::model::record::Record;
+use crate::model::time::Timestamp;
+use crate::store::block_on::block_on;
 use crate::store::file::disk::Disk;
 use crate::store::file::disk::memory::MemoryDisk;
 use crate::store::file::engine::background::Keeper;
@@ -20,7 +21,6 @@ use crate::store::file::format::frame::HEAD;
 use crate::store::file::format::names;
 use crate::store::file::recovery;
 use crate::store::{Durability, Store};
-use crate::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 

@@ -43,16 +43,16 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::codec::{CodecError, Reader, Writer};
-use crate::key::SessionKey;
-use crate::lifetime::Expiry;
-use crate::record::Revision;
+use crate::model::codec::{CodecError, Reader, Writer};
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
+use crate::model::record::Revision;
+use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::{Frame, HEAD, Kind};
 use crate::store::file::format::meta::Slot;
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
-use crate::time::Timestamp;
 
 const MAGIC: &[u8; 8] = b"cloakht\0";
 const VERSION: u16 = 1;

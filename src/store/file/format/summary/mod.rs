@@ -6,11 +6,10 @@
 
 use std::collections::hash_map::Entry;
 
-use crate::key::SessionKey;
+use crate::model::key::{KeyMap, SessionKey};
+use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::meta::Slot;
-use crate::store::file::index::KeyMap;
-use crate::time::Timestamp;
 
 /// Up to where a sweep goes in the order of (end, key).
 type Reach = (Timestamp, SessionKey);

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use super::*;
-use crate::lifetime::Lifetime;
-use crate::owner::Owner;
-use crate::record::Record;
+use crate::model::lifetime::Lifetime;
+use crate::model::owner::Owner;
+use crate::model::record::Record;
 use crate::store::file::format::frame::{Frame, Frames, Kind, NO_KEY};
 use crate::store::file::format::hint::{self, Hint};
 use crate::store::file::format::segment;

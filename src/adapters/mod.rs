@@ -1,0 +1,9 @@
+//! Frameworks: a folder or a file for each, behind a feature of its own.
+//!
+//! An adapter converts between a framework's types and the core's, and decides nothing. What two adapters both need belongs to
+//! [`sessions`](crate::sessions).
+
+#[cfg(feature = "axum")]
+pub mod axum;
+#[cfg(feature = "tower")]
+pub mod tower;

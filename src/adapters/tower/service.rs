@@ -1,0 +1,138 @@
+//! The way of a request: open, handle, commit.
+
+use std::fmt;
+use std::mem;
+use std::panic::resume_unwind;
+use std::task::{Context, Poll};
+
+use http::header::COOKIE;
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::catch::catch;
+use super::failure::{FailureResponse, fail};
+use super::future::ResponseFuture;
+use super::headers::add;
+use super::layer::SessionLayer;
+use crate::model::error::Result;
+use crate::session::Session;
+use crate::sessions::SessionSlot;
+use crate::store::Store;
+
+/// A service whose requests have sessions, made by [`SessionLayer`], whose documentation has an example.
+pub struct SessionService<Inner, S, F> {
+    pub(super) inner: Inner,
+    pub(super) layer: SessionLayer<S, F>,
+}
+
+impl<Inner, S, F> Layer<Inner> for SessionLayer<S, F>
+where
+    F: Clone,
+{
+    type Service = SessionService<Inner, S, F>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        SessionService { inner, layer: self.clone() }
+    }
+}
+
+impl<Inner, S, F, A, B> Service<Request<A>> for SessionService<Inner, S, F>
+where
+    Inner: Service<Request<A>, Response = Response<B>> + Clone + Send + 'static,
+    Inner::Future: Send,
+    Inner::Error: Send,
+    S: Store,
+    F: FailureResponse<B>,
+    A: Send + 'static,
+    B: Send + 'static,
+{
+    type Response = Response<B>;
+    type Error = Inner::Error;
+    type Future = ResponseFuture<Inner::Future, B, Inner::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<A>) -> Self::Future {
+        let (skipped, request) = self.layer.skips(request);
+        if skipped || self.layer.has_session(&request) {
+            return ResponseFuture::plain(self.inner.call(request));
+        }
+        // The service that was polled ready takes the request: its clone may not be ready.
+        let next = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, next);
+        ResponseFuture::session(Box::pin(serve(self.layer.clone(), inner, request)))
+    }
+}
+
+impl<S: Store, F> SessionLayer<S, F> {
+    fn skips<A>(&self, request: Request<A>) -> (bool, Request<A>) {
+        let Some(skip) = &self.skip else { return (false, request) };
+        let (parts, body) = request.into_parts();
+        (skip(&parts), Request::from_parts(parts, body))
+    }
+
+    /// Whether an outer layer of the same cookie has put its session here, and will commit it.
+    fn has_session<A>(&self, request: &Request<A>) -> bool {
+        request.extensions().get::<SessionSlot>().is_some_and(|slot| slot.is_of(self.sessions.cookie()))
+    }
+
+    /// Puts the slot, and the session if it is opened, where the inner service finds them.
+    async fn provide<A>(&self, request: &mut Request<A>) -> Result<SessionSlot> {
+        let presented = self.sessions.presented(request.headers().get_all(COOKIE));
+        let slot = if self.lazy { self.sessions.slot(presented) } else { self.sessions.open_slot(presented).await? };
+        match slot.opened() {
+            Some(session) => request.extensions_mut().insert(session.clone()),
+            // The session there is that of an outer layer with another cookie.
+            None => request.extensions_mut().remove::<Session>(),
+        };
+        request.extensions_mut().insert(slot.clone());
+        Ok(slot)
+    }
+}
+
+async fn serve<Inner, S, F, A, B>(
+    layer: SessionLayer<S, F>,
+    mut inner: Inner,
+    mut request: Request<A>,
+) -> Result<Response<B>, Inner::Error>
+where
+    Inner: Service<Request<A>, Response = Response<B>>,
+    S: Store,
+    F: FailureResponse<B>,
+{
+    let slot = match layer.provide(&mut request).await {
+        Ok(slot) => slot,
+        Err(error) => return Ok(fail(&layer.failure, error)),
+    };
+    let handled = catch(|| inner.call(request)).await;
+    let Some(session) = slot.opened() else { return handled.unwrap_or_else(|panic| resume_unwind(panic)) };
+    let status = match &handled {
+        Ok(Ok(response)) => Some(response.status().as_u16()),
+        Ok(Err(_)) | Err(_) => None,
+    };
+    let settled = layer.sessions.settle(session.clone(), status).await;
+    // The handler's panic or failure goes on from here, also if the commit failed as well: it came first.
+    let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
+    match settled {
+        Ok(committed) => {
+            add(response.headers_mut(), committed.into_headers());
+            Ok(response)
+        }
+        Err(error) => Ok(fail(&layer.failure, error)),
+    }
+}
+
+impl<Inner: Clone, S, F: Clone> Clone for SessionService<Inner, S, F> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<Inner: fmt::Debug, S, F> fmt::Debug for SessionService<Inner, S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
+}

@@ -1,0 +1,70 @@
+//! What an error means to a visitor: the status and the text of a response, for any framework.
+
+use std::borrow::Cow;
+
+use crate::model::error::{Error, ErrorKind};
+
+impl Error {
+    /// The HTTP status of a response to this error.
+    ///
+    /// | status | kinds |
+    /// |---|---|
+    /// | 409 | [`Conflict`](ErrorKind::Conflict), [`ReadOnly`](ErrorKind::ReadOnly), [`OwnerLimit`](ErrorKind::OwnerLimit): the visitor can try again or log out elsewhere |
+    /// | 413 | [`TooLarge`](ErrorKind::TooLarge) |
+    /// | 500 | [`Committed`](ErrorKind::Committed), [`NoVisitor`](ErrorKind::NoVisitor), [`Entry`](ErrorKind::Entry), [`Config`](ErrorKind::Config): the program is wrong |
+    /// | 503 | all others: the store failed |
+    ///
+    /// ```
+    /// # use cloakroom::{Error, ErrorKind};
+    /// assert_eq!(Error::new(ErrorKind::Timeout, "loading a session").http_status(), 503);
+    /// ```
+    pub fn http_status(&self) -> u16 {
+        match self.kind() {
+            ErrorKind::Conflict { .. } | ErrorKind::ReadOnly | ErrorKind::OwnerLimit { .. } => 409,
+            ErrorKind::TooLarge { .. } => 413,
+            ErrorKind::Committed | ErrorKind::NoVisitor | ErrorKind::Entry { .. } | ErrorKind::Config => 500,
+            _ => 503,
+        }
+    }
+
+    /// A sentence for the visitor, as plain text with a line end. It names neither paths nor causes. Only an
+    /// [`ErrorKind::Config`] is told whole, because the author of the configuration is the first to meet it.
+    ///
+    /// ```
+    /// # use cloakroom::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Timeout, "loading a session").at("/srv/sessions");
+    /// assert_eq!(error.for_visitors(), "Sessions are unavailable at the moment. Please try again later.\n");
+    /// ```
+    pub fn for_visitors(&self) -> Cow<'static, str> {
+        let sentence = match self.kind() {
+            ErrorKind::Config => return Cow::Owned(format!("{self}\n")),
+            ErrorKind::OwnerLimit { .. } => "You are logged in too many times. Log out somewhere else first.\n",
+            _ => match self.http_status() {
+                409 => "Another request changed this session at the same time. Please try again.\n",
+                413 => "This is more than can be kept for you.\n",
+                500 => "Something went wrong.\n",
+                _ => "Sessions are unavailable at the moment. Please try again later.\n",
+            },
+        };
+        Cow::Borrowed(sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_fails_is_503_and_tells_the_visitor_no_path() {
+        let error = Error::io("reading", std::io::Error::other("bad sector")).at("/srv/secret");
+        assert_eq!(error.http_status(), 503);
+        assert!(!error.for_visitors().contains("secret") && !error.for_visitors().contains("sector"));
+    }
+
+    #[test]
+    fn a_wrong_configuration_is_500_and_told_whole() {
+        let error = Error::new(ErrorKind::Config, "finding the session").because("no layer");
+        assert_eq!(error.http_status(), 500);
+        assert!(error.for_visitors().contains("no layer"));
+    }
+}

@@ -1,0 +1,309 @@
+//! A store that is chosen at run time.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::model::error::Result;
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
+use crate::store::file::FileStore;
+use crate::store::memory::MemoryStore;
+use crate::store::{Durability, Store, Swept, Update};
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// [`Store`] as a trait object. Every store implements it, and a `dyn DynStore` is a [`Store`] again. Each call allocates
+/// a box for its future.
+///
+/// The names of the methods differ from [`Store`]'s, so that both traits may be in scope.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use cloakroom::{DynStore, MemoryStore, Store, Timestamp};
+///
+/// # #[tokio::main]
+/// # async fn main() -> cloakroom::Result<()> {
+/// let store: Arc<dyn DynStore> = Arc::new(MemoryStore::new());
+/// assert_eq!(Store::count(&*store, Timestamp::EPOCH).await?, 0);
+/// # Ok(())
+/// # }
+/// ```
+pub trait DynStore: Send + Sync + 'static {
+    /// Calls [`Store::create`].
+    fn dyn_create<'a>(&'a self, record: &'a Record, now: Timestamp) -> BoxFuture<'a, Result<Revision>>;
+    /// Calls [`Store::load`].
+    fn dyn_load<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>>>;
+    /// Calls [`Store::update`].
+    fn dyn_update<'a>(
+        &'a self,
+        record: &'a Record,
+        expected: Revision,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>>;
+    /// Calls [`Store::touch`].
+    fn dyn_touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<bool>>;
+    /// Calls [`Store::rotate`].
+    fn dyn_rotate<'a>(
+        &'a self,
+        old: &'a SessionKey,
+        expected: Revision,
+        record: &'a Record,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>>;
+    /// Calls [`Store::destroy`].
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<()>>;
+    /// Calls [`Store::owned_by`].
+    fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>>;
+    /// Calls [`Store::destroy_owned_by`].
+    fn dyn_destroy_owned_by<'a>(
+        &'a self,
+        owner: &'a Owner,
+        except: Option<&'a SessionKey>,
+    ) -> BoxFuture<'a, Result<u64>>;
+    /// Calls [`Store::sweep`].
+    fn dyn_sweep(&self, now: Timestamp, budget: usize) -> BoxFuture<'_, Result<Swept>>;
+    /// Calls [`Store::scan`].
+    fn dyn_scan<'a>(
+        &'a self,
+        now: Timestamp,
+        visit: &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> BoxFuture<'a, Result<()>>;
+    /// Calls [`Store::count`].
+    fn dyn_count(&self, now: Timestamp) -> BoxFuture<'_, Result<u64>>;
+    /// Calls [`Store::clear`].
+    fn dyn_clear(&self) -> BoxFuture<'_, Result<()>>;
+    /// Calls [`Store::durability`].
+    fn dyn_durability(&self) -> Durability;
+}
+
+impl<S: Store> DynStore for S {
+    fn dyn_create<'a>(&'a self, record: &'a Record, now: Timestamp) -> BoxFuture<'a, Result<Revision>> {
+        Box::pin(self.create(record, now))
+    }
+    fn dyn_load<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>>> {
+        Box::pin(self.load(key, now))
+    }
+    fn dyn_update<'a>(
+        &'a self,
+        record: &'a Record,
+        expected: Revision,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>> {
+        Box::pin(self.update(record, expected, now))
+    }
+    fn dyn_touch<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.touch(key, now))
+    }
+    fn dyn_rotate<'a>(
+        &'a self,
+        old: &'a SessionKey,
+        expected: Revision,
+        record: &'a Record,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Update>> {
+        Box::pin(self.rotate(old, expected, record, now))
+    }
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.destroy(key))
+    }
+    fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>> {
+        Box::pin(self.owned_by(owner, now))
+    }
+    fn dyn_destroy_owned_by<'a>(
+        &'a self,
+        owner: &'a Owner,
+        except: Option<&'a SessionKey>,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(self.destroy_owned_by(owner, except))
+    }
+    fn dyn_sweep(&self, now: Timestamp, budget: usize) -> BoxFuture<'_, Result<Swept>> {
+        Box::pin(self.sweep(now, budget))
+    }
+    fn dyn_scan<'a>(
+        &'a self,
+        now: Timestamp,
+        visit: &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.scan(now, visit))
+    }
+    fn dyn_count(&self, now: Timestamp) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.count(now))
+    }
+    fn dyn_clear(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.clear())
+    }
+    fn dyn_durability(&self) -> Durability {
+        self.durability()
+    }
+}
+
+impl Store for dyn DynStore {
+    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+        self.dyn_create(record, now).await
+    }
+    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        self.dyn_load(key, now).await
+    }
+    async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
+        self.dyn_update(record, expected, now).await
+    }
+    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
+        self.dyn_touch(key, now).await
+    }
+    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+        self.dyn_rotate(old, expected, record, now).await
+    }
+    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+        self.dyn_destroy(key).await
+    }
+    async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
+        self.dyn_owned_by(owner, now).await
+    }
+    async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+        self.dyn_destroy_owned_by(owner, except).await
+    }
+    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
+        self.dyn_sweep(now, budget).await
+    }
+    async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        self.dyn_scan(now, visit).await
+    }
+    async fn count(&self, now: Timestamp) -> Result<u64> {
+        self.dyn_count(now).await
+    }
+    async fn clear(&self) -> Result<()> {
+        self.dyn_clear().await
+    }
+    fn durability(&self) -> Durability {
+        self.dyn_durability()
+    }
+}
+
+/// A store that is chosen at run time, by a server's configuration for instance. Clones share the store.
+///
+/// It keeps what the chosen store keeps. It is not [`RuntimeFree`](crate::RuntimeFree), because a store of your own may
+/// need a runtime.
+///
+/// ```
+/// use cloakroom::{AnyStore, FileStore, MemoryStore};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path().join("sessions");
+/// let in_memory = false;
+/// let store = if in_memory {
+///     AnyStore::memory(MemoryStore::new())
+/// } else {
+///     AnyStore::file(FileStore::open(directory)?)
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct AnyStore(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    File(FileStore),
+    Memory(MemoryStore),
+    Other(Arc<dyn DynStore>),
+}
+
+/// Evaluates the same expression for each kind of store. A store of this crate is called without a box.
+macro_rules! each {
+    ($any:ident, $store:ident => $call:expr) => {
+        match &$any.0 {
+            Kind::File($store) => $call,
+            Kind::Memory($store) => $call,
+            Kind::Other($store) => {
+                let $store: &dyn DynStore = &**$store;
+                $call
+            }
+        }
+    };
+}
+
+impl AnyStore {
+    /// A store that keeps sessions in files.
+    pub const fn file(store: FileStore) -> Self {
+        Self(Kind::File(store))
+    }
+
+    /// A store that keeps sessions in memory.
+    pub const fn memory(store: MemoryStore) -> Self {
+        Self(Kind::Memory(store))
+    }
+
+    /// Any other store, such as one of your own. Each call costs a box.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use cloakroom::{AnyStore, Durability, MemoryStore, Store};
+    ///
+    /// let store = AnyStore::other(Arc::new(MemoryStore::new()));
+    /// assert_eq!(store.durability(), Durability::Volatile);
+    /// ```
+    pub fn other(store: impl Store) -> Self {
+        Self(Kind::Other(Arc::new(store)))
+    }
+}
+
+impl Store for AnyStore {
+    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+        each!(self, store => store.create(record, now).await)
+    }
+    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        each!(self, store => store.load(key, now).await)
+    }
+    async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
+        each!(self, store => store.update(record, expected, now).await)
+    }
+    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
+        each!(self, store => store.touch(key, now).await)
+    }
+    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+        each!(self, store => store.rotate(old, expected, record, now).await)
+    }
+    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+        each!(self, store => store.destroy(key).await)
+    }
+    async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
+        each!(self, store => store.owned_by(owner, now).await)
+    }
+    async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+        each!(self, store => store.destroy_owned_by(owner, except).await)
+    }
+    async fn update_owned_by(
+        &self,
+        owner: &Owner,
+        change: impl Fn(&mut Record) -> Result<bool> + Send + Sync,
+        now: Timestamp,
+    ) -> Result<u64> {
+        each!(self, store => store.update_owned_by(owner, change, now).await)
+    }
+    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
+        each!(self, store => store.sweep(now, budget).await)
+    }
+    async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        each!(self, store => store.scan(now, visit).await)
+    }
+    async fn count(&self, now: Timestamp) -> Result<u64> {
+        each!(self, store => store.count(now).await)
+    }
+    async fn clear(&self) -> Result<()> {
+        each!(self, store => store.clear().await)
+    }
+    fn durability(&self) -> Durability {
+        each!(self, store => store.durability())
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyStore").field("durability", &self.durability()).finish_non_exhaustive()
+    }
+}

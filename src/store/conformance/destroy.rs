@@ -1,0 +1,37 @@
+//! What `destroy` promises, but for its durability.
+
+use super::bench::{Bench, Checked, ensure, promises};
+use super::fixture::{at, key, owned};
+use crate::model::owner::Owner;
+use crate::store::Store;
+
+promises! {
+    "destroy ends a session for every operation" => ends_it,
+    "destroy is content when there is nothing to end" => is_idempotent,
+}
+
+fn ends_it<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    let owner = Owner::from("ada");
+    store.create(&owned(1, "ada"), at(0))?;
+    store.create(&owned(2, "ada"), at(0))?;
+    store.destroy(&key(1))?;
+    ensure!(!store.is_there(&key(1), at(0))?, "a destroyed session is loaded");
+    let listed = store.owned_by(&owner, at(0))?;
+    ensure!(listed.iter().all(|record| record.key() != &key(1)), "a destroyed session is listed among its owner's");
+    let scanned = store.scanned(at(0))?;
+    ensure!(scanned.iter().all(|record| record.key() != &key(1)), "a destroyed session is scanned");
+    let count = store.count(at(0))?;
+    ensure!(count == 1, "of two sessions one was destroyed, and {count} are counted");
+    ensure!(store.is_there(&key(2), at(0))?, "another session went with the destroyed one");
+    Ok(())
+}
+
+fn is_idempotent<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    store.destroy(&key(1))?;
+    store.create(&owned(2, "ada"), at(0))?;
+    store.destroy(&key(2))?;
+    store.destroy(&key(2))?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! What `load` promises.
+
+use super::bench::{Bench, Checked, ensure, promises};
+use super::fixture::{IDLE, MINUTE, at, changed, just_before, key, lasting, number, session};
+use crate::model::lifetime::Lifetime;
+use crate::store::{Store, Update};
+
+promises! {
+    "load answers an expired session as a missing one" => hides_expired,
+    "load answers an unreadable session with an error" => tells_damage,
+    "a clock set back ends no session" => survives_a_clock_set_back,
+}
+
+fn hides_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    ensure!(!store.is_there(&key(1), at(0))?, "a session was loaded that was never created");
+    let lifetimes = [
+        (Lifetime::idle(IDLE as u32 * MINUTE), IDLE),
+        (Lifetime::absolute(45 * MINUTE), 45),
+        (Lifetime::new(50 * MINUTE, 20 * MINUTE), 20),
+    ];
+    for (number, (lifetime, end)) in (1..).zip(lifetimes) {
+        store.create(&lasting(number, lifetime), at(0))?;
+        ensure!(store.is_there(&key(number), just_before(at(end)))?, "a session is missing before its end");
+        ensure!(!store.is_there(&key(number), at(end))?, "a session is there at the very moment of its end");
+        ensure!(!store.is_there(&key(number), at(end + 1))?, "a session is there after its end");
+    }
+    Ok(())
+}
+
+fn tells_damage<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    store.create(&session(1), at(0))?;
+    store.create(&session(2), at(0))?;
+    let store = bench.damage(store, key(1))?;
+    match store.try_load(&key(1), at(0)) {
+        Err(_) => {}
+        Ok(None) => ensure!(false, "an unreadable session was answered as missing"),
+        Ok(Some(record)) => ensure!(false, "an unreadable session was answered with {record:?}"),
+    }
+    ensure!(store.is_there(&key(2), at(0))?, "another session went with the unreadable one");
+    Ok(())
+}
+
+fn survives_a_clock_set_back<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    let revision = store.create(&session(1), at(0))?;
+    for back in [at(-1), at(-1000)] {
+        ensure!(store.is_there(&key(1), back)?, "a session is missing for a clock that was set back");
+    }
+    let answer = store.update(&changed(&session(1), 2), revision, at(-1000))?;
+    ensure!(matches!(answer, Update::Stored(_)), "an update by a clock that was set back was answered with {answer:?}");
+    let kept = number(&store.loaded(&key(1), at(0))?, "n");
+    ensure!(kept == 2, "an update by a clock that was set back is lost");
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! What the operations on a user's sessions promise.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::bench::{Bench, Checked, Subject, ensure, promises, together};
+use super::fixture::{IDLE, at, increment, key, moved, number, owned, put, session};
+use crate::model::error::{Error, ErrorKind};
+use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
+use crate::model::record::Record;
+use crate::store::Store;
+
+promises! {
+    "owned_by finds all sessions of an owner" => finds_all,
+    "owned_by tells owners apart byte by byte" => tells_owners_apart,
+    "owned_by leaves out expired sessions" => leaves_out_expired,
+    "owned_by follows a session through rotations" => follows_rotations,
+    "owned_by follows a session from owner to owner" => follows_updates,
+    "destroy_owned_by ends exactly the sessions of that owner" => ends_exactly,
+    "destroy_owned_by spares the exception and nothing else" => spares_the_exception,
+    "update_owned_by reaches every live session of that owner" => reaches_all,
+    "update_owned_by loses no change made meanwhile" => loses_no_change,
+}
+
+/// Owners that are equal by some collation, or after trimming, Unicode normalisation or a cut at a zero byte.
+const ALIKE: [&str; 9] = ["ada", "Ada", "ADA", "ada ", " ada", "ada\0", "\u{e1}da", "a\u{301}da", ""];
+
+fn keys<S: Store>(store: &Subject<'_, S>, owner: &str, minute: i64) -> Checked<Vec<SessionKey>> {
+    let mut keys: Vec<_> = store.owned_by(&owner.into(), at(minute))?.iter().map(|record| *record.key()).collect();
+    keys.sort_unstable();
+    Ok(keys)
+}
+
+fn finds_all<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    for number in 0..60 {
+        let record = match number % 3 {
+            0 => session(number),
+            1 => owned(number, "bob"),
+            _ => owned(number, "ada"),
+        };
+        store.create(&record, at(0))?;
+    }
+    let expected: Vec<_> = (2..60).step_by(3).map(key).collect();
+    let found = keys(&store, "ada", 0)?;
+    ensure!(found == expected, "of an owner's {} sessions, among others, {} were found", expected.len(), found.len());
+    ensure!(keys(&store, "nobody", 0)?.is_empty(), "sessions were found of an owner who has none");
+    for record in store.owned_by(&"ada".into(), at(0))? {
+        let loaded = store.loaded(record.key(), at(0))?;
+        ensure!(record == loaded, "owned_by shows {record:?}, load {loaded:?}");
+    }
+    Ok(())
+}
+
+fn tells_owners_apart<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    for (number, owner) in (0..).zip(ALIKE) {
+        store.create(&owned(number, owner), at(0))?;
+    }
+    for (number, owner) in (0..).zip(ALIKE) {
+        let found = keys(&store, owner, 0)?;
+        ensure!(found == [key(number)], "of the owner {owner:?}, who has one session, {} were found", found.len());
+    }
+    Ok(())
+}
+
+fn leaves_out_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    let mut late = owned(2, "ada");
+    late.touch(at(5));
+    store.create(&owned(1, "ada"), at(0))?;
+    store.create(&late, at(5))?;
+    let found = keys(&store, "ada", IDLE)?;
+    ensure!(found == [key(2)], "of one live and one expired session, {} were found", found.len());
+    Ok(())
+}
+
+fn follows_rotations<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    let record = owned(1, "ada");
+    let mut revision = store.create(&record, at(0))?;
+    for old in 1..4 {
+        revision = store.rotated(&key(old), revision, &moved(&record, old + 1), at(0))?;
+        let found = keys(&store, "ada", 0)?;
+        ensure!(found.contains(&key(old + 1)), "after rotation {old} its owner's session is not found");
+        let stale = found.contains(&key(old)) && !store.is_there(&key(old), at(0))?;
+        ensure!(!stale, "after rotation {old} the key of before is still found");
+    }
+    Ok(())
+}
+
+fn follows_updates<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    let mut record = session(1);
+    let mut revision = store.create(&record, at(0))?;
+    for owner in [Some("ada"), Some("bob"), None, Some("ada")] {
+        record.set_owner(owner.map(Owner::from), Some(at(0)));
+        revision = store.updated(&record, revision, at(0))?;
+        for candidate in ["ada", "bob"] {
+            let found = keys(&store, candidate, 0)?.len();
+            let expected = usize::from(owner == Some(candidate));
+            ensure!(found == expected, "of a session whose owner became {owner:?}, {candidate} is shown {found}");
+        }
+    }
+    Ok(())
+}
+
+/// Creates three sessions of ada: one with its owner from the beginning, one that got its owner by an update, and one by a
+/// rotation. Creates one session for each other owner, from key 100 on, and one without an owner.
+fn populate<S: Store>(store: &Subject<'_, S>) -> Checked {
+    store.create(&owned(1, "ada"), at(0))?;
+    let revision = store.create(&session(2), at(0))?;
+    store.updated(&owned(2, "ada"), revision, at(0))?;
+    let revision = store.create(&session(9), at(0))?;
+    store.rotated(&key(9), revision, &moved(&owned(9, "ada"), 3), at(0))?;
+    for (number, owner) in (100..).zip(&ALIKE[1..]) {
+        store.create(&owned(number, owner), at(0))?;
+    }
+    store.create(&session(200), at(0)).map(drop)
+}
+
+fn ends_exactly<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    populate(&store)?;
+    let ended = store.destroy_owned_by(&"ada".into(), None)?;
+    for number in 1..=3 {
+        ensure!(!store.is_there(&key(number), at(0))?, "one of an owner's three sessions is still there");
+    }
+    for other in (100..100 + ALIKE.len() as u32 - 1).chain([200]) {
+        ensure!(store.is_there(&key(other), at(0))?, "another user's session was ended");
+    }
+    ensure!(ended == 3, "of an owner's three sessions it says to have ended {ended}");
+    let ended = store.destroy_owned_by(&"ada".into(), None)?;
+    ensure!(ended == 0, "of an owner without sessions it says to have ended {ended}");
+    Ok(())
+}
+
+fn spares_the_exception<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    for number in 1..=4 {
+        store.create(&owned(number, "ada"), at(0))?;
+    }
+    store.create(&owned(5, "bob"), at(0))?;
+    for (except, expected) in [(3, [3, 5].as_slice()), (5, &[5])] {
+        store.destroy_owned_by(&"ada".into(), Some(&key(except)))?;
+        let mut there = Vec::new();
+        for number in 1..=5 {
+            if store.is_there(&key(number), at(0))? {
+                there.push(number);
+            }
+        }
+        ensure!(there == expected, "with the exception of {except}, {expected:?} were to be left, and {there:?} are");
+    }
+    Ok(())
+}
+
+fn reaches_all<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    populate(&store)?;
+    let mut late = owned(4, "ada");
+    late.touch(at(5));
+    store.create(&late, at(5))?;
+    let grant = |record: &mut Record| {
+        put(record, "role", 7);
+        Ok(record.key() != &key(2))
+    };
+    let stored = store.update_owned_by(&"ada".into(), grant, at(5))?;
+    ensure!(stored == 3, "of four sessions one was not to be stored, and it says to have stored {stored}");
+    for (number_of, expected) in [(1, 7), (2, 0), (3, 7), (4, 7), (100, 0), (101, 0), (200, 0)] {
+        let role = number(&store.loaded(&key(number_of), at(5))?, "role");
+        ensure!(role == expected, "the role of session {number_of} was to become {expected} and is {role}");
+    }
+
+    let stored = store.update_owned_by(
+        &"ada".into(),
+        |record| {
+            put(record, "role", 8);
+            Ok(true)
+        },
+        at(IDLE),
+    )?;
+    ensure!(stored == 1, "of four sessions three are expired, and it says to have stored {stored}");
+
+    let refused = store.try_update_owned_by(&"ada".into(), |_| Err(Error::new(ErrorKind::Config, "changing")), at(5));
+    ensure!(refused.is_err(), "the change's own error was answered with {refused:?}");
+    Ok(())
+}
+
+fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    const CHANGES: u64 = 20;
+    let store = bench.open();
+    let mut record = owned(1, "ada");
+    put(&mut record, "n", 0);
+    store.create(&record, at(0))?;
+    let done = AtomicBool::new(false);
+    together(2, |thread| {
+        if thread == 0 {
+            let changes = (0..CHANGES).try_for_each(|_| {
+                // Slowly enough that the other thread meets not only conflicts, which it could rightly report.
+                thread::sleep(Duration::from_millis(1));
+                store.change(&key(1), at(0), |record| increment(record, "n")).map(drop)
+            });
+            done.store(true, Ordering::SeqCst);
+            return changes;
+        }
+        let promote = |record: &mut Record| {
+            increment(record, "role");
+            Ok(true)
+        };
+        while !done.load(Ordering::SeqCst) {
+            store.update_owned_by(&"ada".into(), promote, at(0))?;
+        }
+        Ok(())
+    })?;
+    let counted = number(&store.loaded(&key(1), at(0))?, "n");
+    ensure!(counted == CHANGES, "of {CHANGES} changes made meanwhile, {counted} are there");
+    Ok(())
+}
