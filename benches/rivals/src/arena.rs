@@ -36,7 +36,7 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Fills those that can be filled here and in good time, and says who is left out.
+    /// Fills those that can be filled here and in good time, and says which are left out.
     pub(crate) fn filled(kinds: &[Kind], directory: &Path, model: Model, effort: Effort, progress: &Progress) -> Self {
         let mut places = Vec::new();
         let mut room = Room::on(directory);
@@ -93,7 +93,7 @@ impl Arena {
             progress.says(format!("loads all of {} once", place.kind.name()));
             let begun = Instant::now();
             for n in 0..self.model.sessions {
-                let key = session::key(n);
+                let key = session::hash_like_key(n);
                 let Some(loaded) = place.contender().load(&key, self.model.now) else { break };
                 if n % 1_000 == 0 {
                     let text = loaded.and_then(|loaded| loaded.text(&key)).unwrap_or_default();
@@ -116,7 +116,7 @@ impl Arena {
             for _ in 0..self.model.sessions.min(effort.churn) {
                 let mut session = self.model.changed(numbers.below(self.model.sessions));
                 place.contender().meet(&mut session, self.model.now);
-                place.contender().save(&mut session, self.model.now).expect("everybody can save");
+                place.contender().save(&mut session, self.model.now).expect("every contender can save");
                 if begun.elapsed() > effort.patience {
                     progress.note(&format!("{} was not churned in full: it took too long", place.kind.name()));
                     break;
@@ -197,7 +197,7 @@ impl Iterator for Filling {
         if self.next.is_multiple_of(1_000) && self.next > 0 {
             self.bar.set_position(self.next);
             let needs = self.begun.elapsed().mul_f64(self.model.sessions as f64 / self.next as f64);
-            // Whoever is half full may go on: what has been spent would be lost.
+            // A contender that is half full may go on: what has been spent would be lost.
             let is_early = (self.model.sessions / 20..self.model.sessions / 2).contains(&self.next);
             if is_early && needs > self.patience {
                 self.needs = Some(needs);
@@ -229,7 +229,7 @@ mod tests {
         arena.open(Class::Relaxed);
         assert_eq!(open(&arena), [Kind::Map, Kind::Sqlite]);
         for place in arena.open_ones() {
-            let loaded = place.contender().load(&session::key(3_999), arena.model.now).unwrap();
+            let loaded = place.contender().load(&session::hash_like_key(3_999), arena.model.now).unwrap();
             assert!(loaded.is_some());
         }
         arena.close();
