@@ -7,12 +7,15 @@
 //!
 //! What they were told is judged by [`oracle`] against [`model`]: promises 1, 2, 6 and 7 of `docs/reliability.md`, and with
 //! the disk's faults 3 and 5. `CLOAKROOM_TRACE=1` prints every step of every case.
+//!
+//! Here stand the simulated machine (disk, locks, clock, processes), what its processes ask for, and the judge.
 
 mod disk;
 mod fail_every_call;
 mod faults;
 mod history;
 mod inode;
+mod locks;
 mod machine;
 mod model;
 mod oracle;

@@ -12,4 +12,4 @@ mod key;
 
 pub use block_on::block_on;
 pub use in_memory::in_memory;
-pub use key::key;
+pub use key::{key, number_of};
