@@ -1,4 +1,4 @@
-//! What the tests share: an executor, keys, directories, and the file store's sessions in
+//! What the tests share: an executor, keys, the model of a store's contract, directories, and the file store's sessions in
 //! one line each. The files of one noun are also those of the workspaces for campaigns, benchmarks and fuzzing. What only
 //! one test needs stands in that test.
 
@@ -8,6 +8,7 @@
 mod block_on;
 mod in_memory;
 mod key;
+pub mod model;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

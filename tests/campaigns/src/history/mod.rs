@@ -1,5 +1,5 @@
 //! What several threads and processes did at the same time, and whether it could have happened one after another: calls with
-//! their times, the search for an order, what a store promises, and the real store that makes the calls. Which
+//! their times, the search for an order, the model as the search sees it, and the real store that makes the calls. Which
 //! operations come is the campaigns' choice, and never made here.
 
 mod call;

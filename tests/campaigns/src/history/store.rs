@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom::{
-    BeyondLimit, Data, Error, ErrorKind, FileStore, Lifetime, OwnerLimit, Record, Revision, SessionKey, Store,
-    Timestamp, Update,
-};
+use cloakroom::{Data, Error, ErrorKind, FileStore, Lifetime, Record, Revision, SessionKey, Store, Timestamp, Update};
 
 use super::call::Call;
 use super::clock::now;
-use super::spec::{Answer, Event, Key, Op, Put, Rules, Slot};
+use super::spec::{Answer, Event, Key, Op, Put, Slot};
 use crate::support::block_on;
 
 /// Sessions that are checked together: all that one operation may touch.
@@ -150,13 +147,4 @@ fn value(write: u64) -> Vec<u8> {
     let mut value = write.to_le_bytes().to_vec();
     value.extend(std::iter::repeat_with(|| random.u8(..)).take(length));
     value
-}
-
-impl Rules {
-    /// The same rules as the store's option.
-    pub fn limit(&self) -> Option<OwnerLimit> {
-        let (sessions, refuse) = self.per_owner?;
-        let beyond = if refuse { BeyondLimit::Refuse } else { BeyondLimit::EndOldest };
-        Some(OwnerLimit { sessions, beyond })
-    }
 }

@@ -1,7 +1,7 @@
 //! What happened in a schedule, in order, as the processes saw it that use the store.
 
-use super::model::Written;
-use super::model::{Answer, Ask};
+use super::ask::{Answer, Ask};
+use super::state::Written;
 
 /// Which life of which process: a killed process's handles do nothing any more.
 pub type Life = usize;

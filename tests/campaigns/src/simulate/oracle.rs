@@ -10,9 +10,9 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
+use super::ask::{self, Answer, Ask};
 use super::history::{Event, History, Op, OpId};
-use super::model::{self, Answer, Ask};
-use super::model::{KEYS, State};
+use super::state::{KEYS, State};
 
 /// A call that may happen now.
 struct Pending {
@@ -204,7 +204,7 @@ impl<'a> Oracle<'a> {
                 continue;
             }
             let mut state = now;
-            match (answer, model::answer(&op.ask, &mut state, op.now, &self.history.writes)) {
+            match (answer, ask::answer(&op.ask, &mut state, op.now, &self.history.writes)) {
                 // Each session of a list is seen on its own, not all of them at one moment.
                 (Answer::Listed(list), Answer::Listed(expected)) => {
                     for (bit, (standing, expected)) in (pending.first..).zip(list.iter().zip(expected)) {
@@ -235,7 +235,7 @@ impl<'a> Oracle<'a> {
         }
         let now = self.state(config.now());
         let mut state = now;
-        let answer = model::answer(&op.ask, &mut state, op.now, &self.history.writes);
+        let answer = ask::answer(&op.ask, &mut state, op.now, &self.history.writes);
         let fits = match &op.answer {
             None | Some(Answer::Unknown) => state != now,
             Some(given) => *given == answer && !given.changed_nothing(),

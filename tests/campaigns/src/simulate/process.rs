@@ -11,10 +11,10 @@ use std::time::Duration;
 use cloakroom::simulation::{Disk, Process, Scheduler as _};
 use cloakroom::{Error, ErrorKind, FileOptions, FileStore, Record, Revision, Store as _, Timestamp, Update};
 
+use super::ask::{Answer, Ask};
 use super::history::{Event, Life, Op, OpId};
-use super::model::{Answer, Ask};
-use super::model::{KEYS, Standing, Value};
 use super::record;
+use super::state::{KEYS, Standing, Value};
 use super::world::World;
 use crate::support::{self, number_of};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom::{Data, Lifetime, Owner, Record, Revision, Timestamp};
 
 use super::history::History;
-use super::model::{Standing, Value};
+use super::state::{Standing, Value};
 use super::world::World;
 use crate::support::key;
 

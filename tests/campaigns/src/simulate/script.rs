@@ -5,9 +5,9 @@ use std::time::Duration;
 use cloakroom::FileStore;
 use cloakroom::simulation::{Process, Scheduler as _};
 
-use super::model::Ask;
-use super::model::{KEYS, Value, Written};
+use super::ask::Ask;
 use super::process::Living;
+use super::state::{KEYS, Value, Written};
 
 /// A line of a script. Each is done before the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

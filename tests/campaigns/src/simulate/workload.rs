@@ -6,10 +6,10 @@ use std::time::Duration;
 use cloakroom::FileStore;
 use cloakroom::simulation::Scheduler as _;
 
+use super::ask::Ask;
 use super::history::{Event, OpId};
-use super::model::Ask;
-use super::model::{KEYS, OWNERS, Value, Written};
 use super::process::{Asking, Living};
+use super::state::{KEYS, OWNERS, Value, Written};
 
 /// With more calls that may have happened or not, no oracle finds its way.
 const MOST_DROPPED: usize = 8;

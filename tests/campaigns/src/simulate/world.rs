@@ -14,7 +14,7 @@ use fastrand::Rng;
 
 use super::faults::{Call, Faults};
 use super::history::{Event, History, Life, OpId};
-use super::model::{KEYS, Value};
+use super::state::{KEYS, Value};
 
 /// Why a process stopped.
 pub enum Pause {

@@ -9,6 +9,8 @@ mod block_on;
 mod in_memory;
 #[path = "../../../support/key.rs"]
 mod key;
+#[path = "../../../support/model.rs"]
+pub mod model;
 
 pub use block_on::block_on;
 pub use in_memory::in_memory;
