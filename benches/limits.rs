@@ -72,8 +72,8 @@ impl Run {
     fn loads(&self, store: &FileStore, map: &Map, table: &mut Table) {
         let load = |key: SessionKey| block_on(store.load(&key, NOW)).unwrap();
         let (mut one, mut other) = (Numbers(1), Numbers(1));
-        let mut next = || support::key(one.below(self.sessions));
-        let mut next_raw = || support::key(other.below(self.sessions));
+        let mut next = || support::hash_like_key(one.below(self.sessions));
+        let mut next_raw = || support::hash_like_key(other.below(self.sessions));
 
         let ours = || drop(black_box(load(next()).unwrap()));
         let raw = || drop(black_box(map.load(&next_raw(), NOW).unwrap()));
@@ -96,7 +96,7 @@ impl Run {
         let (mut now, mut numbers) = (NOW, Numbers(1));
         let touch = || {
             now = now.plus(Duration::from_millis(1));
-            assert!(block_on(store.touch(&support::key(numbers.below(self.sessions)), now)).unwrap());
+            assert!(block_on(store.touch(&support::hash_like_key(numbers.below(self.sessions)), now)).unwrap());
         };
         let [ours, raw] = self.beside(self.quick / 2, touch, || log.touch());
         table.time("touch", ours, ("append + flock", raw), Goal::Ratio(1.3));
@@ -118,15 +118,19 @@ impl Run {
             [
                 &mut || {
                     nanos(together(&mut ours, self.quick / 2, |visitor| match visitor.next(self.sessions) {
-                        (Visit::Load, n, now) => drop(block_on(store.load(&support::key(n), now)).unwrap().unwrap()),
-                        (Visit::Touch, n, now) => assert!(block_on(store.touch(&support::key(n), now)).unwrap()),
+                        (Visit::Load, n, now) => {
+                            drop(block_on(store.load(&support::hash_like_key(n), now)).unwrap().unwrap())
+                        }
+                        (Visit::Touch, n, now) => {
+                            assert!(block_on(store.touch(&support::hash_like_key(n), now)).unwrap())
+                        }
                         (Visit::Save, ..) => visitor.saves.save(),
                     })) / self.quick as f64
                 },
                 &mut || {
                     nanos(together(&mut raw, self.quick / 2, |visitor| match visitor.next(self.sessions) {
-                        (Visit::Load, n, now) => drop(map.load(&support::key(n), now).unwrap()),
-                        (Visit::Touch, n, now) => assert!(map.touch(&support::key(n), now)),
+                        (Visit::Load, n, now) => drop(map.load(&support::hash_like_key(n), now).unwrap()),
+                        (Visit::Touch, n, now) => assert!(map.touch(&support::hash_like_key(n), now)),
                         (Visit::Save, ..) => map.save(&visitor.saves.next().unwrap()),
                     })) / self.quick as f64
                 },

@@ -22,10 +22,10 @@ fn load(criterion: &mut Criterion) {
 
     let mut hit = criterion.benchmark_group("load, hit");
     hit.bench_function("FileStore", |bencher| {
-        bencher.iter(|| block_on(store.load(&support::key(numbers.below(sessions)), NOW)).unwrap().unwrap());
+        bencher.iter(|| block_on(store.load(&support::hash_like_key(numbers.below(sessions)), NOW)).unwrap().unwrap());
     });
     hit.bench_function("map", |bencher| {
-        bencher.iter(|| map.load(&support::key(numbers.below(sessions)), NOW).unwrap());
+        bencher.iter(|| map.load(&support::hash_like_key(numbers.below(sessions)), NOW).unwrap());
     });
     hit.finish();
 
@@ -49,7 +49,7 @@ fn touch(criterion: &mut Criterion) {
         bencher.iter(|| {
             // Later each time, or there would be nothing to write.
             now = now.plus(Duration::from_millis(1));
-            assert!(block_on(store.touch(&support::key(numbers.below(sessions)), now)).unwrap());
+            assert!(block_on(store.touch(&support::hash_like_key(numbers.below(sessions)), now)).unwrap());
         });
     });
 }

@@ -1,29 +1,30 @@
-//! FileStore against a plain model: the same random operations, the same answers, through reopening and clocks that jump.
+//! FileStore beside the model of the contract: the same random operations, the same answers, through reopening and clocks
+//! that jump. Records are compared whole.
 
 #![allow(missing_docs, unreachable_pub)]
 #![allow(clippy::unwrap_used, reason = "the helpers are part of tests, too")]
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cloakroom::{
-    Durability, ErrorKind, FileStore, Lifetime, Owner, Record, Revision, SessionKey, Store, Swept, Timestamp, Update,
+    Durability, Error, ErrorKind, FileStore, Lifetime, Owner, Record, Revision, SessionKey, Store, Timestamp, Update,
 };
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 mod support;
 
+use support::model::{Model, Notation, Outcome, Refusal};
 use support::{NOW, block_on, key, quick_place, scanned, with_value};
 
 /// Few keys, so that operations meet.
-const KEYS: u32 = 8;
+const KEYS: usize = 8;
 const OWNERS: u8 = 3;
 
 #[derive(Clone, Debug)]
 struct New {
-    key: u32,
+    key: usize,
     owner: Option<u8>,
     /// Minutes until it ends: idle, absolute.
     idle: u64,
@@ -35,13 +36,13 @@ struct New {
 #[derive(Clone, Debug)]
 enum Op {
     Create(New),
-    Load(u32),
+    Load(usize),
     Update(New, Expected),
-    Touch(u32),
-    Rotate(u32, New, Expected),
-    Destroy(u32),
+    Touch(usize),
+    Rotate(usize, New, Expected),
+    Destroy(usize),
     OwnedBy(u8),
-    DestroyOwnedBy(u8, Option<u32>),
+    DestroyOwnedBy(u8, Option<usize>),
     Sweep(usize),
     Count,
     Scan,
@@ -97,64 +98,49 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Sessions as they should be.
-#[derive(Default)]
-struct Model {
-    sessions: BTreeMap<SessionKey, Record>,
-    /// The revision that each key had before.
-    stale: BTreeMap<SessionKey, Revision>,
-}
+/// The model notes whole records.
+struct Records;
 
-impl Model {
-    fn live(&self, key: &SessionKey, now: Timestamp) -> Option<&Record> {
-        self.sessions.get(key).filter(|record| !record.is_expired_at(now))
+impl Notation for Records {
+    type Session = Record;
+    type Revision = Revision;
+    type Owner = Owner;
+
+    fn revision(&self, record: &Record) -> Revision {
+        record.revision()
     }
 
-    fn all_live(&self, now: Timestamp) -> Vec<SessionKey> {
-        self.sessions.values().filter(|record| !record.is_expired_at(now)).map(|record| *record.key()).collect()
+    fn owner(&self, record: &Record) -> Option<Owner> {
+        record.owner().cloned()
     }
 
-    fn put(&mut self, mut record: Record, revision: Revision) {
-        record.set_revision(revision);
-        if let Some(before) = self.sessions.insert(*record.key(), record) {
-            self.stale.insert(*before.key(), before.revision());
-        }
+    fn last_seen(&self, record: &Record) -> Timestamp {
+        record.last_seen()
     }
 
-    fn remove(&mut self, key: &SessionKey) {
-        if let Some(before) = self.sessions.remove(key) {
-            self.stale.insert(*key, before.revision());
-        }
+    fn ends_at(&self, record: &Record) -> Timestamp {
+        record.expiry().ends_at()
     }
 
-    fn of(&self, owner: &Owner) -> impl Iterator<Item = &Record> {
-        self.sessions.values().filter(move |record| record.owner() == Some(owner))
-    }
-
-    fn revision(&self, key: &SessionKey, expected: Expected) -> Revision {
-        let never = Revision::from_u64(1);
-        match expected {
-            Expected::Current => self.sessions.get(key).map_or(never, Record::revision),
-            Expected::Stale => self.stale.get(key).copied().unwrap_or(never),
-        }
-    }
-
-    /// What an update or a rotation of `key` must answer; `None` if it is to be stored.
-    fn refusal(&self, key: &SessionKey, revision: Revision, now: Timestamp) -> Option<Update> {
-        match self.live(key, now) {
-            None => Some(Update::Gone),
-            Some(current) if current.revision() == revision => None,
-            Some(current) => Some(Update::Conflict(Box::new(current.clone()))),
-        }
+    fn see(&self, record: &mut Record, at: Timestamp) {
+        record.touch(at);
     }
 }
+
+const MODEL: Model<'static, Records> = Model { notation: &Records, per_owner: None };
+
+/// A revision that no session ever had.
+const NEVER: Revision = Revision::from_u64(1);
 
 /// A store with two handles, its model, and a clock.
 struct Run {
     _keep: tempfile::TempDir,
     place: PathBuf,
     handles: [Option<FileStore>; 2],
-    model: Model,
+    /// As they should be.
+    sessions: [Option<Record>; KEYS],
+    /// The revision that each key had before.
+    stale: [Revision; KEYS],
     now: Timestamp,
     /// Makes every value another one.
     saves: u32,
@@ -164,7 +150,8 @@ impl Run {
     fn new() -> Self {
         let (keep, place) = quick_place();
         let handles = [None, None];
-        let mut run = Self { _keep: keep, place, handles, model: Model::default(), now: NOW, saves: 0 };
+        let (sessions, stale) = ([const { None }; KEYS], [NEVER; KEYS]);
+        let mut run = Self { _keep: keep, place, handles, sessions, stale, now: NOW, saves: 0 };
         run.reopen(Handles::Both);
         run
     }
@@ -195,98 +182,85 @@ impl Run {
         with_value(record, &value)
     }
 
+    fn revision(&self, key: usize, expected: Expected) -> Revision {
+        match expected {
+            Expected::Current => self.sessions[key].as_ref().map_or(NEVER, Record::revision),
+            Expected::Stale => self.stale[key],
+        }
+    }
+
     /// Does the same to the store, through one of its handles, and to the model.
     fn step(&mut self, op: &Op, handle: usize) -> Result<(), TestCaseError> {
+        let before = self.sessions.clone();
+        self.compare_answers(op, handle)?;
+        for (key, before) in before.iter().enumerate() {
+            let revision = before.as_ref().map(Record::revision);
+            if revision != self.sessions[key].as_ref().map(Record::revision) {
+                self.stale[key] = revision.unwrap_or(self.stale[key]);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_answers(&mut self, op: &Op, handle: usize) -> Result<(), TestCaseError> {
         let now = self.now;
         let store = self.handles[handle].clone().unwrap();
         match op {
             Op::Create(new) => {
-                let record = self.record(new);
-                match block_on(store.create(&record, now)) {
-                    Ok(revision) => {
-                        prop_assert!(self.model.live(record.key(), now).is_none(), "a taken key was given away");
-                        self.model.put(record, revision);
-                    }
-                    Err(error) => {
-                        prop_assert_eq!(error.kind(), &ErrorKind::KeyTaken);
-                        prop_assert!(self.model.live(record.key(), now).is_some(), "a free key was refused");
-                    }
-                }
+                let mut record = self.record(new);
+                let answer = block_on(store.create(&record, now)).map(Update::Stored);
+                let answer = stored(&mut record, answer)?;
+                prop_assert_eq!(answer, MODEL.create(&mut self.sessions, new.key, record, now));
             }
             Op::Load(n) => {
                 let found = block_on(store.load(&key(*n), now)).unwrap();
-                prop_assert_eq!(found.as_ref(), self.model.live(&key(*n), now));
+                prop_assert_eq!(found.as_ref(), MODEL.load(&self.sessions, *n, now));
             }
             Op::Update(new, expected) => {
-                let record = self.record(new);
-                let revision = self.model.revision(record.key(), *expected);
-                let answer = block_on(store.update(&record, revision, now)).unwrap();
-                self.stored(*record.key(), revision, record, answer)?;
+                let mut record = self.record(new);
+                let expected = self.revision(new.key, *expected);
+                let answer = block_on(store.update(&record, expected, now));
+                let answer = stored(&mut record, answer)?;
+                prop_assert!(answer.is_err() || record.revision() != expected, "a revision was given again");
+                prop_assert_eq!(answer, MODEL.update(&mut self.sessions, new.key, &expected, record, now));
             }
             Op::Rotate(old, new, expected) => {
-                let record = self.record(new);
-                let old = key(*old);
-                let revision = self.model.revision(&old, *expected);
-                let answer = block_on(store.rotate(&old, revision, &record, now));
-                let taken = self.model.live(record.key(), now).is_some();
-                match answer {
-                    Ok(answer) => {
-                        prop_assert!(!taken || !matches!(answer, Update::Stored(_)), "a taken key was given away");
-                        self.stored(old, revision, record, answer)?;
-                    }
-                    Err(error) => {
-                        prop_assert_eq!(error.kind(), &ErrorKind::KeyTaken);
-                        prop_assert!(taken && self.model.refusal(&old, revision, now).is_none());
-                    }
-                }
+                let mut record = self.record(new);
+                let expected = self.revision(*old, *expected);
+                let answer = block_on(store.rotate(&key(*old), expected, &record, now));
+                let answer = stored(&mut record, answer)?;
+                prop_assert!(answer.is_err() || record.revision() != expected, "a revision was given again");
+                prop_assert_eq!(answer, MODEL.rotate(&mut self.sessions, *old, &expected, new.key, record, now));
             }
             Op::Touch(n) => {
                 let touched = block_on(store.touch(&key(*n), now)).unwrap();
-                prop_assert_eq!(touched, self.model.live(&key(*n), now).is_some());
-                if touched {
-                    self.model.sessions.get_mut(&key(*n)).unwrap().touch(now);
-                }
+                prop_assert_eq!(touched, MODEL.touch(&mut self.sessions, *n, now));
             }
             Op::Destroy(n) => {
                 block_on(store.destroy(&key(*n))).unwrap();
-                self.model.remove(&key(*n));
+                MODEL.destroy(&mut self.sessions, *n);
             }
             Op::OwnedBy(n) => {
                 let mut found = block_on(store.owned_by(&owner(*n), now)).unwrap();
                 found.sort_by_key(|record| *record.key());
                 let owner = owner(*n);
-                let expected: Vec<_> =
-                    self.model.of(&owner).filter(|record| !record.is_expired_at(now)).cloned().collect();
-                prop_assert_eq!(found, expected);
+                let expected = MODEL.owned_by(&self.sessions, &owner, now).map(|(_, record)| record.clone());
+                prop_assert_eq!(found, expected.collect::<Vec<_>>());
             }
             Op::DestroyOwnedBy(n, except) => {
-                let except = except.map(key);
-                let ended = block_on(store.destroy_owned_by(&owner(*n), except.as_ref())).unwrap();
-                let owner = owner(*n);
-                let owned = self.model.of(&owner).filter(|record| Some(record.key()) != except.as_ref());
-                let owned: Vec<SessionKey> = owned.map(|record| *record.key()).collect();
-                let live = owned.iter().filter(|key| self.model.live(key, now).is_some()).count() as u64;
-                prop_assert!((live..=owned.len() as u64).contains(&ended), "{} ended", ended);
-                owned.iter().for_each(|key| self.model.remove(key));
+                let ended = block_on(store.destroy_owned_by(&owner(*n), except.map(key).as_ref())).unwrap();
+                prop_assert_eq!(ended, MODEL.destroy_owned_by(&mut self.sessions, &owner(*n), *except));
             }
             Op::Sweep(budget) => {
+                // Those that ended first go, for good: a clock set back shows which.
                 let swept = block_on(store.sweep(now, *budget)).unwrap();
-                let expired = self.model.sessions.values().filter(|record| record.is_expired_at(now));
-                let mut expired: Vec<_> = expired.map(|record| (record.expiry().ends_at(), *record.key())).collect();
-                expired.sort_unstable();
-                let removed = expired.len().min(*budget);
-                prop_assert_eq!(swept, Swept { removed: removed as u64, more: removed < expired.len() });
-                // Those that ended first, for good: a clock set back shows which.
-                expired[..removed].iter().for_each(|(_, key)| self.model.remove(key));
+                prop_assert_eq!(swept, MODEL.sweep(&mut self.sessions, now, *budget));
             }
-            Op::Count => {
-                prop_assert_eq!(block_on(store.count(now)).unwrap(), self.model.all_live(now).len() as u64);
-            }
-            Op::Scan => prop_assert_eq!(scanned(&store, now), self.model.all_live(now)),
+            Op::Count => prop_assert_eq!(block_on(store.count(now)).unwrap(), MODEL.count(&self.sessions, now)),
+            Op::Scan => prop_assert_eq!(scanned(&store, now), self.live(now)),
             Op::Clear => {
                 block_on(store.clear()).unwrap();
-                let all: Vec<_> = self.model.sessions.keys().copied().collect();
-                all.iter().for_each(|key| self.model.remove(key));
+                MODEL.clear(&mut self.sessions);
             }
             Op::Clock(minutes) => {
                 let millis = now.as_millis().saturating_add_signed(minutes * 60_000);
@@ -300,26 +274,8 @@ impl Run {
         Ok(())
     }
 
-    /// The answer to an update or a rotation of `from`.
-    fn stored(
-        &mut self,
-        from: SessionKey,
-        expected: Revision,
-        mut record: Record,
-        answer: Update,
-    ) -> Result<(), TestCaseError> {
-        match (answer, self.model.refusal(&from, expected, self.now)) {
-            (Update::Stored(revision), None) => {
-                prop_assert_ne!(revision, expected);
-                record.touch(self.model.sessions[&from].last_seen());
-                if *record.key() != from {
-                    self.model.remove(&from);
-                }
-                self.model.put(record, revision);
-            }
-            (answer, refusal) => prop_assert_eq!(Some(answer), refusal),
-        }
-        Ok(())
+    fn live(&self, now: Timestamp) -> Vec<SessionKey> {
+        MODEL.scan(&self.sessions, now).map(|(_, record)| *record.key()).collect()
     }
 
     /// Everything, through both handles, by this clock and an earlier one.
@@ -328,24 +284,37 @@ impl Run {
             for now in [self.now, NOW] {
                 for n in 0..KEYS {
                     let found = block_on(store.load(&key(n), now)).unwrap();
-                    prop_assert_eq!(found.as_ref(), self.model.live(&key(n), now));
+                    prop_assert_eq!(found.as_ref(), MODEL.load(&self.sessions, n, now));
                 }
-                let live = self.model.all_live(now);
+                let live = self.live(now);
                 let stats = store.stats(now).unwrap();
-                prop_assert_eq!(
-                    (stats.live, stats.expired),
-                    (live.len() as u64, (self.model.sessions.len() - live.len()) as u64)
-                );
+                let standing = self.sessions.iter().flatten().count();
+                prop_assert_eq!((stats.live, stats.expired), (live.len() as u64, (standing - live.len()) as u64));
                 prop_assert_eq!(scanned(store, now), live);
                 for n in 0..OWNERS {
-                    let owner = owner(n);
-                    let expected = self.model.of(&owner).filter(|record| !record.is_expired_at(now)).count();
-                    prop_assert_eq!(block_on(store.owned_by(&owner, now)).unwrap().len(), expected);
+                    let expected = MODEL.owned_by(&self.sessions, &owner(n), now).count();
+                    prop_assert_eq!(block_on(store.owned_by(&owner(n), now)).unwrap().len(), expected);
                 }
             }
             prop_assert_eq!(store.damage(), []);
         }
         Ok(())
+    }
+}
+
+/// The store's answer in the model's words. A record that is stored gets its revision.
+fn stored(record: &mut Record, answer: Result<Update, Error>) -> Result<Outcome<Records>, TestCaseError> {
+    match answer {
+        Ok(Update::Stored(revision)) => {
+            record.set_revision(revision);
+            Ok(Ok(()))
+        }
+        Ok(Update::Conflict(current)) => Ok(Err(Refusal::Conflict(*current))),
+        Ok(Update::Gone) => Ok(Err(Refusal::Gone)),
+        Err(error) => {
+            prop_assert_eq!(error.kind(), &ErrorKind::KeyTaken);
+            Ok(Err(Refusal::KeyTaken))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "no benchmark uses all of it")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
 
+#[path = "../../tests/support/block_on.rs"]
 mod block_on;
 pub(crate) mod child;
 mod key;
@@ -24,7 +25,7 @@ use cloakroom::{Data, Durability, FileOptions, FileStore, Lifetime, Record, Sess
 use tempfile::TempDir;
 
 pub(crate) use block_on::block_on;
-pub(crate) use key::{key, unknown_key};
+pub(crate) use key::{hash_like_key, unknown_key};
 pub(crate) use map::Map;
 pub(crate) use numbers::Numbers;
 pub(crate) use raw::{GroupCommit, RawLog};
@@ -81,7 +82,7 @@ pub(crate) const ENDED: Timestamp = Timestamp::from_secs(1_700_000_060);
 fn seen_within(n: u64, last: Duration, idle: Duration) -> Record {
     let before = Duration::from_millis(Numbers(n).below(last.as_millis() as u64));
     let seen = Timestamp::from_millis(NOW.as_millis() - before.as_millis() as u64);
-    let mut record = Record::new(key(n), Lifetime::idle(idle), seen);
+    let mut record = Record::new(hash_like_key(n), Lifetime::idle(idle), seen);
     record.set_data(data(n));
     record
 }
@@ -101,7 +102,7 @@ pub(crate) fn filled(directory: &Path, sessions: u64, durability: Durability) ->
     let store = options(durability).open(directory).unwrap();
     // Once through, so that all of it is in memory.
     for n in 0..sessions {
-        assert!(block_on(store.load(&key(n), NOW)).unwrap().is_some());
+        assert!(block_on(store.load(&hash_like_key(n), NOW)).unwrap().is_some());
     }
     store
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cloakroom::{FileStore, Record, Revision, Store, Update};
 
-use super::{NOW, Numbers, block_on, key, record};
+use super::{NOW, Numbers, block_on, hash_like_key, record};
 
 /// Saves sessions, each time knowing the revision of the time before, as a server does that has just loaded one.
 pub(crate) struct Saver {
@@ -19,7 +19,7 @@ impl Saver {
     /// A saver of every `of`th of the sessions, from the `first` on; two with different firsts are never in conflict.
     pub(crate) fn new(store: &FileStore, sessions: u64, first: u64, of: u64) -> Self {
         let mine = (first..sessions).step_by(of as usize).take(5_000).map(|n| {
-            let stored = block_on(store.load(&key(n), NOW)).unwrap().unwrap();
+            let stored = block_on(store.load(&hash_like_key(n), NOW)).unwrap().unwrap();
             (record(n), stored.revision())
         });
         Self { store: store.clone(), sessions: mine.collect(), numbers: Numbers(first) }

@@ -9,13 +9,13 @@ use cloakroom::fuzzing::{self, Disk, block_on};
 use cloakroom::{ErrorKind, Lifetime, Record, Store};
 use cloakroom_fuzz::content::{Content, NEW, options};
 use cloakroom_fuzz::log::{HEADER, Log};
-use cloakroom_fuzz::{NOW, data, key};
+use cloakroom_fuzz::{NOW, data, key_of_byte};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 enum Input {
-    /// One segment of arbitrary bytes, behind a header or without.
+    /// One segment of arbitrary bytes, after a header or without.
     Bytes { header: bool, bytes: Vec<u8> },
     /// Whole frames, and what has become of the last segment.
     Changed { changes: Vec<Change>, log: Log },
@@ -63,7 +63,7 @@ fn open_and_go_on(disk: &Disk) {
         }
     };
     let mut content = Content::of(&store);
-    let mut record = Record::new(key(NEW), Lifetime::idle(Duration::from_secs(60)), NOW);
+    let mut record = Record::new(key_of_byte(NEW), Lifetime::idle(Duration::from_secs(60)), NOW);
     record.set_data(data(b"new"));
     block_on(store.create(&record, NOW)).expect("what could be opened can be saved into");
     content.add(NEW, &record);

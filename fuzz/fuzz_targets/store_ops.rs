@@ -10,7 +10,7 @@ use cloakroom::{
     BeyondLimit, Durability, Error, ErrorKind, FileOptions, FileStore, Lifetime, Limits, MemoryStore, OwnerLimit,
     Record, Revision, SessionKey, Store, Timestamp, Update,
 };
-use cloakroom_fuzz::{Many, NOW, data, key, owner};
+use cloakroom_fuzz::{Many, NOW, data, key_of_byte, owner};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -63,7 +63,7 @@ impl Session {
 }
 
 fn few(n: u8) -> SessionKey {
-    key(n % 8)
+    key_of_byte(n % 8)
 }
 
 fuzz_target!(|input: Input| {
@@ -178,8 +178,8 @@ impl Pair {
             Operation::Kill { really: 0..16 } => self.reopen(true),
             Operation::Clear { .. } | Operation::Reopen { .. } | Operation::Kill { .. } => {}
         }
-        // Whoever did it, all can see it.
-        (0..8).for_each(|n| self.files.iter().for_each(|file| self.load(file, &key(n))));
+        // Whichever handle did it, both can see it.
+        (0..8).for_each(|n| self.files.iter().for_each(|file| self.load(file, &key_of_byte(n))));
     }
 
     fn load(&self, file: &FileStore, key: &SessionKey) {

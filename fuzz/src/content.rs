@@ -6,7 +6,7 @@ use cloakroom::fuzzing::{Disk, block_on};
 use cloakroom::{Durability, ErrorKind, FileOptions, FileStore, Record, Store};
 
 use crate::forged::KEYS;
-use crate::{NOW, key, owner};
+use crate::{NOW, key_of_byte, owner};
 
 /// A session that no input knows.
 pub const NEW: u8 = 200;
@@ -26,7 +26,7 @@ pub struct Content {
 impl Content {
     pub fn of(store: &FileStore) -> Self {
         let load = |n: u8| {
-            let loaded = block_on(store.load(&key(n), NOW));
+            let loaded = block_on(store.load(&key_of_byte(n), NOW));
             (n, loaded.map(|record| record.map(|record| record.to_bytes())).map_err(|error| error.kind().clone()))
         };
         let owned = |n: u8| {

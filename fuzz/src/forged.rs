@@ -6,7 +6,7 @@ use cloakroom::fuzzing::Frame;
 use cloakroom::{Lifetime, Record, Timestamp};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 
-use crate::{NOW, data, key, owner};
+use crate::{NOW, data, key_of_byte, owner};
 
 /// How many keys there are.
 pub const KEYS: u8 = 4;
@@ -38,7 +38,7 @@ pub struct Session {
 impl Session {
     fn record(&self, n: u8) -> Vec<u8> {
         let idle = Lifetime::idle(Duration::from_secs(u64::from(self.idle) + 1));
-        let mut record = Record::new(key(n), idle, NOW);
+        let mut record = Record::new(key_of_byte(n), idle, NOW);
         record.set_owner(owner(self.owner).map(Into::into), None);
         record.set_data(data(&self.value));
         record.to_bytes()
@@ -67,7 +67,7 @@ impl Forged {
             Self::Batch(inner) => return Frame::Batch(inner.iter().flat_map(Self::within_batch).collect()),
             Self::Odd { kind, key, body } => (kind % 10 + 1, key % KEYS, body.clone()),
         };
-        Frame::Plain { kind, key: *key(n).as_bytes(), body }
+        Frame::Plain { kind, key: *key_of_byte(n).as_bytes(), body }
     }
 
     /// No writer puts a batch into a batch, and the salts rely on it: two levels down they are the log's again.

@@ -27,8 +27,9 @@ impl<'a, T: Arbitrary<'a>> Arbitrary<'a> for Many<T> {
 /// When everything begins.
 pub const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
-/// One of few keys, so that operations meet each other.
-pub fn key(n: u8) -> SessionKey {
+/// One of few keys, so that operations meet each other. Not the keys of the tests: the first is all zeros, as in frames that
+/// are about no session, and the corpora were found with these bytes.
+pub fn key_of_byte(n: u8) -> SessionKey {
     SessionKey::from_bytes([n; 16])
 }
 

@@ -102,7 +102,7 @@ fn report(place: &Path) {
             assert!(matches!(rotated, Update::Stored(_)), "{rotated:?}");
             say("done");
         } else if let Some(n) = told.strip_prefix("end ") {
-            block_on(store.destroy(&key(number(n.as_bytes())))).unwrap();
+            block_on(store.destroy(&key(number::<u32>(n.as_bytes())))).unwrap();
             say("done");
         } else {
             let found = value(&store, number(told.as_bytes()));

@@ -1,42 +1,30 @@
-//! What the tests of the file store share: sessions in one line, a directory, and an executor.
+//! What the tests share: an executor, keys, the model of a store's contract, directories, and the file store's sessions in
+//! one line each. The files of one noun are also those of the workspaces for campaigns, benchmarks and fuzzing. What only
+//! one test needs stands in that test.
 
 #![allow(dead_code, reason = "each test uses what it needs")]
 #![allow(clippy::unwrap_used, reason = "the helpers are part of tests, too")]
 
+mod block_on;
+mod in_memory;
+mod key;
+pub mod model;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use cloakroom::{Data, FileStore, Lifetime, Record, Revision, SessionKey, Store, Timestamp, Update};
 use tempfile::TempDir;
 
+pub use block_on::block_on;
+pub use in_memory::in_memory;
+pub use key::key;
+
 /// When the tests begin.
 pub const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 pub const MINUTE: Duration = Duration::from_secs(60);
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Runs a future to its end; the thread is parked while the future waits.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
 
 /// A directory that goes with its handle, and the store's place in it, which does not exist yet.
 pub fn place() -> (TempDir, PathBuf) {
@@ -45,19 +33,11 @@ pub fn place() -> (TempDir, PathBuf) {
     (directory, place)
 }
 
-/// The same in memory, where the system has such a place: for tests that open a store hundreds of times, and are not about
-/// the disk.
+/// The same in memory: for tests that open a store hundreds of times, and are not about the disk.
 pub fn quick_place() -> (TempDir, PathBuf) {
-    let memory = Path::new("/dev/shm");
-    let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let directory = in_memory().unwrap();
     let place = directory.path().join("sessions");
     (directory, place)
-}
-
-pub fn key(n: u32) -> SessionKey {
-    let mut bytes = [0x5e; 16];
-    bytes[..4].copy_from_slice(&n.to_le_bytes());
-    SessionKey::from_bytes(bytes)
 }
 
 /// A session of half an hour that holds this value.

@@ -94,7 +94,7 @@ impl Arena {
             progress.says(format!("loads all of {} once", place.kind.name()));
             let begun = Instant::now();
             for n in 0..self.model.sessions {
-                let key = session::key(n);
+                let key = session::hash_like_key(n);
                 let Some(loaded) = place.contender().load(&key, self.model.now) else { break };
                 if n % 1_000 == 0 {
                     let text = loaded.and_then(|loaded| loaded.text(&key)).unwrap_or_default();
@@ -230,7 +230,7 @@ mod tests {
         arena.open(Class::Relaxed);
         assert_eq!(open(&arena), [Kind::Map, Kind::Sqlite]);
         for place in arena.open_ones() {
-            let loaded = place.contender().load(&session::key(3_999), arena.model.now).unwrap();
+            let loaded = place.contender().load(&session::hash_like_key(3_999), arena.model.now).unwrap();
             assert!(loaded.is_some());
         }
         arena.close();

@@ -8,7 +8,7 @@
 
 mod arena;
 mod arguments;
-#[path = "../../support/block_on.rs"]
+#[path = "../../../tests/support/block_on.rs"]
 mod block_on;
 mod child;
 mod contender;

@@ -8,7 +8,7 @@ use cloakroom::{Clock as _, Data, Lifetime, Record, Revision, SessionKey, System
 
 use crate::numbers::Numbers;
 
-pub(crate) use crate::key::{key, unknown_key};
+pub(crate) use crate::key::{hash_like_key, unknown_key};
 
 /// How long a session lives without being seen. All touches of a run move the time by less.
 pub(crate) const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,14 +80,14 @@ impl Model {
     fn seen_within(self, text: String, n: u64, last: Duration, idle: Duration) -> Session {
         let before = Numbers(n).below(last.as_millis() as u64);
         let seen = Timestamp::from_millis(self.now.as_millis() - before);
-        let mut record = Record::new(key(n), Lifetime::idle(idle), seen);
+        let mut record = Record::new(hash_like_key(n), Lifetime::idle(idle), seen);
         record.set_data(data(&text));
         Session { record, text, known: Known::Nothing }
     }
 
     /// A session at random.
     pub(crate) fn any(self, numbers: &mut Numbers) -> SessionKey {
-        key(numbers.below(self.sessions))
+        hash_like_key(numbers.below(self.sessions))
     }
 
     /// How many bytes the values of all sessions have. Any store must keep so many, and adds its own.

@@ -20,6 +20,7 @@ mod real;
 mod run;
 mod scheduling;
 mod simulate;
+mod support;
 
 use std::process::ExitCode;
 

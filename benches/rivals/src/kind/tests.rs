@@ -36,7 +36,7 @@ fn loads_what_was_saved(contender: &dyn Contender, model: Model) {
             contender.meet(&mut session, model.now);
             contender.save(&mut session, model.now).unwrap();
         }
-        let key = &session::key(n);
+        let key = &session::hash_like_key(n);
         if let Some(touched) = contender.touch(key, model.now) {
             assert!(touched, "the session is there");
         }
@@ -51,7 +51,7 @@ fn loads_what_was_saved(contender: &dyn Contender, model: Model) {
 }
 
 fn forgets_what_is_over(contender: &dyn Contender, model: Model) {
-    let over = || (SESSIONS..2 * SESSIONS).map(session::key);
+    let over = || (SESSIONS..2 * SESSIONS).map(session::hash_like_key);
     for key in over() {
         assert!(contender.load(&key, model.now).is_none_or(|loaded| loaded.is_none()), "it is over");
     }
@@ -63,7 +63,10 @@ fn forgets_what_is_over(contender: &dyn Contender, model: Model) {
         assert!(contender.load(&key, model.now).is_none_or(|loaded| loaded.is_none()));
     }
     for n in 0..SESSIONS {
-        assert!(contender.load(&session::key(n), model.now).is_none_or(|loaded| loaded.is_some()), "it lives");
+        assert!(
+            contender.load(&session::hash_like_key(n), model.now).is_none_or(|loaded| loaded.is_some()),
+            "it lives"
+        );
     }
 }
 

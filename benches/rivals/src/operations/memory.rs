@@ -37,7 +37,7 @@ pub(crate) fn measure(kind: Kind, directory: &Path, model: Model) {
         None => system::own_memory(std::process::id()).saturating_sub(before),
     };
     let opened = memory();
-    let mut load = |n| contender.load(&session::key(n), model.now).map(drop);
+    let mut load = |n| contender.load(&session::hash_like_key(n), model.now).map(drop);
     let loaded = (0..model.sessions).try_for_each(&mut load).map(|()| memory());
     tell(&Memory { opened, loaded });
     contender.close();

@@ -1,10 +1,13 @@
 //! The group commit and the tail protocol under shuttle: every lock, atomic, park and wake-up of the file store is a place
-//! where another thread may come in, and each schedule is another order. A schedule in which nobody can go on, or a promise
-//! is broken, fails and prints what replays it.
+//! where another thread may come in, and each schedule is another order. A schedule in which no thread can go on, or in which a
+//! promise is broken, fails and prints what replays it.
 //!
 //!     scheduling SCHEDULES SEED          (in this folder, whose cargo configuration sets `--cfg shuttle`)
 
 mod disk;
+#[allow(dead_code, reason = "numbers of keys are not asked for here")]
+#[path = "../../../support/key.rs"]
+mod key;
 mod scenario;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
 fn check(name: &str, scheduler: impl Scheduler + 'static, scenario: &'static fn()) -> bool {
     let mut config = Config::new();
     config.stack_size = 256 * 1024;
-    // Who waits for a lock tries again and again, so a schedule may go on for as long as it prefers that thread.
+    // A thread that waits for a lock tries again and again, so a schedule may go on for as long as it prefers that thread.
     config.max_steps = MaxSteps::ContinueAfter(200_000);
     config.failure_persistence = FailurePersistence::Print;
     let checked = catch_unwind(AssertUnwindSafe(|| Runner::new(scheduler, config).run(scenario)));

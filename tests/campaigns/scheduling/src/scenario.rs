@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use cloakroom::simulation::Process;
 use cloakroom::{
-    Data, Durability, Error, ErrorKind, FileOptions, FileStore, Lifetime, Record, Revision, SessionKey, Store,
-    Timestamp, Update,
+    Data, Durability, Error, ErrorKind, FileOptions, FileStore, Lifetime, Record, Revision, Store, Timestamp, Update,
 };
 use shuttle::future::block_on;
 use shuttle::thread;
 
 use crate::disk::PowerDisk;
+use crate::key::key;
 
 /// The scenarios, by name.
 pub const ALL: &[(&str, fn())] = &[
     ("acknowledged is durable", acknowledged_is_durable),
-    ("a dropped save holds up nobody", a_dropped_save_holds_up_nobody),
+    ("a dropped save holds up no other", a_dropped_save_holds_up_no_other),
     ("two processes see each other's saves", two_processes_see_each_others_saves),
     ("what one process sees the other sees then", seen_here_is_seen_there),
     ("counters lose nothing while segments roll", counters_lose_nothing),
-    ("closing answers everybody", closing_answers_everybody),
+    ("closing answers every save", closing_answers_every_save),
     ("what was destroyed stays so", what_was_destroyed_stays_so),
 ];
 
@@ -34,10 +34,6 @@ fn options() -> FileOptions {
 
 fn open(disk: &PowerDisk, options: FileOptions) -> FileStore {
     Process::open_with_thread(Arc::new(disk.clone()), options).expect("the store opens")
-}
-
-fn key(n: u8) -> SessionKey {
-    SessionKey::from_bytes([n; 16])
 }
 
 fn record(n: u8, value: u64, padding: usize) -> Record {
@@ -74,7 +70,8 @@ fn count(store: &FileStore, n: u8, padding: usize) {
     }
 }
 
-/// Whoever was told that a session is saved finds it after a power loss at that very moment, whoever else's sync it was.
+/// A thread that was told that a session is saved finds it after a power loss at that very moment, whichever thread's sync it
+/// was.
 fn acknowledged_is_durable() {
     let disk = PowerDisk::default();
     let store = open(&disk, options());
@@ -95,7 +92,7 @@ fn acknowledged_is_durable() {
 }
 
 /// A save whose future is dropped half-way happens or does not; those that waited with it are answered.
-fn a_dropped_save_holds_up_nobody() {
+fn a_dropped_save_holds_up_no_other() {
     let disk = PowerDisk::default();
     let store = open(&disk, options());
     let dropping = store.clone();
@@ -176,7 +173,7 @@ fn counters_lose_nothing() {
 }
 
 /// Every save is answered, also while the store is closed under it; what was acknowledged is there when it is opened again.
-fn closing_answers_everybody() {
+fn closing_answers_every_save() {
     let disk = PowerDisk::default();
     let store = open(&disk, options());
     let savers: Vec<_> = (0..2)

@@ -1,9 +1,9 @@
-//! `corrupt`: damage to the files of a store, everywhere and of every kind, while nobody uses it.
+//! `corrupt`: damage to the files of a store, everywhere and of every kind, while no process uses it.
 //!
 //! Injects, one a case: every bit of every segment flipped (one of each byte in a pass of the list), every truncation,
 //! zeros instead of the end, missing, swapped and duplicated segments, headers lost, blocks of 512 bytes and 4 KiB swapped,
 //! zeroed, overwritten with noise or with the store's own frames, frames copied over others, heads that promise absurd
-//! lengths, garbage behind the end; over a store of small segments with frames of every kind that was closed, one that was
+//! lengths, garbage beyond the end; over a store of small segments with frames of every kind that was closed, one that was
 //! killed, and one of a single segment. And, on real files, the same for every other kind of file.
 //!
 //! The same beside all hints, beside some and without any; and every bit of every hint flipped, every truncation, noise, and
@@ -13,6 +13,8 @@
 //! each session is exactly what [`model`] says: what was hit is an error or absent, what follows is there, nothing older is
 //! served but where a frame was hit that could not tell its key, and that place is reported; the unsynced end is in the
 //! quarantine; memory and time are bounded; the store goes on, closes, and opens again with the same content and no new loss.
+//!
+//! Here stands what damages files and what knows the log's bytes on its own. What a crash leaves is `simulate`'s, and never here.
 
 mod allocated;
 mod case;
@@ -87,7 +89,7 @@ impl List {
         let left = self.left(*which);
         let files = corruption.applied(left, pass, &mut random);
         let hints = corruption.hints(left, pass, &mut random);
-        // A head that passes its check although nobody wrote it is beyond what damage makes; it may cost what it claims.
+        // A head that passes its check although no writer wrote it is beyond what damage makes; it may cost what it claims.
         let is_modelled = !matches!(corruption, Corruption::ForgedLength { checked: true, .. });
         Case { left, files, hints, is_modelled, is_single: corruption.is_single() }
             .run(&mut random)
@@ -119,7 +121,7 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             let (sender, list, seeds, next) = (sender.clone(), &list, &seeds, &next);
             scope.spawn(move || {
-                // Until all are done, or nobody listens any more.
+                // Until all are done, or the receiver is gone.
                 while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if sender.send((*seed, list.run(*seed))).is_err() {
                         return;

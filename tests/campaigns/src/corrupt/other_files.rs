@@ -1,19 +1,17 @@
 //! Everything but segments, on real files: the shared page, the locks, the quarantine and the hints hold nothing that a store
-//! needs when nobody uses it. Whatever happens to one of them, all sessions are there and no damage is reported. And a store
+//! needs when no process uses it. Whatever happens to one of them, all sessions are there and no damage is reported. And a store
 //! that is looked through is read where a hint says what was written there.
 
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::{Durability, FileStore, Lifetime, Record, SessionKey, Store, Timestamp};
+use cloakroom::{Durability, FileStore, Lifetime, Record, Store, Timestamp};
 
 use super::case::ensure;
+use crate::support::{block_on, key};
 
 const FILES: [&str; 6] = ["tail.page", "opening.lock", "users.lock", "writer.lock", "quarantine", HINT];
 const HINT: &str = "00000001.hint";
@@ -27,29 +25,6 @@ const OTHERS: u64 = 24;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const SESSIONS: u8 = 60;
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
-fn key(n: u8) -> SessionKey {
-    SessionKey::from_bytes([n; 16])
-}
 
 fn create(store: &FileStore, n: u8) -> cloakroom::Result<()> {
     let record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
@@ -91,7 +66,7 @@ fn verify(place: &Path, random: &mut fastrand::Rng) -> Result<(), String> {
     bytes[at] ^= 1 << random.u32(..8);
     fs::write(&path, bytes).map_err(|error| format!("damaging the segment: {error}"))?;
     let verified = FileStore::verify(place, NOW).map_err(|error| format!("verifying: {error}"))?;
-    ensure!(!verified.is_sound(), "byte {at} of the first segment is another, and nobody says so");
+    ensure!(!verified.is_sound(), "byte {at} of the first segment is another, and the store does not say so");
     Ok(())
 }
 

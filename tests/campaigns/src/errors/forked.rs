@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use cloakroom::{Durability, Error, FileStore, Lifetime, Record, Revision, SessionKey, Store as _};
+use cloakroom::{Durability, Error, FileStore, Lifetime, Record, Revision, Store as _};
 use fastrand::Rng;
 
 use super::scene::directory;
+use crate::real::NOW;
 use crate::real::mounts::Stage;
-use crate::real::{NOW, block_on};
 use crate::run::Failure;
+use crate::support::{block_on, key};
 
 /// The first argument that makes this binary the process that forks; the second is the store's directory.
 pub const FORKER: &str = "forker";
@@ -32,8 +33,8 @@ pub fn forked(stage: &Stage, _: &mut Rng) -> Result<(), Failure> {
     Err(format!("{}:\n{lines}{}", said.status, String::from_utf8_lossy(&said.stderr)))
 }
 
-fn record(byte: u8) -> Record {
-    Record::new(SessionKey::from_bytes([byte; 16]), Lifetime::idle(Duration::from_secs(600)), NOW)
+fn record(n: u32) -> Record {
+    Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW)
 }
 
 /// The process that forks.
@@ -48,7 +49,7 @@ pub fn fork_in(place: &Path) -> ExitCode {
 }
 
 fn fork(place: &Path) -> Result<(), Error> {
-    // In the child nobody would sync for a save that waits.
+    // In the child no thread would sync for a save that waits.
     let store = FileStore::options().durability(Durability::Never).open(place)?;
     let (ours, theirs) = (record(1), record(2));
     let revision = block_on(store.create(&ours, NOW))?;

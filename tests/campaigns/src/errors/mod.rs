@@ -5,6 +5,9 @@
 //!
 //! Promises: 3 (after a failed sync nothing is saved, in no process, until the store was opened anew; loads go on) and 5 (a
 //! clear error each, nothing acknowledged lost, and the store goes on once the cause is gone).
+//!
+//! Here stand the scenarios and what makes them happen. Errors that only a simulated disk can give are `simulate`'s, and never
+//! here.
 
 mod disk;
 mod forked;

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-use super::Call;
+use super::call::Call;
 
 /// What calls are checked against.
 pub trait Spec {
@@ -21,7 +21,7 @@ pub trait Spec {
 
     /// What stands after the operation, if it could have been answered so when `state` stood.
     fn step(&self, state: &Self::State, event: &Self::Event) -> Option<Self::State>;
-    /// Whether whoever is answered so has changed nothing, whatever stood.
+    /// Whether a call that is answered so has changed nothing, whatever stood.
     fn only_looks(&self, event: &Self::Event) -> bool;
     /// The version that has to stand for the operation to be answered so, if it is a certain one.
     fn needs(&self, event: &Self::Event) -> Option<u64>;
@@ -112,7 +112,8 @@ impl Done {
 struct Known<'a, S: Spec> {
     place: usize,
     call: &'a Call<S::Event>,
-    /// The version that has to stand, and the call that made it; a version that nobody made was there from the beginning.
+    /// The version that has to stand, and the call that made it; a version that no call made was there from the
+    /// beginning.
     needs: Option<(u64, Option<usize>)>,
     /// The version that it made.
     makes: Option<u64>,
@@ -130,7 +131,7 @@ struct Search<'a, S: Spec> {
     random: fastrand::Rng,
     /// How far guesses are off, in nanoseconds.
     whim: u64,
-    /// How many calls could be put in order at most, what stood then, and who was next.
+    /// How many calls could be put in order at most, what stood then, and which calls were next.
     deepest: (usize, S::State, Vec<usize>),
 }
 
@@ -169,12 +170,12 @@ impl<S: Spec> Search<'_, S> {
     /// Whether all that is not done can be put in order from here; `None` if it takes too long to find out.
     fn from(&mut self, mut done: Done, state: S::State) -> Option<bool> {
         let mut next = self.next(&done);
-        // Who only looks goes first, which may let others be next.
+        // A call that only looks goes first, which may let others be next.
         while let Some(call) = next.iter().find(|call| self.sees(&state, **call)) {
             done = done.with(*call);
             next = self.next(&done);
         }
-        // The one that nobody who comes later may come before: somebody has to make it possible.
+        // No call that comes later may come before this one: some call has to make it possible.
         let Some(urgent) = next.iter().copied().min_by_key(|call| self.calls[*call].latest) else {
             return Some(true);
         };
@@ -307,7 +308,7 @@ mod tests {
         assert!(is_linearizable(&[(0, 1, Read(0)), (2, 3, Write(1)), (4, 5, Read(1))]));
         assert!(!is_linearizable(&[(0, 1, Write(1)), (2, 3, Read(0))]), "a stale read");
         assert!(!is_linearizable(&[(0, 1, Write(1)), (2, 3, Write(2)), (4, 5, Read(1))]), "a write that came back");
-        assert!(!is_linearizable(&[(0, 1, Read(7))]), "a value that nobody wrote");
+        assert!(!is_linearizable(&[(0, 1, Read(7))]), "a value that no call wrote");
         assert!(!is_linearizable(&[(0, 1, Read(1)), (2, 3, Write(1))]), "a read of what was yet to come");
     }
 

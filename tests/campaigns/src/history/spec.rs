@@ -1,10 +1,14 @@
-//! What a store does, told once more and as plainly as possible: a few sessions in an array, one operation at a time.
+//! The model as the search for an order needs it: operations and answers that can be written down, sessions with all that a
+//! load shows of them, and which revision each answer needs, makes or rules out.
 //!
-//! The answers are exact: what a load shows, which write stood in the way, whether a touch found somebody.
+//! The answers are exact: what a load shows, which write stood in the way, whether a touch found a session.
 
+use cloakroom::{BeyondLimit, OwnerLimit, Swept, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Call, checker};
+use super::call::Call;
+use super::checker;
+use crate::support::model::{Model, Notation, Outcome, Refusal};
 
 /// Which session of its group: the array's index.
 pub type Key = u8;
@@ -26,18 +30,37 @@ pub struct Put {
     pub last_seen: Millis,
     pub idle: Option<Millis>,
     pub absolute: Option<Millis>,
-    /// Whether it is the session of the group's owner, or nobody's.
+    /// Whether it is the session of the group's owner, or of no owner.
     pub owned: bool,
 }
 
-impl Put {
-    fn ends_at(&self) -> Millis {
-        let idle = self.idle.map_or(Millis::MAX, |idle| self.last_seen + idle);
-        idle.min(self.absolute.unwrap_or(Millis::MAX))
+/// The model notes whole slots. The one owner of a group has no name.
+struct Slots;
+
+impl Notation for Slots {
+    type Session = Slot;
+    type Revision = u64;
+    type Owner = ();
+
+    fn revision(&self, slot: &Slot) -> u64 {
+        slot.revision
     }
 
-    fn seen(self, now: Millis) -> Self {
-        Self { last_seen: self.last_seen.max(now), ..self }
+    fn owner(&self, slot: &Slot) -> Option<()> {
+        slot.put.owned.then_some(())
+    }
+
+    fn last_seen(&self, slot: &Slot) -> Timestamp {
+        Timestamp::from_millis(slot.put.last_seen)
+    }
+
+    fn ends_at(&self, slot: &Slot) -> Timestamp {
+        let idle = slot.put.idle.map_or(Millis::MAX, |idle| slot.put.last_seen + idle);
+        Timestamp::from_millis(idle.min(slot.put.absolute.unwrap_or(Millis::MAX)))
+    }
+
+    fn see(&self, slot: &mut Slot, at: Timestamp) {
+        slot.put.last_seen = slot.put.last_seen.max(at.as_millis());
     }
 }
 
@@ -127,115 +150,53 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The same rules as the store's option.
+    pub fn limit(&self) -> Option<OwnerLimit> {
+        let (sessions, refuse) = self.per_owner?;
+        let beyond = if refuse { BeyondLimit::Refuse } else { BeyondLimit::EndOldest };
+        Some(OwnerLimit { sessions, beyond })
+    }
+
     /// Carries out an operation. A write that is stored gets this revision.
     pub fn carry_out(&self, sessions: &mut Sessions, op: &Op, revision: u64) -> Answer {
+        let model = Model { notation: &Slots, per_owner: self.limit() };
+        let at = Timestamp::from_millis;
+        let stored = |outcome: Outcome<Slots>| match outcome {
+            Ok(()) => Answer::Stored(revision),
+            Err(Refusal::KeyTaken) => Answer::KeyTaken,
+            Err(Refusal::OwnerLimit) => Answer::OwnerLimit,
+            Err(Refusal::Conflict(current)) => Answer::Conflict(current),
+            Err(Refusal::Gone) => Answer::Gone,
+        };
         match *op {
-            Op::Load { key, now } => Answer::Loaded(live(sessions, key, now)),
-            Op::Create { key, put, now } => {
-                if live(sessions, key, now).is_some() {
-                    return Answer::KeyTaken;
-                }
-                self.store(sessions, (key, None), put, now, revision)
-            }
+            Op::Load { key, now } => Answer::Loaded(model.load(sessions, key.into(), at(now)).copied()),
+            Op::Create { key, put, now } => stored(model.create(sessions, key.into(), Slot { put, revision }, at(now))),
             Op::Update { key, put, expected, now } => {
-                let Some(current) = live(sessions, key, now) else { return Answer::Gone };
-                if current.revision != expected {
-                    return Answer::Conflict(current);
-                }
-                self.store(sessions, (key, Some(key)), put.seen(current.put.last_seen), now, revision)
+                stored(model.update(sessions, key.into(), &expected, Slot { put, revision }, at(now)))
             }
             Op::Rotate { old, key, put, expected, now } => {
-                let Some(current) = live(sessions, old, now) else { return Answer::Gone };
-                if current.revision != expected {
-                    return Answer::Conflict(current);
-                }
-                if live(sessions, key, now).is_some() {
-                    return Answer::KeyTaken;
-                }
-                self.store(sessions, (key, Some(old)), put.seen(current.put.last_seen), now, revision)
+                let slot = Slot { put, revision };
+                stored(model.rotate(sessions, old.into(), &expected, key.into(), slot, at(now)))
             }
-            Op::Touch { key, now } => {
-                let Some(current) = live(sessions, key, now) else { return Answer::Touched(false) };
-                sessions[usize::from(key)] = Some(Slot { put: current.put.seen(now), ..current });
-                Answer::Touched(true)
-            }
+            Op::Touch { key, now } => Answer::Touched(model.touch(sessions, key.into(), at(now))),
             Op::Destroy { key } => {
-                sessions[usize::from(key)] = None;
+                model.destroy(sessions, key.into());
                 Answer::Done
             }
             Op::DestroyOwned { except } => {
-                let ended: Vec<Key> = keys(sessions).filter(|key| Some(*key) != except).collect();
-                let ended =
-                    ended.into_iter().filter(|key| sessions[usize::from(*key)].is_some_and(|slot| slot.put.owned));
-                Answer::Counted(end(sessions, &ended.collect::<Vec<_>>()))
+                Answer::Counted(model.destroy_owned_by(sessions, &(), except.map(usize::from)))
             }
             Op::Sweep { now, budget } => {
-                let mut expired: Vec<(Millis, Key)> = keys(sessions)
-                    .filter_map(|key| Some((sessions[usize::from(key)]?.put.ends_at(), key)))
-                    .filter(|(ends_at, _)| *ends_at <= now)
-                    .collect();
-                expired.sort_unstable();
-                let more = expired.len() > budget;
-                expired.truncate(budget);
-                let expired: Vec<Key> = expired.into_iter().map(|(_, key)| key).collect();
-                Answer::Swept { removed: end(sessions, &expired), more }
+                let Swept { removed, more } = model.sweep(sessions, at(now), budget);
+                Answer::Swept { removed, more }
             }
-            Op::Count { now } => {
-                Answer::Counted(keys(sessions).filter_map(|key| live(sessions, key, now)).count() as u64)
-            }
+            Op::Count { now } => Answer::Counted(model.count(sessions, at(now))),
             Op::Clear => {
-                sessions.fill(None);
+                model.clear(sessions);
                 Answer::Done
             }
         }
     }
-
-    /// Stores a session under a key, in the place of the one under `replaced`, if the owner may have one more.
-    fn store(
-        &self,
-        sessions: &mut Sessions,
-        (key, replaced): (Key, Option<Key>),
-        put: Put,
-        now: Millis,
-        revision: u64,
-    ) -> Answer {
-        let owned_before = replaced.and_then(|key| sessions[usize::from(key)]).is_some_and(|slot| slot.put.owned);
-        if let Some((limit, refuse)) = self.per_owner
-            && put.owned
-            && !owned_before
-        {
-            let mut others: Vec<(Millis, Key)> = keys(sessions)
-                .filter(|other| *other != key && Some(*other) != replaced)
-                .filter_map(|other| {
-                    Some((live(sessions, other, now).filter(|slot| slot.put.owned)?.put.last_seen, other))
-                })
-                .collect();
-            let surplus = (others.len() + 1).saturating_sub(limit);
-            if surplus > 0 && refuse {
-                return Answer::OwnerLimit;
-            }
-            others.sort_unstable();
-            others.truncate(surplus);
-            end(sessions, &others.into_iter().map(|(_, other)| other).collect::<Vec<_>>());
-        }
-        if let Some(replaced) = replaced {
-            sessions[usize::from(replaced)] = None;
-        }
-        sessions[usize::from(key)] = Some(Slot { put, revision });
-        Answer::Stored(revision)
-    }
-}
-
-fn keys(sessions: &Sessions) -> impl Iterator<Item = Key> + use<> {
-    0..sessions.len() as Key
-}
-
-fn live(sessions: &Sessions, key: Key, now: Millis) -> Option<Slot> {
-    sessions[usize::from(key)].filter(|slot| now < slot.put.ends_at())
-}
-
-fn end(sessions: &mut Sessions, ended: &[Key]) -> u64 {
-    ended.iter().filter(|key| sessions[usize::from(**key)].take().is_some()).count() as u64
 }
 
 impl checker::Spec for Rules {
@@ -279,8 +240,8 @@ impl checker::Spec for Rules {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Verdict, check};
     use super::*;
+    use crate::history::{Verdict, check};
 
     fn put(write: u64) -> Put {
         Put { write, last_seen: 0, idle: Some(100), absolute: None, owned: true }
@@ -362,7 +323,7 @@ mod tests {
         assert!(!fits(&[(0, 9, touch(99), Answer::Touched(true)), (10, 11, sweep(100), one)]), "touched for nothing");
         assert!(!fits(&[(0, 9, touch(99), Answer::Touched(false))]), "touched in vain, and it stands");
         assert!(!fits(&[(0, 9, touch(100), Answer::Touched(true))]), "the expired is back");
-        let moved = Slot { put: put(1).seen(50), revision: 1 };
+        let moved = Slot { put: Put { last_seen: 50, ..put(1) }, revision: 1 };
         assert!(!fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, LOAD, Answer::Loaded(Some(slot(1))))]));
         assert!(fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, LOAD, Answer::Loaded(Some(moved)))]));
     }

@@ -1,47 +1,23 @@
-//! The real store behind the spec's operations: sessions of a group as records, and records as what they show.
+//! The real store, which carries out the spec's operations: sessions of a group as records, and records as what they show.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
-use cloakroom::{
-    BeyondLimit, Data, Error, ErrorKind, FileStore, Lifetime, OwnerLimit, Record, Revision, SessionKey, Store,
-    Timestamp, Update,
-};
+use cloakroom::{Data, Error, ErrorKind, FileStore, Lifetime, Record, Revision, SessionKey, Store, Timestamp, Update};
 
-use super::spec::{Answer, Event, Key, Op, Put, Rules, Slot};
-use super::{Call, now};
-
-/// Runs a future to its end; the thread is parked while the future waits.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
+use super::call::Call;
+use super::clock::now;
+use super::spec::{Answer, Event, Key, Op, Put, Slot};
+use crate::support::block_on;
 
 /// Sessions that are checked together: all that one operation may touch.
 #[derive(Clone, Copy)]
 pub struct Group(pub u32);
 
 impl Group {
-    /// The order of keys is that of their numbers.
-    pub fn key(self, key: Key) -> SessionKey {
+    /// A session's key, which says the group as well. The order of a group's keys is that of their numbers.
+    pub fn key_of(self, key: Key) -> SessionKey {
         let mut bytes = [0x5e; 16];
         bytes[..4].copy_from_slice(&self.0.to_be_bytes());
         bytes[4] = key;
@@ -61,13 +37,13 @@ impl Group {
             (None, Some(absolute)) => Lifetime::absolute(absolute),
             (None, None) => unreachable!("a lifetime has an end"),
         };
-        let mut record = Record::new(self.key(key), lifetime, seen);
+        let mut record = Record::new(self.key_of(key), lifetime, seen);
         record.set_owner(put.owned.then(|| self.owner()), None);
         record.set_data(Data::from_entries(&BTreeMap::from([(Arc::from("value"), value(put.write))])));
         record
     }
 
-    /// What a record shows; an error if it shows what nobody wrote.
+    /// What a record shows; an error if it shows what no call wrote.
     fn slot(self, key: Key, record: &Record) -> Result<Slot, String> {
         let wrong = |what: &str| format!("session {key} of group {} was answered with {what}: {record:?}", self.0);
         let bytes = record.data().get("value").ok_or_else(|| wrong("no value"))?;
@@ -76,7 +52,7 @@ impl Group {
         if bytes != value(write) {
             return Err(wrong("another value"));
         }
-        if record.key() != &self.key(key) {
+        if record.key() != &self.key_of(key) {
             return Err(wrong("another key"));
         }
         let owned = match record.owner() {
@@ -118,7 +94,7 @@ impl Group {
         let at = Timestamp::from_millis;
         let record = || record.as_ref().expect("what is written was prepared");
         let answered = match op {
-            Op::Load { key, now } => match store.load(&self.key(key), at(now)).await {
+            Op::Load { key, now } => match store.load(&self.key_of(key), at(now)).await {
                 Ok(record) => Ok(Answer::Loaded(record.map(|record| self.slot(key, &record)).transpose()?)),
                 Err(error) => Err(error),
             },
@@ -129,13 +105,13 @@ impl Group {
                 self.updated(key, store.update(record(), Revision::from_u64(expected), at(now)).await)?
             }
             Op::Rotate { old, expected, now, .. } => {
-                let rotated = store.rotate(&self.key(old), Revision::from_u64(expected), record(), at(now)).await;
+                let rotated = store.rotate(&self.key_of(old), Revision::from_u64(expected), record(), at(now)).await;
                 self.updated(old, rotated)?
             }
-            Op::Touch { key, now } => store.touch(&self.key(key), at(now)).await.map(Answer::Touched),
-            Op::Destroy { key } => store.destroy(&self.key(key)).await.map(|()| Answer::Done),
+            Op::Touch { key, now } => store.touch(&self.key_of(key), at(now)).await.map(Answer::Touched),
+            Op::Destroy { key } => store.destroy(&self.key_of(key)).await.map(|()| Answer::Done),
             Op::DestroyOwned { except } => {
-                let except = except.map(|key| self.key(key));
+                let except = except.map(|key| self.key_of(key));
                 store.destroy_owned_by(&self.owner(), except.as_ref()).await.map(Answer::Counted)
             }
             Op::Sweep { now, budget } => {
@@ -171,13 +147,4 @@ fn value(write: u64) -> Vec<u8> {
     let mut value = write.to_le_bytes().to_vec();
     value.extend(std::iter::repeat_with(|| random.u8(..)).take(length));
     value
-}
-
-impl Rules {
-    /// The same rules as the store's option.
-    pub fn limit(&self) -> Option<OwnerLimit> {
-        let (sessions, refuse) = self.per_owner?;
-        let beyond = if refuse { BeyondLimit::Refuse } else { BeyondLimit::EndOldest };
-        Some(OwnerLimit { sessions, beyond })
-    }
 }

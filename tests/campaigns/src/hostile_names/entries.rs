@@ -9,8 +9,9 @@ use cloakroom::{
     SessionId, SessionKey, Sessions, Store as _,
 };
 
-use crate::real::{NOW, block_on};
+use crate::real::NOW;
 use crate::run::Failure;
+use crate::support::block_on;
 
 /// What the strings go through.
 pub struct Entries {
@@ -51,7 +52,7 @@ impl Entries {
         for header in [bytes.to_vec(), [b"__Host-sid=", bytes].concat(), [bytes, b"; __Host-sid=", bytes].concat()] {
             let session =
                 self.sessions.blocking().open([&header]).map_err(|error| format!("it was not opened: {error}"))?;
-            ensure!(session.is_new(), "an id that nobody gave was adopted");
+            ensure!(session.is_new(), "an id that the store never gave was adopted");
             for (name, value) in pairs([&header[..]]) {
                 let inside =
                     |part: &[u8]| header.windows(part.len().max(1)).any(|window| window == part) || part.is_empty();
@@ -138,10 +139,10 @@ impl Entries {
         let blocking = self.sessions.blocking();
         let failed = |error: Error| format!("an owner's sessions: {error}");
         let listed = blocking.owned_by(text).map_err(failed)?;
-        ensure!(listed.is_empty(), "somebody else's sessions are listed");
-        ensure!(blocking.end_all(text).map_err(failed)? == 0, "somebody else's sessions were ended");
+        ensure!(listed.is_empty(), "another owner's sessions are listed");
+        ensure!(blocking.end_all(text).map_err(failed)? == 0, "another owner's sessions were ended");
         if let Ok(handle) = text.parse::<SessionKey>() {
-            ensure!(!blocking.end(text, &handle).map_err(failed)?, "somebody else's session was ended");
+            ensure!(!blocking.end(text, &handle).map_err(failed)?, "another owner's session was ended");
         }
         Ok(())
     }

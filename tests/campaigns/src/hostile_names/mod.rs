@@ -7,19 +7,21 @@
 //! neither follows nor waits nor fails without saying what is in the way, and nothing is lost.
 //!
 //! Promises: 4 and 5, as far as names go; requirements 6, 7, 22 and 23 of `docs/security.md`.
+//!
+//! Here stand the strings, the entries that take them and what is planted. Damage to a file of the right name and kind is
+//! `corrupt`'s, and never here.
 
 mod entries;
 mod planted;
 mod strings;
 mod traced;
 
-use std::path::Path;
-use std::process::ExitCode;
-
 use fastrand::Rng;
 
 use crate::real::mounts::need_tool;
-use crate::run::{Campaign, CannotRun, Failure, Run};
+use crate::run::{Campaign, CannotRun, Run};
+
+pub use traced::{WORKER, worker};
 
 pub const CAMPAIGN: Campaign = Campaign {
     name: "hostile-names",
@@ -27,9 +29,6 @@ pub const CAMPAIGN: Campaign = Campaign {
     size: 20_000,
     run,
 };
-
-/// The first argument that makes this binary the process through which the strings go.
-pub const WORKER: &str = "hostile-worker";
 
 /// So many strings go through one process.
 const STRINGS: u64 = 1000;
@@ -61,16 +60,4 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
         left -= strings;
     }
     Ok(())
-}
-
-/// A directory that goes with its handle; in memory where that is possible, for this is not about the disk.
-fn directory() -> Result<tempfile::TempDir, Failure> {
-    let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.map_err(|error| format!("no directory could be made: {error}"))
-}
-
-/// In the worker.
-pub fn worker(args: &[String]) -> ExitCode {
-    traced::worker(args)
 }

@@ -16,6 +16,7 @@ use crate::real::mounts::tool;
 use crate::real::process::{Process, wait_for_any};
 use crate::real::said::{Order, Promise, Said};
 use crate::run::Failure;
+use crate::support::in_memory;
 
 /// Names of the store, names that nearly are, and names that no store has.
 const NAMES: &[&[u8]] = &[
@@ -57,7 +58,7 @@ const NAMES: &[&[u8]] = &[
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// To a file that others may read, and nobody may change.
+    /// To a file that others may read, and no process may change.
     Symlink,
     SymlinkToDirectory,
     Dangling,
@@ -91,7 +92,7 @@ pub fn open_with_something(rng: &mut Rng) -> Result<(), Failure> {
 
 fn planted(name: &[u8], kind: Kind, rng: &mut Rng) -> Result<(), Failure> {
     let failed = |error: std::io::Error| format!("it could not be planted: {error}");
-    let directory = super::directory()?;
+    let directory = in_memory().map_err(|error| format!("no directory could be made: {error}"))?;
     let place = directory.path().join("sessions");
     let mut crew = Crew::new(&place, 1, 64 << 10);
     crew.start(0, Promise::Never, rng)?;
@@ -127,7 +128,7 @@ fn planted(name: &[u8], kind: Kind, rng: &mut Rng) -> Result<(), Failure> {
     if is_log && opened.is_ok() && !matches!(kind, Kind::LetsOthersIn) {
         return Ok(());
     }
-    // A hint that is none may be removed or written anew by whoever opens the store, and so may what a crash left of one.
+    // A hint that is none may be removed or written anew by an opener, and so may what a crash left of one.
     let may_go = name.ends_with(b".hint") || name.starts_with(b".half-written-");
     if may_go && fs::symlink_metadata(&at).is_err() {
         return crew.check(if torn { Owed::Durable } else { Owed::Acknowledged });
@@ -152,7 +153,7 @@ struct Outside {
     directory: PathBuf,
 }
 
-const SECRET: &[u8] = b"nobody is to read or write this";
+const SECRET: &[u8] = b"no process is to read or write this";
 
 impl Outside {
     fn make(at: &Path) -> Result<Self, Failure> {

@@ -10,6 +10,10 @@ use fastrand::Rng;
 use super::entries::Entries;
 use super::strings::hostile;
 use crate::run::Failure;
+use crate::support::in_memory;
+
+/// The first argument that makes this binary the process through which the strings go.
+pub const WORKER: &str = "hostile-worker";
 
 /// A name that stands in the trace where the strings begin and end.
 const MARK: &str = "/cloakroom-campaign-mark";
@@ -17,14 +21,14 @@ const MARK: &str = "/cloakroom-campaign-mark";
 /// Passes the strings of so many seeds; the seed of one that failed, if one did, and how.
 pub fn pass(from: u64, strings: u64) -> Result<(), (u64, Failure)> {
     let all = |failure: Failure| (from, failure);
-    let directory = super::directory().map_err(all)?;
+    let directory = in_memory().map_err(|error| all(format!("no directory could be made: {error}")))?;
     let (place, trace) = (directory.path().join("sessions"), directory.path().join("trace"));
     let worker = std::env::current_exe().map_err(|error| all(format!("this binary was not found: {error}")))?;
     let output = Command::new("strace")
         .args(["-f", "-qqq", "-y", "--seccomp-bpf", "-s", "4096", "-e", "trace=%file", "-e", "signal=none", "-o"])
         .arg(&trace)
         .arg(worker)
-        .args([super::WORKER, &place.display().to_string(), &from.to_string(), &strings.to_string()])
+        .args([WORKER, &place.display().to_string(), &from.to_string(), &strings.to_string()])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| all(format!("strace could not be run: {error}")))?;

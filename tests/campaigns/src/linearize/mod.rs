@@ -8,7 +8,7 @@
 //! all close it, and the first to come back recovers it. Segments are small, so they roll and are compacted all the
 //! time; caches are small or missing in some cases; each process has a durability of its own.
 //!
-//! Between stretches everybody stands still and looks at every session, whether it has expired or not. So a stretch is
+//! Between stretches all processes stand still and look at every session, whether it has expired or not. So a stretch is
 //! checked alone, from what was seen to what is seen next: `history::checker` looks for an order in which all answers are
 //! right, and what is seen afterwards is one of the answers. Answers are exact: a value is written once, a revision
 //! belongs to one write, a conflict shows what stood in the way, deadlines are to the millisecond, counts are right.
@@ -19,8 +19,10 @@
 //! Most cases run in memory (/dev/shm, where there is one): there a call takes microseconds, so that calls overlap because
 //! they race, not because they wait. Every eighth runs on the disk.
 //!
-//! The seed decides what is done, by whom, and in which order each thread does it. How the threads interleave is the
+//! The seed decides what is done, by which thread, and in which order each thread does it. How the threads interleave is the
 //! kernel's choice, so a failure may need several runs of its seed to come back.
+//!
+//! Here stand the processes and what they ask for. What they may be answered is `history`'s, and never here.
 
 mod mix;
 mod party;
@@ -31,9 +33,10 @@ use std::collections::{BTreeMap, HashSet};
 use fastrand::Rng;
 
 use crate::history::spec::{Answer, Event, Key, Op, Rules, Sessions};
-use crate::history::store::{Group, block_on};
-use crate::history::{Call, Verdict, check, in_memory, now};
+use crate::history::store::Group;
+use crate::history::{Call, Verdict, check, now};
 use crate::run::{Campaign, CannotRun, Failure, Run};
+use crate::support::{block_on, in_memory};
 use mix::Mix;
 use party::Party;
 use worker::{Made, Order, Setting, Work};
@@ -80,7 +83,7 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
 
 fn case(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
     let mut random = Rng::with_seed(seed);
-    // Who waits for a real disk overlaps with everybody, and there is no telling what came first: a few such cases, with
+    // A process that waits for a real disk overlaps with all others, and there is no telling what came first: a few such cases, with
     // fewer calls to a group.
     let on_disk = random.u8(..8) == 0;
     let groups = if on_disk { 4 } else { [1, 1, 2, 4][random.usize(..4)] };
@@ -116,7 +119,7 @@ fn case(seed: u64, tally: &mut Tally) -> Result<(), Failure> {
             close: all_close || random.u8(..16) == 0,
         };
         let made = party.work(&mut random, work)?;
-        let looks = party.everybody(|| Order::Look { groups, keys })?;
+        let looks = party.all(|| Order::Look { groups, keys })?;
         tally.note(&made);
         sessions = judge(rules, sessions, &[made, looks].concat(), &mut revisions)
             .map_err(|why| format!("in stretch {stretch}: {why}"))?;
@@ -181,7 +184,7 @@ fn last_seen(mut sessions: Sessions, calls: &[Call<Event>]) -> Sessions {
     sessions
 }
 
-/// What was there is there when everybody has closed the store and it is opened once more, and nothing was damaged.
+/// What was there is there when all processes have closed the store and it is opened once more, and nothing was damaged.
 fn opens_as_it_was(setting: &Setting, sessions: &[Sessions]) -> Result<(), Failure> {
     let store = setting.open()?;
     for (group, sessions) in (0..).zip(sessions) {

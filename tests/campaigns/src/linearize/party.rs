@@ -36,7 +36,7 @@ impl Party {
         Ok(())
     }
 
-    /// Everybody works at the same time. Some leave when they are done, others come meanwhile and work as well.
+    /// All work at the same time. Some leave when they are done, others come meanwhile and work as well.
     pub fn work(
         &mut self,
         random: &mut Rng,
@@ -67,8 +67,8 @@ impl Party {
         Ok(made)
     }
 
-    /// The same for everybody, at the same time.
-    pub fn everybody(&mut self, order: impl Fn() -> Order) -> Result<Vec<Made>, Failure> {
+    /// The same for all, at the same time.
+    pub fn all(&mut self, order: impl Fn() -> Order) -> Result<Vec<Made>, Failure> {
         for process in &mut self.processes {
             process.tell(&order())?;
         }
@@ -84,7 +84,7 @@ impl Party {
         self.born
     }
 
-    /// Everybody closes the store and ends, at the same time.
+    /// All close the store and end, at the same time.
     pub fn end(mut self) -> Result<(), Failure> {
         for process in &mut self.processes {
             process.input = None;
@@ -130,7 +130,7 @@ impl Process {
     }
 
     fn send(&mut self, line: &[u8]) -> Result<(), Failure> {
-        let input = self.input.as_mut().expect("who is told something has not been let go");
+        let input = self.input.as_mut().expect("a process that is told something has not been let go");
         let sent = input.write_all(&[line, b"\n"].concat());
         sent.map_err(|error| format!("process {} does not listen any more: {error}", self.number))
     }

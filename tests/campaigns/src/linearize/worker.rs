@@ -113,7 +113,7 @@ fn follow(setting: &Setting, store: &mut Option<FileStore>, order: Order) -> Rep
             if work.reopen {
                 close(store)?;
             }
-            // Whoever has it open begins with the others; who has not opens it while they work.
+            // A process that has it open begins with the others; one that has not opens it while they work.
             wait_until(work.start);
             let opened = opened(setting, store)?;
             let made = thread::scope(|scope| {

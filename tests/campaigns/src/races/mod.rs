@@ -15,7 +15,9 @@
 //! always sync: races are about order, and a million syncs would take hours. What is on disk after a crash is the subject of
 //! other campaigns.
 //!
-//! The seed decides what races and with which delays; who wins is the machine's choice.
+//! The seed decides what races and with which delays; which side wins is the machine's choice.
+//!
+//! Here stand the pairs and their two sides. What they may be answered is `history`'s, and never here.
 
 mod pair;
 mod side;
@@ -27,9 +29,10 @@ use cloakroom::FileStore;
 use fastrand::Rng;
 
 use crate::history::spec::{Answer, Event, Op, Rules};
-use crate::history::store::{Group, block_on};
-use crate::history::{Call, Verdict, check, in_memory};
+use crate::history::store::Group;
+use crate::history::{Call, Verdict, check};
 use crate::run::{Campaign, CannotRun, Failure, Run};
+use crate::support::{block_on, in_memory};
 use pair::{KEYS, PAIRS, Pair};
 use side::{Opponent, Raced};
 
@@ -92,7 +95,7 @@ struct Tally {
     outcomes: BTreeMap<String, u64>,
 }
 
-/// A directory, and who has it open.
+/// A directory, and what has it open.
 struct Arena {
     stores: [FileStore; 2],
     opponent: Opponent,

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use cloakroom::{Durability, FileStore, Store as _};
 
+use super::found;
 use super::op::{Holdings, LANES, Name, Op};
 use super::said::Said;
-use super::{block_on, found};
 use crate::run::Failure;
+use crate::support::block_on;
 
 /// What must be there of what was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,11 +103,11 @@ impl Claims {
     /// Compares what a store has of these lanes, which are at rest, with what they said; from here on what was found is
     /// what they have.
     pub fn check(&mut self, store: &FileStore, lanes: &[u32], owed: Owed) -> Result<(), Failure> {
-        // Who writes next carries on what the dead had written and not published. Until then it may go either way.
-        block_on(store.destroy(&found::nobody())).map_err(|error| format!("nothing can be written: {error}"))?;
+        // The next writer carries on what the dead had written and not published. Until then it may go either way.
+        block_on(store.destroy(&found::unused_key())).map_err(|error| format!("nothing can be written: {error}"))?;
         self.compare(found::all(store)?, lanes, owed)?;
         match &store.damage()[..] {
-            // A write that was torn at the log's end, by the power or by a kill, is set aside and reported by who recovers.
+            // A write that was torn at the log's end, by the power or by a kill, is set aside and reported by the opener that recovers.
             [] | [_] => Ok(()),
             [_, damage, ..] => Err(format!("damage was found where there is none: {damage:?}")),
         }

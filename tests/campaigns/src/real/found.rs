@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use cloakroom::{Data, FileStore, Lifetime, Owner, Record, Revision, SessionKey, Store as _};
 
+use super::NOW;
 use super::op::{COUNTERS, Held, Holdings, LANES, Name, OWNERS};
-use super::{NOW, block_on};
 use crate::run::Failure;
+use crate::support::block_on;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 /// What a counter's key says where a session's has its lane.
 const COUNTER: u32 = u32::MAX;
 
-fn key_of(lane: u32, name: u64) -> SessionKey {
+/// A key says the lane as well as the session.
+fn key_of_parts(lane: u32, name: u64) -> SessionKey {
     let mut bytes = [0x5e; 16];
     bytes[..4].copy_from_slice(&lane.to_le_bytes());
     bytes[4..12].copy_from_slice(&name.to_le_bytes());
@@ -24,18 +26,18 @@ fn key_of(lane: u32, name: u64) -> SessionKey {
 }
 
 /// The key of a lane's session.
-pub fn key(lane: u32, name: Name) -> SessionKey {
-    key_of(lane, name)
+pub fn key_of_lane(lane: u32, name: Name) -> SessionKey {
+    key_of_parts(lane, name)
 }
 
 /// The key of a counter.
-pub fn counter_key(counter: usize) -> SessionKey {
-    key_of(COUNTER, counter as u64)
+pub fn key_of_counter(counter: usize) -> SessionKey {
+    key_of_parts(COUNTER, counter as u64)
 }
 
 /// A key that no lane uses.
-pub fn nobody() -> SessionKey {
-    key_of(COUNTER, u64::MAX)
+pub fn unused_key() -> SessionKey {
+    key_of_parts(COUNTER, u64::MAX)
 }
 
 /// The lane and the name, or the counter, that a key was made of.
@@ -69,7 +71,7 @@ fn data(value: u64) -> Data {
 /// A lane's session as a record.
 pub fn record(lane: u32, name: Name, held: &Held) -> Record {
     let lifetime = Lifetime::idle(if held.brief { MINUTE } else { DAY });
-    let mut record = Record::new(key(lane, name), lifetime, NOW);
+    let mut record = Record::new(key_of_lane(lane, name), lifetime, NOW);
     record.touch(NOW.plus(Duration::from_secs(held.seen)));
     record.set_owner(Some(owner(lane, held.owner)), Some(NOW));
     record.set_data(data(held.value));
@@ -84,7 +86,7 @@ pub fn with_value(mut record: Record, value: u64) -> Record {
 
 /// A counter that holds these numbers.
 pub fn counter_record(counter: usize, counts: &[u64; LANES]) -> Record {
-    let mut record = Record::new(counter_key(counter), Lifetime::idle(DAY), NOW);
+    let mut record = Record::new(key_of_counter(counter), Lifetime::idle(DAY), NOW);
     let bytes: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
     record.set_data(Data::from_entries(&BTreeMap::from([(Arc::from("counts"), bytes)])));
     record
@@ -104,7 +106,7 @@ pub fn counts(record: &Record) -> Result<[u64; LANES], Failure> {
 /// What a record says of a session; an error if anything in it is not as some operation left it.
 pub fn held(record: &Record) -> Result<(u32, Name, Held), Failure> {
     let (lane, name) = parts(record.key());
-    let odd = |what: &str| format!("session {name} of lane {lane} has another {what} than anybody gave it");
+    let odd = |what: &str| format!("session {name} of lane {lane} has another {what} than any lane gave it");
     let value = record.data().get("number").and_then(|number| number.try_into().ok()).map(u64::from_le_bytes);
     let value = value.ok_or_else(|| odd("number"))?;
     let whose = (0..=u8::MAX).find(|whose| record.owner() == Some(&owner(lane, *whose)));
@@ -142,7 +144,7 @@ fn add(lanes: &mut BTreeMap<u32, Holdings>, record: &Record) -> Result<(), Failu
     let (lane, name) = parts(record.key());
     if lane == COUNTER {
         let counter = usize::try_from(name).ok().filter(|counter| *counter < COUNTERS);
-        let counter = counter.ok_or_else(|| format!("there is a counter {name}, which nobody made"))?;
+        let counter = counter.ok_or_else(|| format!("there is a counter {name}, which no lane made"))?;
         for (lane, count) in counts(record)?.into_iter().enumerate() {
             lanes.entry(lane as u32).or_default().counts[counter] = count;
         }
@@ -166,7 +168,7 @@ pub fn of_lane(store: &FileStore, lane: u32) -> Result<Holdings, cloakroom::Erro
         }
     }
     for (counter, count) in holdings.counts.iter_mut().enumerate() {
-        if let Some(record) = block_on(store.load(&counter_key(counter), NOW))? {
+        if let Some(record) = block_on(store.load(&key_of_counter(counter), NOW))? {
             *count = counts(&record).map_err(damaged)?[lane as usize];
         }
     }

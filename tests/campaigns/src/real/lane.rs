@@ -8,7 +8,8 @@ use fastrand::Rng;
 
 use super::op::{COUNTERS, Held, Holdings, LANES, Name, OWNERS, Op, SWEEP_AFTER};
 use super::said::{Said, Told, say};
-use super::{HANGS, NOW, block_on, found};
+use super::{HANGS, NOW, found};
+use crate::support::block_on;
 
 /// At most so many sessions a lane: enough for lists, and few enough for segments to come and go.
 const SESSIONS: usize = 12;
@@ -114,7 +115,7 @@ impl<'a> Lane<'a> {
         match error.kind() {
             ErrorKind::Timeout | ErrorKind::Full => say(&Said::NotDone { lane, error: told }),
             ErrorKind::Poisoned => self.end_poisoned(op, told),
-            // Whether it was done must be clear to whoever looks, and stay so.
+            // Whether it was done must be clear to any process that looks, and stay so.
             ErrorKind::Io | ErrorKind::NotWritable => match self.look_patiently(op) {
                 Ok(Some(true)) => {
                     op.apply(&mut self.holdings);
@@ -191,19 +192,20 @@ impl<'a> Lane<'a> {
             }),
             Op::Rotate { old, new, value } => self.replace(*old, |record| {
                 let mut changed = found::with_value(record.clone(), *value);
-                changed.set_key(found::key(lane, *new));
+                changed.set_key(found::key_of_lane(lane, *new));
                 block_on(store.rotate(record.key(), record.revision(), &found::without_revision(changed), NOW))
             }),
             Op::Touch { name, seen } => {
-                let there = block_on(store.touch(&found::key(lane, *name), NOW.plus(Duration::from_secs(*seen))))?;
+                let there =
+                    block_on(store.touch(&found::key_of_lane(lane, *name), NOW.plus(Duration::from_secs(*seen))))?;
                 Ok(if there { Outcome::Done } else { Outcome::Broken(format!("session {name} is not there to touch")) })
             }
             Op::Destroy { name } => {
-                block_on(store.destroy(&found::key(lane, *name)))?;
+                block_on(store.destroy(&found::key_of_lane(lane, *name)))?;
                 Ok(Outcome::Done)
             }
             Op::DestroyOwned { owner, except } => {
-                let except = except.map(|name| found::key(lane, name));
+                let except = except.map(|name| found::key_of_lane(lane, name));
                 block_on(store.destroy_owned_by(&found::owner(lane, *owner), except.as_ref()))?;
                 Ok(Outcome::Done)
             }
@@ -220,7 +222,7 @@ impl<'a> Lane<'a> {
         let broken = |what: String| {
             Ok(Outcome::Broken(format!("session {name}, {:?}: {what}", self.holdings.sessions.get(&name))))
         };
-        let Some(record) = block_on(self.store.load(&found::key(self.number, name), NOW))? else {
+        let Some(record) = block_on(self.store.load(&found::key_of_lane(self.number, name), NOW))? else {
             return broken("it is not there".into());
         };
         match found::held(&record) {
@@ -229,13 +231,13 @@ impl<'a> Lane<'a> {
         }
         match change(&record)? {
             Update::Stored(_) => Ok(Outcome::Done),
-            other => broken(format!("nobody else changes it, but the answer is {other:?}")),
+            other => broken(format!("no other lane changes it, but the answer is {other:?}")),
         }
     }
 
     fn count(&self, counter: usize) -> Result<Outcome> {
         let lane = self.number as usize;
-        let (mut counts, expected) = match block_on(self.store.load(&found::counter_key(counter), NOW))? {
+        let (mut counts, expected) = match block_on(self.store.load(&found::key_of_counter(counter), NOW))? {
             Some(record) => match found::counts(&record) {
                 Ok(counts) => (counts, Some(record.revision())),
                 Err(what) => return Ok(Outcome::Broken(what)),

@@ -8,9 +8,10 @@ use std::thread;
 use cloakroom::{ErrorKind, FileStore, Store as _};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
+use super::found;
 use super::lane::Lane;
 use super::said::{Job, Order, Said, Told, listen, say};
-use super::{block_on, found};
+use crate::support::block_on;
 
 /// The first argument that makes this binary a worker; the second one is the [`Job`].
 pub const WORKER: &str = "worker";
@@ -78,8 +79,8 @@ fn lane<'a>(store: &'a FileStore, job: &Job, number: u32) -> Option<Lane<'a>> {
 }
 
 fn run_lanes(store: &FileStore, job: &Job) {
-    // Who writes next carries on what the dead had written and not published. Until then it may go either way.
-    while let Err(error) = block_on(store.destroy(&found::nobody())) {
+    // The next writer carries on what the dead had written and not published. Until then it may go either way.
+    while let Err(error) = block_on(store.destroy(&found::unused_key())) {
         if *error.kind() != ErrorKind::Timeout {
             say(&Said::Failed { error: Told::from(&error) });
             return;

@@ -8,13 +8,12 @@ use cloakroom::simulation::{Disk, DiskFile, DiskLock, Page, Tail};
 use fastrand::Rng;
 
 use super::faults::{Call, input_output, no_space};
+use super::history::Life;
 use super::inode::{Inode, Survives};
+use super::locks::Locks;
 use super::world;
 
-/// Which life of which process: a killed process's handles do nothing any more.
-pub type Life = usize;
-
-/// The disk, shared by all who use it.
+/// The disk, shared by all processes.
 #[derive(Clone, Default)]
 pub struct SharedDisk(Arc<Mutex<Inner>>);
 
@@ -22,11 +21,11 @@ pub struct SharedDisk(Arc<Mutex<Inner>>);
 struct Inner {
     inodes: Vec<Inode>,
     names: BTreeMap<String, Name>,
-    locks: BTreeMap<String, Holders>,
+    locks: Locks,
     handles: usize,
     dead: Vec<bool>,
     page: Arc<Page>,
-    /// Who has made the page anew, and so is recovering.
+    /// The process that has made the page anew, and so is recovering.
     recovering: Option<Life>,
     /// How many places were set aside.
     aside: usize,
@@ -45,12 +44,6 @@ impl Name {
     }
 }
 
-#[derive(Default)]
-struct Holders {
-    exclusive: Option<(Life, usize)>,
-    shared: Vec<(Life, usize)>,
-}
-
 impl SharedDisk {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().expect("the simulated disk does not panic")
@@ -64,13 +57,10 @@ impl SharedDisk {
         }
         inner.dead[life] = true;
         inner.recovering.take_if(|recovering| *recovering == life);
-        for holders in inner.locks.values_mut() {
-            holders.exclusive.take_if(|holder| holder.0 == life);
-            holders.shared.retain(|holder| holder.0 != life);
-        }
+        inner.locks.kill(life);
     }
 
-    /// What was not synced survives or does not. Nobody may be alive.
+    /// What was not synced survives or does not. No process may be alive.
     pub fn lose_power(&self, survives: Survives, rng: &mut Rng) {
         let mut inner = self.lock();
         for inode in &mut inner.inodes {
@@ -209,7 +199,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        // Under another name until it is whole: whoever is killed in between leaves that.
+        // Under another name until it is whole: a process that is killed in between leaves that.
         let half = self.call(Call::Names, |inner| {
             inner.handles += 1;
             Ok(format!(".half-written-{}", inner.handles))
@@ -352,65 +342,34 @@ impl SimulatedLock {
     fn call<T>(&self, what: Call<'_>, act: impl FnOnce(&mut Inner) -> T) -> io::Result<T> {
         call(&self.disk, self.life, what, |inner| Ok(act(inner)))
     }
-
-    fn release(&self, inner: &mut Inner) {
-        if let Some(holders) = inner.locks.get_mut(&self.name) {
-            holders.exclusive.take_if(|holder| holder.1 == self.handle);
-            holders.shared.retain(|holder| holder.1 != self.handle);
-        }
-    }
 }
 
 impl DiskLock for SimulatedLock {
     fn try_exclusive(&self) -> io::Result<bool> {
-        let me = (self.life, self.handle);
-        self.call(Call::Lock(&self.name), |inner| {
-            let holders = inner.locks.entry(self.name.clone()).or_default();
-            let free = holders.exclusive.is_none_or(|holder| holder == me)
-                && holders.shared.iter().all(|holder| *holder == me);
-            if free {
-                holders.shared.clear();
-                holders.exclusive = Some(me);
-            }
-            free
-        })
+        self.call(Call::Lock(&self.name), |inner| inner.locks.try_exclusive(&self.name, (self.life, self.handle)))
     }
 
     fn try_shared(&self) -> io::Result<bool> {
-        let me = (self.life, self.handle);
-        self.call(Call::Lock(&self.name), |inner| {
-            let holders = inner.locks.entry(self.name.clone()).or_default();
-            let free = holders.exclusive.is_none_or(|holder| holder == me);
-            if free {
-                holders.exclusive = None;
-                if !holders.shared.contains(&me) {
-                    holders.shared.push(me);
-                }
-            }
-            free
-        })
+        self.call(Call::Lock(&self.name), |inner| inner.locks.try_shared(&self.name, (self.life, self.handle)))
     }
 
     fn unlock(&self) -> io::Result<()> {
         self.call(Call::Unlock(&self.name), |inner| {
             // Giving up the opener's lock while it is a user's is the last step of an opening that succeeds.
-            if self.name == "opening.lock" && inner.recovering == Some(self.life) && inner.is_user(self.life) {
+            if self.name == "opening.lock"
+                && inner.recovering == Some(self.life)
+                && inner.locks.is_shared_by("users.lock", self.life)
+            {
                 inner.recovering = None;
                 world::recovered();
             }
-            self.release(inner);
+            inner.locks.release(&self.name, (self.life, self.handle));
         })
-    }
-}
-
-impl Inner {
-    fn is_user(&self, life: Life) -> bool {
-        self.locks.get("users.lock").is_some_and(|holders| holders.shared.iter().any(|holder| holder.0 == life))
     }
 }
 
 impl Drop for SimulatedLock {
     fn drop(&mut self) {
-        self.release(&mut self.disk.lock());
+        self.disk.lock().locks.release(&self.name, (self.life, self.handle));
     }
 }

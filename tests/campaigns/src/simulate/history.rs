@@ -1,7 +1,10 @@
-//! What happened in a schedule, in order, as those saw it who use the store.
+//! What happened in a schedule, in order, as the processes saw it that use the store.
 
-use super::disk::Life;
-use super::model::{Answer, Ask, Written};
+use super::ask::{Answer, Ask};
+use super::state::Written;
+
+/// Which life of which process: a killed process's handles do nothing any more.
+pub type Life = usize;
 
 /// A call's number in a schedule.
 pub type OpId = usize;
@@ -31,9 +34,9 @@ pub enum Event {
     PowerLost,
     /// The disk has refused to keep what was not synced.
     SyncFailed,
-    /// Somebody was told so, and nothing may be written until all have gone.
+    /// A process was told so, and nothing may be written until all have gone.
     Poisoned,
-    /// Nobody else used the directory, and an opener put it in order.
+    /// No other process used the directory, and an opener put it in order.
     Recovered,
 }
 

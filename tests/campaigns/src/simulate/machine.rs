@@ -1,4 +1,5 @@
-//! The machine that the processes of a schedule run on: who runs, who is killed, and when its power fails.
+//! The machine that the processes of a schedule run on: which one runs, which one is killed, and when the
+//! power fails.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,8 +9,8 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
 use fastrand::Rng;
 
-use super::disk::{Life, SharedDisk};
-use super::history::Event;
+use super::disk::SharedDisk;
+use super::history::{Event, Life};
 use super::inode::Survives;
 use super::process::{Habits, Living};
 use super::world::{Pause, World};
@@ -81,7 +82,7 @@ impl<'a> Machine<'a> {
     pub fn resume(&mut self, number: usize, slice: u64) -> Option<Pause> {
         let seat = &mut self.seats[number];
         self.world.resume(seat.life, slice);
-        let result = seat.process.as_mut().expect("somebody has this seat").resume(());
+        let result = seat.process.as_mut().expect("a process has this seat").resume(());
         self.world.stopped();
         match result {
             CoroutineResult::Yield(pause) => Some(pause),
@@ -121,7 +122,7 @@ impl<'a> Machine<'a> {
 
 impl Drop for Machine<'_> {
     fn drop(&mut self) {
-        // Behind a panic: what is left of the processes does nothing more.
+        // After a panic: what is left of the processes does nothing more.
         self.world.set_dying(true);
         for seat in &mut self.seats {
             self.disk.kill(seat.life);

@@ -5,21 +5,26 @@
 //! every look at the page that they share. There another goes on, or one is killed, or the power fails. At the end everything
 //! is looked at once more by a new process.
 //!
-//! What they were told is judged by [`oracle`] against [`model`]: promises 1, 2, 6 and 7 of `docs/reliability.md`, and with
+//! What they were told is judged by [`oracle`] against the [model](crate::support::model) of the contract: promises 1, 2, 6 and 7 of `docs/reliability.md`, and with
 //! the disk's faults 3 and 5. `CLOAKROOM_TRACE=1` prints every step of every case.
+//!
+//! Here stand the simulated machine (disk, locks, clock, processes), what its processes ask for, and the judge. What a store
+//! promises is never written down here.
 
+mod ask;
 mod disk;
 mod fail_every_call;
 mod faults;
 mod history;
 mod inode;
+mod locks;
 mod machine;
-mod model;
 mod oracle;
 mod process;
 mod record;
 mod schedule;
 mod script;
+mod state;
 mod workload;
 mod world;
 

@@ -3,15 +3,16 @@
 //!
 //! All such orders are followed at once, as the set of the configurations that they may have led to. A call that was answered
 //! is put where the model's answer is the one that was given; one that never was may have happened at any time or not at
-//! all, until the log is put in order behind its process. What a power loss takes is a suffix of the order (never something
+//! all, until the log is put in order after its process. What a power loss takes is a suffix of the order (never something
 //! without all that came later), and reaches back to the last answer that waited for the disk at most.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
+use super::ask::{self, Answer, Ask};
 use super::history::{Event, History, Op, OpId};
-use super::model::{self, Answer, Ask, KEYS, State};
+use super::state::{KEYS, State};
 
 /// A call that may happen now.
 struct Pending {
@@ -175,7 +176,7 @@ impl<'a> Oracle<'a> {
         if op.answer == Some(Answer::NotDone) {
             return;
         }
-        // A read that never returned has told nobody anything.
+        // A read that never returned has told nothing.
         if op.ask.only_reads() && matches!(op.answer, None | Some(Answer::Unknown)) {
             return;
         }
@@ -199,21 +200,20 @@ impl<'a> Oracle<'a> {
             }
             let op = self.op(pending.op);
             let Some(answer) = &op.answer else { continue };
-            let writes = &self.history.writes;
-            match answer {
-                Answer::Listed(list) => {
-                    for (key, standing) in list.iter().enumerate() {
-                        if model::listed(&op.ask, &now, key, op.now, writes) == *standing {
-                            config.done |= 1 << (pending.first + key as u32);
-                        }
+            if !op.ask.only_reads() && !answer.changed_nothing() {
+                continue;
+            }
+            let mut state = now;
+            match (answer, ask::answer(&op.ask, &mut state, op.now, &self.history.writes)) {
+                // Each session of a list is seen on its own, not all of them at one moment.
+                (Answer::Listed(list), Answer::Listed(expected)) => {
+                    for (bit, (standing, expected)) in (pending.first..).zip(list.iter().zip(expected)) {
+                        config.done |= u128::from(*standing == expected) << bit;
                     }
                 }
-                answer if op.ask.only_reads() || answer.changed_nothing() => {
-                    let mut state = now;
-                    if model::answer(&op.ask, &mut state, op.now, writes) == *answer {
-                        config.done |= pending.bits;
-                        self.note_rest(config, pending);
-                    }
+                (answer, expected) if *answer == expected => {
+                    config.done |= pending.bits;
+                    self.note_rest(config, pending);
                 }
                 _ => {}
             }
@@ -235,7 +235,7 @@ impl<'a> Oracle<'a> {
         }
         let now = self.state(config.now());
         let mut state = now;
-        let answer = model::answer(&op.ask, &mut state, op.now, &self.history.writes);
+        let answer = ask::answer(&op.ask, &mut state, op.now, &self.history.writes);
         let fits = match &op.answer {
             None | Some(Answer::Unknown) => state != now,
             Some(given) => *given == answer && !given.changed_nothing(),
@@ -291,7 +291,8 @@ impl<'a> Oracle<'a> {
             _ => {}
         }
         let Some(place) = self.pending.iter().position(|pending| pending.op == id) else {
-            // Who closes the store gives the directory free before it says so, and another may have recovered by then.
+            // A process that closes the store gives the directory free before it says so, and another may have recovered by
+            // then.
             return if matches!(op.ask, Ask::Close) { Ok(()) } else { Err(format!("{op:?} outlived a recovery")) };
         };
         let (bits, asked) = (self.pending[place].bits, self.pending[place].asked);
@@ -346,7 +347,7 @@ impl<'a> Oracle<'a> {
         self.configs = without_doubles(configs);
     }
 
-    /// Everybody had gone. What stands now was put in order, and is durable.
+    /// All processes had gone. What stands now was put in order, and is durable.
     fn recovered(&mut self) {
         let before = std::mem::take(&mut self.configs);
         let configs = self.closure(before, |_| false);

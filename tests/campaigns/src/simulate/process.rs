@@ -11,11 +11,12 @@ use std::time::Duration;
 use cloakroom::simulation::{Disk, Process, Scheduler as _};
 use cloakroom::{Error, ErrorKind, FileOptions, FileStore, Record, Revision, Store as _, Timestamp, Update};
 
-use super::disk::Life;
-use super::history::{Event, Op, OpId};
-use super::model::{Answer, Ask, KEYS, Standing, Value};
+use super::ask::{Answer, Ask};
+use super::history::{Event, Life, Op, OpId};
 use super::record;
+use super::state::{KEYS, Standing, Value};
 use super::world::World;
+use crate::support::{self, number_of};
 
 /// What [`Durability::Every`](cloakroom::Durability::Every) is given.
 pub const EVERY: Duration = Duration::from_millis(10);
@@ -115,7 +116,7 @@ impl Living {
         if damage.is_empty() {
             return;
         }
-        // A recovery reports what it finds behind the end. That tells no session, for none was lost there; but it is something.
+        // A recovery reports what it finds beyond the end. That tells no session, for none was lost there; but it is something.
         if damage.len() > 1 || damage[0].key.is_some() || damage[0].from == damage[0].to {
             self.world.wrong(|| format!("damage where nothing was damaged: {damage:?}"));
         }
@@ -151,7 +152,7 @@ impl Living {
             ErrorKind::KeyTaken => Answer::Taken,
             ErrorKind::Timeout => Answer::NotDone,
             ErrorKind::Full if may_fail => Answer::NotDone,
-            // Nothing that is begun after somebody heard of it may be done.
+            // Nothing that is begun after a process heard of it may be done.
             ErrorKind::Poisoned if self.world.poisoned.get().is_some_and(|first| first <= op) => Answer::NotDone,
             ErrorKind::Poisoned if may_fail || struck => Answer::Unknown,
             ErrorKind::Io if may_fail => Answer::Unknown,
@@ -162,7 +163,7 @@ impl Living {
             }
         };
         self.answered(op, answer);
-        // Who closes the store gives the directory free before it says so, and another may have recovered by then.
+        // A process that closes the store gives the directory free before it says so, and another may have recovered by then.
         let closes = matches!(self.world.history.borrow().ops[op].ask, Ask::Close);
         if *error.kind() == ErrorKind::Poisoned && !closes && self.world.poisoned.get().is_none() {
             self.world.poisoned.set(Some(self.world.history.borrow().ops.len()));
@@ -191,7 +192,7 @@ impl Living {
             Answered::Listed(records) => {
                 let mut list = [None; KEYS];
                 for record in &records {
-                    let key = record::number_of(record.key());
+                    let key = number_of(record.key()) as usize;
                     if list[key].replace(self.standing(record)).is_some() {
                         self.world.wrong(|| format!("session {key} was listed twice"));
                     }
@@ -214,61 +215,60 @@ impl Living {
         let now = Timestamp::from_millis(self.world.wall.get());
         let record = |value: Value| record::build(&self.world.history.borrow(), value);
         let revision = |expected: Option<Value>| record::revision(&self.world.history.borrow(), expected);
-        let asking: Asking = match ask.clone() {
-            Ask::Create { value } => {
-                let record = record(value);
-                Box::pin(async move { Ok(Answered::Stored(value, store.create(&record, now).await?)) })
-            }
-            Ask::Update { value, expected } => {
-                let (record, expected) = (record(value), revision(expected));
-                Box::pin(async move { Ok(updated(value, store.update(&record, expected, now).await?)) })
-            }
-            Ask::Rotate { old, value, expected } => {
-                let (record, expected) = (record(value), revision(expected));
-                Box::pin(
-                    async move { Ok(updated(value, store.rotate(&record::key(old), expected, &record, now).await?)) },
-                )
-            }
-            Ask::Touch { key } => {
-                Box::pin(
-                    async move { Ok(Answered::Plain(Answer::Touched(store.touch(&record::key(key), now).await?))) },
-                )
-            }
-            Ask::Destroy { key } => Box::pin(async move {
-                store.destroy(&record::key(key)).await?;
-                Ok(Answered::Plain(Answer::Done))
-            }),
-            Ask::DestroyOwned { owner, except } => Box::pin(async move {
-                let except = except.map(record::key);
-                let count = store.destroy_owned_by(&record::owner(owner), except.as_ref()).await?;
-                Ok(Answered::Plain(Answer::Counted(count)))
-            }),
-            Ask::Sweep { budget } => Box::pin(async move {
-                let swept = store.sweep(now, budget).await?;
-                Ok(Answered::Plain(Answer::Swept { removed: swept.removed, more: swept.more }))
-            }),
-            Ask::Clear => Box::pin(async move {
-                store.clear().await?;
-                Ok(Answered::Plain(Answer::Done))
-            }),
-            Ask::Load { key } => {
-                Box::pin(async move { Ok(Answered::Loaded(store.load(&record::key(key), now).await?)) })
-            }
-            Ask::Count => Box::pin(async move { Ok(Answered::Plain(Answer::Counted(store.count(now).await?))) }),
-            Ask::OwnedBy { owner } => {
-                Box::pin(async move { Ok(Answered::Listed(store.owned_by(&record::owner(owner), now).await?)) })
-            }
-            Ask::Scan => Box::pin(async move {
-                let mut records = Vec::new();
-                let mut visit = |record| {
-                    records.push(record);
-                    ControlFlow::Continue(())
-                };
-                store.scan(now, &mut visit).await?;
-                Ok(Answered::Listed(records))
-            }),
-            Ask::Close | Ask::Rest => unreachable!("a process does so itself"),
-        };
+        let asking: Asking =
+            match ask.clone() {
+                Ask::Create { value } => {
+                    let record = record(value);
+                    Box::pin(async move { Ok(Answered::Stored(value, store.create(&record, now).await?)) })
+                }
+                Ask::Update { value, expected } => {
+                    let (record, expected) = (record(value), revision(expected));
+                    Box::pin(async move { Ok(updated(value, store.update(&record, expected, now).await?)) })
+                }
+                Ask::Rotate { old, value, expected } => {
+                    let (record, expected) = (record(value), revision(expected));
+                    Box::pin(async move {
+                        Ok(updated(value, store.rotate(&support::key(old), expected, &record, now).await?))
+                    })
+                }
+                Ask::Touch { key } => Box::pin(async move {
+                    Ok(Answered::Plain(Answer::Touched(store.touch(&support::key(key), now).await?)))
+                }),
+                Ask::Destroy { key } => Box::pin(async move {
+                    store.destroy(&support::key(key)).await?;
+                    Ok(Answered::Plain(Answer::Done))
+                }),
+                Ask::DestroyOwned { owner, except } => Box::pin(async move {
+                    let except = except.map(support::key);
+                    let count = store.destroy_owned_by(&record::owner(owner), except.as_ref()).await?;
+                    Ok(Answered::Plain(Answer::Counted(count)))
+                }),
+                Ask::Sweep { budget } => Box::pin(async move {
+                    let swept = store.sweep(now, budget).await?;
+                    Ok(Answered::Plain(Answer::Swept { removed: swept.removed, more: swept.more }))
+                }),
+                Ask::Clear => Box::pin(async move {
+                    store.clear().await?;
+                    Ok(Answered::Plain(Answer::Done))
+                }),
+                Ask::Load { key } => {
+                    Box::pin(async move { Ok(Answered::Loaded(store.load(&support::key(key), now).await?)) })
+                }
+                Ask::Count => Box::pin(async move { Ok(Answered::Plain(Answer::Counted(store.count(now).await?))) }),
+                Ask::OwnedBy { owner } => {
+                    Box::pin(async move { Ok(Answered::Listed(store.owned_by(&record::owner(owner), now).await?)) })
+                }
+                Ask::Scan => Box::pin(async move {
+                    let mut records = Vec::new();
+                    let mut visit = |record| {
+                        records.push(record);
+                        ControlFlow::Continue(())
+                    };
+                    store.scan(now, &mut visit).await?;
+                    Ok(Answered::Listed(records))
+                }),
+                Ask::Close | Ask::Rest => unreachable!("a process does so itself"),
+            };
         (self.asked(ask), asking)
     }
 }

@@ -1,22 +1,15 @@
-//! The model's writes as records, and back: every field of what a store returns is compared.
+//! A schedule's writes as records, and back: every field of what a store returns is compared.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom::{Data, Lifetime, Owner, Record, Revision, SessionKey, Timestamp};
+use cloakroom::{Data, Lifetime, Owner, Record, Revision, Timestamp};
 
 use super::history::History;
-use super::model::{Standing, Value};
+use super::state::{Standing, Value};
 use super::world::World;
-
-pub fn key(number: usize) -> SessionKey {
-    SessionKey::from_bytes([number as u8 + 1; 16])
-}
-
-pub fn number_of(key: &SessionKey) -> usize {
-    usize::from(key.as_bytes()[0]) - 1
-}
+use crate::support::key;
 
 pub fn owner(number: u8) -> Owner {
     Owner::from(["ada", "bob"][usize::from(number)])
@@ -53,11 +46,11 @@ pub fn revision(history: &History, expected: Option<Value>) -> Revision {
 /// Which write a record is of; every other byte of it must be that write's as well.
 pub fn read(world: &World, record: &Record) -> Result<Standing, String> {
     let number = record.data().get("number").and_then(|bytes| bytes.try_into().ok());
-    let value = Value::from_le_bytes(number.ok_or_else(|| format!("a record that nobody wrote: {record:?}"))?);
+    let value = Value::from_le_bytes(number.ok_or_else(|| format!("a record that no write made: {record:?}"))?);
     let mut expected = {
         let history = world.history.borrow();
         if usize::from(value) >= history.writes.len() {
-            return Err(format!("a record that nobody wrote: {record:?}"));
+            return Err(format!("a record that no write made: {record:?}"));
         }
         build(&history, value)
     };
@@ -70,7 +63,7 @@ pub fn read(world: &World, record: &Record) -> Result<Standing, String> {
     Ok(Standing { value, seen: record.last_seen().as_millis() })
 }
 
-/// Somebody was told a write's revision. No write has two, and no two writes have the same.
+/// A process was told a write's revision. No write has two, and no two writes have the same.
 pub fn know(world: &World, value: Value, revision: Revision) {
     let revision = revision.as_u64();
     let mut history = world.history.borrow_mut();

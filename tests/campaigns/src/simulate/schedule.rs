@@ -1,4 +1,4 @@
-//! One schedule: who runs when, who is killed, when the power fails. All of it comes from a seed.
+//! One schedule: which process runs when, which is killed, when the power fails. All of it comes from a seed.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,8 +23,8 @@ enum Crash {
 #[derive(Clone, Copy, Debug)]
 enum When {
     Steps(u64),
-    /// So many steps behind the next such moment but so many: few steps are any, and most of what can go wrong is at them.
-    Behind {
+    /// So many steps after the next such moment but so many: few steps are any, and most of what can go wrong is at them.
+    After {
         moment: Moment,
         number: u64,
         steps: u64,
@@ -82,9 +82,9 @@ impl<'a> Schedule<'a> {
             let crashes = (0..rng.usize(..4)).map(|_| {
                 let when = match rng.u8(..4) {
                     0 | 1 => When::Steps(rng.u64(..calls * 20)),
-                    2 => When::Behind { moment: Moment::Write, number: rng.u64(..calls / 2), steps: rng.u64(..8) },
-                    // What is done about a failure takes longer than what is done behind a write.
-                    _ => When::Behind { moment: Moment::Failure, number: rng.u64(..4), steps: rng.u64(..100) },
+                    2 => When::After { moment: Moment::Write, number: rng.u64(..calls / 2), steps: rng.u64(..8) },
+                    // What is done about a failure takes longer than what is done after a write.
+                    _ => When::After { moment: Moment::Failure, number: rng.u64(..4), steps: rng.u64(..100) },
                 };
                 (when, if rng.bool() { Crash::Kill } else { Crash::PowerLoss })
             });
@@ -213,7 +213,7 @@ impl<'a> Schedule<'a> {
     fn await_next_crash(&self) {
         match self.crashes.last() {
             Some((When::Steps(steps), _)) => self.world.interrupt_at(self.world.steps() + steps),
-            Some((When::Behind { moment, number, steps }, _)) => self.world.interrupt_behind(*moment, *number, *steps),
+            Some((When::After { moment, number, steps }, _)) => self.world.interrupt_after(*moment, *number, *steps),
             None => self.world.interrupt_at(u64::MAX),
         }
     }

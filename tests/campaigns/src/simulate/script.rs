@@ -1,12 +1,13 @@
-//! What a process does whose every step is fixed.
+//! What a process does when every step is fixed.
 
 use std::time::Duration;
 
 use cloakroom::FileStore;
 use cloakroom::simulation::{Process, Scheduler as _};
 
-use super::model::{Ask, KEYS, Value, Written};
+use super::ask::Ask;
 use super::process::Living;
+use super::state::{KEYS, Value, Written};
 
 /// A line of a script. Each is done before the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub enum Line {
     /// Longer than the store may leave anything unsynced.
     Rest,
     Close,
-    /// Here whoever runs the script does something.
+    /// Here the campaign that runs the script does something.
     Mark,
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use cloakroom::FileStore;
 use cloakroom::simulation::Scheduler as _;
 
+use super::ask::Ask;
 use super::history::{Event, OpId};
-use super::model::{Ask, KEYS, OWNERS, Value, Written};
 use super::process::{Asking, Living};
+use super::state::{KEYS, OWNERS, Value, Written};
 
-/// With more calls of which nobody knows whether they happened, no oracle finds its way.
+/// With more calls that may have happened or not, no oracle finds its way.
 const MOST_DROPPED: usize = 8;
 
 impl Living {

@@ -12,10 +12,9 @@ use cloakroom::simulation::{self, Scheduler};
 use corosensei::Yielder;
 use fastrand::Rng;
 
-use super::disk::Life;
 use super::faults::{Call, Faults};
-use super::history::{Event, History, OpId};
-use super::model::{KEYS, Value};
+use super::history::{Event, History, Life, OpId};
+use super::state::{KEYS, Value};
 
 /// Why a process stopped.
 pub enum Pause {
@@ -25,7 +24,7 @@ pub enum Pause {
     Mark,
 }
 
-/// Behind what a crash may come.
+/// After what a crash may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     Write,
@@ -42,23 +41,23 @@ pub struct World {
     steps: Cell<u64>,
     /// So many steps more before another process may run.
     slice: Cell<u64>,
-    /// At this step whoever runs is stopped, for a crash.
+    /// At this step the process that runs is stopped, for a crash.
     interrupt: Cell<u64>,
-    /// That step comes so many steps behind so many more of these.
-    interrupt_behind: Cell<Option<(Moment, u64, u64)>>,
+    /// That step comes so many steps after so many more of these.
+    interrupt_after: Cell<Option<(Moment, u64, u64)>>,
     running: Cell<Life>,
     yielder: Cell<Option<NonNull<Yielder<(), Pause>>>>,
     /// A process is being taken apart: nothing it does on the way counts.
     dying: Cell<bool>,
     pub faults: RefCell<Faults>,
     pub history: RefCell<History>,
-    /// The writes whose revisions somebody knows, by key.
+    /// The writes whose revisions a process knows, by key.
     pub known: RefCell<[Vec<Value>; KEYS]>,
     /// Which write has which revision, since something was last lost.
     pub revisions: RefCell<BTreeMap<u64, Value>>,
     /// Since the last recovery the power failed, or a sync.
     pub lost: Cell<bool>,
-    /// The first call that was asked for after somebody was told that a sync had failed.
+    /// The first call that was asked for after a process was told that a sync had failed.
     pub poisoned: Cell<Option<OpId>>,
     trace: bool,
 }
@@ -90,7 +89,7 @@ impl World {
             steps: Cell::default(),
             slice: Cell::default(),
             interrupt: Cell::new(u64::MAX),
-            interrupt_behind: Cell::default(),
+            interrupt_after: Cell::default(),
             running: Cell::default(),
             yielder: Cell::default(),
             dying: Cell::default(),
@@ -128,13 +127,13 @@ impl World {
 
     pub fn interrupt_at(&self, step: u64) {
         self.interrupt.set(step);
-        self.interrupt_behind.set(None);
+        self.interrupt_after.set(None);
     }
 
-    /// Whoever runs is stopped so many steps behind the next such moment but so many.
-    pub fn interrupt_behind(&self, moment: Moment, number: u64, steps: u64) {
+    /// The process that runs is stopped so many steps after the next such moment but so many.
+    pub fn interrupt_after(&self, moment: Moment, number: u64, steps: u64) {
         self.interrupt.set(u64::MAX);
-        self.interrupt_behind.set(Some((moment, number, steps)));
+        self.interrupt_after.set(Some((moment, number, steps)));
     }
 
     pub fn is_interrupted(&self) -> bool {
@@ -142,9 +141,9 @@ impl World {
     }
 
     fn count(&self, moment: Moment) {
-        match self.interrupt_behind.get().filter(|(awaited, ..)| *awaited == moment) {
+        match self.interrupt_after.get().filter(|(awaited, ..)| *awaited == moment) {
             Some((_, 0, steps)) => self.interrupt_at(self.steps.get() + steps),
-            Some((_, more, steps)) => self.interrupt_behind.set(Some((moment, more - 1, steps))),
+            Some((_, more, steps)) => self.interrupt_after.set(Some((moment, more - 1, steps))),
             None => {}
         }
     }
@@ -160,7 +159,7 @@ impl World {
         self.yielder.set(Some(NonNull::from(yielder)));
     }
 
-    /// Whoever ran has stopped.
+    /// The process that ran has stopped.
     pub fn stopped(&self) {
         self.yielder.set(None);
     }
@@ -293,7 +292,7 @@ pub fn with_rng<T>(draw: impl FnOnce(&mut Rng) -> T) -> T {
     world().rng(draw)
 }
 
-/// An opener has put the log in order, and nobody else had it open.
+/// An opener has put the log in order, and no other process had it open.
 pub fn recovered() {
     let world = world();
     if world.lost.replace(false) {
