@@ -49,15 +49,23 @@ impl Imports {
         let name = |path: &PathBuf| path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
         let files: BTreeMap<String, PathBuf> =
             sources(root).into_iter().map(|path| (name(&path), path)).filter(|(file, _)| !is_test(file)).collect();
-        let modules: BTreeMap<Vec<String>, &String> = files.keys().map(|file| (module(file), file)).collect();
-        let imports = files.iter().map(|(file, path)| {
-            let mut found = BTreeSet::new();
-            for path in paths(&code(&fs::read_to_string(path).unwrap()), &module(file)) {
+        let codes: BTreeMap<&String, String> =
+            files.iter().map(|(file, path)| (file, code(&fs::read_to_string(path).unwrap()))).collect();
+        // A module of a file elsewhere imports nothing that is looked at here.
+        let elsewhere = codes.iter().flat_map(|(file, code)| {
+            let names = code.split("#[path").skip(1).filter_map(|rest| rest.split_once("mod ")?.1.split_once(';'));
+            names.map(|(name, _)| ([&module(file)[..], &[name.to_owned()]].concat(), None))
+        });
+        let modules: BTreeMap<Vec<String>, Option<&String>> =
+            elsewhere.chain(files.keys().map(|file| (module(file), Some(file)))).collect();
+        let imports = codes.iter().map(|(file, code)| {
+            let own = module(file);
+            let is_child = |name: &str| modules.contains_key(&[&own[..], &[name.to_owned()]].concat());
+            let targets = paths(code, &own, &is_child).into_iter().filter_map(|path| {
                 // The longest part of the path that is a file.
-                let target = (0..=path.len()).rev().find_map(|length| modules.get(&path[..length]));
-                found.extend(target.filter(|target| **target != file).map(|target| (*target).clone()));
-            }
-            (file.clone(), found)
+                *(0..=path.len()).rev().find_map(|length| modules.get(&path[..length]))?
+            });
+            ((*file).clone(), targets.filter(|target| target != file).cloned().collect())
         });
         Self(imports.collect())
     }
@@ -102,8 +110,8 @@ fn module(file: &str) -> Vec<String> {
     folders.iter().copied().chain(name).map(str::to_owned).collect()
 }
 
-/// The paths in some code that begin with `crate`, `self` or `super`, seen from the crate's root.
-fn paths(code: &str, module: &[String]) -> Vec<Vec<String>> {
+/// The paths in some code that begin with `crate`, `self`, `super` or the name of a child module, seen from the crate's root.
+fn paths(code: &str, module: &[String], is_child: &dyn Fn(&str) -> bool) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("::") {
         let before = code[..at].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
@@ -112,6 +120,7 @@ fn paths(code: &str, module: &[String]) -> Vec<Vec<String>> {
             "crate" if is_first => Vec::new(),
             "self" if is_first => module.to_vec(),
             "super" if is_first => module[..module.len().saturating_sub(1)].to_vec(),
+            child if is_first && is_child(child) => [module, &[child.to_owned()]].concat(),
             _ => continue,
         };
         tree(&code[at + 2..], base, &mut found);
@@ -153,8 +162,8 @@ fn tree<'a>(code: &'a str, mut path: Vec<String>, found: &mut Vec<Vec<String>>) 
 fn paths_are_read_whole_with_braces_and_from_where_they_stand() {
     let module: Vec<String> = ["a", "b"].map(str::to_owned).into();
     let code = code(
-        "use crate::x::{self, y::{Z, w as v}, super_thing};\n// use crate::no;\nuse super::c::D; fn f() { self::e::g(); std::fs::h() }\n#[cfg(test)]\nmod tests {\n    use crate::no;\n}\n",
+        "use crate::x::{self, y::{Z, w as v}, super_thing};\n// use crate::no;\nuse super::c::D; fn f() { self::e::g(); std::fs::h(); i::j() }\n#[cfg(test)]\nmod tests {\n    use crate::no;\n}\n",
     );
-    let found: Vec<String> = paths(&code, &module).iter().map(|path| path.join("::")).collect();
-    assert_eq!(found, ["x", "x::y::Z", "x::y::w", "x::super_thing", "a::c::D", "a::b::e::g"]);
+    let found: Vec<String> = paths(&code, &module, &|name| name == "i").iter().map(|path| path.join("::")).collect();
+    assert_eq!(found, ["x", "x::y::Z", "x::y::w", "x::super_thing", "a::c::D", "a::b::e::g", "a::b::i::j"]);
 }

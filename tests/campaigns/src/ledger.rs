@@ -8,8 +8,6 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::CAMPAIGNS;
-
 /// One run.
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -54,8 +52,8 @@ fn commit() -> String {
 const BEGIN: &str = "<!-- table: made by `-- table` from docs/reliability.jsonl -->";
 const END: &str = "<!-- end of table -->";
 
-/// The figures of all runs so far, added up by campaign, between the marks in `docs/reliability.md`.
-pub fn write_table() -> io::Result<()> {
+/// The figures of all runs so far, added up by campaign, between the marks in `docs/reliability.md`; these campaigns first.
+pub fn write_table(campaigns: &[&str]) -> io::Result<()> {
     let mut lines: Vec<Line> = Vec::new();
     for line in fs::read_to_string(ledger())?.lines() {
         lines.push(serde_json::from_str(line)?);
@@ -64,8 +62,8 @@ pub fn write_table() -> io::Result<()> {
     for line in &lines {
         by_campaign.entry(&line.campaign).or_default().push(line);
     }
-    let order = CAMPAIGNS.iter().map(|campaign| campaign.name).filter(|name| by_campaign.contains_key(name));
-    let others = by_campaign.keys().copied().filter(|name| CAMPAIGNS.iter().all(|campaign| campaign.name != *name));
+    let order = campaigns.iter().copied().filter(|name| by_campaign.contains_key(name));
+    let others = by_campaign.keys().copied().filter(|name| !campaigns.contains(name));
     let mut table = String::from(
         "| campaign | cases | failures | runs | the longest: command, commit |\n|---|---:|---:|---:|---|\n",
     );

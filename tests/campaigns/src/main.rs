@@ -66,14 +66,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let names: Vec<&str> = CAMPAIGNS.iter().map(|campaign| campaign.name).collect();
     if args.name == "table" {
-        return match ledger::write_table() {
+        return match ledger::write_table(&names) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("docs/reliability.md could not be written: {error}")),
         };
     }
     let Some(campaign) = CAMPAIGNS.iter().find(|campaign| campaign.name == args.name) else {
-        let names: Vec<_> = CAMPAIGNS.iter().map(|campaign| campaign.name).collect();
         return fail(&format!("no campaign is named {:?}; there are {}", args.name, names.join(", ")));
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
