@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::store::file::{Disk, DiskFile, DiskLock, MemoryDisk, Page, Scheduler, Tail, schedule};
+pub use crate::store::file::{Disk, DiskFile, DiskLock, MemoryDisk, Page, Scheduler, SharedPage, schedule};
 
 use crate::model::error::Result;
-use crate::store::file::{FileOptions, FileStore, Keeping, Settings, Sizes};
+use crate::store::file::{FileOptions, FileStore, Round, Settings, Sizes};
 
 /// The options, with sizes so small that what is rare in a real store happens again and again.
 fn simulated(options: FileOptions) -> Settings {
@@ -19,7 +19,7 @@ fn simulated(options: FileOptions) -> Settings {
 /// [`close`](Self::close) it is a process that was killed: nothing more is written, and its locks are free.
 pub struct Process {
     store: FileStore,
-    keeping: Keeping,
+    round: Round,
 }
 
 impl Process {
@@ -29,8 +29,8 @@ impl Process {
     ///
     /// As [`FileStore::open`].
     pub fn open(disk: Arc<dyn Disk>, options: FileOptions) -> Result<Self> {
-        let (store, keeping) = FileStore::open_by_hand(disk, simulated(options), Path::new("simulated"))?;
-        Ok(Self { store, keeping })
+        let (store, round) = FileStore::open_by_hand(disk, simulated(options), Path::new("simulated"))?;
+        Ok(Self { store, round })
     }
 
     /// Opens the store with a thread of its own, as a user does.
@@ -50,7 +50,7 @@ impl Process {
 
     /// One round of the store's thread; says for how long it would rest now, unless it was woken.
     pub fn keep(&mut self) -> Duration {
-        self.keeping.round(&self.store.engine).unwrap_or_default()
+        self.round.run(&self.store.engine).unwrap_or_default()
     }
 
     /// Closes the store as [`FileStore::close`] does.
@@ -60,7 +60,7 @@ impl Process {
     /// As [`FileStore::close`].
     pub fn close(mut self) -> Result<()> {
         self.store.engine.begin_close();
-        while let Some(rest) = self.keeping.round(&self.store.engine) {
+        while let Some(rest) = self.round.run(&self.store.engine) {
             crate::store::file::sleep(rest);
         }
         self.store.engine.end_close()

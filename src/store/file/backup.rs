@@ -48,7 +48,7 @@ impl FileStore {
         let making = making.tempdir_in(parent).map_err(failed)?;
         let log = &self.engine.log;
         let (files, end) = all_files(log)?;
-        if !self.engine.is_only_to_read() {
+        if !self.engine.is_read_only() {
             // What is copied is durable here first: nobody may come to rely on what a power loss then takes back.
             log.segments.sync()?;
         }

@@ -43,12 +43,12 @@ pub(crate) use self::format::{
 };
 #[cfg(feature = "simulation")]
 pub use self::{
-    disk::{Disk, DiskFile, DiskLock, mapping::Tail, page::Page},
+    disk::{Disk, DiskFile, DiskLock, mapping::SharedPage, page::Page},
     threads::schedule::{Scheduler, schedule},
 };
 #[cfg(feature = "simulation")]
 pub(crate) use self::{
-    engine::background::Keeping,
+    engine::background::Round,
     settings::{Settings, Sizes},
     threads::schedule::sleep,
 };

@@ -34,7 +34,7 @@ pub struct Stats {
 
 impl Engine {
     pub(crate) fn stats(&self, now: Timestamp) -> Result<Stats> {
-        self.log.put_in_order(now, usize::MAX)?;
+        self.log.sort_deadlines(now, usize::MAX)?;
         let state = self.log.read()?;
         let index = &state.index;
         let expired = index.ended_at(now).count() as u64;

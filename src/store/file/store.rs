@@ -13,9 +13,9 @@ use crate::model::time::Timestamp;
 use crate::store::file::disk::Disk;
 use crate::store::file::disk::real::RealDisk;
 use crate::store::file::engine::Engine;
-use crate::store::file::engine::background::Keeper;
+use crate::store::file::engine::background::Background;
 #[cfg(feature = "simulation")]
-use crate::store::file::engine::background::Keeping;
+use crate::store::file::engine::background::Round;
 use crate::store::file::log::damage::Damage;
 use crate::store::file::options::FileOptions;
 use crate::store::file::recovery;
@@ -38,7 +38,7 @@ use crate::store::{Durability, RuntimeFree, Store, Swept, Update};
 #[derive(Clone)]
 pub struct FileStore {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) background: Arc<Background>,
 }
 
 impl FileStore {
@@ -46,7 +46,7 @@ impl FileStore {
     ///
     /// What a crash left is put in order; damaged places are set aside and [reported](Self::damage). Opening takes time in
     /// proportion to what is stored. Where nothing can be written, because the file system is read-only or full, a store that
-    /// is there is opened [to read only](Self::is_only_to_read).
+    /// is there is opened [to read only](Self::is_read_only).
     ///
     /// # Errors
     ///
@@ -83,16 +83,16 @@ impl FileStore {
     }
 
     pub(crate) fn kept(engine: Arc<Engine>) -> Result<Self> {
-        let keeper = Arc::new(Keeper::start(engine.clone())?);
-        Ok(Self { engine, keeper })
+        let background = Arc::new(Background::start(engine.clone())?);
+        Ok(Self { engine, background })
     }
 
     #[cfg(feature = "simulation")]
-    pub(crate) fn open_by_hand(disk: Arc<dyn Disk>, settings: Settings, directory: &Path) -> Result<(Self, Keeping)> {
+    pub(crate) fn open_by_hand(disk: Arc<dyn Disk>, settings: Settings, directory: &Path) -> Result<(Self, Round)> {
         let engine = Arc::new(recovery::open(disk, directory, settings)?);
-        let keeping = Keeping::of(&engine);
-        let keeper = Arc::new(Keeper::by_hand(engine.clone()));
-        Ok((Self { engine, keeper }, keeping))
+        let round = Round::of(&engine);
+        let background = Arc::new(Background::by_hand(engine.clone()));
+        Ok((Self { engine, background }, round))
     }
 
     /// Figures about the store, by this time.
@@ -128,8 +128,8 @@ impl FileStore {
     /// Whether nothing could be written in the store's directory when it was opened: the file system is read-only, or full.
     /// Sessions are loaded and listed, and every save is [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) until the
     /// store is opened again. As long as it is open so, and no process has it open otherwise, nobody can open it to write.
-    pub fn is_only_to_read(&self) -> bool {
-        self.engine.is_only_to_read()
+    pub fn is_read_only(&self) -> bool {
+        self.engine.is_read_only()
     }
 
     /// The directory, as it was given.
@@ -144,7 +144,7 @@ impl FileStore {
     ///
     /// If the last sync fails; what was acknowledged as durable is so nevertheless.
     pub fn close(&self) -> Result<()> {
-        self.keeper.close()
+        self.background.close()
     }
 
     pub(crate) async fn run(&self, op: Op) -> Result<Answer> {
@@ -205,7 +205,7 @@ impl Store for FileStore {
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         self.engine.refuse_if_closed()?;
-        let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).map(|slot| *slot.key()).collect();
+        let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).map(|meta| *meta.key()).collect();
         let mut records = Vec::with_capacity(keys.len());
         for key in keys {
             match self.engine.log.load(&key, now) {
@@ -231,7 +231,7 @@ impl Store for FileStore {
         self.engine.refuse_if_closed()?;
         let keys: Vec<SessionKey> = {
             let state = self.engine.log.read()?;
-            state.index.iter().filter(|slot| !slot.expiry().is_expired_at(now)).map(|slot| *slot.key()).collect()
+            state.index.iter().filter(|meta| !meta.expiry().is_expired_at(now)).map(|meta| *meta.key()).collect()
         };
         // A session that cannot be read hides no other: it is the scan's error when all others were visited.
         let mut unreadable = Ok(());
@@ -251,7 +251,7 @@ impl Store for FileStore {
 
     async fn count(&self, now: Timestamp) -> Result<u64> {
         self.engine.refuse_if_closed()?;
-        self.engine.log.put_in_order(now, usize::MAX)?;
+        self.engine.log.sort_deadlines(now, usize::MAX)?;
         let state = self.engine.log.read()?;
         Ok((state.index.len() - state.index.ended_at(now).count()) as u64)
     }

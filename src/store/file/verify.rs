@@ -62,7 +62,7 @@ impl FileStore {
             let state = engine.log.read()?;
             let index = &state.index;
             let live = |key: &&SessionKey| index.live_at(key, now).is_some();
-            let keys: Vec<SessionKey> = index.iter().map(|slot| slot.key()).filter(live).copied().collect();
+            let keys: Vec<SessionKey> = index.iter().map(|meta| meta.key()).filter(live).copied().collect();
             let verified = Verified {
                 segments: index.segments().into(),
                 bytes: index.log_bytes(),

@@ -10,14 +10,14 @@ use crate::store::file::disk::page::{PAGE, Page};
 
 /// A handle on the page.
 #[derive(Debug)]
-pub enum Tail {
+pub enum SharedPage {
     /// Mapped from a file of a page's length.
     Mapped(MmapRaw),
     /// In this process's memory: for who reads alone where nothing can be written, and for disks that are simulated.
     InMemory(Arc<Page>),
 }
 
-impl Tail {
+impl SharedPage {
     /// Maps the first page of a file that was written to its full length and synced (protocol rule 17).
     /// To be read only, if `writes` is not set: a store to it would end the process.
     pub(crate) fn map(file: &std::fs::File, writes: bool) -> io::Result<Self> {
@@ -55,7 +55,7 @@ mod tests {
             let file = tempfile::tempfile().unwrap();
             file.set_len(length).unwrap();
             for writes in [false, true] {
-                assert_eq!(Tail::map(&file, writes).is_ok(), is_mapped, "{length} bytes");
+                assert_eq!(SharedPage::map(&file, writes).is_ok(), is_mapped, "{length} bytes");
             }
         }
     }

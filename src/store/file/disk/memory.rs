@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::store::file::disk::mapping::Tail;
+use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::Page;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 
@@ -137,12 +137,12 @@ impl Disk for MemoryDisk {
         Ok(Box::new(MemoryLock { holders, me }))
     }
 
-    fn tail(&self, _: &str, fresh: bool) -> io::Result<Tail> {
+    fn shared_page(&self, _: &str, fresh: bool) -> io::Result<SharedPage> {
         let mut inner = self.lock();
         if fresh {
             inner.page = Arc::default();
         }
-        Ok(Tail::InMemory(inner.page.clone()))
+        Ok(SharedPage::InMemory(inner.page.clone()))
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

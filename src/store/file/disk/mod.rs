@@ -12,7 +12,7 @@ pub(crate) mod real;
 use std::io;
 use std::sync::Arc;
 
-use self::mapping::Tail;
+use self::mapping::SharedPage;
 
 /// A directory of files, with what a log needs and nothing more. Names are plain file names.
 ///
@@ -34,7 +34,7 @@ pub trait Disk: Send + Sync + 'static {
     /// A lock on the file with this name, which is created if need be and never removed.
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>>;
     /// The page that all users of the directory share; `fresh` makes it anew, all zeros.
-    fn tail(&self, name: &str, fresh: bool) -> io::Result<Tail>;
+    fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage>;
     /// Keeps damaged bytes where a person can look at them.
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Whether the directory was removed while the store was open.

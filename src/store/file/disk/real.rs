@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::lock::{FileLock, NobodysLock};
-use crate::store::file::disk::mapping::Tail;
+use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::PAGE;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 use crate::store::file::format::names;
@@ -218,12 +218,12 @@ impl Disk for RealDisk {
         }
     }
 
-    fn tail(&self, name: &str, fresh: bool) -> io::Result<Tail> {
+    fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
         if !self.writes {
             return if fresh {
-                Ok(Tail::InMemory(Arc::default()))
+                Ok(SharedPage::InMemory(Arc::default()))
             } else {
-                Tail::map(&self.open_file(name, OFlags::empty())?, false)
+                SharedPage::map(&self.open_file(name, OFlags::empty())?, false)
             };
         }
         let file = self.open_file(name, OFlags::CREATE)?;
@@ -232,7 +232,7 @@ impl Disk for RealDisk {
             file.write_all_at(&[0; PAGE], 0)?;
             file.sync_all()?;
         }
-        Tail::map(&file, true)
+        SharedPage::map(&file, true)
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

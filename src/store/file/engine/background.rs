@@ -9,7 +9,7 @@ use crate::store::Durability;
 use crate::store::file::engine::Engine;
 use crate::store::file::engine::compact::Compactor;
 use crate::store::file::engine::hint_maker::HintMaker;
-use crate::store::file::engine::zeroed_ahead::Zeros;
+use crate::store::file::engine::zeroed_ahead::ZeroedAhead;
 use crate::store::file::threads::wait::{self, Pauses};
 use crate::store::file::threads::{self, JoinHandle, Mutex};
 use crate::store::file::writer::kept_lock::LOOK;
@@ -18,7 +18,7 @@ use crate::store::file::writer::kept_lock::LOOK;
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the thread remembers from round to round.
-pub(crate) struct Keeping {
+pub(crate) struct Round {
     /// How often is synced though nobody waits.
     sync_every: Option<Duration>,
     period: Duration,
@@ -28,12 +28,12 @@ pub(crate) struct Keeping {
     last_look: Instant,
     /// Whether there is something to see at the writer lock.
     watches: bool,
-    zeros: Zeros,
+    zeros: ZeroedAhead,
     compactor: Compactor,
     hint_maker: HintMaker,
 }
 
-impl Keeping {
+impl Round {
     pub(crate) fn of(engine: &Engine) -> Self {
         let sync_every = match engine.settings.durability {
             Durability::Every(interval) => Some(interval),
@@ -49,7 +49,7 @@ impl Keeping {
             last_sync: now,
             last_look: now,
             watches: false,
-            zeros: Zeros::new(),
+            zeros: ZeroedAhead::new(),
             compactor: Compactor::default(),
             hint_maker: HintMaker::default(),
         }
@@ -57,7 +57,7 @@ impl Keeping {
 
     /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
     /// closed and all is done.
-    pub(crate) fn round(&mut self, engine: &Engine) -> Option<Duration> {
+    pub(crate) fn run(&mut self, engine: &Engine) -> Option<Duration> {
         let somebody_waited = !engine.waiters.is_empty();
         if somebody_waited {
             engine.sync_for_waiting();
@@ -74,7 +74,7 @@ impl Keeping {
             engine.tick();
         }
         // Who only reads has nothing to sync, nor to compact, and leaves hints to others.
-        let writes = !engine.is_only_to_read();
+        let writes = !engine.is_read_only();
         let is_due = self.sync_every.is_some_and(|interval| now - self.last_sync >= interval);
         if writes && (is_due || engine.log.segments.has_backlog(engine.settings.sizes.backlog)) {
             self.last_sync = now;
@@ -83,7 +83,7 @@ impl Keeping {
         }
         if !self.watches || now - self.last_look >= LOOK {
             self.last_look = now;
-            self.watches = engine.look_at_the_turn();
+            self.watches = engine.look_at_the_lock();
         }
         let compacting = served && writes && self.compactor.step(engine);
         if somebody_waited {
@@ -107,18 +107,18 @@ impl Keeping {
 }
 
 /// The thread, which ends with the last handle of the store.
-pub(crate) struct Keeper {
+pub(crate) struct Background {
     engine: Arc<Engine>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Keeper {
+impl Background {
     pub(crate) fn start(engine: Arc<Engine>) -> Result<Self> {
         let kept = engine.clone();
         let thread = threads::Builder::new().name("cloakroom".into()).spawn(move || {
             let _retire = Retire(&kept);
-            let mut keeping = Keeping::of(&kept);
-            while let Some(rest) = keeping.round(&kept) {
+            let mut round = Round::of(&kept);
+            while let Some(rest) = round.run(&kept) {
                 if !rest.is_zero() {
                     kept.bell.rest(rest);
                 }
@@ -161,7 +161,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for Background {
     fn drop(&mut self) {
         // Whoever wants to know calls close().
         let _ = self.close();

@@ -46,9 +46,9 @@ impl Compactor {
         if batch.is_empty() && !self.set_aside_unreadable(log, oldest)? {
             return Ok(false);
         }
-        let moved = engine.with_writer(engine.writer(), 1, |held| {
+        let moved = engine.with_writer(engine.writer(), 1, |locked| {
             let mut run = |op: Op| -> Result<()> {
-                let outcome = held.write(&[&op], true).ok().and_then(|mut outcomes| outcomes.pop());
+                let outcome = locked.write(&[&op], true).ok().and_then(|mut outcomes| outcomes.pop());
                 outcome.map_or(Ok(()), |(answer, _)| answer.map(drop))
             };
             if !batch.is_empty() {
@@ -73,8 +73,8 @@ impl Compactor {
             if index.live_bytes_in(segment) == 0 {
                 return Ok(true);
             }
-            let slots = index.iter().filter(|slot| slot.at().segment() == segment);
-            slots.map(|slot| (*slot.key(), slot.at(), slot.bytes())).collect()
+            let slots = index.iter().filter(|meta| meta.at().segment() == segment);
+            slots.map(|meta| (*meta.key(), meta.at(), meta.bytes())).collect()
         };
         let file = log.segments.file(segment)?;
         for (key, at, length) in left {
@@ -112,7 +112,7 @@ impl Compactor {
                     let State { index, .. } = &*log.read()?;
                     let batch = frame.inner(log.segments.salt).filter(|_| frame.head.kind == Kind::Batch);
                     for frame in batch.chain([frame]) {
-                        if index.get(&frame.head.key).is_some_and(|slot| slot.at() == frame.at) {
+                        if index.get(&frame.head.key).is_some_and(|meta| meta.at() == frame.at) {
                             living.push((frame.head.key, frame.at));
                             bytes += frame.head.body;
                         }

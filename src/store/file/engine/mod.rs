@@ -23,7 +23,7 @@ use crate::store::file::settings::Settings;
 use crate::store::file::threads::wait;
 use crate::store::file::threads::{AtomicBool, AtomicU64, Bell, Mutex, MutexGuard};
 use crate::store::file::writer::op::Op;
-use crate::store::file::writer::{Held, Outcome, Writer};
+use crate::store::file::writer::{LockedWriter, Outcome, Writer};
 
 /// An open store.
 pub(crate) struct Engine {
@@ -39,7 +39,7 @@ pub(crate) struct Engine {
     closed: AtomicBool,
     pid: u32,
     /// Nothing is written, neither to the log nor to the page.
-    only_to_read: bool,
+    read_only: bool,
     /// Held shared as long as the store is open: what is in use is not recovered (rule 9).
     users: Box<dyn DiskLock>,
 }
@@ -56,19 +56,19 @@ impl Engine {
             bell: Bell::default(),
             closed: AtomicBool::new(false),
             pid: std::process::id(),
-            only_to_read: false,
+            read_only: false,
             users,
         }
     }
 
     /// The same, where nothing can be written, or shall be.
-    pub(crate) fn only_to_read(mut self) -> Self {
-        self.only_to_read = true;
+    pub(crate) fn read_only(mut self) -> Self {
+        self.read_only = true;
         self
     }
 
-    pub(crate) fn is_only_to_read(&self) -> bool {
-        self.only_to_read
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     pub(crate) fn refuse_if_closed(&self) -> Result<()> {
@@ -87,7 +87,7 @@ impl Engine {
         Error::new(ErrorKind::Closed, "using the session store").at(&self.log.segments.path)
     }
 
-    pub(crate) fn wake_keeper(&self) {
+    pub(crate) fn wake_background(&self) {
         self.bell.ring();
     }
 
@@ -116,7 +116,7 @@ impl Engine {
         &self,
         writer: MutexGuard<'_, Writer>,
         looks: u32,
-        work: impl FnOnce(&mut Held<'_>) -> T,
+        work: impl FnOnce(&mut LockedWriter<'_>) -> T,
     ) -> Result<Option<T>> {
         let done = self.hold(writer, looks, work);
         self.pump();
@@ -127,19 +127,19 @@ impl Engine {
         &self,
         mut writer: MutexGuard<'_, Writer>,
         looks: u32,
-        work: impl FnOnce(&mut Held<'_>) -> T,
+        work: impl FnOnce(&mut LockedWriter<'_>) -> T,
     ) -> Result<Option<T>> {
         for look in 0..looks {
-            let Some(mut held) = writer.try_hold(&self.log)? else {
+            let Some(mut locked) = writer.try_lock(&self.log)? else {
                 if look + 1 < looks {
                     std::hint::spin_loop();
                 }
                 continue;
             };
-            let done = work(&mut held);
-            drop(held);
-            if writer.turn.asks_for_a_look() {
-                self.wake_keeper();
+            let done = work(&mut locked);
+            drop(locked);
+            if writer.lock.asks_for_a_look() {
+                self.wake_background();
             }
             return Ok(Some(done));
         }
@@ -153,13 +153,13 @@ impl Engine {
         }
         // A thread that has it looks at the queue after giving it up.
         let Some(writer) = self.try_writer(1) else { return };
-        if let Ok(Some(carried_out)) = self.hold(writer, 1, |held| self.carry_out_next(held, false)) {
+        if let Ok(Some(carried_out)) = self.hold(writer, 1, |locked| self.carry_out_next(locked, false)) {
             carried_out.tell();
         }
         // What is left, because another process holds the lock or because there was more than one group, is the
         // thread's: a future's poll does one group's work and no more.
         if !self.queue.is_empty() {
-            self.wake_keeper();
+            self.wake_background();
         }
     }
 
@@ -168,7 +168,7 @@ impl Engine {
     pub(crate) fn serve_queue(&self) -> bool {
         // Looked at with the writer free: an operation that queues while it is taken relies on its holder to look again.
         while !self.queue.is_empty() {
-            match self.hold(self.writer(), 1, |held| self.carry_out_next(held, true)) {
+            match self.hold(self.writer(), 1, |locked| self.carry_out_next(locked, true)) {
                 Ok(Some(carried_out)) => carried_out.tell(),
                 Ok(None) => return false,
                 Err(error) => finish_all(self.queue.take(|_| true), || error.repeated()),
@@ -178,13 +178,13 @@ impl Engine {
     }
 
     /// One group from the queue, with both locks held. A group that needs a new segment, if that may not be begun here, goes back.
-    fn carry_out_next(&self, held: &mut Held<'_>, may_roll: bool) -> CarriedOut {
+    fn carry_out_next(&self, locked: &mut LockedWriter<'_>, may_roll: bool) -> CarriedOut {
         let group = self.queue.next_group();
         let ops: Vec<&Op> = group.iter().map(|job| &job.op).collect();
         if ops.is_empty() {
             return CarriedOut::default();
         }
-        match held.write(&ops, may_roll) {
+        match locked.write(&ops, may_roll) {
             Ok(outcomes) => CarriedOut(group.into_iter().zip(outcomes).collect()),
             Err(_) => {
                 let left = self.queue.put_back(group).into_iter().flatten();
@@ -225,18 +225,18 @@ impl Engine {
     /// Nothing new is begun from now on.
     pub(crate) fn begin_close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.wake_keeper();
+        self.wake_background();
     }
 
     /// Decides whether the writer lock is kept between writes; says whether to look again soon.
-    pub(crate) fn look_at_the_turn(&self) -> bool {
-        self.try_writer(1).is_none_or(|mut writer| writer.turn.look(self.log.segments.page()))
+    pub(crate) fn look_at_the_lock(&self) -> bool {
+        self.try_writer(1).is_none_or(|mut writer| writer.lock.look(self.log.segments.page()))
     }
 
     /// When all that was begun is done: the last sync, and the directory is free for others.
     pub(crate) fn end_close(&self) -> Result<()> {
         let finished = self.finish();
-        self.writer().turn.give_up();
+        self.writer().lock.give_up();
         let freed = self.users.unlock().map_err(|error| self.log.segments.io("closing the session store", error));
         finished.and(freed)
     }
@@ -244,21 +244,21 @@ impl Engine {
     /// The store's thread is gone: the operations that wait for it hear of that.
     pub(crate) fn retire(&self) {
         self.closed.store(true, Ordering::Release);
-        self.writer().turn.give_up();
+        self.writer().lock.give_up();
         finish_all(self.queue.retire(), || self.closed_error());
         self.waiters.retire(self.log.segments.durable(), &self.closed_error());
     }
 
     /// Syncs, and states in the log that everything is on disk.
     fn finish(&self) -> Result<()> {
-        if self.only_to_read {
+        if self.read_only {
             return Ok(());
         }
         let synced = self.log.segments.sync();
         // Also if that failed: a thread that still has the writer is done with it before the directory is given free.
         let writer = self.writer();
         synced?;
-        if self.hold(writer, 1, |held| drop(held.write(&[&Op::Mark], false)))?.is_some() {
+        if self.hold(writer, 1, |locked| drop(locked.write(&[&Op::Mark], false)))?.is_some() {
             self.log.segments.sync()?;
         }
         Ok(())

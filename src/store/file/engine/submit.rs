@@ -22,7 +22,7 @@ const SPINS: u32 = 64;
 impl Engine {
     /// Carries out an operation, and waits for the disk if it has to.
     pub(crate) async fn submit(&self, op: Op) -> Result<Answer> {
-        if self.is_only_to_read() {
+        if self.is_read_only() {
             let why = "nothing could be written in its directory when it was opened; see to that, and open it again";
             return Err(Error::new(ErrorKind::NotWritable, "saving a session")
                 .at(&self.log.segments.path)
@@ -30,7 +30,7 @@ impl Engine {
         }
         let (answer, until) = Submit { engine: self, state: SubmitState::New(op) }.await?;
         if self.log.is_wasteful.load(Ordering::Relaxed) {
-            self.wake_keeper();
+            self.wake_background();
         }
         if let Some(until) = until {
             Synced::new(self, until).await?;
@@ -44,10 +44,10 @@ impl Engine {
         if !self.queue.is_empty() {
             return Ok(None);
         }
-        let outcome = self.with_writer(writer, SPINS, |held| {
+        let outcome = self.with_writer(writer, SPINS, |locked| {
             // Closed since the future looked: another process may be recovering by now.
             self.refuse_if_closed()?;
-            Ok(held.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop()))
+            Ok(locked.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop()))
         });
         outcome?.transpose().map(Option::flatten)
     }
@@ -137,7 +137,7 @@ impl Future for Synced<'_> {
             // The store was closed between this save's write and now; its last sync may have come before.
             return Poll::Ready(engine.log.segments.sync());
         }
-        engine.wake_keeper();
+        engine.wake_background();
         Poll::Pending
     }
 }

@@ -20,14 +20,14 @@ const LOW: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the store's thread knows of them.
-pub(crate) struct Zeros {
+pub(crate) struct ZeroedAhead {
     /// Up to here they reached when it last looked.
     until: Position,
     /// Not before this are more written.
     not_before: Instant,
 }
 
-impl Zeros {
+impl ZeroedAhead {
     pub(crate) fn new() -> Self {
         Self { until: Position::default(), not_before: wait::now() }
     }
@@ -138,9 +138,9 @@ mod tests {
 
     fn save(engine: &Engine, n: u32, bytes: u32) -> Result<()> {
         let mut writer = engine.writer();
-        let mut held = writer.try_hold(&engine.log)?.expect("nobody else writes");
+        let mut locked = writer.try_lock(&engine.log)?.expect("nobody else writes");
         let op = Op::Create { record: record(n, bytes), now: NOW };
-        let outcomes = held.write(&[&op], true);
+        let outcomes = locked.write(&[&op], true);
         let (answer, _) = outcomes.ok().and_then(|mut outcomes| outcomes.pop()).unwrap();
         answer.map(drop)
     }
@@ -161,7 +161,7 @@ mod tests {
     fn saves_fall_into_zeros_and_change_no_length_until_few_are_left() {
         let disk = MemoryDisk::default();
         let engine = open(&disk, settings());
-        let mut zeros = Zeros::new();
+        let mut zeros = ZeroedAhead::new();
         save(&engine, 0, 1).unwrap();
         zeros.keep_ahead(&engine);
         let reach = end(&engine) + AHEAD;
@@ -199,14 +199,14 @@ mod tests {
             let disk = MemoryDisk::default();
             let engine = open(&disk, Settings { durability, ..settings() });
             save(&engine, 1, 1).unwrap();
-            Zeros::new().keep_ahead(&engine);
+            ZeroedAhead::new().keep_ahead(&engine);
             assert_eq!(length(&disk), end(&engine));
         }
         let disk = MemoryDisk::default();
         let engine = open(&disk, settings());
         save(&engine, 1, 1).unwrap();
         engine.begin_close();
-        Zeros::new().keep_ahead(&engine);
+        ZeroedAhead::new().keep_ahead(&engine);
         assert_eq!(length(&disk), end(&engine));
     }
 
@@ -215,7 +215,7 @@ mod tests {
         let disk = MemoryDisk::default();
         let segment_bytes = AHEAD - 1;
         let engine = open(&disk, Settings { segment_bytes, ..settings() });
-        let mut zeros = Zeros::new();
+        let mut zeros = ZeroedAhead::new();
         let (mut n, mut ended) = (0, 0);
         while engine.log.segments.tail().segment() == 1 {
             ended = end(&engine);
@@ -233,7 +233,7 @@ mod tests {
         let disk = MemoryDisk::default();
         let engine = open(&disk, settings());
         save(&engine, 1, 1).unwrap();
-        let mut zeros = Zeros::new();
+        let mut zeros = ZeroedAhead::new();
         {
             let _writer = engine.writer();
             zeros.keep_ahead(&engine);
@@ -253,7 +253,7 @@ mod tests {
         for has_zeros in [false, true] {
             let disk = MemoryDisk::default();
             let (dead, next) = (open(&disk, settings()), open(&disk, settings()));
-            let mut zeros = Zeros::new();
+            let mut zeros = ZeroedAhead::new();
             save(&dead, 1, 1).unwrap();
             if has_zeros {
                 zeros.keep_ahead(&next);
@@ -279,7 +279,7 @@ mod tests {
         let disk = MemoryDisk::default();
         let engine = open(&disk, settings());
         save(&engine, 1, 1).unwrap();
-        let mut zeros = Zeros::new();
+        let mut zeros = ZeroedAhead::new();
         disk.faults().space.store(true, Relaxed);
         zeros.keep_ahead(&engine);
         let partly = length(&disk);
@@ -301,12 +301,12 @@ mod tests {
         save(&engine, 1, 1).unwrap();
         engine.log.segments.sync().unwrap();
         disk.faults().syncs.store(true, Relaxed);
-        Zeros::new().keep_ahead(&engine);
+        ZeroedAhead::new().keep_ahead(&engine);
         disk.faults().syncs.store(false, Relaxed);
         assert_eq!(*save(&engine, 2, 1).unwrap_err().kind(), ErrorKind::Poisoned);
         let written = length(&disk);
         save(&engine, 3, 1).unwrap_err();
-        let mut zeros = Zeros::new();
+        let mut zeros = ZeroedAhead::new();
         disk.open(FIRST).unwrap().cut(u64::from(end(&engine))).unwrap();
         zeros.keep_ahead(&engine);
         assert!(length(&disk) < written);
@@ -333,7 +333,7 @@ mod tests {
         let disk = MemoryDisk::default();
         let engine = open(&disk, settings());
         save(&engine, 1, 1).unwrap();
-        Zeros::new().keep_ahead(&engine);
+        ZeroedAhead::new().keep_ahead(&engine);
         save(&engine, 2, 1).unwrap();
         let killed = disk.copy();
         let reopened = open(&killed, settings());

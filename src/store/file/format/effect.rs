@@ -3,14 +3,14 @@
 use crate::model::key::SessionKey;
 use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frame, Kind};
-use crate::store::file::format::meta::Slot;
+use crate::store::file::format::meta::RecordMeta;
 
 /// What a frame does to an index; or what many do together.
 pub(crate) enum Effect {
     /// A record was put here.
-    Put(SessionKey, Slot),
+    Put(SessionKey, RecordMeta),
     /// One was moved here.
-    Move(SessionKey, Slot),
+    Move(SessionKey, RecordMeta),
     /// A session was seen.
     Touch(SessionKey, Timestamp),
     Destroy(SessionKey),
@@ -30,8 +30,8 @@ impl Effect {
         let key = frame.head.key;
         let time = || frame.millis().map(Timestamp::from_millis);
         take(match frame.head.kind {
-            Kind::Put => Self::Put(key, Slot::of(frame)),
-            Kind::Move => Self::Move(key, Slot::of(frame)),
+            Kind::Put => Self::Put(key, RecordMeta::of(frame)),
+            Kind::Move => Self::Move(key, RecordMeta::of(frame)),
             Kind::Destroy => Self::Destroy(key),
             Kind::Clear => Self::Clear,
             Kind::Seal => Self::Seal,

@@ -9,7 +9,7 @@ use crate::store::file::format::position::Position;
 
 /// What is known of a session without reading its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub(crate) struct RecordMeta {
     /// The frame of the newest put or move.
     pub(crate) at: Position,
     /// That frame's bytes.
@@ -20,7 +20,7 @@ pub(crate) struct Slot {
     pub(crate) owner: Option<Owner>,
 }
 
-impl Slot {
+impl RecordMeta {
     /// What a put or a move says.
     pub(crate) fn of(frame: &Frame<'_>) -> Self {
         let head = frame.record().and_then(|(revision, bytes)| Some((revision, record::Head::read(bytes).ok()?.0)));

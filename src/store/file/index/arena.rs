@@ -13,20 +13,20 @@ use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
-use crate::store::file::format::meta::Slot;
+use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
-use crate::store::file::index::hash_table::{self, Table};
+use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
 use crate::store::file::threads::AtomicBool;
 
 /// See the module.
-pub(crate) struct Slots {
-    table: Table,
+pub(crate) struct Arena {
+    table: HashTable,
     hot: Chunks<Hot>,
     cold: Chunks<Cold>,
     /// Slots that nobody has.
-    free: u32,
+    free: SlotNumber,
     owners: Owners,
     /// Sessions by the bucket of their end: the first of each. A touch that puts off an end leaves its session where it is,
     /// so they may stand too early, and never too late.
@@ -70,10 +70,10 @@ fn bucket(end: Timestamp) -> u32 {
     (end.as_millis() >> BUCKET_BITS).min(LAST_BUCKET.into()) as u32
 }
 
-impl Default for Slots {
+impl Default for Arena {
     fn default() -> Self {
         Self {
-            table: Table::default(),
+            table: HashTable::default(),
             hot: Chunks::default(),
             cold: Chunks::default(),
             free: NONE,
@@ -84,15 +84,15 @@ impl Default for Slots {
     }
 }
 
-impl Slots {
+impl Arena {
     /// Makes room for so many.
     pub(crate) fn reserve(&mut self, slots: usize) {
         self.table.reserve(slots);
     }
 
     /// Gives back room that is not needed.
-    pub(crate) fn settle(&mut self) {
-        self.table.settle();
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.table.shrink_to_fit();
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -100,45 +100,45 @@ impl Slots {
     }
 
     /// The number of a session's slot.
-    pub(crate) fn find(&self, key: &SessionKey) -> Option<u32> {
+    pub(crate) fn find(&self, key: &SessionKey) -> Option<SlotNumber> {
         self.find_hashed(hash_table::hash(key), key)
     }
 
     /// The same, where the key's hash is known.
-    pub(crate) fn find_hashed(&self, hash: u32, key: &SessionKey) -> Option<u32> {
+    pub(crate) fn find_hashed(&self, hash: u32, key: &SessionKey) -> Option<SlotNumber> {
         self.table.find(hash, |number| self.hot[number].key == *key)
     }
 
-    pub(crate) fn get(&self, key: &SessionKey) -> Option<Standing<'_>> {
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<MetaRef<'_>> {
         self.find(key).map(|number| self.at(number))
     }
 
     /// What stands in a slot that somebody has.
-    pub(crate) fn at(&self, number: u32) -> Standing<'_> {
-        Standing { hot: &self.hot[number], cold: &self.cold[number], owners: &self.owners }
+    pub(crate) fn at(&self, number: SlotNumber) -> MetaRef<'_> {
+        MetaRef { hot: &self.hot[number], cold: &self.cold[number], owners: &self.owners }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Standing<'_>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = MetaRef<'_>> {
         (0..self.cold.len()).filter(|number| !self.cold[*number].is_free()).map(|number| self.at(number))
     }
 
-    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = Standing<'_>> {
+    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
         self.owners.slots_of(owner).map(|number| self.at(number))
     }
 
     /// Those that may have ended by this time, bucket after bucket: all that have, and others.
-    pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = u32>> {
+    pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
         self.endings.range(..=bucket(now)).map(|(_, first)| self.cold.chain(*first))
     }
 
     /// Puts those that stand too early into the bucket of their end, from this bucket to that of the time, or until so many
     /// have been found that have ended. Stops behind a bucket when it has looked at many, and says which is the next.
-    pub(crate) fn put_in_order(&mut self, mut from: u32, until: Timestamp, wanted: &mut usize) -> Option<u32> {
+    pub(crate) fn sort_deadlines(&mut self, mut from: u32, until: Timestamp, wanted: &mut usize) -> Option<u32> {
         const MANY: usize = 1_000;
         let (mut seen, last) = (0, bucket(until));
         while from <= last && *wanted > 0 {
             let Some((&here, &first)) = self.endings.range(from..=last).next() else { break };
-            let standing: Vec<u32> = self.cold.chain(first).collect();
+            let standing: Vec<SlotNumber> = self.cold.chain(first).collect();
             for number in &standing {
                 let end = self.hot[*number].expiry.ends_at();
                 if bucket(end) != here {
@@ -158,16 +158,16 @@ impl Slots {
     }
 
     /// Puts a session that has none into a slot of its own.
-    pub(crate) fn insert(&mut self, hash: u32, key: SessionKey, slot: Slot) {
+    pub(crate) fn insert(&mut self, hash: u32, key: SessionKey, meta: RecordMeta) {
         let hot = Hot {
             key,
-            expiry: slot.expiry,
-            revision: slot.revision,
+            expiry: meta.expiry,
+            revision: meta.revision,
             cached: None,
             owner: NONE,
             used: AtomicBool::new(false),
         };
-        let cold = Cold { at: [slot.at.segment(), slot.at.offset()], bytes: slot.bytes, link: Link::default() };
+        let cold = Cold { at: [meta.at.segment(), meta.at.offset()], bytes: meta.bytes, link: Link::default() };
         let number = if self.free == NONE {
             self.hot.push(hot);
             self.cold.push(cold)
@@ -178,24 +178,24 @@ impl Slots {
             number
         };
         self.table.insert(hash, number);
-        self.join_bucket(bucket(slot.expiry.ends_at()), number);
-        self.set_owner(number, slot.owner);
+        self.join_bucket(bucket(meta.expiry.ends_at()), number);
+        self.set_owner(number, meta.owner);
     }
 
     /// Puts something newer into a session's slot; what is cached stays only if it is the same record.
-    pub(crate) fn replace(&mut self, number: u32, slot: Slot, is_same_record: bool) {
-        self.set_expiry(number, slot.expiry);
-        self.set_owner(number, slot.owner);
-        self.hot[number].revision = slot.revision;
+    pub(crate) fn replace(&mut self, number: SlotNumber, meta: RecordMeta, is_same_record: bool) {
+        self.set_expiry(number, meta.expiry);
+        self.set_owner(number, meta.owner);
+        self.hot[number].revision = meta.revision;
         let cold = &mut self.cold[number];
-        (cold.at, cold.bytes) = ([slot.at.segment(), slot.at.offset()], slot.bytes);
+        (cold.at, cold.bytes) = ([meta.at.segment(), meta.at.offset()], meta.bytes);
         if !is_same_record {
             self.set_cached(number, None);
         }
     }
 
     /// Frees a session's slot.
-    pub(crate) fn remove(&mut self, number: u32) {
+    pub(crate) fn remove(&mut self, number: SlotNumber) {
         self.table.remove(hash_table::hash(&self.hot[number].key), number);
         self.leave_bucket(number);
         self.set_owner(number, None);
@@ -204,7 +204,7 @@ impl Slots {
         self.free = number;
     }
 
-    pub(crate) fn set_expiry(&mut self, number: u32, expiry: Expiry) {
+    pub(crate) fn set_expiry(&mut self, number: SlotNumber, expiry: Expiry) {
         let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
         let after = bucket(expiry.ends_at());
         // An end that is put off costs nothing here, which is most of what a touch would cost.
@@ -214,7 +214,7 @@ impl Slots {
         }
     }
 
-    fn set_owner(&mut self, number: u32, owner: Option<Owner>) {
+    fn set_owner(&mut self, number: SlotNumber, owner: Option<Owner>) {
         let hot = &mut self.hot[number];
         if hot.owner == NONE && owner.is_none() || self.owners.get(hot.owner) == owner.as_ref() {
             return;
@@ -226,7 +226,7 @@ impl Slots {
     }
 
     /// Keeps a record's bytes, or no longer.
-    pub(crate) fn set_cached(&mut self, number: u32, bytes: Option<Bytes>) {
+    pub(crate) fn set_cached(&mut self, number: SlotNumber, bytes: Option<Bytes>) {
         let hot = &mut self.hot[number];
         self.cached += bytes.as_ref().map_or(0, cost);
         let before = std::mem::replace(&mut hot.cached, bytes);
@@ -243,7 +243,7 @@ impl Slots {
 
     /// Passes a slot: what is cached there goes, unless it was used since it was passed the last time. Says which slot is
     /// the next.
-    pub(crate) fn pass(&mut self, number: u32) -> u32 {
+    pub(crate) fn pass(&mut self, number: SlotNumber) -> SlotNumber {
         let number = if number < self.hot.len() { number } else { 0 };
         if self.hot[number].cached.is_some() && !self.hot[number].used.swap(false, Ordering::Relaxed) {
             self.set_cached(number, None);
@@ -251,11 +251,11 @@ impl Slots {
         number + 1
     }
 
-    fn join_bucket(&mut self, bucket: u32, number: u32) {
+    fn join_bucket(&mut self, bucket: u32, number: SlotNumber) {
         self.cold.join(bucket, self.endings.entry(bucket).or_insert(NONE), number);
     }
 
-    fn leave_bucket(&mut self, number: u32) {
+    fn leave_bucket(&mut self, number: SlotNumber) {
         match self.cold.leave(number) {
             Some((bucket, NONE)) => drop(self.endings.remove(&bucket)),
             Some((bucket, first)) => drop(self.endings.insert(bucket, first)),
@@ -289,40 +289,40 @@ impl Cold {
 }
 
 impl Linked for Chunks<Cold> {
-    fn link(&self, number: u32) -> Link {
+    fn link(&self, number: SlotNumber) -> Link {
         self[number].link
     }
 
-    fn link_mut(&mut self, number: u32) -> &mut Link {
+    fn link_mut(&mut self, number: SlotNumber) -> &mut Link {
         &mut self[number].link
     }
 }
 
 /// A session's line in the index.
 #[derive(Clone, Copy)]
-pub(crate) struct Standing<'a> {
+pub(crate) struct MetaRef<'a> {
     hot: &'a Hot,
     cold: &'a Cold,
     owners: &'a Owners,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> MetaRef<'a> {
     pub(crate) fn key(&self) -> &'a SessionKey {
         &self.hot.key
     }
 
-    /// See [`Slot::at`].
+    /// See [`RecordMeta::at`].
     pub(crate) fn at(&self) -> Position {
         let [segment, offset] = self.cold.at;
         Position::new(segment, offset)
     }
 
-    /// See [`Slot::bytes`].
+    /// See [`RecordMeta::bytes`].
     pub(crate) fn bytes(&self) -> u32 {
         self.cold.bytes
     }
 
-    /// See [`Slot::revision`].
+    /// See [`RecordMeta::revision`].
     pub(crate) fn revision(&self) -> Revision {
         self.hot.revision
     }
@@ -381,13 +381,13 @@ impl<T> Default for Chunks<T> {
 impl<T> Index<u32> for Chunks<T> {
     type Output = T;
 
-    fn index(&self, number: u32) -> &T {
+    fn index(&self, number: SlotNumber) -> &T {
         &self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
     }
 }
 
 impl<T> IndexMut<u32> for Chunks<T> {
-    fn index_mut(&mut self, number: u32) -> &mut T {
+    fn index_mut(&mut self, number: SlotNumber) -> &mut T {
         &mut self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
     }
 }

@@ -4,6 +4,7 @@ use crate::model::bytes::Bytes;
 use crate::model::key::SessionKey;
 use crate::model::record::Revision;
 use crate::store::file::index::Index;
+use crate::store::file::index::hash_table::SlotNumber;
 
 /// A clock: a hand goes round over the sessions' slots, and where it passes a record that was not used since it came by,
 /// that record goes.
@@ -11,7 +12,7 @@ use crate::store::file::index::Index;
 /// The records themselves hang in the slots, so that a load is one look-up and keeping one takes no memory but its own.
 pub(crate) struct Cache {
     budget: usize,
-    hand: u32,
+    hand: SlotNumber,
 }
 
 impl Cache {

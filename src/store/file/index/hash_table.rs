@@ -7,9 +7,12 @@
 
 use crate::model::key::SessionKey;
 
+/// The number of a session's slot in the arena. A session keeps its own as long as it lives.
+pub(crate) type SlotNumber = u32;
+
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Table {
+pub(crate) struct HashTable {
     places: Vec<u64>,
     taken: usize,
 }
@@ -29,9 +32,9 @@ pub(crate) fn hash(key: &SessionKey) -> u32 {
     (((product >> 64) as u64 ^ product as u64) >> 32) as u32
 }
 
-impl Table {
+impl HashTable {
     /// The number under this hash that is the right one.
-    pub(crate) fn find(&self, hash: u32, mut is_right: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u32, mut is_right: impl FnMut(SlotNumber) -> bool) -> Option<SlotNumber> {
         if self.places.is_empty() {
             return None;
         }
@@ -46,7 +49,7 @@ impl Table {
     }
 
     /// Adds a number that is not there.
-    pub(crate) fn insert(&mut self, hash: u32, number: u32) {
+    pub(crate) fn insert(&mut self, hash: u32, number: SlotNumber) {
         if (self.taken + 1) * PLACES > self.places.len() * TAKEN {
             // By a quarter: what is free is little of the memory that a session takes, and copying is one look from front
             // to back.
@@ -57,7 +60,7 @@ impl Table {
     }
 
     /// Removes a number that is there.
-    pub(crate) fn remove(&mut self, hash: u32, number: u32) {
+    pub(crate) fn remove(&mut self, hash: u32, number: SlotNumber) {
         let mut gap = self.home(hash);
         while self.places[gap] != place(hash, number) {
             assert_ne!(self.places[gap], 0, "what is removed is there");
@@ -89,7 +92,7 @@ impl Table {
     }
 
     /// Gives back room, if most of it is free.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn shrink_to_fit(&mut self) {
         if self.taken < self.places.len() / 4 {
             self.resize((self.taken * PLACES).div_ceil(TAKEN).max(FEWEST));
         }
@@ -134,11 +137,11 @@ impl Table {
     }
 }
 
-fn place(hash: u32, number: u32) -> u64 {
+fn place(hash: u32, number: SlotNumber) -> u64 {
     u64::from(hash) << 32 | (u64::from(number) + 1)
 }
 
-fn number(place: u64) -> u32 {
+fn number(place: u64) -> SlotNumber {
     (place as u32).wrapping_sub(1)
 }
 
@@ -166,7 +169,7 @@ mod tests {
 
     #[test]
     fn at_most_three_quarters_are_taken_and_no_less_than_half_when_it_grows() {
-        let mut table = Table::default();
+        let mut table = HashTable::default();
         for n in 0..100_000u32 {
             table.insert(hash(&key(n)), n);
             let room = table.room();
@@ -187,7 +190,7 @@ mod tests {
         fn it_holds_what_was_added_and_not_removed(
             steps in prop::collection::vec((any::<bool>(), 0u32..6, 0u32..40), 1..400),
         ) {
-            let mut table = Table::default();
+            let mut table = HashTable::default();
             let mut expected = BTreeSet::new();
             let hash = |n: u32| if n < 3 { n } else { u32::MAX - n };
             for (adds, which, number) in steps {
@@ -207,7 +210,7 @@ mod tests {
                     }
                 }
             }
-            table.settle();
+            table.shrink_to_fit();
             for (hash, number) in expected {
                 prop_assert_eq!(table.find(hash, |other| other == number), Some(number));
             }

@@ -2,13 +2,13 @@
 
 /// Bytes of frames that are needed. Nearly all that is added is added to the newest segment.
 #[derive(Default)]
-pub(crate) struct Live {
+pub(crate) struct LiveBytes {
     /// Segments of which something is needed, in order.
     segments: Vec<(u32, u64)>,
     all: u64,
 }
 
-impl Live {
+impl LiveBytes {
     pub(crate) fn add(&mut self, segment: u32, bytes: u64) {
         self.all += bytes;
         match self.find(segment) {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_is_needed_is_what_was_added_and_not_taken() {
-        let mut live = Live::default();
+        let mut live = LiveBytes::default();
         for (segment, bytes) in [(3, 10), (3, 5), (7, 1), (5, 20), (7, 2)] {
             live.add(segment, bytes);
         }

@@ -13,9 +13,10 @@ mod owners;
 
 use std::collections::BTreeMap;
 
-use self::arena::{Slots, Standing};
+use self::arena::{Arena, MetaRef};
 use self::doubt::Doubt;
-use self::live_bytes::Live;
+use self::hash_table::SlotNumber;
+use self::live_bytes::LiveBytes;
 use crate::model::bytes::Bytes;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
@@ -24,7 +25,7 @@ use crate::model::record::Revision;
 use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::{Head, Kind};
-use crate::store::file::format::meta::Slot;
+use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 
@@ -38,9 +39,9 @@ pub(crate) struct Index {
     trimmed: u32,
     /// The segment that `applied` is in has been sealed; whoever was to begin the next has died.
     sealed: bool,
-    slots: Slots,
+    arena: Arena,
     /// Bytes of the frames that slots point to.
-    live: Live,
+    live: LiveBytes,
     /// The lengths of the segments behind `applied`, and all together.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
@@ -57,8 +58,8 @@ impl Index {
             oldest,
             trimmed: 1,
             sealed: false,
-            slots: Slots::default(),
-            live: Live::default(),
+            arena: Arena::default(),
+            live: LiveBytes::default(),
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
             lost: None,
@@ -72,55 +73,55 @@ impl Index {
         const SMALL_RECORD: u64 = 600;
         // A file's length is a claim: a sparse one may say anything.
         const MOST: u64 = 1 << 22;
-        self.slots.reserve((bytes / SMALL_RECORD).min(MOST) as usize);
+        self.arena.reserve((bytes / SMALL_RECORD).min(MOST) as usize);
     }
 
     /// Gives back what was expected and did not come.
-    pub(crate) fn settle(&mut self) {
-        self.slots.settle();
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.arena.shrink_to_fit();
     }
 
-    pub(crate) fn get(&self, key: &SessionKey) -> Option<Standing<'_>> {
-        self.slots.get(key)
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<MetaRef<'_>> {
+        self.arena.get(key)
     }
 
-    pub(crate) fn live_at(&self, key: &SessionKey, now: Timestamp) -> Option<Standing<'_>> {
-        self.slots.get(key).filter(|slot| !slot.expiry().is_expired_at(now))
+    pub(crate) fn live_at(&self, key: &SessionKey, now: Timestamp) -> Option<MetaRef<'_>> {
+        self.arena.get(key).filter(|meta| !meta.expiry().is_expired_at(now))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Standing<'_>> {
-        self.slots.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = MetaRef<'_>> {
+        self.arena.iter()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+        self.arena.len()
     }
 
-    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = Standing<'_>> {
-        self.slots.owned_by(owner)
+    pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
+        self.arena.owned_by(owner)
     }
 
     /// The sessions that have ended by this time and were not swept. Costs as many steps as have ended.
-    pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = Standing<'_>> {
-        let ending = self.slots.ending_by(now).flatten().map(|number| self.slots.at(number));
-        ending.filter(move |slot| slot.expiry().is_expired_at(now))
+    pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = MetaRef<'_>> {
+        let ending = self.arena.ending_by(now).flatten().map(|number| self.arena.at(number));
+        ending.filter(move |meta| meta.expiry().is_expired_at(now))
     }
 
     /// Puts sessions whose end was put off where they belong, as far as they stand among those that may have ended by this
-    /// time; see [`Slots::put_in_order`].
-    pub(crate) fn put_in_order(&mut self, from: u32, now: Timestamp, wanted: &mut usize) -> Option<u32> {
-        self.slots.put_in_order(from, now, wanted)
+    /// time; see [`Arena::sort_deadlines`].
+    pub(crate) fn sort_deadlines(&mut self, from: u32, now: Timestamp, wanted: &mut usize) -> Option<u32> {
+        self.arena.sort_deadlines(from, now, wanted)
     }
 
     /// The first sessions that have ended by this time, at most `budget`: the last of them in the order of (end, key),
-    /// and how many they are. `None` if there are none. So many must have been [put in order](Self::put_in_order).
+    /// and how many they are. `None` if there are none. So many must have been [put in order](Self::sort_deadlines).
     pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
         let mut count = 0;
         let mut last = None;
-        for bucket in self.slots.ending_by(now) {
-            let slots = bucket.map(|number| self.slots.at(number));
+        for bucket in self.arena.ending_by(now) {
+            let slots = bucket.map(|number| self.arena.at(number));
             let mut ended: Vec<(Timestamp, SessionKey)> =
-                slots.map(|slot| (slot.expiry().ends_at(), *slot.key())).filter(|(end, _)| *end <= now).collect();
+                slots.map(|meta| (meta.expiry().ends_at(), *meta.key())).filter(|(end, _)| *end <= now).collect();
             let room = budget - count;
             if ended.len() > room {
                 ended.sort_unstable();
@@ -137,21 +138,21 @@ impl Index {
 
     /// Keeps the bytes of a session's record, if it is this one and is not kept already, and fits.
     pub(crate) fn cache(&mut self, key: &SessionKey, revision: Revision, bytes: Bytes, budget: usize) -> bool {
-        let found = self.slots.find(key).filter(|number| {
-            let slot = self.slots.at(*number);
-            slot.revision() == revision && !slot.is_cached() && arena::cost(&bytes) <= budget
+        let found = self.arena.find(key).filter(|number| {
+            let meta = self.arena.at(*number);
+            meta.revision() == revision && !meta.is_cached() && arena::cost(&bytes) <= budget
         });
-        found.inspect(|number| self.slots.set_cached(*number, Some(bytes))).is_some()
+        found.inspect(|number| self.arena.set_cached(*number, Some(bytes))).is_some()
     }
 
     /// Bytes of the records that are kept.
     pub(crate) fn cached(&self) -> usize {
-        self.slots.cached()
+        self.arena.cached()
     }
 
     /// The cache's hand passes a slot; says where it goes next.
-    pub(crate) fn pass(&mut self, number: u32) -> u32 {
-        self.slots.pass(number)
+    pub(crate) fn pass(&mut self, number: SlotNumber) -> SlotNumber {
+        self.arena.pass(number)
     }
 
     /// Frames were lost before this place, and nobody can tell what they said.
@@ -167,8 +168,8 @@ impl Index {
     /// The sessions that such a frame may have ended.
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
         let doubts = || self.lost.iter().chain(&self.missing);
-        let slots = doubts().next().into_iter().flat_map(|_| self.slots.iter());
-        slots.filter(move |slot| doubts().any(|doubt| doubt.is_about(slot.key(), slot.at()))).map(|slot| slot.key())
+        let slots = doubts().next().into_iter().flat_map(|_| self.arena.iter());
+        slots.filter(move |meta| doubts().any(|doubt| doubt.is_about(meta.key(), meta.at()))).map(|meta| meta.key())
     }
 
     fn doubts(&mut self) -> impl Iterator<Item = &mut Doubt> {
@@ -210,15 +211,15 @@ impl Index {
     /// What the log says next.
     pub(crate) fn apply(&mut self, effect: Effect) {
         match effect {
-            Effect::Put(key, slot) => self.place(key, slot, false),
-            Effect::Move(key, slot) => self.place(key, slot, true),
+            Effect::Put(key, meta) => self.place(key, meta, false),
+            Effect::Move(key, meta) => self.place(key, meta, true),
             Effect::Touch(key, seen) => self.touch(&key, seen),
             Effect::Destroy(key) => self.end(&key),
             Effect::Sweep(end, key) => self.sweep(end, key),
             Effect::Trim(oldest) => self.trim(oldest),
             Effect::Clear => {
-                self.slots = Slots::default();
-                self.live = Live::default();
+                self.arena = Arena::default();
+                self.live = LiveBytes::default();
                 (self.lost, self.missing) = (None, None);
             }
             Effect::Seal => self.sealed = true,
@@ -232,7 +233,7 @@ impl Index {
             // Nothing is known of its deadlines, so it stays until somebody ends it. Those of its older version would be a
             // guess, and another one when that version has left the log.
             let expiry = Expiry::from_parts(Timestamp::NEVER, None, None);
-            self.place(head.key, Slot::unreadable(at, head, expiry), head.kind == Kind::Move);
+            self.place(head.key, RecordMeta::unreadable(at, head, expiry), head.kind == Kind::Move);
         } else if head.kind == Kind::Batch {
             self.doubt(at);
         }
@@ -247,48 +248,48 @@ impl Index {
     }
 
     /// A session that was put lived then; a move says nothing of that.
-    fn place(&mut self, key: SessionKey, slot: Slot, is_move: bool) {
+    fn place(&mut self, key: SessionKey, meta: RecordMeta, is_move: bool) {
         let hash = hash_table::hash(&key);
-        let stood = self.slots.find_hashed(hash, &key);
+        let stood = self.arena.find_hashed(hash, &key);
         if is_move {
-            let stood = stood.map(|number| self.slots.at(number).at());
+            let stood = stood.map(|number| self.arena.at(number).at());
             self.doubts().for_each(|doubt| doubt.moved(key, stood));
         } else {
             self.doubts().for_each(|doubt| doubt.put(&key));
         }
-        let (segment, bytes) = (slot.at.segment(), u64::from(slot.bytes));
+        let (segment, bytes) = (meta.at.segment(), u64::from(meta.bytes));
         match stood {
             Some(number) => {
                 self.needs_no_longer(number);
                 // A move changes nothing, so what is cached stays so; unless it is damaged, and says so by another revision.
-                let is_same = is_move && slot.revision == self.slots.at(number).revision();
-                self.slots.replace(number, slot, is_same);
+                let is_same = is_move && meta.revision == self.arena.at(number).revision();
+                self.arena.replace(number, meta, is_same);
             }
-            None => self.slots.insert(hash, key, slot),
+            None => self.arena.insert(hash, key, meta),
         }
         self.live.add(segment, bytes);
     }
 
     fn touch(&mut self, key: &SessionKey, seen: Timestamp) {
-        let Some(number) = self.slots.find(key) else { return };
-        let mut expiry = *self.slots.at(number).expiry();
+        let Some(number) = self.arena.find(key) else { return };
+        let mut expiry = *self.arena.at(number).expiry();
         expiry.touch(seen);
-        self.slots.set_expiry(number, expiry);
+        self.arena.set_expiry(number, expiry);
         self.doubts().for_each(|doubt| doubt.touched(*key));
     }
 
     fn sweep(&mut self, end: Timestamp, key: SessionKey) {
         let last = (end, key);
-        let is_dead = |number: &u32| {
-            let slot = self.slots.at(*number);
-            (slot.expiry().ends_at(), *slot.key()) <= last
+        let is_dead = |number: &SlotNumber| {
+            let meta = self.arena.at(*number);
+            (meta.expiry().ends_at(), *meta.key()) <= last
         };
-        let dead: Vec<u32> = self.slots.ending_by(end).flatten().filter(is_dead).collect();
+        let dead: Vec<SlotNumber> = self.arena.ending_by(end).flatten().filter(is_dead).collect();
         dead.into_iter().for_each(|number| self.remove(number));
         // What was looked at and lives is not to be looked at by the next sweep again.
         let (mut from, mut all) = (Some(0), usize::MAX);
         while let Some(next) = from {
-            from = self.slots.put_in_order(next, end, &mut all);
+            from = self.arena.sort_deadlines(next, end, &mut all);
         }
     }
 
@@ -306,27 +307,27 @@ impl Index {
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
         if self.live.first().is_some_and(|first| first < self.oldest) {
             // Only what could not be read is left behind by a trim (rule 7).
-            let left = self.slots.iter().filter(|slot| slot.at().segment() < self.oldest);
-            let left: Vec<SessionKey> = left.map(|slot| *slot.key()).collect();
+            let left = self.arena.iter().filter(|meta| meta.at().segment() < self.oldest);
+            let left: Vec<SessionKey> = left.map(|meta| *meta.key()).collect();
             left.iter().for_each(|key| self.end(key));
         }
     }
 
     fn end(&mut self, key: &SessionKey) {
-        if let Some(number) = self.slots.find(key) {
+        if let Some(number) = self.arena.find(key) {
             self.remove(number);
         }
     }
 
-    fn remove(&mut self, number: u32) {
+    fn remove(&mut self, number: SlotNumber) {
         self.needs_no_longer(number);
-        self.slots.remove(number);
+        self.arena.remove(number);
     }
 
     /// The frame that a slot points to is needed no longer.
-    fn needs_no_longer(&mut self, number: u32) {
-        let slot = self.slots.at(number);
-        let (segment, bytes) = (slot.at().segment(), u64::from(slot.bytes()));
+    fn needs_no_longer(&mut self, number: SlotNumber) {
+        let meta = self.arena.at(number);
+        let (segment, bytes) = (meta.at().segment(), u64::from(meta.bytes()));
         self.live.take(segment, bytes);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::owner::Owner;
+use crate::store::file::index::hash_table::SlotNumber;
 use crate::store::file::index::list::{Link, Linked, NONE};
 
 /// The sessions that have an owner, a chain for each. One allocation for an owner's name, however many sessions.
@@ -17,7 +18,7 @@ pub(crate) struct Owners {
 /// An owner's session.
 struct Owned {
     owner: Owner,
-    slot: u32,
+    slot: SlotNumber,
     link: Link,
 }
 
@@ -33,7 +34,7 @@ impl Linked for Vec<Owned> {
 
 impl Owners {
     /// The session in this slot gets an owner; says under which number.
-    pub(crate) fn add(&mut self, owner: Owner, slot: u32) -> u32 {
+    pub(crate) fn add(&mut self, owner: Owner, slot: SlotNumber) -> u32 {
         let owner = self.first.get_key_value(&owner).map_or(owner, |(known, _)| known.clone());
         let owned = Owned { owner: owner.clone(), slot, link: Link::default() };
         let number = match self.free.pop() {
@@ -68,7 +69,7 @@ impl Owners {
     }
 
     /// The slots of an owner's sessions.
-    pub(crate) fn slots_of(&self, owner: &Owner) -> impl Iterator<Item = u32> {
+    pub(crate) fn slots_of(&self, owner: &Owner) -> impl Iterator<Item = SlotNumber> {
         let first = self.first.get(owner).copied().unwrap_or(NONE);
         self.owned.chain(first).map(|number| self.owned[number as usize].slot)
     }

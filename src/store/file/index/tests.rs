@@ -65,9 +65,9 @@ fn a_touch_moves_the_deadline_and_not_the_revision() {
         frames.push(Kind::Touch, &key(1), &[&20_000u64.to_le_bytes()]);
         frames.push(Kind::Touch, &key(9), &[&50_000u64.to_le_bytes()]);
     });
-    let slot = index.get(&key(1)).unwrap();
-    assert_eq!(slot.expiry().ends_at(), Timestamp::from_secs(150));
-    assert_eq!(slot.revision().as_u64(), START.as_u64());
+    let meta = index.get(&key(1)).unwrap();
+    assert_eq!(meta.expiry().ends_at(), Timestamp::from_secs(150));
+    assert_eq!(meta.revision().as_u64(), START.as_u64());
     assert_eq!(index.len(), 1, "a touch makes no session");
     assert_eq!(index.ended_at(Timestamp::from_secs(149)).count(), 0);
     assert_eq!(index.ended_at(Timestamp::from_secs(150)).count(), 1);
@@ -82,7 +82,7 @@ fn a_sweep_ends_what_stood_before_it_and_ended_by_its_time() {
         frames.push(Kind::Sweep, &key(2), &[&2_000u64.to_le_bytes()]);
         put(frames, &record(6, 1, None));
     });
-    let mut left: Vec<_> = index.iter().map(|slot| *slot.key()).collect();
+    let mut left: Vec<_> = index.iter().map(|meta| *meta.key()).collect();
     left.sort();
     assert_eq!(left, [key(3), key(4), key(5), key(6)]);
 }
@@ -119,7 +119,7 @@ fn a_move_keeps_the_revision_and_a_trim_forgets_what_it_leaves_behind() {
     let rest = &frames.bytes()[(trim.offset() - next.offset()) as usize..];
     apply(&mut index, &Frame::parse(rest, trim, SALT).unwrap());
     assert_eq!(index.oldest, 2);
-    assert_eq!(index.iter().map(|slot| *slot.key()).collect::<Vec<_>>(), [key(3)], "the others stood in segment 1");
+    assert_eq!(index.iter().map(|meta| *meta.key()).collect::<Vec<_>>(), [key(3)], "the others stood in segment 1");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn what_is_kept_of_deadlines_shrinks_with_the_sessions_that_have_them() {
             frames.push(Kind::Destroy, key, &[]);
         }
     });
-    assert_eq!(index.slots.ending_together(), [1]);
+    assert_eq!(index.arena.ending_together(), [1]);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn sessions_that_end_at_different_times_are_looked_for_in_different_places() {
         put(frames, &record(2, 10, None));
         put(frames, &record(3, 1000, None));
     });
-    assert_eq!(index.slots.ending_together(), [2, 1]);
+    assert_eq!(index.arena.ending_together(), [2, 1]);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn room_is_made_for_what_a_log_may_hold_and_given_back_where_little_of_it_was_ne
     ] {
         let mut index = Index::new(1);
         index.expect_bytes(bytes);
-        assert!(before.contains(&index.slots.room()), "{bytes}: {}", index.slots.room());
+        assert!(before.contains(&index.arena.room()), "{bytes}: {}", index.arena.room());
         let mut frames = Frames::at(START, START, SALT);
         let at = put(&mut frames, &record(1, 10, None));
         let head = Head::parse(frames.bytes(), at, SALT).unwrap();
@@ -261,8 +261,8 @@ fn room_is_made_for_what_a_log_may_hold_and_given_back_where_little_of_it_was_ne
             head.key = key(n);
             index.apply_damaged(at, &head);
         }
-        index.settle();
-        assert!(after.contains(&index.slots.room()), "{bytes}: {} left", index.slots.room());
+        index.shrink_to_fit();
+        assert!(after.contains(&index.arena.room()), "{bytes}: {} left", index.arena.room());
     }
 }
 
@@ -318,15 +318,15 @@ fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time(
         frames.push(Kind::Touch, &key(3), &[&400_000u64.to_le_bytes()]);
         put(frames, &record(3, 50, None));
     });
-    assert_eq!(index.slots.ending_together(), [1, 3], "a touch leaves them where they are");
+    assert_eq!(index.arena.ending_together(), [1, 3], "a touch leaves them where they are");
     let ended = |index: &Index, at| {
-        let mut ended: Vec<_> = index.ended_at(at).map(|slot| *slot.key()).collect();
+        let mut ended: Vec<_> = index.ended_at(at).map(|meta| *meta.key()).collect();
         ended.sort();
         ended
     };
     assert_eq!(ended(&index, seconds(100)), [key(3), key(4)]);
-    assert_eq!(index.put_in_order(0, seconds(101), &mut { usize::MAX }), None);
-    assert_eq!(index.slots.ending_together(), [1, 2, 1]);
+    assert_eq!(index.sort_deadlines(0, seconds(101), &mut { usize::MAX }), None);
+    assert_eq!(index.arena.ending_together(), [1, 2, 1]);
     assert_eq!(index.first_ended(seconds(101), 2), Some((seconds(100), key(4), 2)));
     assert_eq!(index.first_ended(seconds(101), 9), Some((seconds(101), key(2), 3)));
     let sweep = |index: &mut Index, end: u64| {
@@ -339,7 +339,7 @@ fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time(
     sweep(&mut index, 499);
     assert_eq!((index.len(), ended(&index, seconds(500))), (1, vec![key(1)]));
     sweep(&mut index, 501);
-    assert_eq!((index.len(), index.slots.ending_together()), (0, vec![]));
+    assert_eq!((index.len(), index.arena.ending_together()), (0, vec![]));
 }
 
 #[test]
@@ -347,10 +347,10 @@ fn what_never_ends_or_ends_in_a_thousand_years_is_the_last_in_order() {
     let mut index = Index::new(1);
     for (n, end) in [(1, Timestamp::NEVER), (2, Timestamp::from_millis(1 << 45)), (3, Timestamp::from_secs(5))] {
         let expiry = Expiry::from_parts(Timestamp::EPOCH, None, Some(end));
-        let slot = Slot { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: None };
-        index.apply(Effect::Put(key(n), slot));
+        let meta = RecordMeta { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: None };
+        index.apply(Effect::Put(key(n), meta));
     }
-    assert_eq!(index.slots.ending_together(), [1, 2]);
+    assert_eq!(index.arena.ending_together(), [1, 2]);
     assert_eq!(index.ended_at(Timestamp::from_millis(1 << 45)).count(), 2);
     assert_eq!(
         index.first_ended(Timestamp::from_millis(1 << 45), 9).map(|(_, key, count)| (key, count)),

@@ -91,11 +91,11 @@ impl Log {
 
     /// So many sessions that have ended by this time can be told in order from now on, and at the cost of so many. Each touch
     /// costs one step here, at most, and readers wait for a part of them only.
-    pub(crate) fn put_in_order(&self, now: Timestamp, mut wanted: usize) -> Result<()> {
+    pub(crate) fn sort_deadlines(&self, now: Timestamp, mut wanted: usize) -> Result<()> {
         drop(self.read()?);
         let mut from = Some(0);
         while let Some(next) = from {
-            from = self.change(|state| state.index.put_in_order(next, now, &mut wanted));
+            from = self.change(|state| state.index.sort_deadlines(next, now, &mut wanted));
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Log {
         replay::replay(&self.segments, &self.hints, &mut index, &numbers, |_| Ok(()))?;
         replay::follow(&self.segments, &mut index)?;
         replay::report_missing(&self.segments, &index, &numbers);
-        index.settle();
+        index.shrink_to_fit();
         Ok(index)
     }
 
@@ -178,12 +178,12 @@ impl Log {
     pub(crate) fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         for _ in 0..MOVES_FOLLOWED {
             let state = self.read()?;
-            let Some(slot) = state.index.live_at(key, now) else { return Ok(None) };
-            if let Some(record) = slot.record() {
+            let Some(meta) = state.index.live_at(key, now) else { return Ok(None) };
+            if let Some(record) = meta.record() {
                 state.hits.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(record));
             }
-            let (at, bytes, expiry, revision) = (slot.at(), slot.bytes(), *slot.expiry(), slot.revision());
+            let (at, bytes, expiry, revision) = (meta.at(), meta.bytes(), *meta.expiry(), meta.revision());
             let keeps = state.cache.keeps_any();
             drop(state);
             self.cache_misses.fetch_add(1, Ordering::Relaxed);

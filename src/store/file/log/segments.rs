@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::model::error::{Error, Result};
 use crate::model::key::SessionKey;
-use crate::store::file::disk::mapping::Tail;
+use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::Page;
 use crate::store::file::disk::{Disk, DiskFile};
 use crate::store::file::format::names;
@@ -23,7 +23,7 @@ pub(crate) struct Segments {
     /// For errors: the directory as the user named it.
     pub(crate) path: PathBuf,
     pub(crate) salt: u64,
-    tail: Tail,
+    shared: SharedPage,
     open: Mutex<BTreeMap<u32, OpenSegment>>,
     /// How many segments are kept open.
     most_open: usize,
@@ -36,12 +36,12 @@ pub(crate) struct Segments {
 type OpenSegment = (Arc<dyn DiskFile>, Position);
 
 impl Segments {
-    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, tail: Tail, most_open: usize) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, salt: u64, shared: SharedPage, most_open: usize) -> Self {
         Self {
             disk,
             path,
             salt,
-            tail,
+            shared,
             open: Mutex::default(),
             most_open,
             damage: Damages::default(),
@@ -50,7 +50,7 @@ impl Segments {
     }
 
     pub(crate) fn page(&self) -> &Page {
-        self.tail.page()
+        self.shared.page()
     }
 
     /// Where the log ends now.

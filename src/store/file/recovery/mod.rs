@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::store::file::disk::mapping::Tail;
+use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 use crate::store::file::engine::Engine;
 use crate::store::file::format::names;
@@ -22,7 +22,7 @@ use crate::store::file::log::segments::{Segments, is_not_found};
 use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::file::threads::wait;
 use crate::store::file::writer::op::Op;
-use crate::store::file::writer::{Held, Writer};
+use crate::store::file::writer::{LockedWriter, Writer};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
@@ -69,12 +69,12 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
             .because("the lock of its users is held exclusively"));
     }
     writer.unlock().map_err(failed)?;
-    let (log, held) = if alone {
+    let (log, locked) = if alone {
         (Found::read(disk, path, &settings)?.publish(), opening)
     } else {
         (join(disk, path, &settings)?, users)
     };
-    Ok(Engine::new(log, settings, writer, held).only_to_read())
+    Ok(Engine::new(log, settings, writer, locked).read_only())
 }
 
 const OPENING: &str = "opening the session store";
@@ -123,7 +123,7 @@ fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
 /// The page says how far the log reaches.
 fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     let tail = disk
-        .tail(names::SHARED_PAGE, false)
+        .shared_page(names::SHARED_PAGE, false)
         .map_err(|error| Error::io("mapping the shared page", error).at(path.join(names::SHARED_PAGE)))?;
     let version = tail.page().version.get();
     if version != PAGE_VERSION {
@@ -145,7 +145,7 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
 }
 
 /// A log of which nothing is read yet.
-fn new_log(disk: Arc<dyn Disk>, path: &Path, salt: u64, tail: Tail, first: u32, settings: &Settings) -> Log {
+fn new_log(disk: Arc<dyn Disk>, path: &Path, salt: u64, tail: SharedPage, first: u32, settings: &Settings) -> Log {
     let segments = Segments::new(disk, path.to_path_buf(), salt, tail, settings.sizes.files_open);
     Log::new(segments, Hints::new(settings.uses_hints), Index::new(first), Cache::new(settings.cache_bytes))
 }
@@ -171,7 +171,7 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
         first_segment(&*disk, path)?;
     }
     let found = Found::read(disk, path, settings)?;
-    found.put_in_order()?;
+    found.repair()?;
     let (goes_on, first, last) = (found.goes_on_in_a_new_segment(), found.first, found.index.applied.segment());
     let log = found.publish();
     let doubtful: Vec<SessionKey> = match settings.on_damage {
@@ -185,14 +185,14 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
             .lock(names::WRITER_LOCK)
             .map_err(|error| log.segments.io("opening the writer lock", error))?;
         let mut writer = Writer::new(lock, settings.clone());
-        let Some(mut held) = writer.try_hold(&log)? else {
+        let Some(mut locked) = writer.try_lock(&log)? else {
             let why = "its writer lock is held by a process that has not opened it";
             return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
         };
         if goes_on {
-            held.roll()?;
+            locked.roll()?;
         }
-        end_doubtful(&log, &mut held, &doubtful)?;
+        end_doubtful(&log, &mut locked, &doubtful)?;
     }
     log.hints.remove_stray(&*log.segments.disk, last);
     // Left by a process that died between a trim and the removal (rule 7).
@@ -203,10 +203,10 @@ fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log>
 }
 
 /// Ends the sessions that a damaged frame may have ended (rule 11), durably before anybody can load one.
-fn end_doubtful(log: &Log, held: &mut Held<'_>, doubtful: &[SessionKey]) -> Result<()> {
+fn end_doubtful(log: &Log, locked: &mut LockedWriter<'_>, doubtful: &[SessionKey]) -> Result<()> {
     const GROUP: usize = 10_000;
     for keys in doubtful.chunks(GROUP) {
-        let ended = held.write(&[&Op::End { keys: keys.to_vec() }], true);
+        let ended = locked.write(&[&Op::End { keys: keys.to_vec() }], true);
         for (answer, _) in ended.unwrap_or_default() {
             answer?;
         }
@@ -238,7 +238,7 @@ impl Found {
             return Err(Error::io(OPENING, io::Error::new(io::ErrorKind::NotFound, why)).at(path));
         };
         let (salt, headless) = salt(&*disk, path, &segments)?;
-        let tail = disk.tail(names::SHARED_PAGE, true);
+        let tail = disk.shared_page(names::SHARED_PAGE, true);
         let tail =
             tail.map_err(|error| Error::io("making the shared page", error).at(path.join(names::SHARED_PAGE)))?;
         tail.page().version.set(PAGE_VERSION);
@@ -251,7 +251,7 @@ impl Found {
         let last = replay::replay(&log.segments, &log.hints, &mut index, &segments, |take| {
             replay::read_last(&log.segments, number, take)
         })?;
-        index.settle();
+        index.shrink_to_fit();
         replay::report_missing(&log.segments, &index, &segments);
         if last.is_cut() && !index.sealed() {
             log.segments.report(number, last.end, last.written, None);
@@ -267,7 +267,7 @@ impl Found {
     }
 
     /// Makes durable what is kept, and sets aside what is not.
-    fn put_in_order(&self) -> Result<()> {
+    fn repair(&self) -> Result<()> {
         let Self { log, index, file, last, .. } = self;
         if let Some(number) = self.unfinished {
             let removed = log.segments.disk.remove(&names::segment(number));

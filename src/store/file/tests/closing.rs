@@ -61,7 +61,7 @@ fn a_store_opened_to_read_changes_nothing_and_keeps_writers_out() {
     disk.set(&name, [disk.bytes(&name), b"torn".to_vec()].concat());
     let before = disk.bytes(&name);
     let (one, two) = (open_to_read(&disk).unwrap(), open_to_read(&disk).unwrap());
-    assert!(one.is_only_to_read());
+    assert!(one.is_read_only());
     for reader in [&one, &two] {
         assert_eq!(value(reader, 1), Some(b"here".to_vec()));
         let refused = block_on(reader.create(&record(2, b"no"), NOW)).unwrap_err();

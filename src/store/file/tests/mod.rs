@@ -23,7 +23,7 @@ use crate::store::file::FileStore;
 use crate::store::file::disk::Disk;
 use crate::store::file::disk::memory::MemoryDisk;
 use crate::store::file::engine::Engine;
-use crate::store::file::engine::background::Keeper;
+use crate::store::file::engine::background::Background;
 use crate::store::file::engine::compact::Compactor;
 use crate::store::file::format::frame::HEAD;
 use crate::store::file::format::position::Position;
@@ -42,8 +42,8 @@ fn options() -> Settings {
 
 fn open(disk: &MemoryDisk, settings: Settings) -> Result<FileStore> {
     let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings)?);
-    let keeper = Arc::new(Keeper::start(engine.clone())?);
-    Ok(FileStore { engine, keeper })
+    let background = Arc::new(Background::start(engine.clone())?);
+    Ok(FileStore { engine, background })
 }
 
 fn key(n: u32) -> SessionKey {

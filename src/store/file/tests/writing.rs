@@ -170,13 +170,13 @@ fn updates_of_one_group_are_credited_what_they_replace_once() {
     // Room for the session and no more: whatever a group does, it stays within.
     let settings = Settings { store_bytes: store.engine.log.read().unwrap().index.live_bytes() + 500, ..options() };
     let mut writer = Writer::new(Disk::lock(&disk, names::WRITER_LOCK).unwrap(), settings.clone());
-    let mut held = writer.try_hold(&store.engine.log).unwrap().unwrap();
+    let mut locked = writer.try_lock(&store.engine.log).unwrap().unwrap();
     let bigger = Op::Update { record: record(1, &[1; 1300]), expected: revision, now: NOW };
     let more = Op::Create { record: record(2, &[2; 1000]), now: NOW };
-    let outcomes = held.write(&[&bigger, &more], true).ok().unwrap();
+    let outcomes = locked.write(&[&bigger, &more], true).ok().unwrap();
     let full = outcomes.iter().map(|(answer, _)| answer.as_ref().is_err_and(|error| *error.kind() == ErrorKind::Full));
     assert_eq!(full.collect::<Vec<_>>(), [false, true]);
-    drop(held);
+    drop(locked);
     drop(writer);
     assert!(store.engine.log.read().unwrap().index.live_bytes() <= settings.store_bytes);
 }

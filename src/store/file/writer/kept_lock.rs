@@ -23,7 +23,7 @@ const SHARED: u32 = 20;
 const BREATH: u32 = 16;
 
 /// See the module.
-pub(crate) struct Turn {
+pub(crate) struct KeptLock {
     lock: Box<dyn DiskLock>,
     sizes: Sizes,
     is_taken: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Turn {
     shared: u32,
 }
 
-impl Turn {
+impl KeptLock {
     pub(crate) fn new(lock: Box<dyn DiskLock>, sizes: Sizes) -> Self {
         Self {
             lock,
@@ -125,13 +125,13 @@ mod tests {
     const BUSY: u32 = Sizes::REAL.busy;
     const WORTH_KEEPING: u32 = Sizes::REAL.worth_keeping;
 
-    fn two() -> (Turn, Turn, Page) {
+    fn two() -> (KeptLock, KeptLock, Page) {
         let disk = MemoryDisk::default();
-        let turn = || Turn::new(Disk::lock(&disk, "writer.lock").unwrap(), Sizes::REAL);
+        let turn = || KeptLock::new(Disk::lock(&disk, "writer.lock").unwrap(), Sizes::REAL);
         (turn(), turn(), Page::default())
     }
 
-    fn write(turn: &mut Turn, page: &Page, times: u32) {
+    fn write(turn: &mut KeptLock, page: &Page, times: u32) {
         for _ in 0..times {
             assert!(turn.try_begin(page).unwrap());
             turn.end(page);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     /// Looked at until it is kept.
-    fn keep(turn: &mut Turn, page: &Page) {
+    fn keep(turn: &mut KeptLock, page: &Page) {
         write(turn, page, BUSY);
         for _ in 0..2 * SHARED {
             assert!(turn.look(page));

@@ -1,6 +1,6 @@
 //! The writing side of the log: one group of operations, one lock, one write. No thread waits here, and no future.
 //!
-//! The steps of a write stand in [`Held::write`], in order, each with its reason.
+//! The steps of a write stand in [`LockedWriter::write`], in order, each with its reason.
 
 mod append;
 pub(crate) mod kept_lock;
@@ -13,9 +13,9 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use self::append::{adopt, append};
-use self::kept_lock::Turn;
+use self::kept_lock::KeptLock;
 use self::op::{Answer, Answered, Op, Waits};
-use self::plan::{Memory, Plan, Written};
+use self::plan::{CachedRecord, Memory, Plan};
 use self::roll::LAST;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
@@ -28,7 +28,7 @@ use crate::store::file::settings::Settings;
 
 /// What this process needs to append. There is one, behind a mutex: threads take turns there, processes at the lock.
 pub(crate) struct Writer {
-    pub(crate) turn: Turn,
+    pub(crate) lock: KeptLock,
     settings: Settings,
     /// Up to here space is reserved on the disk.
     reserved: Position,
@@ -52,31 +52,31 @@ pub(crate) struct NeedsRoll;
 
 impl Writer {
     pub(crate) fn new(lock: Box<dyn DiskLock>, settings: Settings) -> Self {
-        let turn = Turn::new(lock, settings.sizes);
-        Self { turn, settings, reserved: Position::default(), memory: Memory::default() }
+        let lock = KeptLock::new(lock, settings.sizes);
+        Self { lock, settings, reserved: Position::default(), memory: Memory::default() }
     }
 
     /// Takes the lock between processes, if that is possible without waiting.
-    pub(crate) fn try_hold<'a>(&'a mut self, log: &'a Log) -> Result<Option<Held<'a>>> {
-        let begun = self.turn.try_begin(log.segments.page());
+    pub(crate) fn try_lock<'a>(&'a mut self, log: &'a Log) -> Result<Option<LockedWriter<'a>>> {
+        let begun = self.lock.try_begin(log.segments.page());
         let begun = begun.map_err(|error| log.segments.io("taking the writer lock", error))?;
-        Ok(begun.then_some(Held { writer: self, log }))
+        Ok(begun.then_some(LockedWriter { writer: self, log }))
     }
 }
 
 /// The writer with the lock between processes; its turn ends with this, also by a panic.
-pub(crate) struct Held<'a> {
+pub(crate) struct LockedWriter<'a> {
     writer: &'a mut Writer,
     log: &'a Log,
 }
 
-impl Drop for Held<'_> {
+impl Drop for LockedWriter<'_> {
     fn drop(&mut self) {
-        self.writer.turn.end(self.log.segments.page());
+        self.writer.lock.end(self.log.segments.page());
     }
 }
 
-impl Held<'_> {
+impl LockedWriter<'_> {
     /// Carries out a group of operations, with the lock held. All of it is written, or none.
     pub(crate) fn write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Vec<Outcome>, NeedsRoll> {
         match self.try_write(ops, may_roll) {
@@ -94,7 +94,7 @@ impl Held<'_> {
         adopt(segments)?;
         if let [Op::Sweep { now, budget }] = ops {
             // Which have ended first is told in order.
-            log.put_in_order(*now, (*budget).max(1))?;
+            log.sort_deadlines(*now, (*budget).max(1))?;
         }
         // Conditions are checked against all that was written before.
         let mut state = log.read()?;
@@ -184,7 +184,7 @@ impl Held<'_> {
 
 /// The tail first, then the index, both before any reader of this process gets the index again: nobody sees here what
 /// another process cannot see yet (rule 13).
-fn publish(log: &Log, settings: &Settings, frames: &Frames, written: Vec<Written>) {
+fn publish(log: &Log, settings: &Settings, frames: &Frames, written: Vec<CachedRecord>) {
     log.change(|State { index, cache, .. }| {
         log.segments.page().tail.set(frames.end().as_u64());
         let (mut rest, mut at) = (frames.bytes(), frames.start());

@@ -49,11 +49,11 @@ impl<'a> Overlay<'a> {
     pub(crate) fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
         match self.planned.get(key) {
             Some(planned) => planned.as_ref().filter(|planned| !planned.expiry.is_expired_at(now)).cloned(),
-            None => self.index.live_at(key, now).map(|slot| Planned {
-                revision: slot.revision(),
-                expiry: *slot.expiry(),
-                owner: slot.owner().cloned(),
-                bytes: slot.bytes().into(),
+            None => self.index.live_at(key, now).map(|meta| Planned {
+                revision: meta.revision(),
+                expiry: *meta.expiry(),
+                owner: meta.owner().cloned(),
+                bytes: meta.bytes().into(),
                 record: None,
             }),
         }
@@ -63,7 +63,7 @@ impl<'a> Overlay<'a> {
     pub(crate) fn bytes_of(&self, key: &SessionKey) -> u64 {
         match self.planned.get(key) {
             Some(planned) => planned.as_ref().map_or(0, |planned| planned.bytes),
-            None => self.index.get(key).map_or(0, |slot| u64::from(slot.bytes())),
+            None => self.index.get(key).map_or(0, |meta| u64::from(meta.bytes())),
         }
     }
 
@@ -74,7 +74,7 @@ impl<'a> Overlay<'a> {
     pub(crate) fn owned(&self, owner: &Owner) -> Vec<SessionKey> {
         let planned = self.planned.iter().filter_map(|(key, planned)| Some((key, planned.as_ref()?)));
         let planned = planned.filter(|(_, planned)| planned.owner.as_ref() == Some(owner)).map(|(key, _)| *key);
-        let standing = self.index.owned_by(owner).map(|slot| *slot.key()).filter(|key| !self.planned.contains_key(key));
+        let standing = self.index.owned_by(owner).map(|meta| *meta.key()).filter(|key| !self.planned.contains_key(key));
         standing.chain(planned).collect()
     }
 }

@@ -18,7 +18,7 @@ use crate::store::file::writer::overlay::{Overlay, Planned};
 use crate::store::{BeyondLimit, Limits, Swept, Update};
 
 /// A record that is written: its key, its revision, and what is kept of it.
-pub(crate) type Written = (SessionKey, Revision, Bytes);
+pub(crate) type CachedRecord = (SessionKey, Revision, Bytes);
 
 impl Memory {
     /// Keeps what a group has used, unless it was a large one.
@@ -39,7 +39,7 @@ pub(crate) struct Plan<'a> {
     /// Only operations that are needed when the disk is full get through.
     pub(crate) full: bool,
     pub(crate) frames: Frames,
-    written: Vec<Written>,
+    written: Vec<CachedRecord>,
     /// Where records are encoded.
     memory: Vec<u8>,
 }
@@ -74,7 +74,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The frames, and the records in them, to be cached once they are written.
-    pub(crate) fn into_written(self) -> (Frames, Vec<Written>, Vec<u8>) {
+    pub(crate) fn into_written(self) -> (Frames, Vec<CachedRecord>, Vec<u8>) {
         (self.frames, self.written, self.memory)
     }
 
@@ -147,7 +147,7 @@ impl<'a> Plan<'a> {
         let touched = |touched| Answered { answer: Ok(Answer::Touched(touched)), waits: Waits::Never };
         if !self.overlay.is_group {
             // Most are alone, and look at nothing but the deadline.
-            let Some(mut expiry) = self.overlay.index.live_at(key, now).map(|slot| *slot.expiry()) else {
+            let Some(mut expiry) = self.overlay.index.live_at(key, now).map(|meta| *meta.expiry()) else {
                 return touched(false);
             };
             if expiry.touch(now) {
@@ -200,20 +200,20 @@ impl<'a> Plan<'a> {
     fn relocate(&mut self, live: &[(SessionKey, Position)]) -> Result<Answered> {
         for (key, at) in live {
             // What has been replaced or ended since the compactor looked stays where it is.
-            let Some(slot) = self.overlay.index.get(key).filter(|slot| slot.at() == *at) else { continue };
-            let record = match slot.record() {
+            let Some(meta) = self.overlay.index.get(key).filter(|meta| meta.at() == *at) else { continue };
+            let record = match meta.record() {
                 Some(record) => record.to_bytes(),
                 // What cannot be read is passed (rule 7): it is kept aside before the trim ends the session.
-                None => match self.log.read_frame(*at, slot.bytes())? {
+                None => match self.log.read_frame(*at, meta.bytes())? {
                     Some(frame) => {
                         let Some((_, bytes)) =
                             Frame::parse_anywhere(&frame, *at, self.log.segments.salt).and_then(|frame| frame.record())
                         else {
                             continue;
                         };
-                        match Record::from_bytes(*key, slot.revision(), bytes) {
+                        match Record::from_bytes(*key, meta.revision(), bytes) {
                             Ok(mut record) => {
-                                record.set_expiry(*slot.expiry());
+                                record.set_expiry(*meta.expiry());
                                 record.to_bytes()
                             }
                             // Whole, and not to be read: a newer version wrote it, and will want it as it is.
@@ -223,7 +223,7 @@ impl<'a> Plan<'a> {
                     None => continue,
                 },
             };
-            let revision = slot.revision().as_u64().to_le_bytes();
+            let revision = meta.revision().as_u64().to_le_bytes();
             self.frames.push(Kind::Move, key, &[&revision, &record]);
         }
         Ok(Answered { answer: Ok(Answer::Done), waits: Waits::Never })
@@ -311,10 +311,10 @@ impl<'a> Plan<'a> {
                 Record::from_kept(*key, *revision, expiry, owner.clone(), record.clone())
             }
             _ => {
-                let slot = self.overlay.index.get(key).expect("what conflicts was found in the index");
-                match slot.record() {
+                let meta = self.overlay.index.get(key).expect("what conflicts was found in the index");
+                match meta.record() {
                     Some(record) => record,
-                    None => self.log.read_record(key, slot.at(), slot.bytes())?.0,
+                    None => self.log.read_record(key, meta.at(), meta.bytes())?.0,
                 }
             }
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use cloakroom::simulation::{Disk, DiskFile, DiskLock, MemoryDisk, Tail};
+use cloakroom::simulation::{Disk, DiskFile, DiskLock, MemoryDisk, SharedPage};
 use shuttle::rand::Rng as _;
 
 /// Files by name, as they were when they were last synced.
@@ -70,8 +70,8 @@ impl Disk for PowerDisk {
         Disk::lock(&self.disk, name)
     }
 
-    fn tail(&self, name: &str, fresh: bool) -> io::Result<Tail> {
-        self.disk.tail(name, fresh)
+    fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
+        self.disk.shared_page(name, fresh)
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

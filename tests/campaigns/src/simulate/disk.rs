@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use cloakroom::simulation::{Disk, DiskFile, DiskLock, Page, Tail};
+use cloakroom::simulation::{Disk, DiskFile, DiskLock, Page, SharedPage};
 use fastrand::Rng;
 
 use super::faults::{Call, input_output, no_space};
@@ -236,13 +236,13 @@ impl Disk for SimulatedDisk {
         Ok(Box::new(SimulatedLock { disk: self.disk.clone(), life: self.life, name: name.to_owned(), handle }))
     }
 
-    fn tail(&self, name: &str, fresh: bool) -> io::Result<Tail> {
+    fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
         self.call(Call::Open(name), |inner| {
             if fresh {
                 inner.page = Arc::default();
                 inner.recovering = Some(self.life);
             }
-            Ok(Tail::InMemory(inner.page.clone()))
+            Ok(SharedPage::InMemory(inner.page.clone()))
         })
     }
 

@@ -16,7 +16,7 @@ use crate::model::time::Timestamp;
 use crate::store::block_on::block_on;
 use crate::store::file::disk::Disk;
 use crate::store::file::disk::memory::MemoryDisk;
-use crate::store::file::engine::background::Keeper;
+use crate::store::file::engine::background::Background;
 use crate::store::file::format::frame::HEAD;
 use crate::store::file::format::names;
 use crate::store::file::recovery;
@@ -27,8 +27,8 @@ const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 fn open(disk: &MemoryDisk) -> FileStore {
     let settings = FileStore::options().segment_bytes(4096).cache_bytes(0).durability(Durability::Never).0;
     let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
-    let keeper = Arc::new(Keeper::start(engine.clone()).unwrap());
-    FileStore { engine, keeper }
+    let background = Arc::new(Background::start(engine.clone()).unwrap());
+    FileStore { engine, background }
 }
 
 fn key(n: u32) -> SessionKey {

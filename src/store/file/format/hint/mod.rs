@@ -50,7 +50,7 @@ use crate::model::record::Revision;
 use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::{Frame, HEAD, Kind};
-use crate::store::file::format::meta::Slot;
+use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 
@@ -185,7 +185,7 @@ impl Before {
                 writer.byte(TRIM);
                 writer.number(u64::from(*oldest));
             }
-            Effect::Put(key, slot) | Effect::Move(key, slot) => self.write_put(key, slot, writer),
+            Effect::Put(key, meta) | Effect::Move(key, meta) => self.write_put(key, meta, writer),
             // That every hint's segment is sealed is known.
             Effect::Seal => {}
         }
@@ -196,25 +196,25 @@ impl Before {
         self.seen = seen.as_millis();
     }
 
-    fn write_put(&mut self, key: &SessionKey, slot: &Slot, writer: &mut Writer) {
-        let (seen, idle, revision) = (slot.expiry.last_seen(), slot.expiry.idle(), slot.revision.as_u64());
-        let left = slot.expiry.absolute().map(|deadline| deadline.as_millis().wrapping_sub(seen.as_millis()));
-        let gap = slot.at.as_u64() - self.end.as_u64();
-        let has_revision = revision != slot.at.as_u64();
+    fn write_put(&mut self, key: &SessionKey, meta: &RecordMeta, writer: &mut Writer) {
+        let (seen, idle, revision) = (meta.expiry.last_seen(), meta.expiry.idle(), meta.revision.as_u64());
+        let left = meta.expiry.absolute().map(|deadline| deadline.as_millis().wrapping_sub(seen.as_millis()));
+        let gap = meta.at.as_u64() - self.end.as_u64();
+        let has_revision = revision != meta.at.as_u64();
         let has_lifetime = (idle, left) != (self.idle, self.left);
         let flags = [
             (flag::GAP, gap > 0),
             (flag::REVISION, has_revision),
             (flag::LIFETIME, has_lifetime),
             (flag::NO_DEADLINE, has_lifetime && left.is_none()),
-            (flag::OWNER, slot.owner.is_some()),
+            (flag::OWNER, meta.owner.is_some()),
         ];
         writer.byte(flags.iter().filter(|(_, is_set)| *is_set).fold(PUT, |byte, (flag, _)| byte | flag));
         writer.fixed(key.as_bytes());
         if gap > 0 {
             writer.number(gap);
         }
-        writer.signed(i64::from(slot.bytes) - i64::from(self.bytes));
+        writer.signed(i64::from(meta.bytes) - i64::from(self.bytes));
         self.write_seen(seen, writer);
         if has_revision {
             writer.signed(revision.wrapping_sub(self.revision) as i64);
@@ -227,10 +227,10 @@ impl Before {
             }
             (self.idle, self.left) = (idle, left);
         }
-        if let Some(owner) = &slot.owner {
+        if let Some(owner) = &meta.owner {
             writer.bytes(owner.as_str().as_bytes());
         }
-        (self.end, self.bytes) = (slot.at.plus(slot.bytes as usize), slot.bytes);
+        (self.end, self.bytes) = (meta.at.plus(meta.bytes as usize), meta.bytes);
     }
 }
 
@@ -304,7 +304,7 @@ impl<'a> Reading<'a> {
         let owner = if has(flag::OWNER) { Some(self.reader.text()?.into()) } else { None };
         (before.end, before.bytes) = (at.plus(bytes as usize), bytes);
         let expiry = Expiry::from_parts(seen, before.idle, deadline);
-        Ok(Effect::Put(key, Slot { at, bytes, revision: Revision::from_u64(revision), expiry, owner }))
+        Ok(Effect::Put(key, RecordMeta { at, bytes, revision: Revision::from_u64(revision), expiry, owner }))
     }
 }
 

@@ -23,7 +23,7 @@ fn put(n: u8, offset: u32, seen: u64, idle: Option<u64>, deadline: Option<u64>, 
     let idle = idle.map(Duration::from_millis);
     let expiry = Expiry::from_parts(Timestamp::from_millis(seen), idle, deadline.map(Timestamp::from_millis));
     let revision = Revision::from_u64(if n.is_multiple_of(2) { at.as_u64() } else { 0x0000_0003_0000_0040 });
-    Effect::Put(key(n), Slot { at, bytes: 100, revision, expiry, owner: owner.map(Into::into) })
+    Effect::Put(key(n), RecordMeta { at, bytes: 100, revision, expiry, owner: owner.map(Into::into) })
 }
 
 fn effects() -> Vec<Effect> {
@@ -50,12 +50,13 @@ fn parse(bytes: &[u8]) -> Option<Hint> {
 }
 
 fn said(effects: impl Iterator<Item = Effect>) -> Vec<String> {
-    let slot =
-        |slot: &Slot| format!("{:?} {} {:?} {:?} {:?}", slot.at, slot.bytes, slot.revision, slot.expiry, slot.owner);
+    let meta = |meta: &RecordMeta| {
+        format!("{:?} {} {:?} {:?} {:?}", meta.at, meta.bytes, meta.revision, meta.expiry, meta.owner)
+    };
     effects
         .map(|effect| match effect {
-            Effect::Put(key, it) => format!("put {key} {}", slot(&it)),
-            Effect::Move(key, it) => format!("move {key} {}", slot(&it)),
+            Effect::Put(key, it) => format!("put {key} {}", meta(&it)),
+            Effect::Move(key, it) => format!("move {key} {}", meta(&it)),
             Effect::Touch(key, seen) => format!("touch {key} {seen:?}"),
             Effect::Sweep(end, key) => format!("sweep {end:?} {key}"),
             Effect::Destroy(key) => format!("destroy {key}"),
@@ -147,10 +148,10 @@ fn a_hint_whose_checks_are_right_and_whose_effects_are_not_is_none() {
             changed[at] = value;
             // Whatever it says then, it says it of this segment.
             for effect in parse(&corrected(changed)).into_iter().flat_map(|hint| hint.effects) {
-                if let Effect::Put(_, slot) = effect {
-                    assert_eq!(slot.at.segment(), SEGMENT);
+                if let Effect::Put(_, meta) = effect {
+                    assert_eq!(meta.at.segment(), SEGMENT);
                     assert!(
-                        slot.at.offset() >= segment::HEADER && slot.at.offset() + slot.bytes <= LENGTH - HEAD as u32
+                        meta.at.offset() >= segment::HEADER && meta.at.offset() + meta.bytes <= LENGTH - HEAD as u32
                     );
                 }
             }
@@ -180,7 +181,7 @@ fn most_sessions_take_no_more_than_24_bytes() {
             *offset += bytes;
             Some(Effect::Put(
                 key(1),
-                Slot { at, bytes, revision: Revision::from_u64(at.as_u64()), expiry, owner: None },
+                RecordMeta { at, bytes, revision: Revision::from_u64(at.as_u64()), expiry, owner: None },
             ))
         })
         .collect();

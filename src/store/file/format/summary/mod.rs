@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use crate::model::key::{KeyMap, SessionKey};
 use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
-use crate::store::file::format::meta::Slot;
+use crate::store::file::format::meta::RecordMeta;
 
 /// Up to where a sweep goes in the order of (end, key).
 type Reach = (Timestamp, SessionKey);
@@ -32,19 +32,19 @@ pub(crate) struct Summary {
 enum Own {
     Destroyed,
     /// It stands, unless a sweep from this one on reaches it.
-    Stands(Slot, usize),
+    Stands(RecordMeta, usize),
 }
 
 impl Own {
     /// What the sweeps up to now have left of it.
     fn swept(self, sweeps: &Sweeps, key: &SessionKey) -> Self {
         match self {
-            Self::Stands(slot, since)
-                if sweeps.reach_since(since).is_some_and(|reach| (slot.expiry.ends_at(), *key) <= reach) =>
+            Self::Stands(meta, since)
+                if sweeps.reach_since(since).is_some_and(|reach| (meta.expiry.ends_at(), *key) <= reach) =>
             {
                 Self::Destroyed
             }
-            Self::Stands(slot, _) => Self::Stands(slot, sweeps.count),
+            Self::Stands(meta, _) => Self::Stands(meta, sweeps.count),
             Self::Destroyed => Self::Destroyed,
         }
     }
@@ -88,8 +88,8 @@ impl Summary {
     /// The next thing that the segment does.
     pub(crate) fn add(&mut self, effect: Effect) {
         match effect {
-            Effect::Put(key, slot) | Effect::Move(key, slot) => {
-                self.own.insert(key, Own::Stands(slot, self.sweeps.count));
+            Effect::Put(key, meta) | Effect::Move(key, meta) => {
+                self.own.insert(key, Own::Stands(meta, self.sweeps.count));
             }
             Effect::Destroy(key) => {
                 self.own.insert(key, Own::Destroyed);
@@ -114,8 +114,8 @@ impl Summary {
             Entry::Occupied(mut entry) => {
                 let own = std::mem::replace(entry.get_mut(), Own::Destroyed).swept(&self.sweeps, &key);
                 *entry.get_mut() = own;
-                if let Own::Stands(slot, _) = entry.get_mut() {
-                    slot.expiry.touch(seen);
+                if let Own::Stands(meta, _) = entry.get_mut() {
+                    meta.expiry.touch(seen);
                 }
             }
             // Whatever it was, it is no more.
@@ -160,15 +160,15 @@ impl Summary {
         let (mut destroyed, mut standing) = (Vec::new(), Vec::new());
         for (key, own) in own {
             match own.swept(&sweeps, &key) {
-                Own::Stands(slot, _) => standing.push((key, slot)),
+                Own::Stands(meta, _) => standing.push((key, meta)),
                 Own::Destroyed if cleared => {}
                 Own::Destroyed => destroyed.push(key),
             }
         }
         destroyed.sort_unstable();
-        standing.sort_unstable_by_key(|(_, slot)| slot.at);
+        standing.sort_unstable_by_key(|(_, meta)| meta.at);
         effects.extend(destroyed.into_iter().map(Effect::Destroy));
-        effects.extend(standing.into_iter().map(|(key, slot)| Effect::Put(key, slot)));
+        effects.extend(standing.into_iter().map(|(key, meta)| Effect::Put(key, meta)));
         effects.extend(oldest.map(Effect::Trim));
         effects
     }

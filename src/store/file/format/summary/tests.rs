@@ -139,20 +139,20 @@ fn prior(before: &[Vec<Op>; 2]) -> Index {
 fn seen(index: &mut Index) -> String {
     let mut from = Some(0);
     while let Some(next) = from {
-        from = index.put_in_order(next, Timestamp::NEVER, &mut { usize::MAX });
+        from = index.sort_deadlines(next, Timestamp::NEVER, &mut { usize::MAX });
     }
     let mut slots: Vec<_> = index
         .iter()
-        .map(|slot| (*slot.key(), slot.at(), slot.bytes(), slot.revision(), *slot.expiry(), slot.owner().cloned()))
+        .map(|meta| (*meta.key(), meta.at(), meta.bytes(), meta.revision(), *meta.expiry(), meta.owner().cloned()))
         .collect();
-    slots.sort_unstable_by_key(|slot| slot.0);
+    slots.sort_unstable_by_key(|meta| meta.0);
     let owned = OWNERS.map(|owner| {
-        let mut keys: Vec<_> = index.owned_by(&Owner::from(owner)).map(|slot| *slot.key()).collect();
+        let mut keys: Vec<_> = index.owned_by(&Owner::from(owner)).map(|meta| *meta.key()).collect();
         keys.sort_unstable();
         keys
     });
     let ended = [0, 10, 20, 30, u64::MAX].map(|time| {
-        let mut keys: Vec<_> = index.ended_at(Timestamp::from_millis(time)).map(|slot| *slot.key()).collect();
+        let mut keys: Vec<_> = index.ended_at(Timestamp::from_millis(time)).map(|meta| *meta.key()).collect();
         keys.sort_unstable();
         (keys, index.first_ended(Timestamp::from_millis(time), 2))
     });
