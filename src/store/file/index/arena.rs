@@ -3,8 +3,6 @@
 //! What every load asks for stands in one cache line; what it does not, elsewhere. Slots are kept in chunks, so that no
 //! growth copies them, and have numbers: a session keeps its own as long as it lives.
 
-use std::collections::BTreeMap;
-use std::ops::{Index, IndexMut};
 use std::sync::atomic::Ordering;
 
 use crate::model::bytes::Bytes;
@@ -15,6 +13,10 @@ use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
+use crate::store::file::index::chunks::Chunks;
+#[cfg(test)]
+use crate::store::file::index::deadlines::LAST_BUCKET;
+use crate::store::file::index::deadlines::{Deadlines, bucket};
 use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
@@ -28,9 +30,8 @@ pub(crate) struct Arena {
     /// Slots that nobody has.
     free: SlotNumber,
     owners: Owners,
-    /// Sessions by the bucket of their end: the first of each. A touch that puts off an end leaves its session where it is,
-    /// so they may stand too early, and never too late.
-    endings: BTreeMap<u32, u32>,
+    /// A touch that puts off an end leaves its session where it is, so sessions may stand too early, and never too late.
+    deadlines: Deadlines,
     /// Bytes of the records that are cached.
     cached: usize,
 }
@@ -60,16 +61,6 @@ struct Cold {
 #[cfg(not(shuttle))]
 const _: () = assert!(size_of::<Hot>() == 64 && size_of::<Cold>() == 20);
 
-/// Deadlines are kept in buckets of 2^14 milliseconds.
-const BUCKET_BITS: u32 = 14;
-
-/// The last one is for all that end later than in a thousand years, or never.
-const LAST_BUCKET: u32 = (1 << 31) - 2;
-
-fn bucket(end: Timestamp) -> u32 {
-    (end.as_millis() >> BUCKET_BITS).min(LAST_BUCKET.into()) as u32
-}
-
 impl Default for Arena {
     fn default() -> Self {
         Self {
@@ -78,7 +69,7 @@ impl Default for Arena {
             cold: Chunks::default(),
             free: NONE,
             owners: Owners::default(),
-            endings: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             cached: 0,
         }
     }
@@ -128,7 +119,7 @@ impl Arena {
 
     /// Those that may have ended by this time, bucket after bucket: all that have, and others.
     pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
-        self.endings.range(..=bucket(now)).map(|(_, first)| self.cold.chain(*first))
+        self.deadlines.until(&self.cold, bucket(now))
     }
 
     /// Puts those that stand too early into the bucket of their end, from this bucket to that of the time, or until so many
@@ -137,13 +128,13 @@ impl Arena {
         const MANY: usize = 1_000;
         let (mut seen, last) = (0, bucket(until));
         while from <= last && *wanted > 0 {
-            let Some((&here, &first)) = self.endings.range(from..=last).next() else { break };
+            let Some((here, first)) = self.deadlines.first_within(from..=last) else { break };
             let standing: Vec<SlotNumber> = self.cold.chain(first).collect();
             for number in &standing {
                 let end = self.hot[*number].expiry.ends_at();
                 if bucket(end) != here {
-                    self.leave_bucket(*number);
-                    self.join_bucket(bucket(end), *number);
+                    self.deadlines.leave(&mut self.cold, *number);
+                    self.deadlines.join(&mut self.cold, bucket(end), *number);
                 } else if end <= until {
                     *wanted = wanted.saturating_sub(1);
                 }
@@ -178,7 +169,7 @@ impl Arena {
             number
         };
         self.table.insert(hash, number);
-        self.join_bucket(bucket(meta.expiry.ends_at()), number);
+        self.deadlines.join(&mut self.cold, bucket(meta.expiry.ends_at()), number);
         self.set_owner(number, meta.owner);
     }
 
@@ -197,7 +188,7 @@ impl Arena {
     /// Frees a session's slot.
     pub(crate) fn remove(&mut self, number: SlotNumber) {
         self.table.remove(hash_table::hash(&self.hot[number].key), number);
-        self.leave_bucket(number);
+        self.deadlines.leave(&mut self.cold, number);
         self.set_owner(number, None);
         self.set_cached(number, None);
         self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link::before(self.free) };
@@ -209,8 +200,8 @@ impl Arena {
         let after = bucket(expiry.ends_at());
         // An end that is put off costs nothing here, which is most of what a touch would cost.
         if after < bucket(before.ends_at()) {
-            self.leave_bucket(number);
-            self.join_bucket(after, number);
+            self.deadlines.leave(&mut self.cold, number);
+            self.deadlines.join(&mut self.cold, after, number);
         }
     }
 
@@ -251,18 +242,6 @@ impl Arena {
         number + 1
     }
 
-    fn join_bucket(&mut self, bucket: u32, number: SlotNumber) {
-        self.cold.join(bucket, self.endings.entry(bucket).or_insert(NONE), number);
-    }
-
-    fn leave_bucket(&mut self, number: SlotNumber) {
-        match self.cold.leave(number) {
-            Some((bucket, NONE)) => drop(self.endings.remove(&bucket)),
-            Some((bucket, first)) => drop(self.endings.insert(bucket, first)),
-            None => {}
-        }
-    }
-
     #[cfg(test)]
     pub(crate) fn room(&self) -> usize {
         self.table.room()
@@ -271,7 +250,7 @@ impl Arena {
     /// How many end in each bucket.
     #[cfg(test)]
     pub(crate) fn ending_together(&self) -> Vec<usize> {
-        self.endings.values().map(|first| self.cold.chain(*first).count()).collect()
+        self.deadlines.until(&self.cold, LAST_BUCKET).map(Iterator::count).collect()
     }
 }
 
@@ -348,46 +327,5 @@ impl<'a> MetaRef<'a> {
         }
         let Hot { key, revision, expiry, .. } = self.hot;
         Some(Record::from_kept(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
-    }
-}
-
-/// A list that never moves what is in it.
-struct Chunks<T>(Vec<Vec<T>>);
-
-const CHUNK: u32 = 1024;
-
-impl<T> Chunks<T> {
-    fn len(&self) -> u32 {
-        self.0.last().map_or(0, |last| (self.0.len() as u32 - 1) * CHUNK + last.len() as u32)
-    }
-
-    /// Adds one; says its number.
-    fn push(&mut self, item: T) -> u32 {
-        let number = self.len();
-        if number.is_multiple_of(CHUNK) {
-            self.0.push(Vec::with_capacity(CHUNK as usize));
-        }
-        self.0.last_mut().expect("a chunk with room was just added").push(item);
-        number
-    }
-}
-
-impl<T> Default for Chunks<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Index<u32> for Chunks<T> {
-    type Output = T;
-
-    fn index(&self, number: SlotNumber) -> &T {
-        &self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
-    }
-}
-
-impl<T> IndexMut<u32> for Chunks<T> {
-    fn index_mut(&mut self, number: SlotNumber) -> &mut T {
-        &mut self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
     }
 }

@@ -5,6 +5,8 @@
 
 mod arena;
 pub(crate) mod cache;
+mod chunks;
+mod deadlines;
 mod doubt;
 mod hash_table;
 mod list;

@@ -1,0 +1,50 @@
+//! What is known of a directory before its log is read: the shared page's version, a segment's header, and the salt in it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::mapping::SharedPage;
+use crate::store::file::disk::{Disk, DiskFile};
+use crate::store::file::format::names;
+use crate::store::file::format::segment::{self, BadHeader, Header};
+use crate::store::file::index::Index;
+use crate::store::file::index::cache::Cache;
+use crate::store::file::log::Log;
+use crate::store::file::log::hint_files::Hints;
+use crate::store::file::log::segments::Segments;
+use crate::store::file::settings::Settings;
+
+/// What an error says was being done.
+pub(crate) const OPENING: &str = "opening the session store";
+
+/// What the page says about its own format, so that no process takes another version's page for its own.
+pub(crate) const PAGE_VERSION: u64 = 1;
+
+/// A log of which nothing is read yet.
+pub(crate) fn new_log(
+    disk: Arc<dyn Disk>,
+    path: &Path,
+    salt: u64,
+    tail: SharedPage,
+    first: u32,
+    settings: &Settings,
+) -> Log {
+    let segments = Segments::new(disk, path.to_path_buf(), salt, tail, settings.sizes.files_open);
+    Log::new(segments, Hints::new(settings.uses_hints), Index::new(first), Cache::new(settings.cache_bytes))
+}
+
+pub(crate) fn header(file: &dyn DiskFile, path: &Path, number: u32) -> Result<Result<Header, BadHeader>> {
+    let mut bytes = [0; segment::HEADER as usize];
+    let read = file.read_at(&mut bytes, 0);
+    read.map_err(|error| Error::io("reading a segment's header", error).at(path.join(names::segment(number))))?;
+    Ok(Header::parse(&bytes))
+}
+
+pub(crate) fn bad_header(path: &Path, number: u32, bad: BadHeader) -> Error {
+    let kind = match bad {
+        BadHeader::Newer(_) => ErrorKind::NewerFormat,
+        BadHeader::Damaged => ErrorKind::Damaged,
+    };
+    Error::new(kind, "opening the session store").at(path.join(names::segment(number))).because(bad)
+}

@@ -1,0 +1,240 @@
+//! Recovery: the log is put in order while no process uses the directory.
+//!
+//! It reads the whole log, finds where it ends, sets aside what is there and does not belong to it, and makes all that it keeps
+//! durable. First all is read, then it is repaired: so a store can also be read where nothing can be written.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
+use crate::store::file::disk::{Disk, DiskFile};
+use crate::store::file::format::names;
+use crate::store::file::format::position::Position;
+use crate::store::file::format::segment::{self, BadHeader, Header};
+use crate::store::file::index::Index;
+use crate::store::file::log::Log;
+use crate::store::file::log::replay::{self, LastSegment};
+use crate::store::file::recovery::first_look::{OPENING, PAGE_VERSION, bad_header, header, new_log};
+use crate::store::file::settings::{OnDamage, Settings};
+use crate::store::file::writer::op::Op;
+use crate::store::file::writer::{LockedWriter, Writer};
+
+/// Puts the log in order; nobody else uses it.
+pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
+    if segments(&*disk, path)?.is_empty() || is_unfinished(&*disk, path)? {
+        first_segment(&*disk, path)?;
+    }
+    let found = Found::read(disk, path, settings)?;
+    found.repair()?;
+    let (goes_on, first, last) = (found.goes_on_in_a_new_segment(), found.first, found.index.applied.segment());
+    let log = found.publish();
+    let doubtful: Vec<SessionKey> = match settings.on_damage {
+        OnDamage::EndOlder => log.read()?.index.doubtful().copied().collect(),
+        OnDamage::Report => Vec::new(),
+    };
+    if goes_on || !doubtful.is_empty() {
+        let lock = log
+            .segments
+            .disk
+            .lock(names::WRITER_LOCK)
+            .map_err(|error| log.segments.io("opening the writer lock", error))?;
+        let mut writer = Writer::new(lock, settings.clone());
+        let Some(mut locked) = writer.try_lock(&log)? else {
+            let why = "its writer lock is held by a process that has not opened it";
+            return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
+        };
+        if goes_on {
+            locked.roll()?;
+        }
+        end_doubtful(&log, &mut locked, &doubtful)?;
+    }
+    log.hints.remove_stray(&*log.segments.disk, last);
+    // Left by a process that died between a trim and the removal (rule 7).
+    if first < log.read()?.index.oldest {
+        log.remove_trimmed()?;
+    }
+    Ok(log)
+}
+
+/// Ends the sessions that a damaged frame may have ended (rule 11), durably before anybody can load one.
+fn end_doubtful(log: &Log, locked: &mut LockedWriter<'_>, doubtful: &[SessionKey]) -> Result<()> {
+    const GROUP: usize = 10_000;
+    for keys in doubtful.chunks(GROUP) {
+        let ended = locked.write(&[&Op::End { keys: keys.to_vec() }], true);
+        for (answer, _) in ended.unwrap_or_default() {
+            answer?;
+        }
+    }
+    if doubtful.is_empty() { Ok(()) } else { log.segments.sync() }
+}
+
+/// What stands in a directory that nobody writes to, read and not yet changed.
+pub(crate) struct Found {
+    log: Log,
+    index: Index,
+    /// The oldest segment there is.
+    first: u32,
+    /// A last segment that has no header: a roll died before it was anything.
+    unfinished: Option<u32>,
+    /// Segments whose header does not say the salt.
+    headless: Vec<u32>,
+    file: Arc<dyn DiskFile>,
+    last: LastSegment,
+}
+
+impl Found {
+    pub(crate) fn read(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Self> {
+        let mut segments = segments(&*disk, path)?;
+        let unfinished = unfinished(&*disk, path, &segments)?;
+        segments.truncate(segments.len() - usize::from(unfinished.is_some()));
+        let Some(&first) = segments.first() else {
+            let why = "there is no session store in this directory";
+            return Err(Error::io(OPENING, io::Error::new(io::ErrorKind::NotFound, why)).at(path));
+        };
+        let (salt, headless) = salt(&*disk, path, &segments)?;
+        let tail = disk.shared_page(names::SHARED_PAGE, true);
+        let tail =
+            tail.map_err(|error| Error::io("making the shared page", error).at(path.join(names::SHARED_PAGE)))?;
+        tail.page().version.set(PAGE_VERSION);
+        let log = new_log(disk, path, salt, tail, first, settings);
+        for number in &headless {
+            log.segments.report(*number, 0, segment::HEADER, None);
+        }
+        let mut index = Index::new(first);
+        let number = segments[segments.len() - 1];
+        let last = replay::replay(&log.segments, &log.hints, &mut index, &segments, |take| {
+            replay::read_last(&log.segments, number, take)
+        })?;
+        index.shrink_to_fit();
+        replay::report_missing(&log.segments, &index, &segments);
+        if last.is_cut() && !index.sealed() {
+            log.segments.report(number, last.end, last.written, None);
+        }
+        let file = log.segments.file(number)?;
+        Ok(Self { log, index, first, unfinished, headless, file, last })
+    }
+
+    /// Whether something stands behind the end, so that no position there is used again (rule 5); or whoever sealed the
+    /// segment did not come to begin the next.
+    fn goes_on_in_a_new_segment(&self) -> bool {
+        self.last.is_cut() || self.index.sealed()
+    }
+
+    /// Makes durable what is kept, and sets aside what is not.
+    fn repair(&self) -> Result<()> {
+        let Self { log, index, file, last, .. } = self;
+        if let Some(number) = self.unfinished {
+            let removed = log.segments.disk.remove(&names::segment(number));
+            removed.map_err(|error| log.segments.segment_io("removing an unfinished segment", number, error))?;
+        }
+        for number in &self.headless {
+            // Else nobody could join; and if it is the last, nobody would know the salt when the others have gone.
+            let (file, header) = (log.segments.file(*number)?, Header { number: *number, salt: log.segments.salt });
+            let written = file.write_at(&header.to_bytes(), 0);
+            written.map_err(|error| log.segments.segment_io("writing a segment's header again", *number, error))?;
+        }
+        let number = index.applied.segment();
+        let failed = |error| log.segments.segment_io("recovering the last segment", number, error);
+        if last.durable == segment::HEADER {
+            // Who made the segment may have died before its header was durable. Without it the first segment is no store.
+            let header = Header { number, salt: log.segments.salt };
+            file.write_at(&header.to_bytes(), 0).map_err(failed)?;
+        }
+        // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4). Behind a
+        // clean close that is the mark alone. It vouches for what is before it and not for itself, and what comes behind it
+        // will state that it was durable.
+        let mut bytes = vec![0; (last.end - last.durable) as usize];
+        file.read_at(&mut bytes, u64::from(last.durable)).map_err(failed)?;
+        file.write_at(&bytes, u64::from(last.durable)).map_err(failed)?;
+        if last.is_cut() && !index.sealed() {
+            let mut bytes = vec![0; (last.written - last.end) as usize];
+            file.read_at(&mut bytes, u64::from(last.end)).map_err(failed)?;
+            log.segments.set_aside(Position::new(number, last.end), &bytes)?;
+            // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
+            file.cut(u64::from(last.end)).map_err(failed)?;
+        }
+        file.sync().map_err(failed)?;
+        if !last.clean {
+            // Who made the last segment may have died before its name was durable, and all that is synced from now on goes
+            // by that name (rule 6).
+            log.segments
+                .disk
+                .sync_names()
+                .map_err(|error| log.segments.io("making the segments' names durable", error))?;
+        }
+        Ok(())
+    }
+
+    /// The log as it was read.
+    pub(crate) fn publish(self) -> Log {
+        let Self { log, index, .. } = self;
+        let end = index.applied.as_u64();
+        log.change(|state| {
+            state.index = index;
+            log.segments.page().durable.set(end);
+            log.segments.page().tail.set(end);
+        });
+        log
+    }
+}
+
+/// The numbers of the segments, in order.
+fn segments(disk: &dyn Disk, path: &Path) -> Result<Vec<u32>> {
+    let names = disk.names().map_err(|error| Error::io("listing the session directory", error).at(path))?;
+    let mut segments: Vec<u32> = names.iter().filter_map(|name| names::segment_number(name)).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// A last segment that has no header yet.
+fn unfinished(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<Option<u32>> {
+    let [.., _, last] = *segments else { return Ok(None) };
+    let name = names::segment(last);
+    let length = disk.open(&name).and_then(|file| file.len());
+    let length = length.map_err(|error| Error::io("looking at a segment", error).at(path.join(&name)))?;
+    Ok((length < u64::from(segment::HEADER)).then_some(last))
+}
+
+/// The salt that all segments share, and those whose header does not say it.
+fn salt(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<(u64, Vec<u32>)> {
+    let mut salt = None;
+    let mut headless = Vec::new();
+    for number in segments.iter().rev() {
+        let file = disk.open(&names::segment(*number));
+        let file =
+            file.map_err(|error| Error::io("opening a segment", error).at(path.join(names::segment(*number))))?;
+        match header(&*file, path, *number)? {
+            Ok(header) => salt = salt.or(Some(header.salt)),
+            // A damaged header costs nothing but itself, as long as another segment has the salt.
+            Err(BadHeader::Damaged) => headless.push(*number),
+            Err(newer) => return Err(bad_header(path, *number, newer)),
+        }
+    }
+    let salt = salt.ok_or_else(|| bad_header(path, segments[0], BadHeader::Damaged))?;
+    Ok((salt, headless))
+}
+
+/// Whether creating the store was interrupted before anything could be saved: its only segment holds nothing at all.
+fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
+    if segments(disk, path)? != [1] {
+        return Ok(false);
+    }
+    let failed = |error| Error::io("reading a segment's header", error).at(path.join(names::segment(1)));
+    let file = disk.open(&names::segment(1)).map_err(failed)?;
+    if header(&*file, path, 1)?.is_ok() {
+        return Ok(false);
+    }
+    // The header is durable before anything else is written: behind it stands nothing, or somebody's sessions.
+    Ok(file.len().map_err(failed)? <= u64::from(segment::HEADER))
+}
+
+fn first_segment(disk: &dyn Disk, path: &Path) -> Result<()> {
+    let mut salt = [0; 8];
+    crate::model::id::fill(&mut salt)?;
+    let header = Header { number: 1, salt: u64::from_le_bytes(salt) };
+    // Recovery makes it durable, as it would if this one died here.
+    let made = disk.create(&names::segment(1)).and_then(|file| file.write_at(&header.to_bytes(), 0));
+    made.map_err(|error| Error::io("creating the session store", error).at(path.join(names::segment(1))))
+}
