@@ -1,4 +1,4 @@
-//! The log as its files say, read here by the written layout (`src/file/frame.rs`) and not by the code that is tested.
+//! The log as its files say, read here by the written layout (`src/store/file/format/frame.rs`) and not by the code that is tested.
 //!
 //! Nothing is checked: this reads what a store has just written.
 
