@@ -18,7 +18,7 @@ use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::segments::Segments;
 
 /// How many items a piece has, and how many pieces may be read ahead: some hundred KiB.
-const PIECE: usize = 1024;
+const PIECE: usize = 256;
 const AHEAD: usize = 4;
 
 /// To start a thread takes as long as to read so many bytes.
