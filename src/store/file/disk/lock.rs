@@ -1,6 +1,6 @@
 //! Locks between processes. The only file that imports fs2.
 //!
-//! fs2 is from 2018 and finished; should it have to go, `flock` of rustix takes its place in these three functions.
+//! fs2 is from 2018 and finished. If it has to go, rustix's `flock` can take its place in these three functions.
 //! A lock belongs to the open file, so two handles in one process exclude each other as two processes do, and the
 //! kernel releases it when the process dies. A shared lock is never upgraded: a refused upgrade loses it (rule 9).
 
@@ -35,7 +35,7 @@ impl DiskLock for FileLock {
     }
 }
 
-/// The lock of a file that is not there and cannot be made: nobody else can have it either.
+/// Stands for the lock of a file that does not exist, in a directory where this process creates none: no process holds it.
 #[derive(Debug)]
 pub(crate) struct NobodysLock;
 
@@ -57,7 +57,7 @@ fn taken(attempt: io::Result<()>) -> io::Result<bool> {
     match attempt {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => Ok(false),
-        // A signal came in between: not taken, and the caller tries again as it would if another held it.
+        // A signal interrupted the call: the lock is not taken, and the caller tries again as if another process held it.
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
         Err(error) => Err(error),
     }

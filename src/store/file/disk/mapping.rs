@@ -13,13 +13,13 @@ use crate::store::file::disk::page::{PAGE, Page};
 pub enum SharedPage {
     /// Mapped from a file of a page's length.
     Mapped(MmapRaw),
-    /// In this process's memory: for who reads alone where nothing can be written, and for disks that are simulated.
+    /// In this process's memory: for a lone reader of a directory that it does not write to, and for simulated disks.
     InMemory(Arc<Page>),
 }
 
 impl SharedPage {
     /// Maps the first page of a file that was written to its full length and synced (protocol rule 17).
-    /// To be read only, if `writes` is not set: a store to it would end the process.
+    /// Without `writes` the mapping is read-only: a store to it would kill the process.
     pub(crate) fn map(file: &std::fs::File, writes: bool) -> io::Result<Self> {
         if file.metadata()?.len() < PAGE as u64 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the shared page is shorter than a page"));
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_file_that_holds_less_than_a_page_is_refused() {
-        // What lies beyond a file's end cannot be touched, though it can be mapped: that would end the process.
+        // Memory beyond a file's end can be mapped, but an access to it would kill the process.
         for (length, is_mapped) in [(0, false), (PAGE as u64 - 1, false), (PAGE as u64, true), (PAGE as u64 + 1, true)]
         {
             let file = tempfile::tempfile().unwrap();

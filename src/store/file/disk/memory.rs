@@ -9,7 +9,7 @@ use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::Page;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 
-/// Shared by all handles on one "directory". What is written is there; faults come when a test asks for them.
+/// One "directory"; its clones share it. It loses nothing, and calls fail only when a test asks for it.
 #[derive(Clone, Default)]
 pub struct MemoryDisk(Arc<Mutex<Inner>>, Arc<Faults>);
 
@@ -18,7 +18,7 @@ pub struct MemoryDisk(Arc<Mutex<Inner>>, Arc<Faults>);
 pub struct Faults {
     /// Every sync.
     pub syncs: AtomicBool,
-    /// Every write and reservation, for want of space.
+    /// Every write and reservation, as on a full disk.
     pub space: AtomicBool,
     /// Every reservation.
     pub reservations: AtomicBool,
@@ -44,7 +44,7 @@ impl MemoryDisk {
         self.0.lock().unwrap()
     }
 
-    /// A disk with the same files, and nobody using it.
+    /// A disk with the same files, which no store uses.
     pub fn copy(&self) -> Self {
         let copy = Self::default();
         for (name, file) in &self.lock().files {
@@ -55,7 +55,7 @@ impl MemoryDisk {
         copy
     }
 
-    /// What shall fail.
+    /// The switches that make calls fail.
     pub fn faults(&self) -> &Faults {
         &self.1
     }
@@ -65,7 +65,7 @@ impl MemoryDisk {
         self.lock().files[name].0.lock().unwrap().clone()
     }
 
-    /// Puts a file there, or another in its place.
+    /// Creates or replaces a file.
     pub fn set(&self, name: &str, bytes: Vec<u8>) {
         let file = MemoryFile(Arc::new(Mutex::new(bytes)), self.1.clone());
         self.lock().files.insert(name.to_owned(), file);
@@ -76,7 +76,7 @@ impl MemoryDisk {
         self.lock().files.keys().filter(|name| name.ends_with(".log")).cloned().collect()
     }
 
-    /// What was set aside, under its names.
+    /// The bytes that were set aside, by name.
     pub fn kept_aside(&self) -> BTreeMap<String, Vec<u8>> {
         self.lock().aside.clone()
     }
@@ -206,7 +206,7 @@ impl DiskFile for MemoryFile {
 
     fn write_at(&self, new: &[u8], at: u64) -> io::Result<()> {
         let full = self.1.space.load(Ordering::Relaxed);
-        // A disk that fills up takes what it has room for.
+        // A disk that fills up takes a part of the write.
         let new = if full { &new[..new.len() / 2] } else { new };
         let mut bytes = self.0.lock().unwrap();
         let end = at as usize + new.len();

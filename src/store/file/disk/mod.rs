@@ -1,5 +1,5 @@
-//! What the log asks of a disk, so that a simulated one can stand in for the real one. A disk knows files, locks and the shared
-//! page by their names, and never what is in them.
+//! What the log asks of a disk: files, locks and the shared page, by their names. A simulated disk can stand in for the real
+//! one. Of what they hold, only the layout of the shared page stands here; a disk never looks into a file.
 
 pub(crate) mod lock;
 pub(crate) mod mapping;
@@ -16,33 +16,33 @@ use self::mapping::SharedPage;
 
 /// A directory of files, with what a log needs and nothing more. Names are plain file names.
 ///
-/// A failing call may have done its work in part; the log assumes nothing about it.
+/// A call that fails may have done a part of its work; the log assumes nothing about it.
 pub trait Disk: Send + Sync + 'static {
     /// The names of all files.
     fn names(&self) -> io::Result<Vec<String>>;
-    /// A new, empty file; what was there under this name is emptied.
+    /// Creates a file, or empties the one with this name.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
-    /// A file that exists.
+    /// Opens a file that exists.
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
-    /// Removes a file; whoever has it open keeps it.
+    /// Removes a file; open handles stay valid.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Puts a whole file there at once, in the place of what was there: whoever opens it sees the one or the other. It is not
-    /// synced; a power loss may leave any part of it, or nothing.
+    /// Creates or replaces a whole file atomically: an opener sees the old file or the new one. The new file is not synced:
+    /// a power loss may leave any part of it, or nothing.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
-    /// Makes the names durable: which files were created and removed.
+    /// Makes the names durable, that is, which files were created and removed.
     fn sync_names(&self) -> io::Result<()>;
     /// A lock on the file with this name, which is created if need be and never removed.
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>>;
-    /// The page that all users of the directory share; `fresh` makes it anew, all zeros.
+    /// The page that all processes share which use the directory; `fresh` makes it anew, all zeros.
     fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage>;
-    /// Keeps damaged bytes where a person can look at them.
+    /// Copies damaged bytes into the quarantine, where a person can look at them.
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Whether the directory was removed while the store was open.
     fn is_gone(&self) -> io::Result<bool>;
 }
 
 /// An open file.
-#[allow(clippy::len_without_is_empty, reason = "nobody asks whether a segment is empty")]
+#[allow(clippy::len_without_is_empty, reason = "no caller asks whether a segment is empty")]
 pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
@@ -52,20 +52,20 @@ pub trait DiskFile: Send + Sync {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
     /// Makes what was written durable.
     fn sync(&self) -> io::Result<()>;
-    /// Cuts the file.
+    /// Cuts the file to this length.
     fn cut(&self, length: u64) -> io::Result<()>;
-    /// Reserves space up to here without changing the length, where the file system can.
+    /// Reserves space for these bytes (preallocation) without changing the length, where the file system can.
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()>;
-    /// Forgets what is cached and clean, so that the next read shows what the disk has.
+    /// Drops the file's clean pages from the page cache, so that the next read shows what the disk has (rule 4).
     fn drop_cache(&self) -> io::Result<()>;
 }
 
-/// A lock that is given up with its handle, and with its process.
+/// A lock between processes. It is released when its handle is dropped, and when its process ends.
 pub trait DiskLock: Send + Sync {
-    /// Takes it exclusively, if that is possible without waiting.
+    /// Takes the lock exclusively, if that is possible without waiting; returns whether it did.
     fn try_exclusive(&self) -> io::Result<bool>;
-    /// Takes it shared, if that is possible without waiting. A handle that holds it exclusively goes over to shared.
+    /// The same, shared. A handle that holds the lock exclusively goes over to shared.
     fn try_shared(&self) -> io::Result<bool>;
-    /// Gives it up.
+    /// Releases the lock.
     fn unlock(&self) -> io::Result<()>;
 }

@@ -4,19 +4,19 @@ use std::sync::atomic::Ordering;
 
 use crate::store::file::threads::AtomicU64;
 
-/// Bytes of the page's file.
+/// The length of the page's file, in bytes.
 pub(crate) const PAGE: usize = 4096;
 
-/// The page, a cache line for each word. A zeroed page is a valid one: an empty log of which nothing is known.
+/// The page, a cache line for each word. A zeroed page is an empty log of which nothing is known; recovery sets the version.
 ///
 /// | offset | what |
 /// |---|---|
 /// | 0 | tail: where the log ends; stored with release after the write, loaded with acquire before the read |
-/// | 64 | durable: up to here everything is on disk |
+/// | 64 | durable mark: up to here the log is on disk |
 /// | 128 | intent: where the write under way will end; 0 when there is none |
-/// | 192 | poison: not 0 after a failed sync, for every process |
+/// | 192 | poison: not 0 after a failed sync; then no process writes |
 /// | 256 | version of this layout, 1 |
-/// | 320 | wanted: not 0 if somebody has found the writer lock taken |
+/// | 320 | wanted: not 0 if a process has found the writer lock taken |
 #[repr(C)]
 #[derive(Default, Debug)]
 pub struct Page {
@@ -44,14 +44,14 @@ impl Line {
         self.0.store(word, Ordering::Release);
     }
 
-    /// Sets it, unless it is higher already.
+    /// Sets the word, unless it is higher already.
     pub(crate) fn raise(&self, word: u64) {
         pause();
         self.0.fetch_max(word, Ordering::AcqRel);
     }
 }
 
-/// Between any two looks at the page another process may change it, or this one be killed.
+/// A simulation lets other processes change the page before any access to it, or kills this one.
 #[inline]
 fn pause() {
     #[cfg(feature = "simulation")]

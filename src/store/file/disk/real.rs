@@ -1,4 +1,4 @@
-//! A directory of a real file system.
+//! The disk of a real file system: one directory. It creates private files only, and never follows a symlink.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
@@ -17,11 +17,11 @@ use crate::store::file::disk::page::PAGE;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 use crate::store::file::format::names;
 
-/// Mode 0700, files 0600, nothing followed that is a symlink.
+/// A directory of mode 0700, with files of mode 0600.
 pub(crate) struct RealDisk {
     directory: File,
     path: PathBuf,
-    /// Whether files are opened to be written; else nothing is created or changed.
+    /// Whether files are opened for writing. If not, nothing is created or changed.
     writes: bool,
 }
 
@@ -39,7 +39,7 @@ impl RealDisk {
     }
 
     fn open_to(writes: bool, path: &Path, allow_network: bool) -> Result<Self> {
-        // Without a slash at the end, behind which a symlink would be followed after all.
+        // Drops a slash at the end: with it, the system would follow a symlink in spite of NOFOLLOW.
         let path: &Path = &path.components().collect::<PathBuf>();
         let doing = "opening the session directory";
         let failed = |error| Error::io(doing, error).at(path);
@@ -48,7 +48,7 @@ impl RealDisk {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || rustix::fs::open(path, flags, Mode::empty());
         let opened = match open() {
-            // A umask that takes the owner's own rights, which only root can do without.
+            // The umask has taken the owner's own rights, which only root can do without.
             Err(rustix::io::Errno::ACCESS) if created => unlock(path).and_then(|()| open()),
             opened => opened,
         };
@@ -59,7 +59,7 @@ impl RealDisk {
             error => failed(error.into()),
         })?;
         if created {
-            // Whatever the umask says.
+            // The umask may have taken rights of the owner.
             rustix::fs::fchmod(&directory, Mode::RWXU).map_err(|error| failed(error.into()))?;
         }
         let stat = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?;
@@ -81,7 +81,7 @@ impl RealDisk {
                  if one machine alone uses it"
             )));
         }
-        // Absolute, so that a change of the working directory moves nothing.
+        // Absolute, so that a later change of the working directory does not matter.
         let path = std::path::absolute(path).map_err(failed)?;
         Ok(Self { directory: directory.into(), path, writes })
     }
@@ -95,7 +95,7 @@ impl RealDisk {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         if flags.contains(OFlags::CREATE) {
-            // Whatever the umask says.
+            // The umask may have taken rights of the owner.
             rustix::fs::fchmod(&file, PRIVATE)?;
         } else if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
             return Err(io::Error::new(
@@ -107,7 +107,7 @@ impl RealDisk {
     }
 }
 
-/// Gives a directory to its owner, who may not open it; not what a symlink in its place names.
+/// Gives the owner access to a directory that the owner cannot open. Never changes the target of a symlink in its place.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn unlock(path: &Path) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -120,8 +120,8 @@ fn unlock(_path: &Path) -> rustix::io::Result<()> {
     Err(rustix::io::Errno::ACCESS)
 }
 
-/// Creates a directory and those above it that are missing; says whether it did. Whatever stands there already is looked at
-/// by who opens it.
+/// Creates a directory and its missing parents; returns whether it did. The caller checks what stands there already when it
+/// opens the directory.
 fn create_directory(path: &Path) -> io::Result<bool> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match DirBuilder::new().mode(0o700).create(path) {
@@ -133,25 +133,25 @@ fn create_directory(path: &Path) -> io::Result<bool> {
         }
         Err(error) => return Err(error),
     }
-    // Else a power loss could take the whole store with its name (rule 6).
+    // Without this sync a power loss could take the directory's name, and the whole store with it (rule 6).
     File::open(parent)?.sync_all()?;
     Ok(true)
 }
 
-/// The file system of another machine that this is, if it is one.
+/// Which network file system this is, if it is one.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
     network_by_magic(system.f_type as u32)
 }
 
-/// Elsewhere the system itself says whether a file system is a local one.
+/// These systems mark their local file systems.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
     const LOCAL: u32 = 0x1000; // MNT_LOCAL of sys/mount.h
     (system.f_flags as u32 & LOCAL == 0).then_some("a network file system")
 }
 
-/// By the numbers of statfs(2). FUSE may be local, but promises nothing about locks.
+/// By the magic numbers of statfs(2). FUSE may be local, but promises nothing about locks.
 #[cfg(any(target_os = "linux", target_os = "android", test))]
 fn network_by_magic(magic: u32) -> Option<&'static str> {
     Some(match magic {
@@ -171,7 +171,7 @@ impl Disk for RealDisk {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.directory)? {
-            // A name that is not UTF-8 is a stray file's.
+            // The store has no file whose name is not UTF-8.
             names.extend(entry?.file_name().to_str().ok().map(str::to_owned));
         }
         Ok(names)
@@ -190,7 +190,7 @@ impl Disk for RealDisk {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        // Two of one process may write the same at once.
+        // A random name, not the process id: two stores of one process may write the same file at once.
         let mut random = [0; 8];
         crate::model::id::fill(&mut random).map_err(io::Error::other)?;
         let half = names::half_written(u64::from_le_bytes(random));
@@ -237,7 +237,7 @@ impl Disk for RealDisk {
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         match rustix::fs::mkdirat(&self.directory, names::QUARANTINE, Mode::RWXU) {
-            // Whatever the umask says. Nobody else can put anything in its place: the directory is private.
+            // The umask may have taken rights. A chmod by name is safe: in a private directory no other user can swap it.
             Ok(()) => {
                 rustix::fs::chmodat(&self.directory, names::QUARANTINE, Mode::RWXU, rustix::fs::AtFlags::empty())?;
             }
@@ -294,7 +294,7 @@ impl DiskFile for File {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
         match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes) {
-            // A file system that cannot reserve has nothing in reserve; that is no failure.
+            // On a file system that cannot preallocate the store has no reserve; that is no failure.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -310,7 +310,7 @@ impl DiskFile for File {
         Ok(rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::DontNeed)?)
     }
 
-    /// A system that cannot be asked to forget is taken at its word.
+    /// Other systems cannot be asked to drop a file's cache: their cache is believed.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn drop_cache(&self) -> io::Result<()> {
         Ok(())

@@ -1,31 +1,32 @@
-//! One thing that a log does to an index, read already.
+//! Effects: what frames and hints do to an index, decoded. An effect holds values and no bytes of a file.
 
 use crate::model::key::SessionKey;
 use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frame, Kind};
 use crate::store::file::format::meta::RecordMeta;
 
-/// What a frame does to an index; or what many do together.
+/// What one frame does to an index, or what many frames do together.
 pub(crate) enum Effect {
-    /// A record was put here.
+    /// The session's record was put at this position.
     Put(SessionKey, RecordMeta),
-    /// One was moved here.
+    /// Compaction moved the record to this position.
     Move(SessionKey, RecordMeta),
-    /// A session was seen.
+    /// The session was last seen at this time.
     Touch(SessionKey, Timestamp),
+    /// The session has ended: a tombstone.
     Destroy(SessionKey),
-    /// What stands before this and ends by then is dead; of what ends at that moment, what has a key up to this one.
+    /// Ends every session that stands before this effect and whose (end, key) is not above this one.
     Sweep(Timestamp, SessionKey),
     /// Segments below this number are no longer part of the log.
     Trim(u32),
-    /// All that stands before is dead.
+    /// Ends every session that stands before this effect.
     Clear,
-    /// The segment ends.
+    /// The segment ends; the log goes on in the next.
     Seal,
 }
 
 impl Effect {
-    /// What a frame does: nothing, one thing, or, if it is a batch, many.
+    /// Hands over the effects of a frame: none, one, or those of all frames in a batch.
     pub(crate) fn each_of(frame: &Frame<'_>, salt: u64, take: &mut dyn FnMut(Self)) {
         let key = frame.head.key;
         let time = || frame.millis().map(Timestamp::from_millis);
@@ -36,7 +37,7 @@ impl Effect {
             Kind::Clear => Self::Clear,
             Kind::Seal => Self::Seal,
             Kind::Batch => return frame.inner(salt).for_each(|inner| Self::each_of(&inner, salt, take)),
-            // A body that no writer writes says nothing.
+            // No writer writes a body of another length, so such a frame has no effect.
             Kind::Touch => match time() {
                 Some(seen) => Self::Touch(key, seen),
                 None => return,

@@ -1,34 +1,34 @@
-//! The log's frames: what one looks like, byte by byte. No I/O here.
+//! A frame: one entry of the write-ahead log, a head and a body. Its layout, byte by byte; no I/O here.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 4 | length of the body |
-//! | 4 | 4 | durable: up to this offset of the segment the writer knew everything to be on disk |
+//! | 4 | 4 | the statement: up to this offset of the segment, the writer knew the log to be durable |
 //! | 8 | 8 | xxh3-64 of the body |
 //! | 16 | 4 | the lower half of xxh3-64 of the head's other 33 bytes, in their order |
 //! | 20 | 1 | kind |
 //! | 21 | 16 | session key; zeros where the kind has none |
 //! | 37 | length | body |
 //!
-//! Numbers are little-endian. Both hashes are seeded with the store's random salt and the frame's own position, so no
-//! bytes inside a value can pass for a frame (protocol rule 10). The frames inside a batch have another seed: the batch's
-//! end may be torn off, and no part of it may pass for a frame of the log. Nobody knows what comes after to be durable, so
-//! what claims so is no frame either. The head has a check of its own, so a frame with a
-//! bad body is stepped over whole, and still says which session it was about (rule 11). A head of zeros is no frame:
-//! there the written part of a segment ends.
+//! Numbers are little-endian. The store's random salt and the frame's own position seed both checksums, so no bytes inside
+//! a value can pass for a frame (protocol rule 10). The frames inside a batch have another seed: if the batch is torn, no
+//! part of it passes for a frame of the log. No writer knows bytes beyond its frame's own position to be durable, so a head
+//! that states so is invalid. The head has a check of its own, so a reader steps over a frame with a bad body whole, and
+//! still learns which session the frame was about (rule 11). A head of zeros is no frame: there the written part of a
+//! segment ends.
 //!
 //! | kind | | body |
 //! |---|---|---|
 //! | 1 | put | the record, see [`Record::to_bytes`](crate::Record::to_bytes); its revision is the frame's position |
 //! | 2 | touch | last seen, 8 bytes: milliseconds since the Unix epoch |
-//! | 3 | destroy | empty |
+//! | 3 | destroy | empty: a tombstone |
 //! | 4 | batch | frames, complete with heads: all of them or none |
 //! | 5 | move | the record's revision, 8 bytes, then the record: a put that changes nothing |
 //! | 6 | trim | 4 bytes: segments below this number are no longer part of the log |
-//! | 7 | sweep | 8 bytes, time T: of what stands before this, what ends before T is dead, and what ends at T with a key up to the frame's |
-//! | 8 | seal | empty: the segment ends here, and the next one goes on |
-//! | 9 | mark | empty: says only what was durable; a clean close leaves one |
-//! | 10 | clear | empty: all that stands before this is dead |
+//! | 7 | sweep | 8 bytes, time T: ends each session before this frame whose (end, key) is not above (T, the frame's key) |
+//! | 8 | seal | empty: the segment ends here, and the log goes on in the next |
+//! | 9 | mark | empty: only its statement counts; a clean close leaves one |
+//! | 10 | clear | empty: ends each session before this frame |
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -73,23 +73,23 @@ impl Kind {
     }
 }
 
-/// A frame's head, its check passed.
+/// A frame's head whose check has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) kind: Kind,
     pub(crate) key: SessionKey,
     /// Length of the body.
     pub(crate) body: u32,
-    /// The offset in this segment up to which the writer knew everything to be durable.
+    /// The statement: up to this offset of the segment, the writer knew the log to be durable.
     pub(crate) durable: u32,
     checksum: u64,
 }
 
 impl Head {
-    /// Where the kind stands.
+    /// Offset of the kind in the head.
     pub(crate) const KIND: u32 = 20;
 
-    /// The head at this position, if these bytes are one.
+    /// Parses a head that stands at this position.
     pub(crate) fn parse(bytes: &[u8], at: Position, salt: u64) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD>()?;
         let number = |from: usize| u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
@@ -117,7 +117,7 @@ impl Head {
         HEAD + self.body as usize
     }
 
-    /// The head of a frame of which only so many bytes are there.
+    /// The same head for a frame of which only this many bytes are there.
     pub(crate) const fn cut_to(self, frame_bytes: u32) -> Self {
         Self { body: frame_bytes - HEAD as u32, ..self }
     }
@@ -134,7 +134,7 @@ impl Head {
     }
 }
 
-/// The salt of what stands inside a batch.
+/// The salt of the frames inside a batch.
 const fn inside(salt: u64) -> u64 {
     !salt
 }
@@ -150,7 +150,7 @@ fn check(head: &[u8; HEAD], at: Position, salt: u64) -> u32 {
     xxh3_64_with_seed(&others, seed(at, salt)) as u32
 }
 
-/// A whole frame, both checks passed.
+/// A whole frame whose checks have passed. The check of a batch's body covers the frames inside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
     pub(crate) at: Position,
@@ -159,19 +159,19 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The frame that begins these bytes.
+    /// Parses the frame at the beginning of these bytes.
     pub(crate) fn parse(bytes: &'a [u8], at: Position, salt: u64) -> Option<Self> {
         let head = Head::parse(bytes, at, salt)?;
         let body = bytes.get(HEAD..head.frame_bytes())?;
         head.vouches_for(body, at, salt).then_some(Self { at, head, body })
     }
 
-    /// The frame that begins these bytes, in the log itself or inside a batch: wherever the index says that it stands.
+    /// Parses a frame that stands in the log itself or inside a batch: the index holds positions of both.
     pub(crate) fn parse_anywhere(bytes: &'a [u8], at: Position, salt: u64) -> Option<Self> {
         Self::parse(bytes, at, salt).or_else(|| Self::parse(bytes, at, inside(salt)))
     }
 
-    /// The frames inside a batch. The batch's own check covers them.
+    /// The frames inside a batch. Their bodies are not hashed: the batch's own check covers them.
     pub(crate) fn inner(&self, salt: u64) -> impl Iterator<Item = Frame<'a>> {
         let (mut rest, mut at) = (self.body, self.at.plus(HEAD));
         std::iter::from_fn(move || {
@@ -183,12 +183,12 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The body of a touch or a sweep: a time.
+    /// The time in the body of a touch or a sweep.
     pub(crate) fn millis(&self) -> Option<u64> {
         Some(u64::from_le_bytes(self.body.try_into().ok()?))
     }
 
-    /// The body of a trim: the oldest segment that stays.
+    /// The oldest segment that stays, from the body of a trim.
     pub(crate) fn oldest(&self) -> Option<u32> {
         Some(u32::from_le_bytes(self.body.try_into().ok()?))
     }
@@ -206,7 +206,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Frames for one write: they know their positions, so each can be checked on its own.
+/// The frames of one write, as bytes. Their positions are known beforehand, because positions seed the checksums.
 pub(crate) struct Frames {
     salt: u64,
     start: Position,
@@ -215,24 +215,24 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// Frames that will stand at `start`, where everything before `durable` is known to be on disk.
+    /// Frames that will stand at `start` and state that the log is durable up to `durable`.
     pub(crate) fn at(start: Position, durable: Position, salt: u64) -> Self {
         Self::within(Vec::new(), start, durable, salt)
     }
 
-    /// The same, with the memory of what was written before.
+    /// The same, in memory that an earlier write has used.
     pub(crate) fn within(mut bytes: Vec<u8>, start: Position, durable: Position, salt: u64) -> Self {
         bytes.clear();
         let durable = if durable.segment() == start.segment() { durable.offset() } else { 0 };
         Self { salt, start, durable, bytes }
     }
 
-    /// The memory, to be used again.
+    /// Gives the memory back, for the next write.
     pub(crate) fn into_memory(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// Appends a frame whose body has these parts; says where it stands.
+    /// Appends a frame whose body has these parts; returns its position.
     pub(crate) fn push(&mut self, kind: Kind, key: &SessionKey, body: &[&[u8]]) -> Position {
         let from = self.open();
         for part in body {
@@ -241,7 +241,7 @@ impl Frames {
         self.close(from, kind, key)
     }
 
-    /// Appends a batch of what `fill` appends.
+    /// Appends one batch, which holds the frames that `fill` appends.
     pub(crate) fn batch<T>(&mut self, fill: impl FnOnce(&mut Self) -> T) -> T {
         let from = self.open();
         let salt = self.salt;
@@ -252,12 +252,12 @@ impl Frames {
         filled
     }
 
-    /// Where the first frame stands.
+    /// The position of the first frame.
     pub(crate) fn start(&self) -> Position {
         self.start
     }
 
-    /// Where the next frame will stand.
+    /// The position of the next frame.
     pub(crate) fn end(&self) -> Position {
         self.start.plus(self.bytes.len())
     }

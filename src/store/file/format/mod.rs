@@ -1,4 +1,6 @@
-//! What stands in the files, byte by byte: names, frames, segments, hints, and what they say. Formats do no I/O and know no time.
+//! The formats: file names, segments, frames and hints, byte by byte, and the effects that they state.
+//!
+//! Nothing here does I/O or reads a clock.
 
 pub(crate) mod effect;
 pub(crate) mod frame;

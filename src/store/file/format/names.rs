@@ -1,19 +1,19 @@
-//! Every name that the store gives to a file of its directory. Other files are left alone.
+//! Every name that the store gives to a file of its directory. The store leaves other files alone.
 
 use crate::store::file::format::position::Position;
 
-/// Held by a process while it opens the directory.
+/// The openers' lock: a process holds it while it opens the directory (rule 9), a lone reader as long as it reads (rule 21).
 pub(crate) const OPENING_LOCK: &str = "opening.lock";
-/// Held by each process that has the directory open.
+/// The users' lock: all other processes that have the directory open hold it shared (rule 9).
 pub(crate) const USERS_LOCK: &str = "users.lock";
-/// Held by the process that writes.
+/// The writer lock: the process that holds it may append.
 pub(crate) const WRITER_LOCK: &str = "writer.lock";
 /// The page that all processes share.
 pub(crate) const SHARED_PAGE: &str = "tail.page";
-/// The folder for what was found damaged.
+/// The folder for damaged bytes that were set aside.
 pub(crate) const QUARANTINE: &str = "quarantine";
 
-/// A segment.
+/// The name of a segment.
 pub(crate) fn segment(number: u32) -> String {
     format!("{number:08}.log")
 }
@@ -24,7 +24,7 @@ pub(crate) fn segment_number(name: &str) -> Option<u32> {
     (segment(number) == name).then_some(number)
 }
 
-/// A segment's hint.
+/// The name of a segment's hint.
 pub(crate) fn hint(segment: u32) -> String {
     format!("{segment:08}.hint")
 }
@@ -35,20 +35,20 @@ pub(crate) fn hint_number(name: &str) -> Option<u32> {
     (hint(number) == name).then_some(number)
 }
 
-/// What stood at a damaged place, in the quarantine.
+/// The name, in the quarantine, of the bytes that stood at a damaged place.
 pub(crate) fn set_aside(at: Position) -> String {
     format!("{}-{:08x}", segment(at.segment()), at.offset())
 }
 
-/// What the name of a file begins with until it is whole.
+/// The name of a file begins with this until the file is whole.
 const HALF_WRITTEN: &str = ".half-written-";
 
-/// A file that is being written.
+/// The name of a file that is being written.
 pub(crate) fn half_written(random: u64) -> String {
     format!("{HALF_WRITTEN}{random:016x}")
 }
 
-/// Whether the file with this name was never finished, if no process is writing it now.
+/// Whether this names a file that is being written. Where no process uses the directory, a crash has left it.
 pub(crate) fn is_half_written(name: &str) -> bool {
     name.starts_with(HALF_WRITTEN)
 }

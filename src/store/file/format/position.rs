@@ -1,11 +1,11 @@
-//! Where something stands in the log.
+//! A position: a place in the log, the field's log sequence number (LSN).
 
 use std::fmt;
 
-/// A place in the log: segment number in the upper, offset in the lower 32 bits, so that places compare in the order
+/// A place in the log: segment number in the upper, offset in the lower 32 bits, so that positions compare in the order
 /// of the log and fit one atomic word.
 ///
-/// No place is used twice (protocol rule 5), so the place of a record's last put is also its revision.
+/// No position is used twice (protocol rule 5), so the position of a record's last put is also its revision.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Position(u64);
 
@@ -30,7 +30,7 @@ impl Position {
         self.0 as u32
     }
 
-    /// So many bytes further on in the same segment.
+    /// The position this many bytes further on in the same segment.
     pub(crate) const fn plus(self, bytes: usize) -> Self {
         Self(self.0 + bytes as u64)
     }

@@ -1,4 +1,4 @@
-//! A segment: one file of the log. Its header; no I/O here.
+//! A segment: one file of the log. The layout of its header; no I/O here.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -6,24 +6,25 @@
 //! | 8 | 2 | format version, 1 |
 //! | 10 | 2 | zeros |
 //! | 12 | 4 | the segment's number, as in its name |
-//! | 16 | 8 | the store's salt: random, the same in all its segments |
+//! | 16 | 8 | the store's salt: random, the same in all segments |
 //! | 24 | 32 | zeros, kept for later versions |
 //! | 56 | 8 | xxh3-64 of the 56 bytes before |
 //! | 64 | | [frames](crate::store::file::format::frame), one after another, then zeros or the end of the file |
 //!
-//! Numbers are little-endian. The zeros were [written ahead](crate::store::file::engine::zeroed_ahead); behind a seal the file is cut.
+//! Numbers are little-endian. The zeros are preallocated (`engine/zeroed_ahead.rs`); the file of a sealed segment ends at
+//! the seal.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::file::format::position::Position;
 
-/// Bytes of a segment's header: where its first frame stands.
+/// The length of a segment's header, in bytes: the offset of the first frame.
 pub(crate) const HEADER: u32 = 64;
 
 const MAGIC: &[u8; 8] = b"cloakrm\0";
 const VERSION: u16 = 1;
 
-/// Where a segment's first frame stands.
+/// The position of a segment's first frame.
 pub(crate) const fn start(number: u32) -> Position {
     Position::new(number, HEADER)
 }
@@ -35,7 +36,7 @@ pub(crate) struct Header {
     pub(crate) salt: u64,
 }
 
-/// Why bytes are no header.
+/// Why bytes are no valid header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadHeader {
     #[error(

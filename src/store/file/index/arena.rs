@@ -1,7 +1,6 @@
-//! The slots of all sessions, packed: 84 bytes each, and eleven to thirteen for the table that finds them.
+//! The arena: a slot for each session, 84 bytes, and eleven to thirteen more in the table that finds it.
 //!
-//! What every load asks for stands in one cache line; what it does not, elsewhere. Slots are kept in chunks, so that no
-//! growth copies them, and have numbers: a session keeps its own as long as it lives.
+//! What every load asks for stands in one cache line, and the rest elsewhere. Nothing here reads a file.
 
 use std::sync::atomic::Ordering;
 
@@ -27,34 +26,35 @@ pub(crate) struct Arena {
     table: HashTable,
     hot: Chunks<Hot>,
     cold: Chunks<Cold>,
-    /// Slots that nobody has.
+    /// The first free slot; links lead to the others.
     free: SlotNumber,
     owners: Owners,
-    /// A touch that puts off an end leaves its session where it is, so sessions may stand too early, and never too late.
+    /// A touch that puts a deadline off leaves its session in its bucket, so a session may stand too early, never too late.
     deadlines: Deadlines,
     /// Bytes of the records that are cached.
     cached: usize,
 }
 
-/// What a load asks for.
+/// The part of a slot that a load asks for.
 #[repr(align(64))]
 struct Hot {
     key: SessionKey,
     expiry: Expiry,
     revision: Revision,
-    /// What is [kept](Record::to_kept) of the record, if it is cached.
+    /// The record as [`Record::to_kept`] gives it, if it is cached.
     cached: Option<Bytes>,
-    /// Among the [`Owners`].
+    /// The session's number among the [`Owners`].
     owner: u32,
-    /// Whether the cached record was used since the cache looked last.
+    /// Whether the cached record was used since the cache's hand last passed.
     used: AtomicBool,
 }
 
+/// The rest of a slot.
 struct Cold {
-    /// Segment and offset; 0 and 0 for a slot that nobody has.
+    /// Segment and offset; 0 and 0 in a free slot.
     at: [u32; 2],
     bytes: u32,
-    /// Among those of the same bucket, or among the free.
+    /// The slot's place in its deadline bucket, or among the free slots.
     link: Link,
 }
 
@@ -76,9 +76,9 @@ impl Default for Arena {
 }
 
 impl Arena {
-    /// Makes room for so many.
-    pub(crate) fn reserve(&mut self, slots: usize) {
-        self.table.reserve(slots);
+    /// Makes room for this many sessions.
+    pub(crate) fn reserve(&mut self, sessions: usize) {
+        self.table.reserve(sessions);
     }
 
     /// Gives back room that is not needed.
@@ -104,7 +104,7 @@ impl Arena {
         self.find(key).map(|number| self.at(number))
     }
 
-    /// What stands in a slot that somebody has.
+    /// What stands in a slot that is not free.
     pub(crate) fn at(&self, number: SlotNumber) -> MetaRef<'_> {
         MetaRef { hot: &self.hot[number], cold: &self.cold[number], owners: &self.owners }
     }
@@ -117,13 +117,14 @@ impl Arena {
         self.owners.slots_of(owner).map(|number| self.at(number))
     }
 
-    /// Those that may have ended by this time, bucket after bucket: all that have, and others.
+    /// Bucket after bucket, the sessions that may have ended by this time: all that have ended, and others.
     pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
         self.deadlines.until(&self.cold, bucket(now))
     }
 
-    /// Puts those that stand too early into the bucket of their end, from this bucket to that of the time, or until so many
-    /// have been found that have ended. Stops behind a bucket when it has looked at many, and says which is the next.
+    /// Moves sessions that stand too early into their true bucket, from bucket `from` on, until `wanted` sessions are found
+    /// that have ended by `until`. After many sessions it stops at the end of a bucket and returns the next one, so that
+    /// readers wait for a part of the work only.
     pub(crate) fn sort_deadlines(&mut self, mut from: u32, until: Timestamp, wanted: &mut usize) -> Option<u32> {
         const MANY: usize = 1_000;
         let (mut seen, last) = (0, bucket(until));
@@ -148,7 +149,7 @@ impl Arena {
         None
     }
 
-    /// Puts a session that has none into a slot of its own.
+    /// Gives a session that has no slot one of its own.
     pub(crate) fn insert(&mut self, hash: u32, key: SessionKey, meta: RecordMeta) {
         let hot = Hot {
             key,
@@ -173,7 +174,7 @@ impl Arena {
         self.set_owner(number, meta.owner);
     }
 
-    /// Puts something newer into a session's slot; what is cached stays only if it is the same record.
+    /// Puts newer metadata into a session's slot; the cached record stays only if it is the same.
     pub(crate) fn replace(&mut self, number: SlotNumber, meta: RecordMeta, is_same_record: bool) {
         self.set_expiry(number, meta.expiry);
         self.set_owner(number, meta.owner);
@@ -198,7 +199,7 @@ impl Arena {
     pub(crate) fn set_expiry(&mut self, number: SlotNumber, expiry: Expiry) {
         let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
         let after = bucket(expiry.ends_at());
-        // An end that is put off costs nothing here, which is most of what a touch would cost.
+        // A deadline that is put off moves nothing here: the move would be most of the cost of a touch.
         if after < bucket(before.ends_at()) {
             self.deadlines.leave(&mut self.cold, number);
             self.deadlines.join(&mut self.cold, after, number);
@@ -216,7 +217,7 @@ impl Arena {
         hot.owner = owner.map_or(NONE, |owner| self.owners.add(owner, number));
     }
 
-    /// Keeps a record's bytes, or no longer.
+    /// Caches a record's bytes, or drops them.
     pub(crate) fn set_cached(&mut self, number: SlotNumber, bytes: Option<Bytes>) {
         let hot = &mut self.hot[number];
         self.cached += bytes.as_ref().map_or(0, cost);
@@ -227,13 +228,12 @@ impl Arena {
         }
     }
 
-    /// Bytes of all that is cached.
+    /// The cost of all cached records, in bytes.
     pub(crate) fn cached(&self) -> usize {
         self.cached
     }
 
-    /// Passes a slot: what is cached there goes, unless it was used since it was passed the last time. Says which slot is
-    /// the next.
+    /// Passes a slot: its cached record goes, unless it was used since the last pass. Returns the next slot.
     pub(crate) fn pass(&mut self, number: SlotNumber) -> SlotNumber {
         let number = if number < self.hot.len() { number } else { 0 };
         if self.hot[number].cached.is_some() && !self.hot[number].used.swap(false, Ordering::Relaxed) {
@@ -247,14 +247,14 @@ impl Arena {
         self.table.room()
     }
 
-    /// How many end in each bucket.
+    /// How many sessions stand in each bucket.
     #[cfg(test)]
     pub(crate) fn ending_together(&self) -> Vec<usize> {
         self.deadlines.until(&self.cold, LAST_BUCKET).map(Iterator::count).collect()
     }
 }
 
-/// What a cached record costs.
+/// What a cached record costs, in bytes.
 pub(crate) fn cost(bytes: &Bytes) -> usize {
     // The allocation's head, and what the allocator adds.
     const OVERHEAD: usize = 32;
@@ -277,7 +277,7 @@ impl Linked for Chunks<Cold> {
     }
 }
 
-/// A session's line in the index.
+/// What the index knows of a session: a [`RecordMeta`], borrowed from the arena.
 #[derive(Clone, Copy)]
 pub(crate) struct MetaRef<'a> {
     hot: &'a Hot,
@@ -318,10 +318,10 @@ impl<'a> MetaRef<'a> {
         self.hot.cached.is_some()
     }
 
-    /// The cached record as it is now: touches change no record, only the slot.
+    /// The cached record with its present deadlines: a touch changes the slot, and not the cached bytes.
     pub(crate) fn record(&self) -> Option<Record> {
         let cached = self.hot.cached.as_ref()?;
-        // Written only once, so that the line stays in every processor's cache.
+        // Not stored when it is set already, so that the line stays in every processor's cache.
         if !self.hot.used.load(Ordering::Relaxed) {
             self.hot.used.store(true, Ordering::Relaxed);
         }

@@ -1,10 +1,10 @@
-//! A list that never moves what is in it, so that no growth copies it.
+//! A growing array in chunks of one length. Growing never copies what is in it.
 
 use std::ops::{Index, IndexMut};
 
 use crate::store::file::index::hash_table::SlotNumber;
 
-/// Kept in pieces of one length.
+/// See the module.
 pub(crate) struct Chunks<T>(Vec<Vec<T>>);
 
 const CHUNK: u32 = 1024;
@@ -14,13 +14,13 @@ impl<T> Chunks<T> {
         self.0.last().map_or(0, |last| (self.0.len() as u32 - 1) * CHUNK + last.len() as u32)
     }
 
-    /// Adds one; says its number.
+    /// Adds an item; returns its number.
     pub(crate) fn push(&mut self, item: T) -> SlotNumber {
         let number = self.len();
         if number.is_multiple_of(CHUNK) {
             self.0.push(Vec::with_capacity(CHUNK as usize));
         }
-        self.0.last_mut().expect("a chunk with room was just added").push(item);
+        self.0.last_mut().expect("the last chunk has room").push(item);
         number
     }
 }

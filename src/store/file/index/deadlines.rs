@@ -1,4 +1,4 @@
-//! Sessions by when they end: those that end within the same 16 seconds share a bucket, in no order.
+//! Sessions by deadline, as in a timer wheel: those that end within the same 16 seconds share a bucket, in no order.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ pub(crate) struct Deadlines(BTreeMap<u32, SlotNumber>);
 /// A bucket is 2^14 milliseconds wide.
 const BUCKET_BITS: u32 = 14;
 
-/// The last one is for all that end later than in a thousand years, or never.
+/// The last bucket holds all sessions that end later than in a thousand years, or never.
 pub(crate) const LAST_BUCKET: u32 = (1 << 31) - 2;
 
 /// The bucket of this time.

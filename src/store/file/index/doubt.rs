@@ -1,15 +1,14 @@
-//! Doubt about sessions: frames are lost of which nobody can tell what they said, and they may have ended any session that
-//! stands before them (protocol rule 11).
+//! Doubt about sessions: a lost frame may have been a tombstone of any session that stands before it (protocol rule 11).
 
 use crate::model::key::{KeySet, SessionKey};
 use crate::store::file::format::position::Position;
 
-/// The sessions that stand before a place, but for those of which something was heard behind it.
+/// The sessions that stand before a bad place, without those that a frame beyond it shows to have lived.
 pub(crate) struct Doubt {
     before: Position,
-    /// Sessions that stand before it and were touched behind it, so they lived.
+    /// Sessions that stand before the place and were touched beyond it, so they lived.
     touched: KeySet,
-    /// Sessions that stood before it and were moved behind it, which says nothing.
+    /// Sessions that stood before the place and were moved beyond it, which does not show that they lived.
     moved: KeySet,
 }
 
@@ -18,12 +17,12 @@ impl Doubt {
         Self { before, touched: KeySet::default(), moved: KeySet::default() }
     }
 
-    /// Whether a session that stands here is in doubt.
+    /// Whether a session whose record stands here is in doubt.
     pub(crate) fn is_about(&self, key: &SessionKey, at: Position) -> bool {
         at < self.before && !self.touched.contains(key) || self.moved.contains(key)
     }
 
-    /// Whether what was lost stood before this place.
+    /// Whether all that was lost stood before this place.
     pub(crate) fn lies_before(&self, place: Position) -> bool {
         self.before <= place
     }
@@ -33,12 +32,12 @@ impl Doubt {
         self.touched.insert(key);
     }
 
-    /// A session that was put lived then.
+    /// A put clears doubt: its session lived then.
     pub(crate) fn put(&mut self, key: &SessionKey) {
         self.moved.remove(key);
     }
 
-    /// One that was moved, and stood here before, is in doubt as much as it was.
+    /// A session that was moved, and whose record stood here before, is in doubt if it was in doubt there.
     pub(crate) fn moved(&mut self, key: SessionKey, stood: Option<Position>) {
         if stood.is_some_and(|at| self.is_about(&key, at)) {
             self.moved.insert(key);
@@ -81,7 +80,7 @@ mod tests {
         doubt.touched(key(2));
         doubt.moved(key(3), Some(BEHIND));
         assert_eq!([1, 2, 3].map(|n| doubt.is_about(&key(n), BEHIND)), [false, false, true]);
-        // Neither one that was touched before it moved, nor one that came later.
+        // No doubt is about a session that was touched before it moved, nor about one that stood beyond the place.
         doubt.touched(key(4));
         doubt.moved(key(4), Some(BEFORE));
         doubt.moved(key(5), Some(BEHIND));

@@ -1,13 +1,13 @@
-//! From keys to the numbers of slots: a hash table that holds nothing but numbers.
+//! A hash table with linear probing, from session keys to slot numbers. It holds no keys: those stand in the arena.
 //!
-//! The keys themselves stand in the slots. A place is one word, the upper half a part of the key's hash, the lower the
-//! number of its slot, and one more; 0 is free. A key's place is the first free one from where its hash points to. The
-//! same part of the hash says where that is and tells keys apart, so that growing and closing gaps look at no slot: to
-//! find a key costs one cache line here and one there, as in a map that holds its values.
+//! A place is one word: 32 bits of the key's hash in the upper half, the slot's number plus 1 in the lower; 0 is free. A key
+//! takes the first free place from where its hash points to. The stored hash alone says where that is, so that growing and
+//! closing gaps look at no slot. It also tells most keys apart, so a look-up costs one cache line here and one in the arena,
+//! as in a map that holds its values.
 
 use crate::model::key::SessionKey;
 
-/// The number of a session's slot in the arena. A session keeps its own as long as it lives.
+/// The number of a session's slot in the arena. A session keeps its number as long as it lives.
 pub(crate) type SlotNumber = u32;
 
 /// See the module.
@@ -17,23 +17,23 @@ pub(crate) struct HashTable {
     taken: usize,
 }
 
-/// Of so many places, at most so many are taken.
+/// Of each `PLACES` places, at most `TAKEN` are taken, so that probing stays short.
 const PLACES: usize = 4;
 const TAKEN: usize = 3;
 const FEWEST: usize = 16;
 
 /// The upper half of a place. Keys are parts of BLAKE3 hashes already; but tests and backups of other stores choose
-/// theirs, so all their bytes count.
+/// their keys, so all bytes count.
 pub(crate) fn hash(key: &SessionKey) -> u32 {
     let (first, last) = key.as_bytes().split_at(8);
     let word = |half: &[u8]| half.first_chunk().map_or(0, |half| u64::from_le_bytes(*half));
-    // One wide product of both, folded: each bit of either half counts for the upper bits.
+    // A wide product of both halves, folded: each bit of either half influences the upper bits.
     let product = u128::from(word(first) ^ 0x9e37_79b9_7f4a_7c15) * u128::from(word(last) ^ 0xd6e8_feb8_6659_fd93);
     (((product >> 64) as u64 ^ product as u64) >> 32) as u32
 }
 
 impl HashTable {
-    /// The number under this hash that is the right one.
+    /// The number with this hash that `is_right` accepts: other keys may have the same hash.
     pub(crate) fn find(&self, hash: u32, mut is_right: impl FnMut(SlotNumber) -> bool) -> Option<SlotNumber> {
         if self.places.is_empty() {
             return None;
@@ -48,25 +48,24 @@ impl HashTable {
         }
     }
 
-    /// Adds a number that is not there.
+    /// Adds a number that the table does not hold.
     pub(crate) fn insert(&mut self, hash: u32, number: SlotNumber) {
         if (self.taken + 1) * PLACES > self.places.len() * TAKEN {
-            // By a quarter: what is free is little of the memory that a session takes, and copying is one look from front
-            // to back.
+            // By a quarter: free places take little memory then, and copying is one pass from front to back.
             self.resize((self.places.len() + self.places.len() / 4).max(FEWEST));
         }
         self.put(place(hash, number));
         self.taken += 1;
     }
 
-    /// Removes a number that is there.
+    /// Removes a number that the table holds.
     pub(crate) fn remove(&mut self, hash: u32, number: SlotNumber) {
         let mut gap = self.home(hash);
         while self.places[gap] != place(hash, number) {
-            assert_ne!(self.places[gap], 0, "what is removed is there");
+            assert_ne!(self.places[gap], 0, "a number that is removed is in the table");
             gap = self.next(gap);
         }
-        // What stands behind the gap and could stand in it moves there, or nobody would find it any more.
+        // A later entry that could stand in the gap moves there: probing for it would end at the gap.
         let mut at = gap;
         loop {
             at = self.next(at);
@@ -83,7 +82,7 @@ impl HashTable {
         self.taken -= 1;
     }
 
-    /// Makes room for so many numbers.
+    /// Makes room for this many numbers.
     pub(crate) fn reserve(&mut self, numbers: usize) {
         let places = (numbers.max(self.taken) * PLACES).div_ceil(TAKEN).max(FEWEST);
         if places > self.places.len() {
@@ -123,7 +122,7 @@ impl HashTable {
         self.places[at] = place;
     }
 
-    /// In the order of the hashes, so that a larger table is filled from front to back.
+    /// Where a hash points to: in the order of the hashes, so that a larger table is filled from front to back.
     fn home(&self, hash: u32) -> usize {
         ((u64::from(hash) * self.places.len() as u64) >> 32) as usize
     }
@@ -185,7 +184,7 @@ mod tests {
     }
 
     proptest! {
-        // Few hashes, at both ends, so that they stand in each other's way and around the end.
+        // Few hashes, at both ends of the range, so that entries collide and wrap around the end.
         #[test]
         fn it_holds_what_was_added_and_not_removed(
             steps in prop::collection::vec((any::<bool>(), 0u32..6, 0u32..40), 1..400),

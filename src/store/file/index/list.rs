@@ -1,14 +1,14 @@
-//! Chains of things that are kept by number: each says which comes before and which behind it. To join and to leave costs
-//! the same wherever in the chain, and takes no memory but the two numbers.
+//! Chains: doubly linked lists of items that are kept by number. To join and to leave takes the same time everywhere in a
+//! chain, and a link takes no memory but two numbers.
 
 /// No number: a chain's end.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// What comes before the first thing of a chain is the chain: its own number with this bit. So numbers, of things and of
-/// chains, are below it.
+/// No item stands before the first of a chain, which stores the chain's number with this bit instead. So the numbers of
+/// items and of chains are below this bit.
 const CHAIN: u32 = 1 << 31;
 
-/// A thing's place in a chain.
+/// An item's place in a chain: the item before it and the next one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     before: u32,
@@ -22,18 +22,18 @@ impl Default for Link {
 }
 
 impl Link {
-    /// In no chain, but for what is behind it.
+    /// The link of an item that is in no chain and only names a next one.
     pub(crate) fn before(behind: u32) -> Self {
         Self { before: NONE, behind }
     }
 }
 
-/// Things that can be chained.
+/// Items that can be chained.
 pub(crate) trait Linked {
     fn link(&self, number: u32) -> Link;
     fn link_mut(&mut self, number: u32) -> &mut Link;
 
-    /// Puts a thing in front of a chain.
+    /// Puts an item in front of a chain.
     fn join(&mut self, chain: u32, first: &mut u32, number: u32) {
         *self.link_mut(number) = Link { before: CHAIN | chain, behind: *first };
         if *first != NONE {
@@ -42,7 +42,7 @@ pub(crate) trait Linked {
         *first = number;
     }
 
-    /// Takes a thing out of its chain. If it was the first, says of which chain, and which is the first now.
+    /// Takes an item out of its chain. If it was the first, returns the chain and the item that is the first now.
     fn leave(&mut self, number: u32) -> Option<(u32, u32)> {
         let Link { before, behind } = std::mem::take(self.link_mut(number));
         if behind != NONE {
@@ -55,7 +55,7 @@ pub(crate) trait Linked {
         None
     }
 
-    /// The numbers of a chain.
+    /// The items of a chain, by number.
     fn chain(&self, first: u32) -> impl Iterator<Item = u32>
     where
         Self: Sized,

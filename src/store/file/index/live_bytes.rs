@@ -1,9 +1,9 @@
-//! How many bytes of the log are needed, by segment.
+//! Live bytes: how many bytes of each segment are still needed.
 
-/// Bytes of frames that are needed. Nearly all that is added is added to the newest segment.
+/// Bytes of the frames that are needed. Nearly all additions are to the newest segment, which is looked at first.
 #[derive(Default)]
 pub(crate) struct LiveBytes {
-    /// Segments of which something is needed, in order.
+    /// The segments that hold needed frames, in order, and the bytes of these.
     segments: Vec<(u32, u64)>,
     all: u64,
 }
@@ -17,7 +17,7 @@ impl LiveBytes {
         }
     }
 
-    /// So many bytes, which were added, are needed no longer.
+    /// This many bytes, which were added, are needed no longer.
     pub(crate) fn take(&mut self, segment: u32, bytes: u64) {
         self.all -= bytes;
         let at = self.find(segment).expect("what is taken was added");
@@ -35,7 +35,7 @@ impl LiveBytes {
         self.find(segment).map_or(0, |at| self.segments[at].1)
     }
 
-    /// The oldest segment of which something is needed.
+    /// The oldest segment that holds a needed frame.
     pub(crate) fn first(&self) -> Option<u32> {
         self.segments.first().map(|(segment, _)| *segment)
     }

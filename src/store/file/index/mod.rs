@@ -1,7 +1,7 @@
 //! What the log says, in memory: where each session's newest record is, whose it is, and when it ends.
 //!
-//! The index is a pure function of the log (protocol rule 3): effects change it and nothing else does, no clock above all. So
-//! every process that has read to the same position has the same index. No file is read here.
+//! The index is a pure function of the log (protocol rule 3): effects change it, and nothing else does, above all no clock.
+//! So all processes that have read up to the same position have the same index. Nothing here reads a file.
 
 mod arena;
 pub(crate) mod cache;
@@ -33,21 +33,21 @@ use crate::store::file::format::segment;
 
 /// See the module.
 pub(crate) struct Index {
-    /// Up to here the log was read.
+    /// The log was applied up to here.
     pub(crate) applied: Position,
     /// The oldest segment that is part of the log.
     pub(crate) oldest: u32,
-    /// The oldest segment by what the log says: 1, or what the last trim left.
+    /// The oldest segment as the log itself states it: 1, or what the last trim left.
     trimmed: u32,
-    /// The segment that `applied` is in has been sealed; whoever was to begin the next has died.
+    /// The segment that `applied` is in has been sealed. If this stays so, a writer died before it began the next segment.
     sealed: bool,
     arena: Arena,
-    /// Bytes of the frames that slots point to.
+    /// Bytes of the frames that the arena points to.
     live: LiveBytes,
-    /// The lengths of the segments behind `applied`, and all together.
+    /// The lengths of the segments before the one that `applied` is in, and their sum.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
-    /// What lost frames may have ended; and what segments that are not there may have.
+    /// Sessions that lost frames may have ended, and sessions that missing segments may have ended.
     lost: Option<Doubt>,
     missing: Option<Doubt>,
 }
@@ -69,16 +69,16 @@ impl Index {
         }
     }
 
-    /// Makes room for the sessions that a log of so many bytes may hold, so that reading it does not do so again and
-    /// again: a third of the time it takes to open a large store.
+    /// Makes room for the sessions that a log of this many bytes may hold. To grow step by step instead would take a third
+    /// of the time in which a large store opens.
     pub(crate) fn expect_bytes(&mut self, bytes: u64) {
         const SMALL_RECORD: u64 = 600;
-        // A file's length is a claim: a sparse one may say anything.
+        // A file's length is a claim: a sparse file may have any (rule 20).
         const MOST: u64 = 1 << 22;
         self.arena.reserve((bytes / SMALL_RECORD).min(MOST) as usize);
     }
 
-    /// Gives back what was expected and did not come.
+    /// Gives back room that was expected to be needed, and was not.
     pub(crate) fn shrink_to_fit(&mut self) {
         self.arena.shrink_to_fit();
     }
@@ -103,27 +103,27 @@ impl Index {
         self.arena.owned_by(owner)
     }
 
-    /// The sessions that have ended by this time and were not swept. Costs as many steps as have ended.
+    /// The sessions that have ended by this time and were not swept. Costs a step for each of them, and for each session
+    /// that stands too early until [`Self::sort_deadlines`] has moved it.
     pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = MetaRef<'_>> {
         let ending = self.arena.ending_by(now).flatten().map(|number| self.arena.at(number));
         ending.filter(move |meta| meta.expiry().is_expired_at(now))
     }
 
-    /// Puts sessions whose end was put off where they belong, as far as they stand among those that may have ended by this
-    /// time; see [`Arena::sort_deadlines`].
+    /// Moves sessions whose deadline was put off into their true bucket; see [`Arena::sort_deadlines`].
     pub(crate) fn sort_deadlines(&mut self, from: u32, now: Timestamp, wanted: &mut usize) -> Option<u32> {
         self.arena.sort_deadlines(from, now, wanted)
     }
 
-    /// The first sessions that have ended by this time, at most `budget`: the last of them in the order of (end, key),
-    /// and how many they are. `None` if there are none. So many must have been [put in order](Self::sort_deadlines).
+    /// Of the sessions that have ended by this time, counts the first `budget` in the order of (end, key). Returns the last
+    /// of them and their number; `None` if there are none. [`Self::sort_deadlines`] must have found as many before.
     pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
         let mut count = 0;
         let mut last = None;
         for bucket in self.arena.ending_by(now) {
-            let slots = bucket.map(|number| self.arena.at(number));
+            let metas = bucket.map(|number| self.arena.at(number));
             let mut ended: Vec<(Timestamp, SessionKey)> =
-                slots.map(|meta| (meta.expiry().ends_at(), *meta.key())).filter(|(end, _)| *end <= now).collect();
+                metas.map(|meta| (meta.expiry().ends_at(), *meta.key())).filter(|(end, _)| *end <= now).collect();
             let room = budget - count;
             if ended.len() > room {
                 ended.sort_unstable();
@@ -138,7 +138,7 @@ impl Index {
         last.map(|(end, key)| (end, key, count))
     }
 
-    /// Keeps the bytes of a session's record, if it is this one and is not kept already, and fits.
+    /// Caches a record's bytes, if the session has this revision, is not cached yet, and they fit. Returns whether it did.
     pub(crate) fn cache(&mut self, key: &SessionKey, revision: Revision, bytes: Bytes, budget: usize) -> bool {
         let found = self.arena.find(key).filter(|number| {
             let meta = self.arena.at(*number);
@@ -147,38 +147,38 @@ impl Index {
         found.inspect(|number| self.arena.set_cached(*number, Some(bytes))).is_some()
     }
 
-    /// Bytes of the records that are kept.
+    /// The cost of all cached records, in bytes.
     pub(crate) fn cached(&self) -> usize {
         self.arena.cached()
     }
 
-    /// The cache's hand passes a slot; says where it goes next.
+    /// Moves the cache's hand over a slot; see [`Arena::pass`].
     pub(crate) fn pass(&mut self, number: SlotNumber) -> SlotNumber {
         self.arena.pass(number)
     }
 
-    /// Frames were lost before this place, and nobody can tell what they said.
+    /// Frames before this position are lost, and may have ended any session that stands before it.
     pub(crate) fn doubt(&mut self, before: Position) {
         self.lost = Some(Doubt::of_all_before(before));
     }
 
-    /// Segments are not there before this one. A trim that comes later may say that they need not be.
+    /// Segments before this one are missing. A later trim may say that they have left the log.
     pub(crate) fn doubt_missing(&mut self, before: u32) {
         self.missing = Some(Doubt::of_all_before(segment::start(before)));
     }
 
-    /// The sessions that such a frame may have ended.
+    /// The sessions in doubt: lost frames may have ended them (rule 11).
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
         let doubts = || self.lost.iter().chain(&self.missing);
-        let slots = doubts().next().into_iter().flat_map(|_| self.arena.iter());
-        slots.filter(move |meta| doubts().any(|doubt| doubt.is_about(meta.key(), meta.at()))).map(|meta| meta.key())
+        let metas = doubts().next().into_iter().flat_map(|_| self.arena.iter());
+        metas.filter(move |meta| doubts().any(|doubt| doubt.is_about(meta.key(), meta.at()))).map(|meta| meta.key())
     }
 
     fn doubts(&mut self) -> impl Iterator<Item = &mut Doubt> {
         self.lost.iter_mut().chain(&mut self.missing)
     }
 
-    /// Bytes of frames that are needed.
+    /// Bytes of the frames that are still needed.
     pub(crate) fn live_bytes(&self) -> u64 {
         self.live.all()
     }
@@ -187,12 +187,13 @@ impl Index {
         self.live.within(segment)
     }
 
-    /// Bytes of the log.
+    /// Bytes of the log up to `applied`.
     pub(crate) fn log_bytes(&self) -> u64 {
         self.sealed_bytes + u64::from(self.applied.offset())
     }
 
-    /// Where the log says that it begins. Files below are leftovers; if the first one stands above, there were more.
+    /// The segment with which the log says that it begins. Files below it are leftovers. If the first file is above it,
+    /// segments are missing.
     pub(crate) fn trimmed(&self) -> u32 {
         self.trimmed
     }
@@ -201,7 +202,7 @@ impl Index {
         self.sealed
     }
 
-    /// Whether the log takes more than it may.
+    /// Whether compaction is due: the log takes more than its live bytes twice, and one segment.
     pub(crate) fn is_wasteful(&self, segment_bytes: u32) -> bool {
         self.segments() > 1 && self.log_bytes() > 2 * self.live_bytes() + u64::from(segment_bytes)
     }
@@ -210,7 +211,7 @@ impl Index {
         self.applied.segment() - self.oldest + 1
     }
 
-    /// What the log says next.
+    /// Applies the log's next effect.
     pub(crate) fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Put(key, meta) => self.place(key, meta, false),
@@ -228,12 +229,12 @@ impl Index {
         }
     }
 
-    /// A frame with a good head and a bad body. Damage never serves an older version (rule 11): what the frame was
-    /// about, if it was about one session's record, is there and cannot be read.
+    /// Applies a frame with a good head and a bad body. Damage never serves an older version (rule 11): the session of a
+    /// damaged put or move is there, and its record cannot be read.
     pub(crate) fn apply_damaged(&mut self, at: Position, head: &Head) {
         if matches!(head.kind, Kind::Put | Kind::Move) {
-            // Nothing is known of its deadlines, so it stays until somebody ends it. Those of its older version would be a
-            // guess, and another one when that version has left the log.
+            // Its deadlines are unknown, so the session stays until an operation ends it. Those of its older version would
+            // be a guess. An index that is rebuilt after that version left the log could not make the same one (rule 3).
             let expiry = Expiry::from_parts(Timestamp::NEVER, None, None);
             self.place(head.key, RecordMeta::unreadable(at, head, expiry), head.kind == Kind::Move);
         } else if head.kind == Kind::Batch {
@@ -241,7 +242,7 @@ impl Index {
         }
     }
 
-    /// The log goes on in this segment, and the one before it is this long.
+    /// Goes over to the next segment; the one before it has this length.
     pub(crate) fn go_on(&mut self, segment: u32, length: u32) {
         self.lengths.insert(self.applied.segment(), length);
         self.sealed_bytes += u64::from(length);
@@ -249,7 +250,7 @@ impl Index {
         self.sealed = false;
     }
 
-    /// A session that was put lived then; a move says nothing of that.
+    /// Applies a put or a move. A put clears doubt, because its session lived then; a move does not.
     fn place(&mut self, key: SessionKey, meta: RecordMeta, is_move: bool) {
         let hash = hash_table::hash(&key);
         let stood = self.arena.find_hashed(hash, &key);
@@ -263,7 +264,7 @@ impl Index {
         match stood {
             Some(number) => {
                 self.needs_no_longer(number);
-                // A move changes nothing, so what is cached stays so; unless it is damaged, and says so by another revision.
+                // A move changes no record, so the cached one stays. A damaged move has another revision.
                 let is_same = is_move && meta.revision == self.arena.at(number).revision();
                 self.arena.replace(number, meta, is_same);
             }
@@ -288,7 +289,7 @@ impl Index {
         };
         let dead: Vec<SlotNumber> = self.arena.ending_by(end).flatten().filter(is_dead).collect();
         dead.into_iter().for_each(|number| self.remove(number));
-        // What was looked at and lives is not to be looked at by the next sweep again.
+        // The sessions that live go to their true bucket, so that the next sweep does not look at them again.
         let (mut from, mut all) = (Some(0), usize::MAX);
         while let Some(next) = from {
             from = self.arena.sort_deadlines(next, end, &mut all);
@@ -296,19 +297,19 @@ impl Index {
     }
 
     fn trim(&mut self, oldest: u32) {
-        // No writer lets go what is still to come.
+        // No writer trims segments that do not exist yet.
         if oldest > self.applied.segment() {
             return;
         }
         self.oldest = self.oldest.max(oldest);
         self.trimmed = self.trimmed.max(oldest);
-        // What a trim let go is not missing. A crash may take back the removal of some files, and of others not.
+        // Trimmed segments are not missing, even if a crash brings back some of their files and not others.
         self.missing.take_if(|missing| missing.lies_before(segment::start(oldest)));
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
         if self.live.first().is_some_and(|first| first < self.oldest) {
-            // Only what could not be read is left behind by a trim (rule 7).
+            // Compaction has moved all that it could read, so these sessions have a record that it could not read (rule 7).
             let left = self.arena.iter().filter(|meta| meta.at().segment() < self.oldest);
             let left: Vec<SessionKey> = left.map(|meta| *meta.key()).collect();
             left.iter().for_each(|key| self.end(key));

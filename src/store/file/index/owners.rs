@@ -1,4 +1,4 @@
-//! Which sessions are whose.
+//! The sessions of each owner.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use crate::model::owner::Owner;
 use crate::store::file::index::hash_table::SlotNumber;
 use crate::store::file::index::list::{Link, Linked, NONE};
 
-/// The sessions that have an owner, a chain for each. One allocation for an owner's name, however many sessions.
+/// A chain of sessions for each owner. An owner's name takes one allocation, however many sessions the owner has.
 #[derive(Default)]
 pub(crate) struct Owners {
     first: HashMap<Owner, u32>,
     owned: Vec<Owned>,
-    /// What is free in `owned`.
+    /// The free places of `owned`.
     free: Vec<u32>,
 }
 
@@ -33,7 +33,7 @@ impl Linked for Vec<Owned> {
 }
 
 impl Owners {
-    /// The session in this slot gets an owner; says under which number.
+    /// Gives the session in this slot an owner; returns its number here.
     pub(crate) fn add(&mut self, owner: Owner, slot: SlotNumber) -> u32 {
         let owner = self.first.get_key_value(&owner).map_or(owner, |(known, _)| known.clone());
         let owned = Owned { owner: owner.clone(), slot, link: Link::default() };
@@ -47,23 +47,23 @@ impl Owners {
                 self.owned.len() as u32 - 1
             }
         };
-        // Which chain is the first's to say, who knows its owner.
+        // All chains have the number 0: a session's owner says which chain it leaves.
         self.owned.join(0, self.first.entry(owner).or_insert(NONE), number);
         number
     }
 
     pub(crate) fn remove(&mut self, number: u32) {
-        // The name goes with the last of its sessions.
+        // A free place must not keep the owner's name in memory.
         let owner = std::mem::replace(&mut self.owned[number as usize].owner, Owner::nobody());
         match self.owned.leave(number) {
             Some((_, NONE)) => drop(self.first.remove(&owner)),
-            Some((_, first)) => *self.first.get_mut(&owner).expect("it has sessions left") = first,
+            Some((_, first)) => *self.first.get_mut(&owner).expect("the owner has sessions left") = first,
             None => {}
         }
         self.free.push(number);
     }
 
-    /// Who was added under this number.
+    /// The owner of the session with this number; `None` for [`NONE`].
     pub(crate) fn get(&self, number: u32) -> Option<&Owner> {
         (number != NONE).then(|| &self.owned[number as usize].owner)
     }

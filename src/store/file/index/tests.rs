@@ -1,4 +1,4 @@
-//! Frames into an index, and what it says then.
+//! Frames are applied to an index; the tests check what it holds then.
 
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ fn what_is_kept_of_deadlines_shrinks_with_the_sessions_that_have_them() {
             let record = Record::new(*key, Lifetime::idle(Duration::from_secs(9)), Timestamp::EPOCH);
             put(frames, &record);
         }
-        // One stays in each bucket that there was.
+        // One session stays in the bucket.
         for key in &keys[1..] {
             frames.push(Kind::Destroy, key, &[]);
         }
@@ -174,13 +174,13 @@ fn a_budget_holds_across_deadlines_far_from_each_other() {
 }
 
 #[test]
-fn a_segment_that_a_trim_let_go_puts_nobody_in_doubt_and_one_that_is_missing_does() {
+fn a_trimmed_segment_puts_no_session_in_doubt_and_a_missing_one_does() {
     for (oldest, is_doubtful) in [(2, true), (3, false), (4, false)] {
         let record = record(1, 10, None);
         let mut index = index(|frames| {
             put(frames, &record);
         });
-        // The second is not there.
+        // Segment 2 is missing.
         index.doubt_missing(3);
         index.go_on(3, 500);
         index.go_on(4, 500);
@@ -218,7 +218,7 @@ fn bytes_count_as_long_as_they_are_needed() {
 }
 
 #[test]
-fn a_damaged_batch_may_have_ended_anybody_and_a_damaged_touch_nobody() {
+fn a_damaged_batch_may_have_ended_any_session_and_a_damaged_touch_none() {
     for (kind, is_doubtful) in [(Kind::Batch, true), (Kind::Touch, false), (Kind::Destroy, false)] {
         let mut index = index(|frames| {
             put(frames, &record(1, 10, None));
@@ -245,7 +245,7 @@ fn sessions_that_end_at_different_times_are_looked_for_in_different_places() {
 fn room_is_made_for_what_a_log_may_hold_and_given_back_where_little_of_it_was_needed() {
     for (bytes, before, after) in [
         (6_000_000, 10_000..40_000, 100..300),
-        // Well used.
+        // The room is used.
         (120_000, 200..400, 200..400),
         // What a sparse file claims.
         (u64::MAX, 1 << 22..1 << 24, 100..300),
@@ -276,7 +276,7 @@ fn a_damaged_put_hides_the_version_before_it() {
     let head = Head::parse(frames.bytes(), Position::new(1, 500), SALT).unwrap();
     index.apply_damaged(Position::new(1, 500), &head);
     assert_eq!(index.get(&key(1)).unwrap().at(), Position::new(1, 500));
-    // Nor does it have that version's deadline, which would be another one once that has left the log.
+    // It does not have that version's deadline either: an index that is rebuilt after a trim could not know it.
     assert!(index.live_at(&key(1), Timestamp::from_secs(20)).is_some());
 }
 
@@ -312,7 +312,7 @@ fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time(
         (1..=4).for_each(|n| {
             put(frames, &record(n, 100, None));
         });
-        // The first goes far, the second not out of its bucket; the third comes back from far.
+        // The first is put off far, the second stays in its bucket, and the third is put off far and comes back.
         frames.push(Kind::Touch, &key(1), &[&400_000u64.to_le_bytes()]);
         frames.push(Kind::Touch, &key(2), &[&1_000u64.to_le_bytes()]);
         frames.push(Kind::Touch, &key(3), &[&400_000u64.to_le_bytes()]);

@@ -1,5 +1,5 @@
-//! What threads share and wait with: that of std; or, under `--cfg shuttle`, that of a scheduler which tries one order of
-//! things after another (`tests/campaigns/scheduling`). Nothing here knows of a log.
+//! Threads, locks, atomics and waiting: std's, or those of shuttle under `--cfg shuttle`, whose scheduler tries one order of
+//! steps after another (`tests/campaigns/scheduling`). Nothing here knows of a log.
 
 pub(crate) mod oneshot;
 #[cfg(feature = "simulation")]
@@ -27,10 +27,10 @@ pub(crate) use shuttle::{
     thread::{Builder, JoinHandle, Thread, current, sleep},
 };
 
-/// Wakes a thread that rests.
+/// Wakes one thread that rests.
 #[derive(Default)]
 pub(crate) struct Bell {
-    /// Whom it wakes; until then nobody.
+    /// The thread that it wakes; a ring before this is set wakes none.
     thread: OnceLock<Thread>,
     #[cfg(shuttle)]
     rung: (Mutex<bool>, shuttle::sync::Condvar),
@@ -38,15 +38,15 @@ pub(crate) struct Bell {
 
 impl Bell {
     pub(crate) fn hang_up_for(&self, thread: Thread) {
-        self.thread.set(thread).expect("a bell hangs for one thread");
+        self.thread.set(thread).expect("a bell is for one thread");
     }
 
-    /// Whether it is this thread that rests here.
+    /// Whether this bell wakes the calling thread.
     pub(crate) fn is_for_this_thread(&self) -> bool {
         self.thread.get().is_some_and(|thread| thread.id() == current().id())
     }
 
-    /// Rests until the bell rings, or has rung since the last rest, or the time is over; or for no reason at all.
+    /// Rests until the bell rings or the pause is over. A ring since the last rest counts, and spurious wake-ups happen.
     #[cfg(not(shuttle))]
     pub(crate) fn rest(&self, pause: Duration) {
         std::thread::park_timeout(pause);
@@ -59,23 +59,23 @@ impl Bell {
         }
     }
 
-    /// Shuttle knows no time. A pause between two attempts ends; a longer one ends never, and nobody wakes for no reason: so
-    /// that a wake-up which only the next tick would make up for is a deadlock.
+    /// Shuttle has no clock. A pause between two attempts ends at once; a longer one ends only when the bell rings, never
+    /// spuriously. So a lost wake-up, which the next tick would hide in production, is a deadlock here.
     #[cfg(shuttle)]
     pub(crate) fn rest(&self, pause: Duration) {
         if pause < Duration::from_millis(10) {
             return shuttle::thread::yield_now();
         }
         let (rung, changed) = &self.rung;
-        let mut rung = rung.lock().expect("no thread panics with it");
+        let mut rung = rung.lock().expect("no thread panics while it holds this lock");
         while !std::mem::take(&mut *rung) {
-            rung = changed.wait(rung).expect("no thread panics with it");
+            rung = changed.wait(rung).expect("no thread panics while it holds this lock");
         }
     }
 
     #[cfg(shuttle)]
     pub(crate) fn ring(&self) {
-        *self.rung.0.lock().expect("no thread panics with it") = true;
+        *self.rung.0.lock().expect("no thread panics while it holds this lock") = true;
         self.rung.1.notify_one();
     }
 }

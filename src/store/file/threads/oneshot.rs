@@ -14,12 +14,12 @@ enum State<T> {
 }
 
 impl<T> Oneshot<T> {
-    /// One for the future that is polled in this context.
+    /// Made for the future that is polled in this context.
     pub(crate) fn new(context: &Context<'_>) -> Self {
         Self(Mutex::new(State::Waiting(context.waker().clone())))
     }
 
-    /// Hands the result over. To be called with no lock held: a waker may do anything.
+    /// Hands the result over, and wakes the future. The caller must hold no lock: a waker may run any code.
     pub(crate) fn finish(&self, result: T) {
         let before = std::mem::replace(&mut *self.lock(), State::Done(Some(result)));
         if let State::Waiting(waker) = before {

@@ -1,16 +1,16 @@
-//! Whose turn it is, in a simulation: a thread's looks at the shared page, its time and its pauses are a scheduler's.
+//! Hooks for simulations: a scheduler decides about a thread's accesses to the shared page, its clock and its pauses.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Who decides what happens when, on the thread that installed it.
+/// Decides what happens when, on the thread that installed it.
 pub trait Scheduler {
-    /// Called before each look at the shared page; a disk of the campaign's may call it as well. Others may run meanwhile.
+    /// Called before each access to the shared page; a simulated disk may call it, too. Other processes may run meanwhile.
     fn step(&self);
-    /// The time, from any beginning.
+    /// The time since any fixed moment.
     fn now(&self) -> Duration;
-    /// Lets time go by.
+    /// Lets this much time pass.
     fn sleep(&self, pause: Duration);
 }
 
@@ -18,13 +18,13 @@ thread_local! {
     static SCHEDULER: RefCell<Option<Rc<dyn Scheduler>>> = const { RefCell::new(None) };
 }
 
-/// From now on this thread's steps and its time are the scheduler's; `None` gives them back.
+/// Installs a scheduler for this thread's steps, clock and pauses; `None` removes it.
 pub fn schedule(scheduler: Option<Rc<dyn Scheduler>>) {
     SCHEDULER.with(|current| *current.borrow_mut() = scheduler);
 }
 
 fn scheduler() -> Option<Rc<dyn Scheduler>> {
-    // A handle of its own: nothing is borrowed while others run.
+    // A clone, so that the cell is not borrowed while other processes run.
     SCHEDULER.with(|current| current.borrow().clone())
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn now() -> Option<Instant> {
     scheduler().map(|scheduler| BEGINNING.with(|beginning| *beginning) + scheduler.now())
 }
 
-/// Whether somebody saw to it.
+/// Returns whether there is a scheduler, which has then paused.
 pub(crate) fn sleep(pause: Duration) -> bool {
     scheduler().map(|scheduler| scheduler.sleep(pause)).is_some()
 }

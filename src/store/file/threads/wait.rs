@@ -1,15 +1,15 @@
-//! Waiting for what another process holds, never without a bound.
+//! Waiting for a lock of another process, never without a limit (protocol rule 19).
 
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long is waited for the writer lock where nobody has said anything else.
+/// How long an operation waits for the writer lock, unless the options say otherwise.
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
-/// The pauses between attempts: short at first, because locks are held for microseconds.
+/// The pauses between attempts: short at first, because most locks are held for microseconds.
 pub(crate) struct Pauses(Duration);
 
 impl Pauses {
@@ -24,7 +24,7 @@ impl Pauses {
     }
 }
 
-/// The time that waits are measured with.
+/// The clock that measures waits; a simulation has one of its own.
 pub(crate) fn now() -> Instant {
     #[cfg(feature = "simulation")]
     if let Some(now) = crate::store::file::threads::schedule::now() {
@@ -41,10 +41,10 @@ fn sleep(pause: Duration) {
     crate::store::file::threads::sleep(pause);
 }
 
-/// Tries until it succeeds or the time is over; says whether it succeeded.
+/// Repeats the attempt until it succeeds or the time is over; returns whether it succeeded.
 ///
-/// A lock is tried again and again rather than waited for in the kernel, because that wait has no limit, and a thread
-/// in it cannot be stopped.
+/// A wait for a lock inside the kernel has no limit, and a thread in it cannot be stopped: so the lock is tried again and
+/// again.
 pub(crate) fn until(limit: Duration, mut attempt: impl FnMut() -> io::Result<bool>) -> io::Result<bool> {
     let begun = now();
     let mut pauses = Pauses::new();

@@ -1,11 +1,11 @@
-//! A hint: what a sealed segment does to an index, in a file beside it that is much shorter. Its layout; no I/O here.
+//! A hint: a short file beside a sealed segment, which says what the segment does to an index. Its layout; no I/O here.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
 //! | 0 | 8 | `cloakht` and a zero byte |
 //! | 8 | 2 | format version, 1 |
 //! | 10 | 2 | zeros |
-//! | 12 | 4 | the segment's number, as in both names |
+//! | 12 | 4 | the segment's number, as in the names of both files |
 //! | 16 | 4 | the segment's length |
 //! | 20 | 4 | how many effects there are |
 //! | 24 | 37 | the segment's last [frame](crate::store::file::format::frame), which seals it |
@@ -13,31 +13,32 @@
 //! | 64 | | the effects, one after another, in the order in which they are to be applied |
 //! | end - 8 | 8 | xxh3-64 of all bytes before, seeded with the store's salt |
 //!
-//! Numbers in the header are little-endian; those of the effects are as in `codec.rs`. An effect begins with a byte that says
-//! what it is, and, but for clear and trim, the session's key in 16 bytes:
+//! Numbers in the header are little-endian; [`codec`](crate::model::codec) encodes those of the effects. An effect begins
+//! with a byte that says its kind. The session's key in 16 bytes follows, except after clear and trim. Then:
 //!
 //! | byte | | what follows |
 //! |---|---|---|
 //! | 1 | clear | |
-//! | 2 | touch | last seen: how many milliseconds after that of the touch or put before, signed |
+//! | 2 | touch | last seen, in milliseconds after that of the previous touch or put, signed |
 //! | 3 | sweep | the time, in milliseconds since the Unix epoch |
 //! | 4 | destroy | |
 //! | 5 | trim | the oldest segment that stays |
 //! | 128 and flags | put | see below |
 //!
-//! Of a put there follows, where its flag says so, what is not as it mostly is:
+//! A put stores how it differs from what is usual; each flag says that its field follows:
 //!
 //! | flag | what follows | else |
 //! |---|---|---|
-//! | 1 | how many bytes lie between the frame of the put before and this one | none; the first stands at offset 64 |
-//! | always | how many bytes longer its frame is than that of the put before, signed | |
+//! | 1 | how many bytes lie between the frame of the previous put and this one | none; the first stands at offset 64 |
+//! | always | how many bytes longer its frame is than that of the previous put, signed | |
 //! | always | last seen, as with a touch | |
-//! | 2 | the revision: by how much it is above that of the put before with this flag, signed | its place |
-//! | 4 | 0 or the idle timeout in milliseconds and 1; then, without the flag 8, the absolute deadline: how many milliseconds after last seen, signed | both as with the put before |
-//! | 8 | with the flag 4: there is no absolute deadline | |
+//! | 2 | the revision: by how much it is above that of the previous put with this flag, signed | its position |
+//! | 4 | the idle timeout in milliseconds plus 1, or 0 for none | as in the previous put |
+//! | 4 without 8 | the absolute deadline, in milliseconds after last seen, signed | as in the previous put |
+//! | 8, only with 4 | nothing: there is no absolute deadline | |
 //! | 16 | the owner, a string | it has none |
 //!
-//! Nothing is believed unless all of it holds: a file that is not exactly this is no hint.
+//! A reader believes all of a hint or nothing: a file that differs from this layout anywhere is no hint (protocol rule 8).
 
 use std::time::Duration;
 
@@ -82,17 +83,17 @@ pub(crate) type Seal = [u8; HEAD];
 
 /// A hint whose checks have passed.
 pub(crate) struct Hint {
-    /// What the segment does, in order, but for the seal.
+    /// What the segment does, in order, without the seal.
     pub(crate) effects: Vec<Effect>,
 }
 
 impl Hint {
-    /// The hint of this segment, which has this length and ends with this frame. Its memory is bounded by that length.
+    /// Parses the hint of a segment that has this length and this seal. The length bounds the memory that this takes.
     pub(crate) fn parse(bytes: &[u8], segment: u32, length: u32, seal: &Seal, salt: u64) -> Option<Self> {
         let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM>()?;
         let (header, effects) = checked.split_first_chunk::<HEADER>()?;
         let count = u32::from_le_bytes([header[20], header[21], header[22], header[23]]);
-        // No segment does more than it has frames.
+        // Each effect comes from a frame with a head of its own, so a larger count is a false claim.
         if count > length / HEAD as u32
             || *header != self::header(segment, length, count, seal)
             || u64::from_le_bytes(*checksum) != xxh3_64_with_seed(checked, salt)
@@ -102,7 +103,7 @@ impl Hint {
         let at = Position::new(segment, length.checked_sub(HEAD as u32)?);
         Frame::parse(seal, at, salt).filter(|frame| frame.head.kind == Kind::Seal)?;
         let mut reading = Reading::new(effects, at);
-        // All of it, before any of it has an effect.
+        // All effects are decoded before one is applied, so a bad hint changes no index.
         let mut effects = Vec::with_capacity(count as usize + 1);
         for _ in 0..count {
             effects.push(reading.next().ok()?);
@@ -135,19 +136,19 @@ pub(crate) fn to_bytes(effects: &[Effect], segment: u32, length: u32, seal: &Sea
     checked(writer.into_vec(), salt)
 }
 
-/// Bytes that are to be a hint, with the checksum behind them.
+/// Appends the checksum.
 fn checked(mut bytes: Vec<u8>, salt: u64) -> Vec<u8> {
     bytes.extend(xxh3_64_with_seed(&bytes, salt).to_le_bytes());
     bytes
 }
 
-/// A hint of any bytes in the place of effects.
+/// A hint with a right checksum, and any bytes in the place of effects.
 #[cfg(fuzzing)]
 pub(crate) fn forged(count: u32, effects: &[u8], segment: u32, length: u32, seal: &Seal, salt: u64) -> Vec<u8> {
     checked([&header(segment, length, count, seal)[..], effects].concat(), salt)
 }
 
-/// What the next effect is measured by.
+/// The earlier values that the next effect is stored relative to.
 struct Before {
     /// Where the last put's frame ends, and how long it is.
     end: Position,
@@ -155,7 +156,7 @@ struct Before {
     seen: u64,
     revision: u64,
     idle: Option<Duration>,
-    /// From last seen to the absolute deadline.
+    /// Milliseconds from last seen to the absolute deadline.
     left: Option<u64>,
 }
 
@@ -186,7 +187,7 @@ impl Before {
                 writer.number(u64::from(*oldest));
             }
             Effect::Put(key, meta) | Effect::Move(key, meta) => self.write_put(key, meta, writer),
-            // That every hint's segment is sealed is known.
+            // Every segment with a hint is sealed, so the hint need not say it.
             Effect::Seal => {}
         }
     }
@@ -234,11 +235,11 @@ impl Before {
     }
 }
 
-/// Takes effects off the front of a hint's bytes.
+/// Decodes a hint's effects, one after another.
 struct Reading<'a> {
     reader: Reader<'a>,
     before: Before,
-    /// Where the segment's seal stands: behind all other frames.
+    /// The position of the segment's seal, its last frame.
     seal: Position,
 }
 
@@ -284,7 +285,7 @@ impl<'a> Reading<'a> {
         let (seen, before) = (self.seen()?, &mut self.before);
         let at = u64::from(before.end.offset()).checked_add(gap);
         let room = u64::from(self.seal.offset());
-        // It lies in the segment, in front of the seal.
+        // The frame must lie in the segment, in front of the seal.
         let placed = at.zip(bytes).filter(|(at, bytes)| *at <= room && u64::from(*bytes) <= room - at);
         let (at, bytes) = placed.ok_or(CodecError::Malformed)?;
         let at = Position::new(self.seal.segment(), at as u32);
@@ -308,7 +309,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A time that a writer had: none is later than the last.
+/// Refuses times that no writer has: those later than [`Timestamp::NEVER`].
 fn time(millis: u64) -> Result<Timestamp, CodecError> {
     if millis <= Timestamp::NEVER.as_millis() { Ok(Timestamp::from_millis(millis)) } else { Err(CodecError::Malformed) }
 }

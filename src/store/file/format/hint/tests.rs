@@ -67,7 +67,7 @@ fn said(effects: impl Iterator<Item = Effect>) -> Vec<String> {
         .collect()
 }
 
-/// The checksum made right again.
+/// Gives changed bytes a right checksum.
 fn corrected(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(bytes.len() - CHECKSUM);
     checked(bytes, SALT)
@@ -86,7 +86,7 @@ fn the_layout_is_the_documented_one() {
     expected.extend([0; 3]);
     let touched = |n: u8, rest: &[u8]| [&[TOUCH][..], &[n; 16], rest].concat();
     expected.push(1);
-    // 1,000 is more than a byte; as signed numbers are, it is doubled.
+    // 1,000 does not fit one byte, and zigzag doubles it.
     expected.extend(touched(1, &[251, 0xd0, 7]));
     expected.extend([&[SWEEP][..], &[2; 16], &[252, 0x70, 0x11, 1, 0]].concat());
     expected.extend(touched(3, &[199]));
@@ -126,7 +126,7 @@ fn a_hint_is_of_one_segment_of_one_length_with_one_seal_in_one_store() {
     assert!(Hint::parse(&bytes, SEGMENT, LENGTH, &seal(), SALT + 1).is_none());
     other[4] ^= 1;
     assert!(Hint::parse(&bytes, SEGMENT, LENGTH, &other, SALT).is_none());
-    // What is no seal is none, though the hint says the same.
+    // A frame that is no valid seal is refused, even where the hint has the same bytes.
     let planted = to_bytes(&effects(), SEGMENT, LENGTH, &other, SALT);
     assert!(Hint::parse(&planted, SEGMENT, LENGTH, &other, SALT).is_none());
 }
@@ -146,7 +146,7 @@ fn a_hint_whose_checks_are_right_and_whose_effects_are_not_is_none() {
         for value in [0, 6, 127, 128, 160, 255] {
             let mut changed = whole.clone();
             changed[at] = value;
-            // Whatever it says then, it says it of this segment.
+            // If it still parses, it names positions of this segment only.
             for effect in parse(&corrected(changed)).into_iter().flat_map(|hint| hint.effects) {
                 if let Effect::Put(_, meta) = effect {
                     assert_eq!(meta.at.segment(), SEGMENT);
@@ -162,7 +162,7 @@ fn a_hint_whose_checks_are_right_and_whose_effects_are_not_is_none() {
     assert!(parse(&corrected(fewer)).is_none(), "bytes are left over");
     let mut more = whole;
     more[20..24].fill(255);
-    assert!(parse(&corrected(more)).is_none(), "and none for what should be there");
+    assert!(parse(&corrected(more)).is_none(), "bytes are missing");
 }
 
 #[test]

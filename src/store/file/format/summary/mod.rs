@@ -1,8 +1,8 @@
-//! What all frames of a segment do together, as few effects as there can be: the same to any index that knows of no damage.
+//! A segment's summary: few effects that do what all its frames do together, to any index that knows of no damage.
 //!
-//! Of each session the last thing counts. What was before it in the segment is left out, and that is all that may be: what a
-//! session was before the segment is not known here, so a destroy, a touch and a sweep stay even where nothing in the
-//! segment is their business (protocol rule 8).
+//! The last effect on a session counts, and earlier ones of the segment are left out. Nothing else may be left out, because
+//! the summary does not know which sessions stand before the segment. So a destroy, a touch and a sweep stay even if they
+//! concern no record of the segment (protocol rule 8).
 
 use std::collections::hash_map::Entry;
 
@@ -11,19 +11,19 @@ use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::meta::RecordMeta;
 
-/// Up to where a sweep goes in the order of (end, key).
+/// How far a sweep reaches in the order of (end, key).
 type Reach = (Timestamp, SessionKey);
 
 /// See the module.
 pub(crate) struct Summary {
     segment: u32,
     cleared: bool,
-    /// Sessions that were put or destroyed here.
+    /// Sessions that this segment puts or destroys.
     own: KeyMap<Own>,
-    /// Others: when they were seen last before each sweep that reaches further than those before it, and since.
+    /// Touches of other sessions before each sweep that reaches further than all earlier ones, and since the last of these.
     phases: Vec<(KeyMap<Timestamp>, Reach)>,
     touches: KeyMap<Timestamp>,
-    /// When they were seen last at all: an earlier touch is none.
+    /// When other sessions were last seen at all: a touch with an earlier time changes nothing.
     seen: KeyMap<Timestamp>,
     sweeps: Sweeps,
     oldest: Option<u32>,
@@ -31,12 +31,12 @@ pub(crate) struct Summary {
 
 enum Own {
     Destroyed,
-    /// It stands, unless a sweep from this one on reaches it.
+    /// The record stands, unless the sweep with this number or a later one reaches it.
     Stands(RecordMeta, usize),
 }
 
 impl Own {
-    /// What the sweeps up to now have left of it.
+    /// What the sweeps so far have left of it.
     fn swept(self, sweeps: &Sweeps, key: &SessionKey) -> Self {
         match self {
             Self::Stands(meta, since)
@@ -50,11 +50,11 @@ impl Own {
     }
 }
 
-/// The sweeps so far: how far those reach that came from any of them on, without a look at every session for each.
+/// The sweeps so far. A binary search finds whether one has reached a session, so no sweep looks at every session.
 #[derive(Default)]
 struct Sweeps {
     count: usize,
-    /// Those that reach further than all that came later, with their numbers.
+    /// The sweeps that reach further than all later ones, with their numbers.
     furthest: Vec<(usize, Reach)>,
 }
 
@@ -65,6 +65,7 @@ impl Sweeps {
         self.count += 1;
     }
 
+    /// How far the furthest of the sweeps from this number on reaches.
     fn reach_since(&self, number: usize) -> Option<Reach> {
         let first = self.furthest.partition_point(|(earlier, _)| *earlier < number);
         self.furthest.get(first).map(|(_, reach)| *reach)
@@ -85,7 +86,7 @@ impl Summary {
         }
     }
 
-    /// The next thing that the segment does.
+    /// Adds the segment's next effect.
     pub(crate) fn add(&mut self, effect: Effect) {
         match effect {
             Effect::Put(key, meta) | Effect::Move(key, meta) => {
@@ -96,7 +97,7 @@ impl Summary {
             }
             Effect::Touch(key, seen) => self.touch(key, seen),
             Effect::Sweep(end, key) => self.sweep((end, key)),
-            // What leaves the log lies behind; see the index.
+            // No writer trims segments that do not exist yet; the index ignores such a trim, too.
             Effect::Trim(oldest) if oldest > self.segment => {}
             Effect::Trim(oldest) => self.oldest = self.oldest.max(Some(oldest)),
             Effect::Clear => {
@@ -118,7 +119,7 @@ impl Summary {
                     meta.expiry.touch(seen);
                 }
             }
-            // Whatever it was, it is no more.
+            // The clear has ended this session.
             Entry::Vacant(_) if self.cleared => {}
             Entry::Vacant(_) => {
                 let last = self.seen.entry(key).or_insert(Timestamp::EPOCH);
@@ -132,18 +133,18 @@ impl Summary {
 
     fn sweep(&mut self, reach: Reach) {
         self.sweeps.push(reach);
-        // What one left that reached further, or was touched since, ends later still.
+        // Without a further reach it ends nothing: what an earlier sweep left ends later, and touches only put ends off.
         if !self.cleared && self.phases.last().is_none_or(|(_, earlier)| *earlier < reach) {
             self.phases.push((std::mem::take(&mut self.touches), reach));
         }
     }
 
-    /// All of it, in the order in which it is to be applied. The same segment has always the same, but for the seal.
+    /// All effects but the seal, in the order in which they are to be applied: always the same for the same segment.
     pub(crate) fn into_effects(self) -> Vec<Effect> {
         let Self { cleared, own, phases, touches, sweeps, oldest, .. } = self;
         let mut effects = Vec::with_capacity(own.len() + touches.len() + phases.len() + 2);
         effects.extend(cleared.then_some(Effect::Clear));
-        // A session that was put or destroyed here is what it was made then, whatever was said of it before.
+        // A put or a destroy replaces what earlier touches said of its session.
         let others = |touches: KeyMap<Timestamp>| {
             let mut touches: Vec<_> =
                 touches.into_iter().filter(|(key, _)| !own.contains_key(key)).map(|(key, seen)| (seen, key)).collect();
@@ -152,7 +153,7 @@ impl Summary {
         };
         for (touches, (end, key)) in phases {
             effects.extend(others(touches));
-            // With nothing in between, the one that reaches further does the work of both.
+            // With no touch in between, the sweep that reaches further does the work of both.
             effects.pop_if(|last| matches!(last, Effect::Sweep(..)));
             effects.push(Effect::Sweep(end, key));
         }

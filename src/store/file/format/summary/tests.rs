@@ -1,4 +1,4 @@
-//! Random logs, applied frame by frame, and with the last segment in short.
+//! Random logs, applied frame by frame, and with a summary in the place of the last segment.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::store::file::format::segment;
 use crate::store::file::index::Index;
 
 const SALT: u64 = 0x5eed;
-/// The segment that is summed up; what was before it stands in the first two.
+/// The segment that is summarized; the two before it hold what stands before.
 const SEGMENT: u32 = 3;
-/// Few of everything, so that frames meet.
+/// Few keys, owners and times, so that many frames concern the same sessions.
 const KEYS: u8 = 6;
 const OWNERS: [&str; 2] = ["ada", "bob"];
 const TIMES: u64 = 30;
@@ -102,7 +102,7 @@ fn push(frames: &mut Frames, op: &Op) {
     };
 }
 
-/// The segment's bytes behind its header.
+/// The segment's bytes after its header.
 fn segment(number: u32, ops: &[Op]) -> Vec<u8> {
     let start = segment::start(number);
     let mut frames = Frames::at(start, start, SALT);
@@ -141,11 +141,11 @@ fn seen(index: &mut Index) -> String {
     while let Some(next) = from {
         from = index.sort_deadlines(next, Timestamp::NEVER, &mut { usize::MAX });
     }
-    let mut slots: Vec<_> = index
+    let mut metas: Vec<_> = index
         .iter()
         .map(|meta| (*meta.key(), meta.at(), meta.bytes(), meta.revision(), *meta.expiry(), meta.owner().cloned()))
         .collect();
-    slots.sort_unstable_by_key(|meta| meta.0);
+    metas.sort_unstable_by_key(|meta| meta.0);
     let owned = OWNERS.map(|owner| {
         let mut keys: Vec<_> = index.owned_by(&Owner::from(owner)).map(|meta| *meta.key()).collect();
         keys.sort_unstable();
@@ -158,7 +158,7 @@ fn seen(index: &mut Index) -> String {
     });
     let live = (1..=SEGMENT).map(|segment| index.live_bytes_in(segment)).collect::<Vec<_>>();
     let log = (index.oldest, index.trimmed(), index.log_bytes(), index.live_bytes(), index.sealed());
-    format!("{slots:#?}\n{owned:?}\n{ended:?}\n{live:?}\n{log:?}\n{:?}", index.doubtful().collect::<Vec<_>>())
+    format!("{metas:#?}\n{owned:?}\n{ended:?}\n{live:?}\n{log:?}\n{:?}", index.doubtful().collect::<Vec<_>>())
 }
 
 fn summary(bytes: &[u8]) -> Vec<Effect> {
@@ -187,7 +187,7 @@ proptest! {
         effects.into_iter().chain([Effect::Seal]).for_each(|effect| in_short.apply(effect));
         prop_assert_eq!(seen(&mut in_short), seen(&mut by_frames));
 
-        // And so does what is read of it.
+        // The hint that is read back does the same.
         let mut read = prior(&before);
         let parsed = Hint::parse(&hint, SEGMENT, length, seal, SALT).expect("what was written reads back");
         parsed.effects.into_iter().chain([Effect::Seal]).for_each(|effect| read.apply(effect));
