@@ -1,5 +1,6 @@
-//! The store's own thread: it syncs for those who wait, carries out what is queued, and looks after things that nobody asked
-//! for.
+//! The store's own thread: it syncs for the saves that wait, carries out what is queued, and does the housekeeping
+//! (catching up, the kept lock, compaction, zeros ahead, hints). Where a future may not block, this thread may; no load
+//! needs it.
 
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -14,19 +15,19 @@ use crate::store::file::threads::wait::{self, Pauses};
 use crate::store::file::threads::{self, JoinHandle, Mutex};
 use crate::store::file::writer::kept_lock::LOOK;
 
-/// How often the thread looks after things that nobody asked for.
+/// How often the thread catches up though no operation asks for it. Also the longest rest.
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the thread remembers from round to round.
 pub(crate) struct Round {
-    /// How often is synced though nobody waits.
+    /// How often the thread syncs though no save waits.
     sync_every: Option<Duration>,
     period: Duration,
     pauses: Pauses,
     last_tick: Instant,
     last_sync: Instant,
     last_look: Instant,
-    /// Whether there is something to see at the writer lock.
+    /// Whether the writer lock needs a look every millisecond.
     watches: bool,
     zeros: ZeroedAhead,
     compactor: Compactor,
@@ -55,11 +56,11 @@ impl Round {
         }
     }
 
-    /// One round of work; says for how long there is nothing to do, unless somebody brings work. `None` when the store was
-    /// closed and all is done.
+    /// One round of work. Says how long the thread may rest; a wake-up ends that rest. `None` when the store is closed and
+    /// all is done.
     pub(crate) fn run(&mut self, engine: &Engine) -> Option<Duration> {
-        let somebody_waited = !engine.waiters.is_empty();
-        if somebody_waited {
+        let saves_waited = !engine.waiters.is_empty();
+        if saves_waited {
             engine.sync_for_waiting();
         }
         let served = engine.serve_queue();
@@ -73,12 +74,12 @@ impl Round {
             self.last_tick = now;
             engine.tick();
         }
-        // Who only reads has nothing to sync, nor to compact, and leaves hints to others.
+        // A read-only process has nothing to sync or to compact, and leaves hints to other processes.
         let writes = !engine.is_read_only();
         let is_due = self.sync_every.is_some_and(|interval| now - self.last_sync >= interval);
         if writes && (is_due || engine.log.segments.has_backlog(engine.settings.sizes.backlog)) {
             self.last_sync = now;
-            // An error poisons the store, and so shows itself to the next who saves.
+            // A failed sync poisons the store, so the next save reports it.
             let _ = engine.log.segments.sync();
         }
         if !self.watches || now - self.last_look >= LOOK {
@@ -86,15 +87,16 @@ impl Round {
             self.watches = engine.look_at_the_lock();
         }
         let compacting = served && writes && self.compactor.step(engine);
-        if somebody_waited {
+        if saves_waited {
             self.zeros.keep_ahead(engine);
         }
         let hinting = writes && !engine.is_closed() && self.hint_maker.step(engine);
+        // This look comes last, after all of the above have given up the writer: no wake-up is lost (see `engine`).
         let idle = engine.waiters.is_empty() && engine.queue.is_empty();
         if idle && engine.is_closed() {
             return None;
         }
-        // Whoever leaves work here wakes the thread, and a wake-up before it rests ends the rest at once.
+        // A thread that adds work after the look wakes this thread, and a wake-up before the rest ends the rest at once.
         Some(if !served {
             self.pauses.next()
         } else if idle && !compacting && !hinting {
@@ -106,7 +108,7 @@ impl Round {
     }
 }
 
-/// The thread, which ends with the last handle of the store.
+/// The handle of the thread. The thread ends with the last handle of the store.
 pub(crate) struct Background {
     engine: Arc<Engine>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -114,13 +116,13 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn start(engine: Arc<Engine>) -> Result<Self> {
-        let kept = engine.clone();
+        let shared = engine.clone();
         let thread = threads::Builder::new().name("cloakroom".into()).spawn(move || {
-            let _retire = Retire(&kept);
-            let mut round = Round::of(&kept);
-            while let Some(rest) = round.run(&kept) {
+            let _retire = Retire(&shared);
+            let mut round = Round::of(&shared);
+            while let Some(rest) = round.run(&shared) {
                 if !rest.is_zero() {
-                    kept.bell.rest(rest);
+                    shared.bell.rest(rest);
                 }
             }
         });
@@ -129,29 +131,31 @@ impl Background {
         Ok(Self { engine, thread: Mutex::new(Some(thread)) })
     }
 
-    /// No thread: who opened the store does its work, and closes it.
+    /// No thread: the caller runs the rounds and closes the store.
     #[cfg(feature = "simulation")]
     pub(crate) fn by_hand(engine: Arc<Engine>) -> Self {
         Self { engine, thread: Mutex::new(None) }
     }
 
-    /// Finishes what is under way, syncs, and gives the directory free. A second time it does nothing but wait for the first.
+    /// Finishes what is under way, syncs, and gives the directory free. A second call only waits for the first.
     pub(crate) fn close(&self) -> Result<()> {
         let mut thread = match self.thread.try_lock() {
             Ok(thread) => thread,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Another is closing it, and waits for the thread that this may be.
+            // Another thread is closing the store, and waits for the store's thread. On that thread, waiting would
+            // never end.
             Err(TryLockError::WouldBlock) if self.engine.bell.is_for_this_thread() => return Ok(()),
             Err(TryLockError::WouldBlock) => self.thread.lock().unwrap_or_else(PoisonError::into_inner),
         };
         let Some(thread) = thread.take() else { return Ok(()) };
-        // In a forked child there is neither the thread nor a lock of its own.
+        // A forked child has neither the thread nor a file lock of its own (rule 18).
         self.engine.refuse_if_forked()?;
         self.engine.begin_close();
-        // The last handle may go with a task that the thread itself has woken; it ends by itself then.
-        let kept = if self.engine.bell.is_for_this_thread() { Ok(()) } else { thread.join() };
+        // A task that the store's thread has woken may drop the last handle on this very thread. A thread cannot join
+        // itself; it ends after its round.
+        let joined = if self.engine.bell.is_for_this_thread() { Ok(()) } else { thread.join() };
         let ended = self.engine.end_close();
-        if kept.is_err() {
+        if joined.is_err() {
             let why = "the store's thread had panicked";
             return Err(Error::new(ErrorKind::Closed, "closing the session store")
                 .at(&self.engine.log.segments.path)
@@ -163,12 +167,12 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // Whoever wants to know calls close().
+        // A caller that wants to know of the error calls close().
         let _ = self.close();
     }
 }
 
-/// Also when the thread panics, nobody waits for it for ever.
+/// Retires the engine when the thread ends, also by a panic, so that no future waits for it for ever.
 struct Retire<'a>(&'a Engine);
 
 impl Drop for Retire<'_> {

@@ -1,8 +1,9 @@
-//! Giving space back: what still lives in the oldest segment is appended again, then the segment leaves the log.
+//! Compaction: what still lives in the oldest segment is appended again, and then the segment leaves the log. No clock and
+//! no deadline counts here: dead is what the log says is dead (rule 3).
 //!
-//! Segments leave at the oldest end only, so a frame that ended, shortened or replaced a record never vanishes while
-//! that record is on disk. A record costs one more write in each round of the whole log, and a round begins only when
-//! half of the log is of no use: on disk is at most twice what lives, and one segment.
+//! Segments leave at the oldest end only, so a frame that ended, shortened or replaced a record never vanishes while that
+//! record is on disk. Compaction begins when half of the log is of no use. So the log takes at most twice the live bytes,
+//! plus one segment, and a record is written once more for each pass over the whole log.
 
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
@@ -14,19 +15,19 @@ use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::{Log, State};
 use crate::store::file::writer::op::Op;
 
-/// How many bytes are moved at a time, so that no save waits for long: some fifty records, fifty microseconds.
+/// How many bytes are moved at a time: some fifty records, fifty microseconds, so that no save waits for long.
 const BATCH: u32 = 32 * 1024;
 
-/// See the module.
+/// Where compaction has got to.
 #[derive(Default)]
 pub(crate) struct Compactor {
-    /// Up to here the oldest segment was looked through for what still lives.
+    /// Up to here, what lives in the oldest segment was moved.
     looked_through: Position,
 }
 
 impl Compactor {
-    /// Moves a batch, or removes a segment; says whether there is more to do. An error ends it for now: the disk may be
-    /// full, and what was moved already is only moved once.
+    /// Moves a batch or removes a segment. Says whether there is more to do. An error ends the work for now, for the disk
+    /// may be full; what was moved already is not moved again.
     pub(crate) fn step(&mut self, engine: &Engine) -> bool {
         let is_wasteful = engine.log.read_unchecked().index.is_wasteful(engine.settings.segment_bytes);
         is_wasteful && self.try_step(engine).unwrap_or(false)
@@ -38,7 +39,7 @@ impl Compactor {
             let State { index, .. } = &*log.read()?;
             (index.oldest, index.applied.segment())
         };
-        // What looked wasteful a moment ago may have been seen to by another process.
+        // Another process may have compacted the log since the look.
         if oldest == current {
             return Ok(false);
         }
@@ -54,27 +55,28 @@ impl Compactor {
             if !batch.is_empty() {
                 return run(Op::Move { live: batch });
             }
-            // In this order, or a crash loses what was moved (rule 7): the moves, the trim after them, both durable by one
-            // sync, then the file goes. A trim that survives a crash without the moves lies beyond a hole, and says nothing.
+            // In any other order a crash loses what was moved (rule 7): the moves, the trim frame after them, one sync for
+            // both, and then the removal. A trim frame that survives a crash without the moves stands beyond a hole, where
+            // the log ends.
             run(Op::Trim { oldest: oldest + 1 }).and_then(|()| log.segments.sync()).and_then(|()| log.remove_trimmed())
         })?;
         let Some(done) = moved else { return Ok(false) };
         done?;
-        // Only now: a batch that failed is looked for again.
+        // Only after success, so that a batch that failed is moved again.
         self.looked_through = looked_through;
         Ok(true)
     }
 
-    /// What is still in a segment when everything readable was moved: it is kept aside, and goes with the segment (rule 7).
-    /// Says whether the segment may go: not if something readable is left after all.
+    /// Sets aside the records that are still in a segment after all readable ones were moved (rule 7). Says whether the
+    /// segment may be trimmed: not if a readable record is left after all.
     fn set_aside_unreadable(&mut self, log: &Log, segment: u32) -> Result<bool> {
         let left: Vec<(SessionKey, Position, u32)> = {
             let State { index, .. } = &*log.read()?;
             if index.live_bytes_in(segment) == 0 {
                 return Ok(true);
             }
-            let slots = index.iter().filter(|meta| meta.at().segment() == segment);
-            slots.map(|meta| (*meta.key(), meta.at(), meta.bytes())).collect()
+            let metas = index.iter().filter(|meta| meta.at().segment() == segment);
+            metas.map(|meta| (*meta.key(), meta.at(), meta.bytes())).collect()
         };
         let file = log.segments.file(segment)?;
         for (key, at, length) in left {
@@ -91,7 +93,7 @@ impl Compactor {
         Ok(true)
     }
 
-    /// Some of what lives in a segment, in the order of the log, from where the last batch ended; and where this one ends.
+    /// The next records that live in a segment, in the order of the log, and where this batch ends.
     fn next_batch(&self, log: &Log, segment: u32) -> Result<(Vec<(SessionKey, Position)>, Position)> {
         let mut from = self.looked_through;
         if from.segment() != segment {

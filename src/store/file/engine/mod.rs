@@ -1,7 +1,22 @@
-//! An open store: its operations on their way to the writer, and the thread that works for it.
+//! An open store: operations on their way to the writer, saves that wait for the disk, and the store's own thread.
 //!
-//! Locks, in the order in which they are taken: `writer` (threads), the writer lock (processes), `queue`, the log's
-//! state. None of them is held while a future waits. What is written, and how, is the writer's.
+//! Nothing here knows the bytes of the log or decides what is written: that is the writer's part.
+//!
+//! Locks, in the order in which they are taken: `writer` (orders threads), the writer lock (orders processes), `queue`, the
+//! log's state. None of them is held while a future waits or while a waker runs.
+//!
+//! # How no wake-up is lost
+//!
+//! An operation that finds the writer taken queues first and tries the writer once more ([`Engine::pump`]). If the writer
+//! is still taken, its future sleeps. The one rule: **every thread that has had the writer looks at the queue after giving
+//! it up.** What it cannot carry out there, it hands to the store's thread by waking it. [`Engine::with_writer`] ends with
+//! this look; `hold` does not, so each caller of `hold` looks itself. The store's thread looks in
+//! [`Round::run`](background::Round::run), before it rests. A wake-up between that look and the rest ends the rest at once
+//! ([`Bell`]). A save that waits for the disk follows the same order: it joins the waiters first, and wakes the thread
+//! second.
+//!
+//! The thread rests for a second at most, so a lost wake-up shows itself as a save that takes a second. Under shuttle
+//! (`tests/campaigns/scheduling`) the rest has no limit, and a lost wake-up is a deadlock.
 
 pub(crate) mod background;
 pub(crate) mod compact;
@@ -32,15 +47,15 @@ pub(crate) struct Engine {
     writer: Mutex<Writer>,
     pub(crate) queue: Queue,
     pub(crate) waiters: Waiters,
-    /// Operations that waited for the disk.
+    /// How many operations have waited for the disk.
     pub(crate) disk_waits: AtomicU64,
-    /// For the store's thread.
+    /// Wakes the store's thread.
     pub(crate) bell: Bell,
     closed: AtomicBool,
     pid: u32,
-    /// Nothing is written, neither to the log nor to the page.
+    /// Whether nothing is written, neither to the log nor to the shared page.
     read_only: bool,
-    /// Held shared as long as the store is open: what is in use is not recovered (rule 9).
+    /// Held shared while the store is open, so that no process recovers a directory in use (rule 9).
     users: Box<dyn DiskLock>,
 }
 
@@ -61,7 +76,7 @@ impl Engine {
         }
     }
 
-    /// The same, where nothing can be written, or shall be.
+    /// The same engine, for a store that is open to read only.
     pub(crate) fn read_only(mut self) -> Self {
         self.read_only = true;
         self
@@ -75,7 +90,7 @@ impl Engine {
         if self.is_closed() { Err(self.closed_error()) } else { Ok(()) }
     }
 
-    /// A forked child shares the parent's locks, and both would believe that they hold them (rule 18).
+    /// A forked child shares its parent's file locks, and both would believe that they hold them (rule 18).
     pub(crate) fn refuse_if_forked(&self) -> Result<()> {
         if std::process::id() == self.pid {
             return Ok(());
@@ -91,12 +106,12 @@ impl Engine {
         self.bell.ring();
     }
 
-    /// The writer, when the thread that has it is done.
+    /// The writer. Waits for the thread that has it.
     pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The writer, if it is free at one of so many looks.
+    /// The writer, if it is free at one of this many looks.
     pub(crate) fn try_writer(&self, looks: u32) -> Option<MutexGuard<'_, Writer>> {
         (0..looks).find_map(|look| match self.writer.try_lock() {
             Ok(writer) => Some(writer),
@@ -110,8 +125,8 @@ impl Engine {
         })
     }
 
-    /// Does something with the writer and the lock between processes, if that can be had at one of so many looks. Then looks at
-    /// the queue: an operation that queued meanwhile relies on the thread that had the writer.
+    /// Does work with the writer and the writer lock, if the lock is free at one of this many looks. Then gives both up and
+    /// looks at the queue: an operation that queued meanwhile relies on this thread (see the module).
     pub(crate) fn with_writer<T>(
         &self,
         writer: MutexGuard<'_, Writer>,
@@ -123,6 +138,7 @@ impl Engine {
         done
     }
 
+    /// [`with_writer`](Self::with_writer) without the look at the queue: the caller has to look.
     fn hold<T>(
         &self,
         mut writer: MutexGuard<'_, Writer>,
@@ -146,27 +162,28 @@ impl Engine {
         Ok(None)
     }
 
-    /// Sees to it that what is queued is carried out: here if the way is free, else by the thread that is in the way.
+    /// Looks at the queue, and makes sure that a thread carries out what stands there: this thread, the thread that has the
+    /// writer now, or the store's thread.
     pub(crate) fn pump(&self) {
         if self.queue.is_empty() {
             return;
         }
-        // A thread that has it looks at the queue after giving it up.
+        // If another thread has the writer, that thread looks at the queue after giving it up.
         let Some(writer) = self.try_writer(1) else { return };
         if let Ok(Some(carried_out)) = self.hold(writer, 1, |locked| self.carry_out_next(locked, false)) {
             carried_out.tell();
         }
-        // What is left, because another process holds the lock or because there was more than one group, is the
-        // thread's: a future's poll does one group's work and no more.
+        // The rest is for the store's thread: another process holds the writer lock, a segment is to be begun, or there
+        // was more than one group. One poll of a future does the work of one group, and no more.
         if !self.queue.is_empty() {
             self.wake_background();
         }
     }
 
-    /// Carries out what is queued, as far as the lock can be had without waiting; says whether all of it was. It may begin
-    /// segments, so it is the store's thread's.
+    /// Carries out all that is queued, as long as the writer lock is free. Says whether the queue is empty now. Only the
+    /// store's thread calls this, for it may block: it waits for the writer and begins segments.
     pub(crate) fn serve_queue(&self) -> bool {
-        // Looked at with the writer free: an operation that queues while it is taken relies on its holder to look again.
+        // The last look comes after the writer is given up: an operation that queued meanwhile relies on this thread.
         while !self.queue.is_empty() {
             match self.hold(self.writer(), 1, |locked| self.carry_out_next(locked, true)) {
                 Ok(Some(carried_out)) => carried_out.tell(),
@@ -177,7 +194,7 @@ impl Engine {
         true
     }
 
-    /// One group from the queue, with both locks held. A group that needs a new segment, if that may not be begun here, goes back.
+    /// Carries out one group from the queue. A group that needs a new segment goes back to the queue if `may_roll` is false.
     fn carry_out_next(&self, locked: &mut LockedWriter<'_>, may_roll: bool) -> CarriedOut {
         let group = self.queue.next_group();
         let ops: Vec<&Op> = group.iter().map(|job| &job.op).collect();
@@ -193,7 +210,7 @@ impl Engine {
         }
     }
 
-    /// Those whose time is over leave the queue, and then hear of it (rule 19).
+    /// Fails the operations whose time is over. They leave the queue first, and their futures hear of it second (rule 19).
     pub(crate) fn time_out_queued(&self) {
         let now = wait::now();
         let late = self.queue.take(|job| job.deadline.is_some_and(|deadline| deadline <= now));
@@ -203,13 +220,14 @@ impl Engine {
         });
     }
 
-    /// One sync for all that wait; on the store's thread.
+    /// One sync for all saves that wait (group commit). Only the store's thread calls this.
     pub(crate) fn sync_for_waiting(&self) {
         let outcome = self.log.segments.sync();
         self.waiters.settle(self.log.segments.durable(), outcome.err().as_ref());
     }
 
-    /// An idle process keeps up, so that it pins no trimmed segment and has little to read when it wakes (rule 15).
+    /// Catches up and closes trimmed segments, so that an idle process pins no disk space and has little to read later
+    /// (rule 15).
     pub(crate) fn tick(&self) {
         if let Ok(state) = self.log.read() {
             let oldest = state.index.oldest;
@@ -222,18 +240,19 @@ impl Engine {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Nothing new is begun from now on.
+    /// From now on no operation begins.
     pub(crate) fn begin_close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake_background();
     }
 
-    /// Decides whether the writer lock is kept between writes; says whether to look again soon.
+    /// Decides whether the writer lock is kept between writes. Says whether to look again in a millisecond. Takes the
+    /// writer, so the store's thread looks at the queue after this (see the module).
     pub(crate) fn look_at_the_lock(&self) -> bool {
         self.try_writer(1).is_none_or(|mut writer| writer.lock.look(self.log.segments.page()))
     }
 
-    /// When all that was begun is done: the last sync, and the directory is free for others.
+    /// The last step of a close, when all that had begun is done: syncs, and gives the directory free for other processes.
     pub(crate) fn end_close(&self) -> Result<()> {
         let finished = self.finish();
         self.writer().lock.give_up();
@@ -241,7 +260,7 @@ impl Engine {
         finished.and(freed)
     }
 
-    /// The store's thread is gone: the operations that wait for it hear of that.
+    /// The store's thread is gone. Fails the operations that wait for it, so that no future sleeps for ever.
     pub(crate) fn retire(&self) {
         self.closed.store(true, Ordering::Release);
         self.writer().lock.give_up();
@@ -249,13 +268,13 @@ impl Engine {
         self.waiters.retire(self.log.segments.durable(), &self.closed_error());
     }
 
-    /// Syncs, and states in the log that everything is on disk.
+    /// Syncs, and appends the mark of a clean close.
     fn finish(&self) -> Result<()> {
         if self.read_only {
             return Ok(());
         }
         let synced = self.log.segments.sync();
-        // Also if that failed: a thread that still has the writer is done with it before the directory is given free.
+        // Also after a failed sync: a thread that still has the writer must be done before the directory is given free.
         let writer = self.writer();
         synced?;
         if self.hold(writer, 1, |locked| drop(locked.write(&[&Op::Mark], false)))?.is_some() {
@@ -265,7 +284,7 @@ impl Engine {
     }
 }
 
-/// Jobs that are done, and whose futures do not know it yet. They are told with no lock held, for a waker may do anything.
+/// Jobs that are done, and their outcomes. Their futures are told with no lock held, for a waker may do anything.
 #[derive(Default)]
 #[must_use]
 struct CarriedOut(Vec<(Arc<Job>, Outcome)>);

@@ -1,4 +1,4 @@
-//! Operations that wait for the writer, in order.
+//! Operations that wait for the writer, in order: plain data. It wakes no thread; [`Engine`](super::Engine) does.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -10,12 +10,12 @@ use crate::store::file::threads::{AtomicBool, Mutex, MutexGuard};
 use crate::store::file::writer::op::Op;
 use crate::store::file::writer::{LARGEST_GROUP, Outcome};
 
-/// An operation that waits for its turn. The thread that has the writer next carries it out, on behalf of its future.
+/// An operation in the queue, with its outcome. The next thread that has the writer carries it out on behalf of its future.
 pub(crate) struct Job {
     pub(crate) op: Op,
-    /// When it gives up; it has left the queue before its future hears of that (rule 19).
+    /// When it times out. It leaves the queue before its future hears of that (rule 19).
     pub(crate) deadline: Option<Instant>,
-    /// Its future was dropped.
+    /// Whether its future was dropped. A group that is put back leaves such jobs out.
     abandoned: AtomicBool,
     pub(crate) outcome: Oneshot<Outcome>,
 }
@@ -26,7 +26,7 @@ impl Job {
     }
 }
 
-/// See the module. `None` once the store's thread has gone: no job would be carried out any more.
+/// The jobs, first in, first out. `None` once the store's thread is gone: then no thread is sure to carry out a job.
 pub(crate) struct Queue(Mutex<Option<VecDeque<Arc<Job>>>>);
 
 impl Default for Queue {
@@ -45,12 +45,13 @@ impl Queue {
         self.lock().as_ref().map_or(0, VecDeque::len)
     }
 
-    /// Adds a job; says whether it will be carried out.
+    /// Adds a job; `false` if the store's thread is gone. The caller has to look at the writer next
+    /// ([`pump`](super::Engine::pump)).
     pub(crate) fn push(&self, job: Arc<Job>) -> bool {
         self.lock().as_mut().map(|queue| queue.push_back(job)).is_some()
     }
 
-    /// The future of this job is no more.
+    /// Takes a job out whose future is dropped. If the job is in a group by now, it is carried out, or not put back.
     pub(crate) fn abandon(&self, job: &Arc<Job>) {
         job.abandoned.store(true, Ordering::Release);
         if let Some(queue) = &mut *self.lock() {
@@ -58,7 +59,7 @@ impl Queue {
         }
     }
 
-    /// Takes as many from the front as one write may hold.
+    /// Takes as many jobs from the front as one write may hold (rules 14 and 20).
     pub(crate) fn next_group(&self) -> Vec<Arc<Job>> {
         let mut group: Vec<Arc<Job>> = Vec::new();
         let mut bytes = 0;
@@ -75,7 +76,8 @@ impl Queue {
         group
     }
 
-    /// Puts a group back to the front, but for those whose future is no more. Gives it back if no job is carried out any more.
+    /// Puts a group back to the front, without the jobs whose futures were dropped. Returns the group if the store's
+    /// thread is gone: the caller has to fail it.
     pub(crate) fn put_back(&self, group: Vec<Arc<Job>>) -> Option<Vec<Arc<Job>>> {
         let mut queue = self.lock();
         let Some(queue) = &mut *queue else { return Some(group) };
@@ -84,7 +86,7 @@ impl Queue {
         None
     }
 
-    /// Takes those out for which this holds.
+    /// Takes out the jobs for which `which` holds.
     pub(crate) fn take(&self, which: impl Fn(&Job) -> bool) -> VecDeque<Arc<Job>> {
         let mut queue = self.lock();
         let Some(queue) = &mut *queue else { return VecDeque::new() };
@@ -93,7 +95,7 @@ impl Queue {
         taken
     }
 
-    /// No job is carried out any more; those that still wait are the caller's.
+    /// Accepts no job from now on. Returns the jobs that still wait: the caller has to fail them.
     pub(crate) fn retire(&self) -> VecDeque<Arc<Job>> {
         self.lock().take().unwrap_or_default()
     }

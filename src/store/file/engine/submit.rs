@@ -1,4 +1,5 @@
-//! An operation on its way through the writer and to the disk: futures that need no runtime.
+//! An operation's futures: through the writer first, and to the disk second. They need no runtime, and no poll
+//! waits for another process's writer lock.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use crate::store::file::threads::wait;
 use crate::store::file::writer::Outcome;
 use crate::store::file::writer::op::{Answer, Op};
 
-/// How often the writer, and the lock between processes, are tried before an operation queues: they are held for microseconds,
-/// so to queue takes as long, and to sleep longer.
+/// How often the writer and the writer lock are tried before an operation queues. Both are held for microseconds: queueing
+/// takes as long, and sleeping longer.
 const SPINS: u32 = 64;
 
 impl Engine {
@@ -38,14 +39,15 @@ impl Engine {
         answer
     }
 
-    /// Carries out an operation here and now, if the way is free and nothing else waits.
+    /// Carries out an operation on this thread, if the writer is free and the queue is empty. `None` means: not begun, the
+    /// caller queues it.
     fn try_alone(&self, op: &Op) -> Result<Option<Outcome>> {
         let Some(writer) = self.try_writer(SPINS) else { return Ok(None) };
         if !self.queue.is_empty() {
             return Ok(None);
         }
         let outcome = self.with_writer(writer, SPINS, |locked| {
-            // Closed since the future looked: another process may be recovering by now.
+            // If the store was closed after the future's first look, another process may be recovering by now.
             self.refuse_if_closed()?;
             Ok(locked.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop()))
         });
@@ -53,10 +55,10 @@ impl Engine {
     }
 }
 
-/// Carries out one operation, alone if nothing is in the way (no allocation, no other thread), else with others.
+/// Carries out one operation: alone if the writer is free (no allocation, no other thread), else in a group from the queue.
 ///
-/// Dropped before its turn came, it was not begun. Its turn comes and ends within one poll of some future or one round
-/// of the store's thread: the lead of a group is never kept in a future (rule 19).
+/// An operation whose future is dropped while it stands in the queue is not begun. A group begins and ends within one poll
+/// of a future or one round of the store's thread. No future keeps the lead of a group between polls (rule 19).
 struct Submit<'a> {
     engine: &'a Engine,
     state: SubmitState,
@@ -134,7 +136,7 @@ impl Future for Synced<'_> {
         engine.disk_waits.fetch_add(1, Ordering::Relaxed);
         self.waiter = engine.waiters.add(self.until, Oneshot::new(context));
         if self.waiter.is_none() {
-            // The store was closed between this save's write and now; its last sync may have come before.
+            // The store was closed after this save's write. The close's last sync may have come before that write.
             return Poll::Ready(engine.log.segments.sync());
         }
         engine.wake_background();

@@ -1,4 +1,5 @@
-//! Saves that are written and wait to be durable: many saves, one sync (group commit).
+//! Saves that are written and wait to be durable: many saves, one sync (group commit). Plain data: it neither syncs nor
+//! wakes the store's thread.
 
 use std::sync::{Arc, PoisonError};
 
@@ -7,13 +8,13 @@ use crate::store::file::format::position::Position;
 use crate::store::file::threads::oneshot::Oneshot;
 use crate::store::file::threads::{Mutex, MutexGuard};
 
-/// A save that waits until the log is durable up to a place.
+/// A save that waits until the log is durable up to a position.
 pub(crate) struct Waiter {
     until: Position,
     pub(crate) outcome: Oneshot<Result<()>>,
 }
 
-/// See the module. `None` once the store's thread has gone.
+/// The saves that wait, in no order. `None` once the store's thread is gone: no sync would come.
 pub(crate) struct Waiters(Mutex<Option<Vec<Arc<Waiter>>>>);
 
 impl Default for Waiters {
@@ -27,14 +28,15 @@ impl Waiters {
         self.lock().as_ref().is_none_or(Vec::is_empty)
     }
 
-    /// Adds one; `None` if the thread that would sync for it has gone.
+    /// Adds a save; `None` if the store's thread is gone. The caller has to wake the thread next, or the save
+    /// waits for the next round.
     pub(crate) fn add(&self, until: Position, outcome: Oneshot<Result<()>>) -> Option<Arc<Waiter>> {
         let waiter = Arc::new(Waiter { until, outcome });
         self.lock().as_mut()?.push(waiter.clone());
         Some(waiter)
     }
 
-    /// Tells those whose save is durable by now; or, if the sync failed, all.
+    /// Tells the saves that are durable by now; after a failed sync, tells all.
     pub(crate) fn settle(&self, durable: Position, failure: Option<&Error>) {
         let settled: Vec<_> = match &mut *self.lock() {
             Some(waiters) => waiters.extract_if(.., |waiter| failure.is_some() || waiter.until <= durable).collect(),
@@ -43,7 +45,7 @@ impl Waiters {
         tell(settled, durable, failure);
     }
 
-    /// The thread that syncs is gone: those that still wait hear of it, later ones sync themselves.
+    /// The store's thread is gone. Tells the saves that still wait; a later save syncs for itself.
     pub(crate) fn retire(&self, durable: Position, closed: &Error) {
         let left = self.lock().take().unwrap_or_default();
         tell(left, durable, Some(closed));

@@ -1,8 +1,9 @@
-//! Zeros ahead of the log's end: a save that waits for the disk falls into space that is written and durable already. Its sync
-//! then has neither a length nor extents to make durable, which would take longer than the rest of it.
+//! Zeros ahead of the log's end (preallocation): a save that waits for the disk falls into space that is written and
+//! durable already. Its sync then has neither a length nor extents to make durable, which would take longer than the rest
+//! of the sync.
 //!
-//! How far they reach is the file's length, which every process can look at; it is stated nowhere else. Who reads the log sees
-//! nothing of them: behind the last frame come zeros, or the end of the file.
+//! The file's length says how far the zeros reach, and nothing else does. Readers need not know of them: zeros beyond the
+//! last frame mean the same as the end of the file.
 
 use std::time::{Duration, Instant};
 
@@ -13,17 +14,17 @@ use crate::store::file::format::position::Position;
 use crate::store::file::settings::Sizes;
 use crate::store::file::threads::wait;
 
-/// Of how far they shall reach, so much may be left when more are written.
+/// More zeros are written when less than this part (one third) of their full reach is left.
 const LOW: u32 = 3;
 
-/// For how long none are written when that has failed, as it does on a full disk.
+/// How long no zeros are written after a failure, for example on a full disk.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What the store's thread knows of them.
+/// What the store's thread knows of the zeros.
 pub(crate) struct ZeroedAhead {
-    /// Up to here they reached when it last looked.
+    /// Up to here the zeros reached at the last look.
     until: Position,
-    /// Not before this are more written.
+    /// No zeros are written before this time.
     not_before: Instant,
 }
 
@@ -32,12 +33,12 @@ impl ZeroedAhead {
         Self { until: Position::default(), not_before: wait::now() }
     }
 
-    /// Writes more of them if few are left, and syncs them, so that no save pays for it. To be called behind a sync that
-    /// somebody has waited for: a store to which nobody saves gets none, nor does one whose saves don't wait.
+    /// Writes more zeros if few are left, and syncs them, so that no save pays for that. To be called after a sync for
+    /// which a save has waited: a store without saves gets no zeros, nor does one whose saves do not wait.
     pub(crate) fn keep_ahead(&mut self, engine: &Engine) {
         let wanted = engine.settings.durability == Durability::Always && !engine.is_closed();
-        // That there is no room for them is no error: what is saved finds its own, or says that there is none. A failed sync
-        // poisons the store, and so shows itself to the next who saves.
+        // A disk without room for zeros is no error: a save finds room for itself, or reports a full disk. A failed sync
+        // poisons the store, so the next save reports it.
         if wanted && wait::now() >= self.not_before && self.try_keep_ahead(engine).is_err() {
             self.not_before = wait::now() + PAUSE;
         }
@@ -46,12 +47,12 @@ impl ZeroedAhead {
     fn try_keep_ahead(&mut self, engine: &Engine) -> Result<()> {
         let Sizes { zeros_ahead, zeros_piece, .. } = engine.settings.sizes;
         let mut ahead = zeros_ahead / LOW;
-        // Not for ever: others may use them up as fast as they are written.
+        // The loop has a bound, because saves may use the zeros up as fast as they are written.
         for _ in 0..zeros_ahead / zeros_piece {
             if self.until >= goal(engine, ahead) {
                 break;
             }
-            // While another thread is writing they can wait.
+            // Zeros can wait while another thread writes.
             let Some(writer) = engine.try_writer(1) else { break };
             let written = engine.with_writer(writer, 1, |_| self.write_piece(engine, ahead))?;
             if !written.transpose()?.unwrap_or(false) {
@@ -62,14 +63,16 @@ impl ZeroedAhead {
         if ahead == zeros_ahead { engine.log.segments.sync_segment(self.until.segment()) } else { Ok(()) }
     }
 
-    /// Writes some more unless they reach so far; says whether it did. The writer lock is held.
+    /// Writes one piece of zeros, unless they reach `ahead` bytes beyond the tail. Says whether it did. Only with the
+    /// writer lock held: else the zeros could overwrite another process's frames (rule 12).
     fn write_piece(&mut self, engine: &Engine, ahead: u32) -> Result<bool> {
         let segments = &engine.log.segments;
         segments.refuse_if_poisoned()?;
         let number = segments.tail().segment();
         let failed = |error| segments.segment_io("writing zeros ahead", number, error);
         let file = segments.file(number)?;
-        // Never from the log's end: what a writer left there that died is part of the log as soon as another puts it in order.
+        // Zeros begin at the file's end and never at the tail. Beyond the tail may stand the frames of a dead writer,
+        // which the next writer adopts.
         let length = segments.length_of(number, &*file)?;
         self.until = Position::new(number, length);
         if self.until >= goal(engine, ahead) {
@@ -83,7 +86,7 @@ impl ZeroedAhead {
     }
 }
 
-/// Up to where there shall be zeros, so many bytes ahead; a segment has no use for more than it will take.
+/// Where zeros that reach `ahead` bytes beyond the tail end. A segment gets no more zeros than it will use.
 fn goal(engine: &Engine, ahead: u32) -> Position {
     let tail = engine.log.segments.tail();
     Position::new(tail.segment(), tail.offset().saturating_add(ahead).min(engine.settings.segment_bytes))
@@ -123,7 +126,7 @@ mod tests {
         FileStore::options().0
     }
 
-    /// A store without a thread: what that would do, a test does.
+    /// A store without a thread. The test does the thread's work.
     fn open(disk: &MemoryDisk, settings: Settings) -> Engine {
         recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap()
     }
@@ -138,7 +141,7 @@ mod tests {
 
     fn save(engine: &Engine, n: u32, bytes: u32) -> Result<()> {
         let mut writer = engine.writer();
-        let mut locked = writer.try_lock(&engine.log)?.expect("nobody else writes");
+        let mut locked = writer.try_lock(&engine.log)?.expect("no other writer holds the lock");
         let op = Op::Create { record: record(n, bytes), now: NOW };
         let outcomes = locked.write(&[&op], true);
         let (answer, _) = outcomes.ok().and_then(|mut outcomes| outcomes.pop()).unwrap();
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_has_them_when_somebody_has_waited_for_the_disk_and_not_before() {
+    fn a_store_has_zeros_when_a_save_has_waited_for_the_disk_and_not_before() {
         let disk = MemoryDisk::default();
         let store = FileStore::open_on(Arc::new(disk.clone()), settings(), Path::new("simulated")).unwrap();
         let before = length(&disk);
@@ -224,7 +227,7 @@ mod tests {
             zeros.keep_ahead(&engine);
             n += 1;
         }
-        assert_eq!(length(&disk), ended + HEAD as u32, "it was cut behind the seal");
+        assert_eq!(length(&disk), ended + HEAD as u32, "it was cut after the seal");
         assert!((0..n).all(|n| is_there(&engine, n)));
     }
 
@@ -249,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_a_writer_left_who_died_is_not_written_over() {
-        // Behind the last byte of the file, and where there are zeros already.
+        // The dead writer's frames stand beyond the last byte of the file, or in zeros.
         for has_zeros in [false, true] {
             let disk = MemoryDisk::default();
             let (dead, next) = (open(&disk, settings()), open(&disk, settings()));
@@ -263,7 +266,7 @@ mod tests {
             frames.push(Kind::Put, record(2, 0).key(), &[&record(2, LOW * 2 + LOW / 2).to_bytes()]);
             dead.log.segments.page().intent.set(frames.end().as_u64());
             dead.log.segments.file(1).unwrap().write_at(frames.bytes(), u64::from(from.offset())).unwrap();
-            // Only what was published counts as used, so there seem to be enough; then there are not.
+            // Its frames are not published, so there seem to be enough zeros at first. After their adoption there are not.
             zeros.until = from;
             zeros.keep_ahead(&next);
             save(&next, 3, LOW).unwrap();
@@ -318,7 +321,7 @@ mod tests {
             let disk = MemoryDisk::default();
             let engine = open(&disk, settings());
             if has_zeros {
-                // As many as the space that is kept for ending sessions, and more.
+                // These zeros are more than the reserve.
                 let file = disk.open(FIRST).unwrap();
                 file.write_at(&[0; 128 << 10], u64::from(end(&engine))).unwrap();
             }

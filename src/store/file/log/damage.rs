@@ -1,11 +1,11 @@
-//! Places in the files that are not what was written there.
+//! The list of damaged places that a process has met. It judges nothing; replay and loads decide what is damage.
 
 use std::sync::PoisonError;
 
 use crate::model::key::SessionKey;
 use crate::store::file::threads::Mutex;
 
-/// A place in a file that is not what was written there.
+/// A place in a file whose bytes are not those that were written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The file, relative to the store's directory.
@@ -14,15 +14,15 @@ pub struct Damage {
     pub from: u64,
     /// Where it ends.
     pub to: u64,
-    /// The session whose record it was, if that can be told.
+    /// The session whose record stood there, if that is known.
     pub key: Option<SessionKey>,
 }
 
-/// The places met since the store was opened.
+/// The places met since the store was opened, each once.
 #[derive(Default)]
 pub(crate) struct Damages(Mutex<Vec<Damage>>);
 
-/// How many of them are remembered; beyond it they are only passed over.
+/// How many places are remembered. Further ones are passed over like the others, and not listed.
 const DAMAGE_KEPT: usize = 1000;
 
 impl Damages {

@@ -1,4 +1,4 @@
-//! Making the log durable, and what becomes of a store where that fails.
+//! Making the log durable, and poisoning the store where that fails (rule 4). No sync is repeated after a failure.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -9,23 +9,23 @@ use crate::store::file::format::segment;
 use crate::store::file::log::segments::{Segments, is_not_found};
 
 impl Segments {
-    /// Makes all durable that is in the log now.
+    /// Makes the log durable up to the tail.
     pub(crate) fn sync(&self) -> Result<()> {
         self.sync_tail().map_err(|error| match error.kind() {
-            // They say that nothing was done. What waits for this is in the log, and may become durable yet.
+            // To a caller these kinds mean that nothing was done. But the save is in the log, and may still become durable.
             ErrorKind::Full | ErrorKind::NotWritable => error.of_kind(ErrorKind::Io),
             _ => error,
         })
     }
 
-    /// Whether so much is not on disk yet that somebody would wait for it who begins a new segment, be it that no save does.
+    /// Whether the unsynced backlog would stall the next roll, which syncs the segment. It grows where saves do not wait.
     pub(crate) fn has_backlog(&self, most: u64) -> bool {
         let (tail, durable) = (self.tail(), self.durable());
         tail.segment() == durable.segment() && tail.as_u64().saturating_sub(durable.as_u64()) > most
     }
 
     fn sync_tail(&self) -> Result<()> {
-        // The tail first: what is covered must have been written before the sync begins.
+        // The tail is read before the sync begins: the sync covers only what was written before it.
         let tail = self.tail();
         if self.durable() < tail {
             if self.disk.is_gone().map_err(|error| self.io("syncing the log", error))? {
@@ -33,7 +33,7 @@ impl Segments {
                 return Err(Error::new(ErrorKind::Io, "syncing the log").at(&self.path).because(why));
             }
             match self.sync_segment(tail.segment()) {
-                // Rolled, which syncs, and trimmed since the tail was read.
+                // The segment was rolled, which syncs it, and then trimmed, all after the tail was read.
                 Err(error) if is_not_found(&error) && self.durable() > tail => {}
                 synced => synced?,
             }
@@ -42,17 +42,18 @@ impl Segments {
         Ok(())
     }
 
-    /// Makes a segment durable. After a failure nobody writes any more: the kernel has dropped what it could not write,
-    /// and would call the next sync a success (rule 4).
+    /// Makes a segment durable. A failure poisons the store for all processes: the kernel has dropped what it could not
+    /// write, and would call the next sync a success (rule 4).
     pub(crate) fn sync_segment(&self, number: u32) -> Result<()> {
         self.refuse_if_poisoned()?;
         let (file, age) = self.file_and_age(number)?;
         let failed = |error| self.segment_io("syncing the log", number, error);
         let (durable, tail) = (self.durable(), self.tail());
         if age.segment() == number && durable < age {
-            // Not synced yet, and written before this process opened the file: a failure to write it back may have been
-            // told to a descriptor that is closed by now. Written again, it is this descriptor's business; what is not yet
-            // part of the log is still its writer's, who may be writing it.
+            // These bytes are unsynced, and were written before this process opened the file. The kernel may have reported
+            // a failed write-back to another descriptor, which is closed by now. Once written again, they are this
+            // descriptor's to report. Bytes beyond the tail are left alone: their writer may be writing them at this
+            // moment.
             let from = if durable.segment() == number { durable.offset() } else { segment::HEADER };
             let mut bytes = vec![0; (age.min(tail).offset() - from) as usize];
             file.read_at(&mut bytes, u64::from(from)).map_err(failed)?;
@@ -66,14 +67,14 @@ impl Segments {
         Ok(())
     }
 
-    /// A sync of this segment, or of its name, has failed.
+    /// Poisons the store after a failed sync of a segment or of its name; returns the error for the caller.
     pub(crate) fn poisoned(&self, number: u32, error: io::Error) -> Error {
         self.poison();
         let path = self.path.join(names::segment(number));
         Error::new(ErrorKind::Poisoned, "syncing the log").at(path).because(error)
     }
 
-    /// After a failed sync no process writes until the store is opened anew.
+    /// From now on no process writes, until all have closed the store and one opens it anew.
     pub(crate) fn poison(&self) {
         self.page().poison.set(1);
     }

@@ -1,7 +1,8 @@
-//! The hints in the directory: looked at when the log is read, made by the store's thread, removed with their segments.
+//! The hint files of a directory: which are believed, which are to be made, which are removed. The store's thread makes
+//! them.
 //!
-//! A hint is never needed, so nothing about one is ever an error: what cannot be read is not there, and what cannot be written
-//! is left to the next who opens the store.
+//! No hint is ever needed, so no failure with one is an error. A hint that cannot be read counts as missing. A hint that
+//! cannot be written is left to the next opener.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -13,11 +14,11 @@ use crate::store::file::format::names;
 use crate::store::file::log::segments::Segments;
 use crate::store::file::threads::{Mutex, MutexGuard};
 
-/// What is known of the hints.
+/// What this process knows of the hints.
 pub(crate) struct Hints {
-    /// Whether they are believed: not by who wants to see every byte.
+    /// Whether hints are believed. `verify` reads every byte of the log instead.
     pub(crate) are_used: bool,
-    /// Sealed segments that have none.
+    /// Sealed segments without a hint.
     wanted: Mutex<BTreeSet<u32>>,
     /// Segments in which damage was met.
     spoilt: Mutex<BTreeSet<u32>>,
@@ -28,17 +29,18 @@ impl Hints {
         Self { are_used, wanted: Mutex::default(), spoilt: Mutex::default() }
     }
 
-    /// A segment was sealed, or read without a hint, and no damage met in it.
+    /// To be called when a segment was sealed, or was read without a hint and without damage.
     pub(crate) fn want(&self, segment: u32) {
         lock(&self.wanted).insert(segment);
     }
 
-    /// A segment was read, and damage met in it.
+    /// To be called when a segment was read and damage was met in it.
     pub(crate) fn spoil(&self, segment: u32) {
         lock(&self.spoilt).insert(segment);
     }
 
-    /// The next segment that needs one. It is asked for no more: who fails once would fail again and again.
+    /// The next segment that needs a hint. Each is named once only: a hint that cannot be made now would fail again and
+    /// again.
     pub(crate) fn next(&self, oldest: u32) -> Option<u32> {
         let mut wanted = lock(&self.wanted);
         *wanted = wanted.split_off(&oldest);
@@ -51,28 +53,28 @@ fn lock(segments: &Mutex<BTreeSet<u32>>) -> MutexGuard<'_, BTreeSet<u32>> {
 }
 
 impl Hints {
-    /// The hint of a sealed segment, if there is one that holds.
+    /// The hint of a sealed segment, if there is a valid one.
     pub(crate) fn of(segments: &Segments, number: u32, file: &dyn DiskFile, length: u32) -> Option<Hint> {
         let mut seal: Seal = [0; HEAD];
         let from = length.checked_sub(HEAD as u32)?;
         let read = file.read_at(&mut seal, u64::from(from)).ok()?;
         let hint = segments.disk.open(&names::hint(number)).ok()?;
-        // A longer one is no hint, and shall not cost more than the segment would.
+        // No hint is longer than its segment. A longer file is not read: it would cost more than the segment.
         let size = hint.len().ok().filter(|size| *size <= u64::from(length))?;
         let mut bytes = vec![0; size as usize];
         let is_whole = hint.read_at(&mut bytes, 0).ok()? == bytes.len() && read == HEAD;
         is_whole.then(|| Hint::parse(&bytes, number, length, &seal, segments.salt))?
     }
 
-    /// Removes the hints of damaged segments: each process that opens the store is to hear of the damage.
+    /// Removes the hints of damaged segments, so that each process that opens the store reads the damage and reports it.
     pub(crate) fn remove_spoilt(&self, disk: &dyn Disk) {
         for number in std::mem::take(&mut *lock(&self.spoilt)) {
             let _ = disk.remove(&names::hint(number));
         }
     }
 
-    /// Removes the hints of segments that are damaged, not sealed or not there, and what a crash left of one that was being
-    /// written. No other process may use the directory.
+    /// Removes the hints of segments that are damaged, not sealed or missing, and the half-written hints that a crash
+    /// left. No other process may use the directory meanwhile.
     pub(crate) fn remove_stray(&self, disk: &dyn Disk, last: u32) {
         self.remove_spoilt(disk);
         let Ok(names) = disk.names() else { return };

@@ -1,4 +1,7 @@
-//! The reading side of the log: the index kept up with the tail, and records read back. Nothing is appended here.
+//! The reading side of the write-ahead log: its segment files, the index that follows the tail, and records read back.
+//!
+//! Nothing here appends to the log or plans an operation. Syncs, the poison and damaged places belong here, for readers and
+//! writers share them.
 
 pub(crate) mod damage;
 mod fsync;
@@ -24,32 +27,32 @@ use crate::store::file::index::Index;
 use crate::store::file::index::cache::Cache;
 use crate::store::file::threads::{AtomicBool, AtomicU64, RwLock, RwLockReadGuard};
 
-/// How often a load follows a record that moves away under it: once or twice when the machine is busy, unless its segment is
-/// really missing.
+/// How often a load follows a record that compaction moves away. Once or twice is enough on a busy machine; a load that
+/// needs all of these tries has met a segment that is really missing.
 const MOVES_FOLLOWED: u32 = 100;
 
-/// What guards the index and the cached records: a reader shares it, a writer has it only to publish and apply.
+/// The index and the cached records, under one lock. Readers share the lock; a writer takes it only to publish and to apply.
 #[repr(C)]
 pub(crate) struct State {
-    /// Loads that were answered from memory. First here, and so in the cache line of the lock itself, which each load writes
-    /// to anyway: elsewhere it would be one more line for which the processors contend.
+    /// Loads that were answered from memory. The field comes first, so that it shares the cache line of the lock. Each load
+    /// writes to that line anyway; in any other place the processors would contend for one more line.
     pub(crate) hits: AtomicU64,
     pub(crate) index: Index,
     pub(crate) cache: Cache,
 }
 
-/// Begins with a cache line of its own.
+/// A value that begins a cache line.
 #[repr(align(64))]
 struct CacheLine<T>(T);
 
-/// See the module.
+/// One log, as this process reads it.
 pub(crate) struct Log {
     pub(crate) segments: Segments,
     pub(crate) hints: Hints,
     state: CacheLine<RwLock<State>>,
-    /// `state.index.applied`, to be compared with the tail without a lock.
+    /// A copy of `state.index.applied`, so that a reader compares it with the tail without a lock.
     applied: AtomicU64,
-    /// Whether it took more than it may, when it was written to last.
+    /// Whether the log was larger than compaction lets it grow, at the last write of this process.
     pub(crate) is_wasteful: AtomicBool,
     /// Loads that read a file.
     pub(crate) cache_misses: AtomicU64,
@@ -67,7 +70,7 @@ impl Log {
         }
     }
 
-    /// The index, as far as the log reaches now.
+    /// The index, caught up with the tail.
     pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, State>> {
         // One atomic load, no system call: this is what a second process costs a reader.
         if self.applied.load(Ordering::Acquire) != self.segments.tail().as_u64() {
@@ -76,12 +79,13 @@ impl Log {
         Ok(self.read_unchecked())
     }
 
-    /// The index as far as it was read; for a writer, who holds the lock and has caught up.
+    /// The index as it is, which may be older than the tail. For a writer that holds the writer lock and has caught up,
+    /// and where an old answer does no harm.
     pub(crate) fn read_unchecked(&self) -> RwLockReadGuard<'_, State> {
         self.state.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state: publishes, applies, caches.
+    /// The one way to change the index or the cache.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.0.write().unwrap_or_else(PoisonError::into_inner);
         let changed = change(&mut state);
@@ -89,8 +93,9 @@ impl Log {
         changed
     }
 
-    /// So many sessions that have ended by this time can be told in order from now on, and at the cost of so many. Each touch
-    /// costs one step here, at most, and readers wait for a part of them only.
+    /// Moves up to `wanted` sessions that expired by `now` into their true deadline bucket, so that the index names them
+    /// in the order of their ends. Each touch costs at most one step here. The steps are done in parts, and readers wait
+    /// for one part.
     pub(crate) fn sort_deadlines(&self, now: Timestamp, mut wanted: usize) -> Result<()> {
         drop(self.read()?);
         let mut from = Some(0);
@@ -100,21 +105,21 @@ impl Log {
         Ok(())
     }
 
-    /// Reads what others have appended.
+    /// Applies what other processes have appended.
     pub(crate) fn catch_up(&self) -> Result<()> {
         match self.change(|state| replay::follow(&self.segments, &mut state.index)) {
-            // What was to be read next has been trimmed: this process slept, and the index is to be made anew (rule 15).
+            // The segment to read next was trimmed while this process slept. Only a rebuild helps (rule 15).
             Err(error) if is_not_found(&error) => self.rebuild(),
             other => other,
         }
     }
 
-    /// The first reading of a log that others use.
+    /// Reads the whole log for the first time, in a process that joins.
     pub(crate) fn start(&self) -> Result<()> {
         self.rebuild()
     }
 
-    /// Makes the index from the log alone, aside; readers go on with the old one meanwhile.
+    /// Makes the index anew from the log alone. Readers use the old index meanwhile.
     fn rebuild(&self) -> Result<()> {
         let lock = self
             .segments
@@ -122,12 +127,12 @@ impl Log {
             .lock(names::WRITER_LOCK)
             .map_err(|error| self.segments.io("opening the writer lock", error))?;
         for attempt in 1.. {
-            // A compactor may trim again while this reads; the third time it has to wait.
+            // A compactor may trim again during this read. From the third attempt on, the writer lock keeps it out.
             let locked = attempt >= 3
-                // Not said in the page that it is wanted: who only reads cannot write there.
+                // The shared page is not told that the lock is wanted: a read-only process cannot write there.
                 && crate::store::file::threads::wait::until(crate::store::file::threads::wait::LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.segments.io("waiting for the writer lock", error))?;
-            // Also what came while it read: that, too, may have been trimmed by the time it is looked for.
+            // The new index then follows what was appended during the read. If that is trimmed by now, it tries again.
             let rebuilt = self.read_from_scratch().and_then(|index| {
                 self.change(|state| {
                     if index.applied > state.index.applied {
@@ -147,7 +152,7 @@ impl Log {
         unreachable!("the loop ends by returning")
     }
 
-    /// An index read from all segments there are.
+    /// An index made from all segments that are in the directory.
     fn read_from_scratch(&self) -> Result<Index> {
         let last = self.segments.tail().segment();
         let mut numbers = self.segments.numbers()?;
@@ -160,8 +165,8 @@ impl Log {
         Ok(index)
     }
 
-    /// Removes the files of segments that have left the log. That needs no sync: whatever of it a crash takes back, the trim
-    /// is durable and says that they are no part of the log, and the next opener removes what is there again.
+    /// Removes the files of segments that have left the log. The removal needs no sync: a crash may bring a file back, but
+    /// the trim frame is durable and says that the file is no part of the log. The next opener removes it again (rule 7).
     pub(crate) fn remove_trimmed(&self) -> Result<()> {
         let Segments { disk, .. } = &self.segments;
         let oldest = self.read()?.index.oldest;
@@ -174,7 +179,7 @@ impl Log {
         Ok(())
     }
 
-    /// A session, if it lives: from the cache, or from its frame.
+    /// A session that lives, from the cache or from its frame.
     pub(crate) fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         for _ in 0..MOVES_FOLLOWED {
             let state = self.read()?;
@@ -196,7 +201,7 @@ impl Log {
                     record.set_revision(revision);
                     return Ok(Some(record));
                 }
-                // Its segment was trimmed since the index was asked: it has moved (rule 15).
+                // The segment was trimmed after the look at the index, so the record has moved (rule 15).
                 Err(error) if is_not_found(&error) => self.catch_up()?,
                 Err(error) => return Err(error),
             }
@@ -205,7 +210,8 @@ impl Log {
         Err(Error::new(ErrorKind::Damaged, format!("loading session {key}")).at(&self.segments.path).because(why))
     }
 
-    /// Reads a put or a move, and checks it: sealed segments are checked here, not when the store is opened.
+    /// Reads the frame of a put or a move and checks it. Recovery does not read sealed segments that have a valid hint, so
+    /// this is where their records are checked (rule 6).
     pub(crate) fn read_record(&self, key: &SessionKey, at: Position, bytes: u32) -> Result<(Record, Bytes)> {
         let doing = || format!("loading session {key}");
         let damaged = |why: &'static str| {
@@ -226,7 +232,7 @@ impl Log {
         }
     }
 
-    /// The bytes of a frame, if they are whole.
+    /// The bytes of a frame; `None` if a checksum is wrong.
     pub(crate) fn read_frame(&self, at: Position, bytes: u32) -> Result<Option<Vec<u8>>> {
         let mut buffer = vec![0; bytes as usize];
         let read = self.segments.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));

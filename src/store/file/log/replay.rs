@@ -1,7 +1,7 @@
-//! Reading the log into an index: what each segment says, in the order of the log.
+//! Replay: reading the log into an index, in the order of the log. Nothing here writes to a file.
 //!
-//! One thread reads and checks while another applies: where there are two processors, a large log takes half the time so. What is
-//! read is handed over in pieces, so the memory that reading takes does not depend on how much is read.
+//! One thread reads and checks while another applies: with two processors, a large log takes half the time. The reading
+//! thread hands over pieces of bounded size, so the memory does not depend on how much is read.
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -17,49 +17,49 @@ use crate::store::file::log::hint_files::Hints;
 use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::segments::Segments;
 
-/// How many items a piece has, and how many pieces may be read ahead: some hundred KiB.
+/// How many items a piece has, and how many pieces may be read ahead: a few hundred KiB in all.
 const PIECE: usize = 256;
 const AHEAD: usize = 4;
 
-/// To start a thread takes as long as to read so many bytes.
+/// Starting a thread takes as long as reading this many bytes.
 const WORTH_A_THREAD: u64 = 1 << 20;
 
-/// What stands at the next place of a segment, taken out of the file's bytes.
+/// A frame's effect or a bad place, detached from the file's bytes.
 pub(crate) enum Item {
-    /// What a frame does, or one of those in a batch.
+    /// What a frame does, or what one frame of a batch does.
     Effect(Effect),
     BadBody(Position, Head),
     Gap(u32, u32),
 }
 
-/// What was read.
+/// What the reading thread hands to the applying one.
 pub(crate) enum Piece {
-    /// All that stands up to a place.
+    /// All items up to this position.
     Items(Vec<Item>, Position),
-    /// The segment ends, and the log goes on in the one with this number.
+    /// The segment ends, and the log goes on in the segment with this number.
     End(End, u32),
 }
 
-/// Takes what was read.
+/// Receives the pieces.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(Piece);
 
 /// Where the frames of a segment end.
 #[derive(Clone, Copy)]
 pub(crate) struct End {
     pub(crate) frames: u32,
-    /// Up to here something is written all the same.
+    /// Bytes that are no frames and not zeros reach up to here.
     written: u32,
 }
 
-/// The last segment as a recovery finds it.
+/// What recovery finds in the last segment.
 pub(crate) struct LastSegment {
     /// Where the log ends.
     pub(crate) end: u32,
     /// The highest statement of what was durable.
     pub(crate) durable: u32,
-    /// Up to where something is written beyond the end; the end itself if nothing is.
+    /// Up to where bytes other than zeros stand beyond the end; equal to `end` if there are none.
     pub(crate) written: u32,
-    /// Whether the last frame says that all before it was durable.
+    /// Whether the segment was closed cleanly: it is whole, and its last frame is a mark.
     pub(crate) clean: bool,
 }
 
@@ -70,9 +70,9 @@ impl LastSegment {
     }
 }
 
-/// Applies all segments but the last, and goes on to that one, which `last` reads. A segment that a removal left there, or
-/// one that is missing, makes no difference to any reader: each applies what there is, and a trim forgets what stands
-/// before it.
+/// Applies all segments but the last, and then the last one, which `last` reads. After a crash in the middle of a removal,
+/// some trimmed segments may be there and others not. Every reader gets the same index: it applies what is there, and the
+/// trim frame discards what stands before it.
 pub(crate) fn replay<T: Send>(
     segments: &Segments,
     hints: &Hints,
@@ -95,7 +95,7 @@ pub(crate) fn replay<T: Send>(
     }
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
-        // The receiver is gone only if the thread that applies has panicked.
+        // A send fails only if the thread that applies has panicked.
         let reading = scope.spawn(move || read(&mut |piece| drop(sender.send(piece))));
         receiver.into_iter().for_each(|piece| apply(segments, index, piece));
         reading.join().unwrap_or_else(|_| {
@@ -105,8 +105,8 @@ pub(crate) fn replay<T: Send>(
     })
 }
 
-/// Applies the log from where the index is to the tail. Never reads beyond the tail, and never stalls: what cannot be
-/// read below it is damage (rule 16).
+/// Applies the log from the index's position up to the tail. It never reads beyond the tail, and always reaches it: what
+/// cannot be read below the tail is damage (rule 16).
 pub(crate) fn follow(segments: &Segments, index: &mut Index) -> Result<()> {
     loop {
         let (at, tail) = (index.applied, segments.tail());
@@ -130,7 +130,7 @@ pub(crate) fn follow(segments: &Segments, index: &mut Index) -> Result<()> {
     }
 }
 
-/// Applies what was read, and reports what is not as it was written.
+/// Applies a piece to the index, and reports the damage in it.
 fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
     let number = index.applied.segment();
     match piece {
@@ -151,13 +151,13 @@ fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
             index.applied = until;
         }
         Piece::End(end, next) => {
-            // Without a seal the segment was cut at the end of a frame, which no look at the frames would tell.
+            // A segment that was cut between two frames looks whole; only its seal is missing.
             if end.written > end.frames || !index.sealed() {
                 segments.report(number, end.frames, end.written, None);
                 index.doubt(segment::start(next));
             }
             if next != number + 1 {
-                // Whether a trim let it go is known when all is read.
+                // Whether a trim removed the segments between is known only when all of the log is read.
                 index.doubt_missing(next);
             }
             index.go_on(next, end.frames);
@@ -165,8 +165,8 @@ fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
     }
 }
 
-/// Reports the segments that are not there, though no trim let them go. A crash may take back the removal of some that
-/// one did, and of others not.
+/// Reports the segments that are missing although no trim removed them. Gaps below the trim are no damage: a crash may take
+/// back the removal of some trimmed segments and not of others.
 pub(crate) fn report_missing(segments: &Segments, index: &Index, numbers: &[u32]) {
     let mut expected = index.trimmed();
     for number in numbers.iter().filter(|number| **number >= index.trimmed()) {
@@ -177,7 +177,7 @@ pub(crate) fn report_missing(segments: &Segments, index: &Index, numbers: &[u32]
     }
 }
 
-/// Reads a segment from a place on, to its seal or to this offset. Says whether all that stands there are whole frames.
+/// Reads a segment from a position to its seal, or to the offset `to`. Says whether it met whole frames only.
 fn read_frames(
     segments: &Segments,
     file: &dyn DiskFile,
@@ -201,7 +201,7 @@ fn read_frames(
     }
 }
 
-/// Takes in what a scan has come to. Says where the frames end, if they end here.
+/// Turns a step of a scan into items. Says where the frames end, if this step ends them.
 fn read_step(segments: &Segments, step: &Step<'_>, items: &mut Vec<Item>) -> Option<End> {
     match *step {
         Step::Frame(frame) => {
@@ -221,16 +221,16 @@ fn read_step(segments: &Segments, step: &Step<'_>, items: &mut Vec<Item>) -> Opt
     }
 }
 
-/// Reads the last segment as a recovery finds it.
+/// Reads the last segment for recovery, and finds the end of the log.
 ///
-/// A bad place below the highest statement of what was durable is damage, and what follows it is part of the log. At or
-/// above it the log ends there: what follows may have been written after something that was lost (rule 2). Which of both
-/// it is, a later frame may say; until then what follows the place is kept back.
+/// A bad place below the highest statement is damage, and what follows it is part of the log. A bad place at or above the
+/// highest statement is a hole, and the log ends there: what follows may have been written after something that was lost
+/// (rule 2). A later frame may still raise the statement. So the items from the first undecided bad place on are held back.
 pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Result<LastSegment> {
     let file = segments.file(number)?;
     let failed = |error| segments.segment_io("recovering the last segment", number, error);
     let length = segments.length_of(number, &*file)?;
-    // Not closed properly: what the page cache says is no witness of what is on disk (rule 4).
+    // After an unclean close, the page cache is no witness of what is on disk (rule 4).
     let mut trusts_cache = ends_clean(&*file, number, length, segments.salt).map_err(failed)?;
     if !trusts_cache {
         file.drop_cache().map_err(failed)?;
@@ -238,7 +238,7 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
     let mut scan = Scan::new(&*file, segment::start(number), length, segments.salt);
     let (mut durable, mut marked, mut is_whole) = (segment::HEADER, false, true);
     let mut items = Vec::new();
-    // Bad places that nothing has said to be damage yet, and how many items come before each.
+    // Bad places that no statement covers yet: where each begins and ends, and how many items come before it.
     let mut bad: Vec<(u32, u32, usize)> = Vec::new();
     let end = loop {
         let step = scan.next().map_err(failed)?;
@@ -249,7 +249,7 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
             Step::Frame(_) => None,
         };
         if let Some(from) = place.filter(|_| trusts_cache) {
-            // Damage in front of a clean end may be the cache's as well.
+            // The end is clean and yet there is a bad place: it may be in the page cache only, so the disk is asked.
             trusts_cache = false;
             file.drop_cache().map_err(failed)?;
             scan = Scan::new(&*file, Position::new(number, from), length, segments.salt);
@@ -260,7 +260,7 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
                 durable = durable.max(frame.head.durable);
                 marked = frame.head.kind == Kind::Mark && frame.head.durable == frame.at.offset();
             }
-            // Its head is whole, and so is what it states.
+            // The head has a check of its own, so its statement counts although the body is bad.
             Step::BadBody(_, head) => durable = durable.max(head.durable),
             Step::Gap { .. } | Step::End { .. } => {}
         }
@@ -278,12 +278,12 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
         }
     };
     let mut last = LastSegment { end: end.frames, durable, written: end.written, clean: marked && is_whole };
-    // A gap may be damage in front and a hole behind: what was known to be durable ends where the hole begins.
+    // A bad place may span the statement: it is damage up to the statement, and a hole from there on (rule 2).
     if let Some((from, _, before)) = bad.into_iter().find(|(_, to, _)| *to > durable) {
         let hole = from.max(durable);
         let damaged = items.drain(before..).next().filter(|_| from < hole);
         items.extend(damaged.map(|damaged| match damaged {
-            // Its session is known all the same.
+            // The part that is damage still holds the head, so the session is known by name.
             Item::BadBody(at, head) if from + HEAD as u32 <= hole => Item::BadBody(at, head.cut_to(hole - from)),
             _ => Item::Gap(from, hole),
         }));
@@ -294,7 +294,7 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
     Ok(last)
 }
 
-/// Where what a scan has come to ends.
+/// Where a step of a scan ends.
 fn end_of(step: &Step<'_>) -> u32 {
     match step {
         Step::Frame(frame) => frame.at.plus(frame.head.frame_bytes()).offset(),
@@ -308,13 +308,13 @@ fn end_of(step: &Step<'_>) -> u32 {
 struct Reader<'a> {
     segments: &'a Segments,
     hints: &'a Hints,
-    /// Whether hints are believed. Beyond damage they are not: each frame may be news of a session that is in doubt, and a hint
-    /// has the last of them only.
+    /// Whether hints are believed. Beyond damage they are not: there each frame may be news of a session in doubt, and a
+    /// hint holds only the last effect for each key (rule 8).
     believes: bool,
 }
 
 impl Reader<'_> {
-    /// Reads a segment that the one with the number `next` follows.
+    /// Reads the segment `number`; the next one in the directory is `next`.
     fn read(&mut self, number: u32, next: u32, take: Take<'_>) -> Result<()> {
         let file = self.segments.file(number)?;
         let length = self.segments.length_of(number, &*file)?;
@@ -322,7 +322,7 @@ impl Reader<'_> {
         let end = match hint {
             Some(hint) => {
                 let effects = hint.effects.into_iter().chain([Effect::Seal]);
-                // One piece, for all of it is in memory already.
+                // A hint is in memory as a whole, so cutting it into pieces would save nothing.
                 take(Piece::Items(effects.map(Item::Effect).collect(), Position::new(number, length)));
                 End { frames: length, written: length }
             }
@@ -343,8 +343,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the last thing in a segment is a whole mark that says that all before it was durable: what a clean close leaves.
-/// Zeros may follow.
+/// Whether a clean close ended this segment: its last frame is a whole mark, which states that all before it was durable.
+/// Zeros may follow the mark.
 fn ends_clean(file: &dyn DiskFile, number: u32, length: u32, salt: u64) -> std::io::Result<bool> {
     const CHUNK: u32 = 64 * 1024;
     let mut to = length;
@@ -356,7 +356,7 @@ fn ends_clean(file: &dyn DiskFile, number: u32, length: u32, salt: u64) -> std::
             to = from;
             continue;
         };
-        // Of a mark, only zeros stand behind its kind.
+        // A mark has no key and no body, so its kind is its last byte that is not zero.
         let Some(at) = (from + last as u32).checked_sub(Head::KIND).filter(|at| *at >= segment::HEADER) else {
             return Ok(false);
         };

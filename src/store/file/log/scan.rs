@@ -1,4 +1,6 @@
-//! Reading a segment from front to back: whole frames, and the places where there are none.
+//! Reading a segment from front to back: whole frames, and the bad places between them.
+//!
+//! A scan decides nothing about a bad place. Whether it is damage or a hole is for the caller to say.
 
 use std::io;
 
@@ -11,13 +13,12 @@ use crate::store::file::format::position::Position;
 pub(crate) enum Step<'a> {
     /// A whole frame.
     Frame(Frame<'a>),
-    /// A good head whose body is not what was written, or not all there: then the head says so. Stepped over whole, never
-    /// scanned inside (rule 10).
+    /// A good head with a bad body. If the file ends inside the body, the head states the length that is there. The scan
+    /// steps over the body and never looks for frames inside it (rule 10).
     BadBody(Position, Head),
-    /// No frame begins here, but one does further on; the bytes between belong to nothing.
+    /// No frame begins at `from`, but one begins at `to`. The bytes between belong to no frame.
     Gap { from: u32, to: u32 },
-    /// Nothing that is whole comes any more. `from..to` is what is there all the same: a torn write, or damage;
-    /// empty if only zeros or nothing follow.
+    /// No whole head follows. `from..to` holds a torn write or damage; it is empty if only zeros follow, or nothing.
     End { from: u32, to: u32 },
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct Scan<'f> {
     window_at: u32,
 }
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const CHUNK: usize = 256 * 1024;
 
 impl<'f> Scan<'f> {
@@ -51,7 +52,7 @@ impl<'f> Scan<'f> {
         };
         let (from, left) = (self.at, self.end - self.at);
         if head.frame_bytes() as u64 > u64::from(left) {
-            // Cut off: its session is known all the same, and must not get its older version back (rule 11).
+            // The frame is cut off. Its head still names the session, which must not get an older version back (rule 11).
             self.at = self.end;
             return Ok(Step::BadBody(at, head.cut_to(left)));
         }
@@ -64,8 +65,8 @@ impl<'f> Scan<'f> {
         })
     }
 
-    /// No frame begins at `self.at`: looks for the next head, byte by byte. A good one ends the gap whatever its body is,
-    /// so that nothing is looked for inside a damaged value, and its session is known to be damaged.
+    /// No frame begins at `self.at`: looks for the next good head, byte by byte. A good head ends the gap even if its body
+    /// is bad. So the scan never searches inside a damaged value, and the damaged session is known by name.
     fn gap(&mut self) -> io::Result<Step<'_>> {
         let (from, salt) = (self.at, self.salt);
         let mut last_written = from;
@@ -80,13 +81,13 @@ impl<'f> Scan<'f> {
                 self.at = at;
                 return Ok(Step::Gap { from, to: at });
             }
-            // A head of zeros is none, so many zeros are left behind at once.
+            // No head consists of zeros alone, so a run of zeros is skipped at once; its last bytes may begin one.
             at += self.zeros_at_hand(at).saturating_sub(HEAD as u32 - 1).max(1);
         }
         Ok(Step::End { from, to: last_written })
     }
 
-    /// How many zeros stand from here on, as far as was read.
+    /// How many zeros follow from here, within the window.
     fn zeros_at_hand(&self, at: u32) -> u32 {
         const ZEROS: [u8; 64] = [0; 64];
         let bytes = &self.window[(at - self.window_at) as usize..];
@@ -96,7 +97,7 @@ impl<'f> Scan<'f> {
         (whole + rest) as u32
     }
 
-    /// Up to `count` bytes at this offset; fewer only before the end.
+    /// `count` bytes at this offset, or fewer if the end comes first.
     fn bytes(&mut self, at: u32, count: usize) -> io::Result<&[u8]> {
         let count = count.min((self.end - at) as usize);
         let have = self.window_at as usize + self.window.len();
@@ -104,7 +105,7 @@ impl<'f> Scan<'f> {
             let want = count.max(CHUNK).min((self.end - at) as usize);
             self.window.resize(want, 0);
             let read = self.file.read_at(&mut self.window, u64::from(at))?;
-            // A file that is shorter than it should be reads as zeros: no frame is there.
+            // Beyond the end of a short file the window holds zeros, in which no frame is found.
             self.window[read..].fill(0);
             self.window_at = at;
         }
@@ -165,11 +166,11 @@ mod tests {
             let (mut bytes, _) = file(&[b"one"]);
             let from = bytes.len() as u32;
             let at = Position::new(1, from + zeros);
-            // Without a body its head begins with zeros itself.
+            // The head of a frame without a body begins with zeros itself.
             let mut frames = Frames::at(at, segment::start(1), SALT);
             frames.push(Kind::Mark, &NO_KEY, &[]);
             bytes.resize(at.offset() as usize, 0);
-            // The gap may have something in it besides.
+            // The second file has a torn write in the place of the frame.
             let torn = [&bytes[..], b"torn"].concat();
             bytes.extend_from_slice(frames.bytes());
             let gap = (zeros > 0).then(|| format!("gap {zeros}"));
@@ -206,7 +207,7 @@ mod tests {
             let got = steps(bytes[..cut].to_vec());
             // Zeros at the end may never have been written.
             let last = bytes[at[1] as usize..cut].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            // A whole head tells whose the body is that is not all there.
+            // A whole head names the session whose body is cut off.
             let expected = if left < HEAD {
                 vec!["one".into(), format!("end {last}")]
             } else {

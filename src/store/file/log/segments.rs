@@ -1,4 +1,6 @@
-//! The log's files: its segments, open; the page that its processes share; and the places that are not as they were written.
+//! The log's files: open segments, the shared page, and the damaged places met so far.
+//!
+//! Nothing here knows what a frame does to the index.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,22 +19,22 @@ use crate::store::file::format::segment;
 use crate::store::file::log::damage::{Damage, Damages};
 use crate::store::file::threads::{AtomicU64, Mutex, MutexGuard};
 
-/// See the module.
+/// The files of one log, as this process has them open.
 pub(crate) struct Segments {
     pub(crate) disk: Arc<dyn Disk>,
-    /// For errors: the directory as the user named it.
+    /// The directory as the user named it, for error messages.
     pub(crate) path: PathBuf,
     pub(crate) salt: u64,
     shared: SharedPage,
     open: Mutex<BTreeMap<u32, OpenSegment>>,
-    /// How many segments are kept open.
+    /// How many segments stay open at most.
     most_open: usize,
     pub(crate) damage: Damages,
     /// How often a segment was synced.
     pub(crate) syncs: AtomicU64,
 }
 
-/// A segment's file, and up to where something may have been written before it was opened.
+/// A segment's file, and its age: the position up to which something may have been written before this process opened it.
 type OpenSegment = (Arc<dyn DiskFile>, Position);
 
 impl Segments {
@@ -58,7 +60,7 @@ impl Segments {
         Position::from_u64(self.page().tail.get())
     }
 
-    /// Up to where the log is on disk.
+    /// The durable mark: up to here the log is on disk.
     pub(crate) fn durable(&self) -> Position {
         Position::from_u64(self.page().durable.get())
     }
@@ -75,13 +77,13 @@ impl Segments {
     ///
     /// # Errors
     ///
-    /// One that [`is_not_found`] if the segment is not there (any more).
+    /// An error that [`is_not_found`] if the segment is not in the directory, for example because it was trimmed.
     pub(crate) fn file(&self, number: u32) -> Result<Arc<dyn DiskFile>> {
         self.file_and_age(number).map(|(file, _)| file)
     }
 
-    /// An open segment, and up to where something may have been written before it was opened: that may have failed to reach
-    /// the disk without this descriptor ever saying so (rule 4).
+    /// An open segment and its age. What was written before this descriptor was opened may have failed to reach the disk,
+    /// and the kernel would not report that to this descriptor (rule 4).
     pub(crate) fn file_and_age(&self, number: u32) -> Result<OpenSegment> {
         let mut open = self.lock_open();
         if let Some(known) = open.get(&number) {
@@ -92,20 +94,20 @@ impl Segments {
         if open.len() >= self.most_open {
             open.pop_first();
         }
-        // What a writer was about to write may be written already and not yet part of the log. In this order: an intent that
-        // is gone was published before.
+        // A writer may have written up to its intent without publishing it yet. The intent is read before the tail: if the
+        // intent is gone by now, its write is published, and the tail covers it.
         let intent = Position::from_u64(self.page().intent.get());
         let known = (file, intent.max(self.tail()));
         open.insert(number, known.clone());
         Ok(known)
     }
 
-    /// A segment that this process has just created, or all of whose bytes it has just synced.
+    /// Notes that this descriptor vouches for the whole file: this process has just created the file, or synced all of it.
     pub(crate) fn adopt_file(&self, number: u32, file: Arc<dyn DiskFile>) {
         self.lock_open().insert(number, (file, segment::start(number)));
     }
 
-    /// Closes segments that were trimmed, so that this process pins no space (rule 15).
+    /// Closes segments that were trimmed, so that this process pins no disk space (rule 15).
     pub(crate) fn close_trimmed(&self, oldest: u32) {
         let mut open = self.lock_open();
         *open = open.split_off(&oldest);
@@ -115,18 +117,18 @@ impl Segments {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many bytes of a segment's file can be part of the log.
+    /// The length of a segment's file, as far as offsets reach (rule 20).
     pub(crate) fn length_of(&self, number: u32, file: &dyn DiskFile) -> Result<u32> {
         let length = file.len().map_err(|error| self.segment_io("looking at a segment", number, error))?;
         Ok(length.min(u64::from(u32::MAX)) as u32)
     }
 
-    /// Notes a damaged place, once.
+    /// Notes a damaged place. A place that is known already is not noted again.
     pub(crate) fn report(&self, segment: u32, from: u32, to: u32, key: Option<SessionKey>) {
         self.damage.add(Damage { file: names::segment(segment), from: from.into(), to: to.into(), key });
     }
 
-    /// Keeps the bytes that stand at a place where a person can look at them.
+    /// Copies bad bytes to the quarantine, where a person can look at them.
     pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
         self.disk.set_aside(&names::set_aside(at), bytes).map_err(|error| self.io("setting damaged bytes aside", error))
     }
@@ -140,7 +142,7 @@ impl Segments {
     }
 }
 
-/// Whether a file was not there.
+/// Whether an error says that a file was not there.
 pub(crate) fn is_not_found(error: &Error) -> bool {
     let cause = error.cause().and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)

@@ -1,4 +1,5 @@
-//! What is known of a directory before its log is read: the shared page's version, a segment's header, and the salt in it.
+//! What an opener looks at before it reads the log: the shared page's version, a segment's header, and the salt in it.
+//! Nothing here changes a file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,22 +16,22 @@ use crate::store::file::log::hint_files::Hints;
 use crate::store::file::log::segments::Segments;
 use crate::store::file::settings::Settings;
 
-/// What an error says was being done.
+/// What errors name as the operation that failed.
 pub(crate) const OPENING: &str = "opening the session store";
 
-/// What the page says about its own format, so that no process takes another version's page for its own.
+/// The version of the page's layout, so that no process takes another version's page for its own.
 pub(crate) const PAGE_VERSION: u64 = 1;
 
-/// A log of which nothing is read yet.
+/// A log whose index is still empty.
 pub(crate) fn new_log(
     disk: Arc<dyn Disk>,
     path: &Path,
     salt: u64,
-    tail: SharedPage,
+    shared: SharedPage,
     first: u32,
     settings: &Settings,
 ) -> Log {
-    let segments = Segments::new(disk, path.to_path_buf(), salt, tail, settings.sizes.files_open);
+    let segments = Segments::new(disk, path.to_path_buf(), salt, shared, settings.sizes.files_open);
     Log::new(segments, Hints::new(settings.uses_hints), Index::new(first), Cache::new(settings.cache_bytes))
 }
 

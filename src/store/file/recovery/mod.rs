@@ -1,6 +1,7 @@
-//! Opening a directory: the first process puts the log in order, a later one joins.
+//! Opening a directory: an opener that finds it unused recovers the log, any other one joins. One process opens at a time.
 //!
-//! One process opens at a time. What is done to files that no process uses is in `recover`.
+//! `recover` holds what is done to files that no process uses. Nothing here serves a load or a save: an open store is the
+//! engine's.
 
 mod first_look;
 mod recover;
@@ -25,8 +26,8 @@ use crate::store::file::threads::wait;
 pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Result<Engine> {
     let Locks { opening, users, writer } = Locks::on(&*disk, path)?;
     let failed = |error| Error::io(OPENING, error).at(path);
-    // One opener at a time. Whoever gets the users' lock exclusively is alone; holding it shared from then on always means
-    // that a recovery was finished (rule 9).
+    // One opener at a time. An opener that gets the users' lock exclusively is alone. The shared lock always means that a
+    // recovery was finished (rule 9).
     await_opening(&settings, path, || opening.try_exclusive())?;
     let alone = users.try_exclusive().map_err(failed)?;
     let log = if alone { recover(disk, path, &settings)? } else { join(disk, path, &settings)? };
@@ -40,13 +41,14 @@ pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Resu
 
 /// Opens the log to read it only, and changes nothing (rule 21).
 ///
-/// Beside processes that write it is as any other, but for the writing. Alone, it reads what a recovery would keep, and has
-/// no page to follow; so it holds the openers' lock shared as long as it is open, and nobody begins to write meanwhile.
+/// If other processes have the store open to write, it joins them and follows the shared page. If it is alone, it reads
+/// what a recovery would keep, and has no page to follow. So it holds the openers' lock shared while it is open, and no
+/// process can begin to write meanwhile.
 pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Result<Engine> {
     let Locks { opening, users, writer } = Locks::on(&*disk, path)?;
     let failed = |error| Error::io(OPENING, error).at(path);
     await_opening(&settings, path, || opening.try_shared())?;
-    // One at a time looks whether anybody writes: else two who only read would take each other for writers.
+    // The writer lock lets one reader at a time look at the users' lock: else two readers would take each other for writers.
     if !wait::until(settings.lock_wait, || writer.try_exclusive()).map_err(failed)? {
         let why = "another process held the writer lock all the time";
         return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
@@ -68,7 +70,7 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
     Ok(Engine::new(log, settings, writer, locked).read_only())
 }
 
-/// How often joining begins again because the segment it was to begin with is gone.
+/// How often joining begins again because the last segment that the page named is gone.
 const TRIMS_FOLLOWED: u32 = 10;
 
 struct Locks {
@@ -97,11 +99,12 @@ fn await_opening(settings: &Settings, path: &Path, attempt: impl FnMut() -> io::
     Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why))
 }
 
-/// Joins those who use the directory already.
+/// Joins the processes that use the directory already.
 fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     for _ in 0..TRIMS_FOLLOWED {
         match try_join(disk.clone(), path, settings) {
-            // The segment that the page named was trimmed before it was opened: the page names another by now (rule 15).
+            // The last segment that the page named was trimmed before this process opened it. The page names a later one by
+            // now (rule 15).
             Err(error) if is_not_found(&error) => {}
             joined => return joined,
         }
@@ -109,12 +112,12 @@ fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     try_join(disk, path, settings)
 }
 
-/// The page says how far the log reaches.
+/// Reads the log as far as the shared page says that it reaches.
 fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
-    let tail = disk
+    let shared = disk
         .shared_page(names::SHARED_PAGE, false)
         .map_err(|error| Error::io("mapping the shared page", error).at(path.join(names::SHARED_PAGE)))?;
-    let version = tail.page().version.get();
+    let version = shared.page().version.get();
     if version != PAGE_VERSION {
         let why = format!(
             "processes that use it now run a version of cloakroom with another shared page ({version}, this one has \
@@ -122,13 +125,13 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
         );
         return Err(Error::new(ErrorKind::NewerFormat, OPENING).at(path).because(why));
     }
-    let end = Position::from_u64(tail.page().tail.get());
+    let end = Position::from_u64(shared.page().tail.get());
     let file = disk.open(&names::segment(end.segment()));
     let file = file
         .map_err(|error| Error::io("opening the last segment", error).at(path.join(names::segment(end.segment()))))?;
     let header = header(&*file, path, end.segment())?;
     let salt = header.map_err(|bad| bad_header(path, end.segment(), bad))?.salt;
-    let log = new_log(disk, path, salt, tail, 0, settings);
+    let log = new_log(disk, path, salt, shared, 0, settings);
     log.start()?;
     Ok(log)
 }

@@ -1,7 +1,7 @@
-//! Recovery: the log is put in order while no process uses the directory.
+//! Crash recovery, while no process uses the directory.
 //!
-//! It reads the whole log, finds where it ends, sets aside what is there and does not belong to it, and makes all that it keeps
-//! durable. First all is read, then it is repaired: so a store can also be read where nothing can be written.
+//! Recovery reads the whole log and finds its end. It sets aside what does not belong to the log, and makes durable what it
+//! keeps. It reads everything before it changes anything. So a store can also be read where nothing can be written.
 
 use std::io;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::file::writer::op::Op;
 use crate::store::file::writer::{LockedWriter, Writer};
 
-/// Puts the log in order; nobody else uses it.
+/// Recovers the log. No other process may use the directory meanwhile.
 pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     if segments(&*disk, path)?.is_empty() || is_unfinished(&*disk, path)? {
         first_segment(&*disk, path)?;
@@ -51,14 +51,14 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> 
         end_doubtful(&log, &mut locked, &doubtful)?;
     }
     log.hints.remove_stray(&*log.segments.disk, last);
-    // Left by a process that died between a trim and the removal (rule 7).
+    // A process that died between a trim and the removal left these files (rule 7).
     if first < log.read()?.index.oldest {
         log.remove_trimmed()?;
     }
     Ok(log)
 }
 
-/// Ends the sessions that a damaged frame may have ended (rule 11), durably before anybody can load one.
+/// Ends the sessions that a damaged frame may have ended (rule 11), durably and before any load.
 fn end_doubtful(log: &Log, locked: &mut LockedWriter<'_>, doubtful: &[SessionKey]) -> Result<()> {
     const GROUP: usize = 10_000;
     for keys in doubtful.chunks(GROUP) {
@@ -70,15 +70,15 @@ fn end_doubtful(log: &Log, locked: &mut LockedWriter<'_>, doubtful: &[SessionKey
     if doubtful.is_empty() { Ok(()) } else { log.segments.sync() }
 }
 
-/// What stands in a directory that nobody writes to, read and not yet changed.
+/// What recovery has read in a directory to which no process writes. Nothing is changed yet.
 pub(crate) struct Found {
     log: Log,
     index: Index,
-    /// The oldest segment there is.
+    /// The number of the oldest segment.
     first: u32,
-    /// A last segment that has no header: a roll died before it was anything.
+    /// A last segment without a header: the roll that created it died early, and it is no part of the log.
     unfinished: Option<u32>,
-    /// Segments whose header does not say the salt.
+    /// Segments with a damaged header.
     headless: Vec<u32>,
     file: Arc<dyn DiskFile>,
     last: LastSegment,
@@ -94,11 +94,11 @@ impl Found {
             return Err(Error::io(OPENING, io::Error::new(io::ErrorKind::NotFound, why)).at(path));
         };
         let (salt, headless) = salt(&*disk, path, &segments)?;
-        let tail = disk.shared_page(names::SHARED_PAGE, true);
-        let tail =
-            tail.map_err(|error| Error::io("making the shared page", error).at(path.join(names::SHARED_PAGE)))?;
-        tail.page().version.set(PAGE_VERSION);
-        let log = new_log(disk, path, salt, tail, first, settings);
+        let shared = disk.shared_page(names::SHARED_PAGE, true);
+        let shared =
+            shared.map_err(|error| Error::io("making the shared page", error).at(path.join(names::SHARED_PAGE)))?;
+        shared.page().version.set(PAGE_VERSION);
+        let log = new_log(disk, path, salt, shared, first, settings);
         for number in &headless {
             log.segments.report(*number, 0, segment::HEADER, None);
         }
@@ -116,13 +116,13 @@ impl Found {
         Ok(Self { log, index, first, unfinished, headless, file, last })
     }
 
-    /// Whether something stands behind the end, so that no position there is used again (rule 5); or whoever sealed the
-    /// segment did not come to begin the next.
+    /// Whether the log goes on in a new segment. Either bytes stand beyond the end, and their positions must not be used
+    /// twice (rule 5); or a process died after it had sealed the segment and before it had begun the next.
     fn goes_on_in_a_new_segment(&self) -> bool {
         self.last.is_cut() || self.index.sealed()
     }
 
-    /// Makes durable what is kept, and sets aside what is not.
+    /// Makes durable what is kept, and sets the rest aside.
     fn repair(&self) -> Result<()> {
         let Self { log, index, file, last, .. } = self;
         if let Some(number) = self.unfinished {
@@ -130,7 +130,8 @@ impl Found {
             removed.map_err(|error| log.segments.segment_io("removing an unfinished segment", number, error))?;
         }
         for number in &self.headless {
-            // Else nobody could join; and if it is the last, nobody would know the salt when the others have gone.
+            // A process that joins reads the salt in the last segment's header. And once the other segments are trimmed,
+            // only this header can say the salt.
             let (file, header) = (log.segments.file(*number)?, Header { number: *number, salt: log.segments.salt });
             let written = file.write_at(&header.to_bytes(), 0);
             written.map_err(|error| log.segments.segment_io("writing a segment's header again", *number, error))?;
@@ -138,13 +139,14 @@ impl Found {
         let number = index.applied.segment();
         let failed = |error| log.segments.segment_io("recovering the last segment", number, error);
         if last.durable == segment::HEADER {
-            // Who made the segment may have died before its header was durable. Without it the first segment is no store.
+            // The process that made the segment may have died before its header was durable. The first segment is no store
+            // without its header.
             let header = Header { number, salt: log.segments.salt };
             file.write_at(&header.to_bytes(), 0).map_err(failed)?;
         }
-        // Kept, but nobody knows whether it was synced: written again, so that the sync means something (rule 4). Behind a
-        // clean close that is the mark alone. It vouches for what is before it and not for itself, and what comes behind it
-        // will state that it was durable.
+        // It is not known whether the bytes from the statement to the end were synced. They are written again, so that the
+        // sync means something (rule 4). After a clean close that is the mark alone, which vouches for what stands before
+        // it and not for itself. The next frame will state that the mark is durable.
         let mut bytes = vec![0; (last.end - last.durable) as usize];
         file.read_at(&mut bytes, u64::from(last.durable)).map_err(failed)?;
         file.write_at(&bytes, u64::from(last.durable)).map_err(failed)?;
@@ -152,13 +154,14 @@ impl Found {
             let mut bytes = vec![0; (last.written - last.end) as usize];
             file.read_at(&mut bytes, u64::from(last.end)).map_err(failed)?;
             log.segments.set_aside(Position::new(number, last.end), &bytes)?;
-            // What is behind the end goes before the end is sealed: a crash in between finds a shorter log, never a longer one.
+            // The bytes beyond the end go before the end is sealed. A crash in between leaves a shorter log, never a
+            // longer one.
             file.cut(u64::from(last.end)).map_err(failed)?;
         }
         file.sync().map_err(failed)?;
         if !last.clean {
-            // Who made the last segment may have died before its name was durable, and all that is synced from now on goes
-            // by that name (rule 6).
+            // The process that made the last segment may have died before the segment's name was durable. All that is synced
+            // from now on depends on that name (rule 6).
             log.segments
                 .disk
                 .sync_names()
@@ -167,7 +170,7 @@ impl Found {
         Ok(())
     }
 
-    /// The log as it was read.
+    /// The log as it was read, with the index and the shared page set to its end.
     pub(crate) fn publish(self) -> Log {
         let Self { log, index, .. } = self;
         let end = index.applied.as_u64();
@@ -180,7 +183,7 @@ impl Found {
     }
 }
 
-/// The numbers of the segments, in order.
+/// The numbers of the segments in the directory, in order.
 fn segments(disk: &dyn Disk, path: &Path) -> Result<Vec<u32>> {
     let names = disk.names().map_err(|error| Error::io("listing the session directory", error).at(path))?;
     let mut segments: Vec<u32> = names.iter().filter_map(|name| names::segment_number(name)).collect();
@@ -188,7 +191,7 @@ fn segments(disk: &dyn Disk, path: &Path) -> Result<Vec<u32>> {
     Ok(segments)
 }
 
-/// A last segment that has no header yet.
+/// The last segment, if it has no header yet. A first segment never counts.
 fn unfinished(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<Option<u32>> {
     let [.., _, last] = *segments else { return Ok(None) };
     let name = names::segment(last);
@@ -197,7 +200,7 @@ fn unfinished(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<Option<u
     Ok((length < u64::from(segment::HEADER)).then_some(last))
 }
 
-/// The salt that all segments share, and those whose header does not say it.
+/// The salt, which all headers share, and the segments whose header is damaged.
 fn salt(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<(u64, Vec<u32>)> {
     let mut salt = None;
     let mut headless = Vec::new();
@@ -207,7 +210,7 @@ fn salt(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<(u64, Vec<u32>
             file.map_err(|error| Error::io("opening a segment", error).at(path.join(names::segment(*number))))?;
         match header(&*file, path, *number)? {
             Ok(header) => salt = salt.or(Some(header.salt)),
-            // A damaged header costs nothing but itself, as long as another segment has the salt.
+            // A damaged header does no harm as long as another segment's header says the salt.
             Err(BadHeader::Damaged) => headless.push(*number),
             Err(newer) => return Err(bad_header(path, *number, newer)),
         }
@@ -216,7 +219,8 @@ fn salt(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<(u64, Vec<u32>
     Ok((salt, headless))
 }
 
-/// Whether creating the store was interrupted before anything could be saved: its only segment holds nothing at all.
+/// Whether the process that created the store died before anything could be saved: the only segment holds no valid header
+/// and nothing beyond it.
 fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
     if segments(disk, path)? != [1] {
         return Ok(false);
@@ -226,7 +230,7 @@ fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
     if header(&*file, path, 1)?.is_ok() {
         return Ok(false);
     }
-    // The header is durable before anything else is written: behind it stands nothing, or somebody's sessions.
+    // The header is durable before anything else is written. So bytes beyond a bad header are sessions, and must be kept.
     Ok(file.len().map_err(failed)? <= u64::from(segment::HEADER))
 }
 
@@ -234,7 +238,7 @@ fn first_segment(disk: &dyn Disk, path: &Path) -> Result<()> {
     let mut salt = [0; 8];
     crate::model::id::fill(&mut salt)?;
     let header = Header { number: 1, salt: u64::from_le_bytes(salt) };
-    // Recovery makes it durable, as it would if this one died here.
+    // No sync here: recovery comes next and makes the header durable, as it would after a crash at this point.
     let made = disk.create(&names::segment(1)).and_then(|file| file.write_at(&header.to_bytes(), 0));
     made.map_err(|error| Error::io("creating the session store", error).at(path.join(names::segment(1))))
 }

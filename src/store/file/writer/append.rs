@@ -1,4 +1,4 @@
-//! The way of frames to the file: stated, written, published; and what is done about a write that was left half-way.
+//! Writing frames to the file, and adopting what a dead writer left half-way (rule 5). No frame's meaning counts here.
 
 use crate::model::error::{ErrorKind, Result};
 use crate::store::file::format::frame::Frames;
@@ -6,8 +6,8 @@ use crate::store::file::format::position::Position;
 use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::segments::Segments;
 
-/// One write call. What it will have written is stated beforehand, so that a process that finds it half done knows how far to
-/// look (rule 5). If it fails it is undone, durably, so that no position is used twice.
+/// Writes the frames with one call. The intent is stored first, so that a process that finds the write half done knows how
+/// far it may reach. A write that fails is undone durably, so that no position is used twice (rule 5).
 pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     let (start, end) = (frames.start(), frames.end());
     let file = segments.file(start.segment())?;
@@ -16,15 +16,15 @@ pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     let mut failed = segments.segment_io("appending to the log", start.segment(), error);
     if file.cut(u64::from(start.offset())).and_then(|()| file.sync()).is_err() {
         segments.poison();
-        // The next opener may find whole frames there, so no caller may take this for "nothing was done".
+        // The next opener may find whole frames there. So the error must not be of a kind that means "nothing was done".
         failed = failed.of_kind(ErrorKind::Poisoned);
     }
     segments.page().intent.set(0);
     Err(failed)
 }
 
-/// Puts in order what a writer left that died between stating what it would write and publishing it: whole frames become
-/// part of the log, what is torn becomes zeros.
+/// Repairs what a writer left that died between storing its intent and publishing: its whole frames become part of the
+/// log, and the rest of its write, up to the intent, becomes zeros.
 pub(crate) fn adopt(segments: &Segments) -> Result<()> {
     let intent = Position::from_u64(segments.page().intent.get());
     if intent == Position::default() {
@@ -39,8 +39,8 @@ pub(crate) fn adopt(segments: &Segments) -> Result<()> {
         while let Step::Frame(frame) = scan.next().map_err(failed)? {
             end = frame.at.plus(frame.head.frame_bytes()).offset();
         }
-        // All of it is written by this process: what the dead one wrote may have failed to reach the disk without this
-        // descriptor ever saying so, and so may what others wrote before it was opened (rule 4).
+        // This process writes all of it again. The dead writer's bytes may have failed to reach the disk, and the kernel may
+        // have reported that to the dead writer's descriptor only (rule 4). `sync_segment` does the same for older bytes.
         let whole = (end - tail.offset()) as usize;
         let mut bytes = vec![0; (intent.offset() - tail.offset()) as usize];
         file.read_at(&mut bytes[..whole], u64::from(tail.offset())).map_err(failed)?;

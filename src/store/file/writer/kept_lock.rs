@@ -1,10 +1,10 @@
-//! Whose turn it is to write: the lock between processes, kept from one write to the next while it pays.
+//! The writer lock, kept between writes while that pays: a lease. It never decides what is written.
 //!
-//! To take the lock and to give it up are two calls of the system, a third of what a small save takes. A process that writes
-//! all the time keeps it, until another wants it: whoever finds it taken says so in the shared page, and who has it looks
-//! there after each write. As long as it is kept the store's thread looks every millisecond whether it is still used, so
-//! nobody waits longer than that for a process that has nothing to write; and now and then it is not kept for a
-//! millisecond, for those who cannot say that they want it.
+//! Taking the lock and giving it up are two system calls, a third of what a small save takes. So a process that writes all
+//! the time keeps the lock until another process wants it. A process that finds the lock taken says so in the shared page,
+//! and the process that keeps it looks there after each write. While the lock is kept, the store's thread checks every
+//! millisecond that it is still used. So no process waits longer than that for one that has nothing to write. Now and then
+//! the lock is not kept for a millisecond, for read-only processes, which cannot write the page.
 
 use std::io;
 use std::time::Duration;
@@ -13,29 +13,30 @@ use crate::store::file::disk::DiskLock;
 use crate::store::file::disk::page::Page;
 use crate::store::file::settings::Sizes;
 
-/// How often the store's thread looks while there is something to see.
+/// How often the store's thread looks at the lock while this process writes much.
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
 
-/// For so many looks it is not kept after another process has wanted it: the two take turns then, as equals.
+/// For how many looks the lock is not kept after another process has wanted it. The two take turns as equals meanwhile.
 const SHARED: u32 = 20;
 
-/// Of so many looks, one does without.
+/// At one of this many looks, the lock is not kept until the next look, for processes that cannot say that they want it.
 const BREATH: u32 = 16;
 
-/// See the module.
+/// The writer lock, and the decision whether to keep it.
 pub(crate) struct KeptLock {
     lock: Box<dyn DiskLock>,
     sizes: Sizes,
     is_taken: bool,
-    /// Whether it is kept after a write.
+    /// Whether the lock is kept when a turn ends.
     keeps: bool,
-    /// How often a turn began since the last look.
+    /// How many turns began since the last look.
     turns: u32,
-    /// Whether the store's thread looks every millisecond; and whether it was asked to.
+    /// Whether the store's thread looks every millisecond.
     is_watched: bool,
+    /// Whether the thread was asked for a look, and has not looked yet.
     is_asked: bool,
     looks: u32,
-    /// For how many more looks it is shared.
+    /// For how many more looks the lock is not kept.
     shared: u32,
 }
 
@@ -54,7 +55,7 @@ impl KeptLock {
         }
     }
 
-    /// Begins a turn, if that is possible without waiting.
+    /// Begins a turn, if no other process has the lock. If one has it, the shared page tells it that the lock is wanted.
     pub(crate) fn try_begin(&mut self, page: &Page) -> io::Result<bool> {
         if !self.is_taken {
             self.is_taken = self.lock.try_exclusive()?;
@@ -67,7 +68,7 @@ impl KeptLock {
         Ok(true)
     }
 
-    /// Ends it. The lock is kept, or given up.
+    /// Ends a turn: the lock is kept or given up.
     pub(crate) fn end(&mut self, page: &Page) {
         let is_wanted = page.wanted.get() != 0;
         if is_wanted {
@@ -80,18 +81,18 @@ impl KeptLock {
         }
     }
 
-    /// Gives up the lock, and keeps it no more.
+    /// Gives up the lock. It is not kept again before the thread's looks say so.
     pub(crate) fn give_up(&mut self) {
         self.keeps = false;
         self.unlock();
     }
 
-    /// Whether the store's thread should look, and does not know it.
+    /// Whether the store's thread has to be woken for a look. True once, until it has looked.
     pub(crate) fn asks_for_a_look(&mut self) -> bool {
         self.turns >= self.sizes.busy && !self.is_watched && !std::mem::replace(&mut self.is_asked, true)
     }
 
-    /// Decides whether the lock is kept from now on. Says whether to look again soon.
+    /// Decides whether the lock is kept from now on. Says whether to look again in a millisecond.
     pub(crate) fn look(&mut self, page: &Page) -> bool {
         let turns = std::mem::take(&mut self.turns);
         self.is_asked = false;
@@ -99,7 +100,7 @@ impl KeptLock {
         self.shared = self.shared.saturating_sub(1);
         let Sizes { busy, worth_keeping, .. } = self.sizes;
         let is_worth_it = turns >= if self.is_watched { worth_keeping } else { busy };
-        // The first look after a while says nothing of how much time those turns took.
+        // Before the first look of a busy time, it is not known in how much time those turns were taken.
         self.keeps = is_worth_it && self.is_watched && self.shared == 0 && !self.looks.is_multiple_of(BREATH);
         self.is_watched = is_worth_it;
         if !self.keeps || page.wanted.get() != 0 {
@@ -110,7 +111,7 @@ impl KeptLock {
 
     fn unlock(&mut self) {
         if std::mem::take(&mut self.is_taken) {
-            // An error here means that there is no lock any more, which is what was wanted.
+            // An error means that this process does not hold the lock any more, which is the purpose.
             let _ = self.lock.unlock();
         }
     }
@@ -127,24 +128,24 @@ mod tests {
 
     fn two() -> (KeptLock, KeptLock, Page) {
         let disk = MemoryDisk::default();
-        let turn = || KeptLock::new(Disk::lock(&disk, "writer.lock").unwrap(), Sizes::REAL);
-        (turn(), turn(), Page::default())
+        let lock = || KeptLock::new(Disk::lock(&disk, "writer.lock").unwrap(), Sizes::REAL);
+        (lock(), lock(), Page::default())
     }
 
-    fn write(turn: &mut KeptLock, page: &Page, times: u32) {
+    fn write(lock: &mut KeptLock, page: &Page, times: u32) {
         for _ in 0..times {
-            assert!(turn.try_begin(page).unwrap());
-            turn.end(page);
+            assert!(lock.try_begin(page).unwrap());
+            lock.end(page);
         }
     }
 
-    /// Looked at until it is kept.
-    fn keep(turn: &mut KeptLock, page: &Page) {
-        write(turn, page, BUSY);
+    /// Writes and looks until the lock is kept.
+    fn keep(lock: &mut KeptLock, page: &Page) {
+        write(lock, page, BUSY);
         for _ in 0..2 * SHARED {
-            assert!(turn.look(page));
-            write(turn, page, WORTH_KEEPING);
-            if turn.is_taken {
+            assert!(lock.look(page));
+            write(lock, page, WORTH_KEEPING);
+            if lock.is_taken {
                 return;
             }
         }
@@ -152,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_now_and_then_gives_the_lock_up_each_time() {
+    fn a_process_that_writes_now_and_then_gives_the_lock_up_each_time() {
         let (mut one, mut other, page) = two();
         write(&mut one, &page, BUSY - 1);
         assert!(!one.asks_for_a_look() && !one.look(&page));
         write(&mut other, &page, 1);
-        // Many, but in how much time nobody knows.
+        // These are many turns, but it is not known in how much time.
         write(&mut one, &page, BUSY + 1);
         assert!(one.asks_for_a_look() && !one.asks_for_a_look());
         assert!(one.look(&page));
@@ -167,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_all_the_time_keeps_it_until_another_wants_it() {
+    fn a_process_that_writes_all_the_time_keeps_the_lock_until_another_wants_it() {
         let (mut one, mut other, page) = two();
         keep(&mut one, &page);
         assert!(!other.try_begin(&page).unwrap());
         write(&mut one, &page, 1);
         write(&mut other, &page, 1);
-        // From then on they take turns.
+        // From now on the two take turns.
         for _ in 1..SHARED {
             write(&mut one, &page, WORTH_KEEPING);
             write(&mut other, &page, 1);
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stops_writing_gives_it_up_at_the_next_look_or_when_told() {
+    fn a_process_that_stops_writing_gives_the_lock_up_at_the_next_look_or_when_told() {
         let (mut one, mut other, page) = two();
         keep(&mut one, &page);
         one.look(&page);
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_say_that_they_want_it_find_it_free_now_and_then() {
+    fn processes_that_cannot_say_that_they_want_the_lock_find_it_free_now_and_then() {
         let (mut one, mut other, page) = two();
         keep(&mut one, &page);
         let mut free = 0;

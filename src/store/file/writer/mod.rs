@@ -1,6 +1,7 @@
-//! The writing side of the log: one group of operations, one lock, one write. No thread waits here, and no future.
+//! The writing side of the log: one group of operations, one lock, one write (group commit).
 //!
-//! The steps of a write stand in [`LockedWriter::write`], in order, each with its reason.
+//! [`LockedWriter::write`] holds the steps of a write, in order, each with its reason. Nothing here waits for the writer
+//! lock or holds a future. What queues in front of the writer, and what waits for the disk after it, belongs to the engine.
 
 mod append;
 pub(crate) mod kept_lock;
@@ -26,28 +27,29 @@ use crate::store::file::format::position::Position;
 use crate::store::file::log::{Log, State};
 use crate::store::file::settings::Settings;
 
-/// What this process needs to append. There is one, behind a mutex: threads take turns there, processes at the lock.
+/// What this process needs to append. Each engine has one, inside a mutex: the mutex orders threads, `lock` orders
+/// processes.
 pub(crate) struct Writer {
     pub(crate) lock: KeptLock,
     settings: Settings,
-    /// Up to here space is reserved on the disk.
+    /// Space is reserved on the disk up to here.
     reserved: Position,
     memory: Memory,
 }
 
-/// An operation's answer, and up to where the log must be durable before it may be given.
+/// An operation's answer, and up to where the log must be durable before the caller may get it.
 pub(crate) type Outcome = (Result<Answer>, Option<Position>);
 
-/// What is reserved at a time, beyond the last of it, which only operations that are needed on a full disk may use (rule 7).
+/// How much space is reserved at a time, besides [`LAST`].
 const RESERVE: u32 = 256 * 1024;
 
-/// Beyond this nothing is appended to a segment, whatever happens; offsets stay below 2^32 (rule 20).
+/// On a full disk a segment may grow up to here, so that offsets stay below 2^32 (rule 20).
 const LARGEST_SEGMENT: u32 = 2 << 30;
 
-/// Room that is left for a group below 2^32 bytes (rule 20).
+/// A group holds about this many bytes, or one operation (rule 20).
 pub(crate) const LARGEST_GROUP: usize = 4 << 20;
 
-/// The group did not fit and a new segment is needed, which takes a sync: not for a caller who must not block.
+/// The segment is full or sealed. A new one takes syncs, and this caller must not block.
 pub(crate) struct NeedsRoll;
 
 impl Writer {
@@ -56,7 +58,7 @@ impl Writer {
         Self { lock, settings, reserved: Position::default(), memory: Memory::default() }
     }
 
-    /// Takes the lock between processes, if that is possible without waiting.
+    /// Takes the writer lock, if no other process holds it.
     pub(crate) fn try_lock<'a>(&'a mut self, log: &'a Log) -> Result<Option<LockedWriter<'a>>> {
         let begun = self.lock.try_begin(log.segments.page());
         let begun = begun.map_err(|error| log.segments.io("taking the writer lock", error))?;
@@ -64,7 +66,7 @@ impl Writer {
     }
 }
 
-/// The writer with the lock between processes; its turn ends with this, also by a panic.
+/// The writer while it holds the writer lock. Dropping it ends the turn, also in a panic.
 pub(crate) struct LockedWriter<'a> {
     writer: &'a mut Writer,
     log: &'a Log,
@@ -77,7 +79,7 @@ impl Drop for LockedWriter<'_> {
 }
 
 impl LockedWriter<'_> {
-    /// Carries out a group of operations, with the lock held. All of it is written, or none.
+    /// Carries out a group of operations. Either the whole group is written, or nothing.
     pub(crate) fn write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Vec<Outcome>, NeedsRoll> {
         match self.try_write(ops, may_roll) {
             Ok(Some(outcomes)) => Ok(outcomes),
@@ -88,15 +90,15 @@ impl LockedWriter<'_> {
 
     fn try_write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Option<Vec<Outcome>>> {
         let (log, segments) = (self.log, &self.log.segments);
-        // A failed sync anywhere means that nobody knows what is on disk.
+        // After a failed sync in any process, no process knows what is on disk (rule 4).
         segments.refuse_if_poisoned()?;
-        // The last writer may have died in the middle; what it left is put in order first.
+        // The last writer may have died in the middle of a write. Its whole frames become part of the log first (rule 5).
         adopt(segments)?;
         if let [Op::Sweep { now, budget }] = ops {
-            // Which have ended first is told in order.
+            // The sweep's budget takes the sessions that ended first, so the index has to know their order.
             log.sort_deadlines(*now, (*budget).max(1))?;
         }
-        // Conditions are checked against all that was written before.
+        // Conditions are checked against all that any process has written, so the index catches up first.
         let mut state = log.read()?;
         let end = state.index.applied;
         if state.index.sealed() || end.offset() >= self.writer.settings.segment_bytes {
@@ -105,7 +107,7 @@ impl LockedWriter<'_> {
                 return Ok(None);
             }
             match self.roll() {
-                // A full disk that has no room for a new segment can still log out in the old one, whose limit is soft.
+                // On a full disk without room for a new segment, a logout still fits the old one: its limit is soft.
                 Err(error) if *error.kind() == ErrorKind::Full && end.offset() < LARGEST_SEGMENT => {}
                 rolled => rolled?,
             }
@@ -137,19 +139,20 @@ impl LockedWriter<'_> {
         }
         let end = frames.end();
         self.writer.memory.keep(frames, memory);
-        // Also with nothing to write: what was decided on may not be durable yet (rule 1).
+        // Also with nothing to write: the frames on which the answer rests may not be durable yet (rule 1).
         let until = (end > segments.durable()).then_some(end);
         outcomes.iter_mut().for_each(|(_, waits)| *waits = waits.and(until));
         Ok(Some(outcomes))
     }
 
-    /// Goes over to a new segment.
+    /// Seals the segment and begins the next.
     pub(crate) fn roll(&mut self) -> Result<()> {
         self.writer.reserved = Position::default();
         roll::roll(self.log)
     }
 
-    /// Reserves space for a group; says whether there is some beyond the last that is kept.
+    /// Reserves space for a group. Says whether the group fits without the last bytes ([`LAST`]), which are kept for ending
+    /// sessions on a full disk.
     fn reserve(&mut self, bytes: usize) -> Result<bool> {
         let (segments, reserved) = (&self.log.segments, &mut self.writer.reserved);
         let end = segments.tail();
@@ -161,13 +164,14 @@ impl LockedWriter<'_> {
             return Ok(true);
         }
         let file = segments.file(end.segment())?;
-        // Zeros ahead are space that is there, and to reserve more than that would make the next sync take longer.
+        // Zeros ahead are space already. Reserving more would change the file's extents, and the next sync would take
+        // longer.
         let length = segments.length_of(end.segment(), &*file)?;
         *reserved = (*reserved).max(Position::new(end.segment(), length));
         if enough(*reserved) {
             return Ok(true);
         }
-        // As much as usual; or else just what is needed.
+        // As much as usual, or, if the disk has no room for that, only what this group needs.
         for more in [RESERVE + LAST + bytes as u32, LAST + bytes as u32] {
             match file.reserve(u64::from(end.offset()), u64::from(more)) {
                 Ok(()) => {
@@ -182,17 +186,17 @@ impl LockedWriter<'_> {
     }
 }
 
-/// The tail first, then the index, both before any reader of this process gets the index again: nobody sees here what
-/// another process cannot see yet (rule 13).
+/// Stores the tail first and applies the frames second, both under the index write lock: no reader of this process sees
+/// what a reader of another process cannot see yet (rule 13).
 fn publish(log: &Log, settings: &Settings, frames: &Frames, written: Vec<CachedRecord>) {
     log.change(|State { index, cache, .. }| {
         log.segments.page().tail.set(frames.end().as_u64());
         let (mut rest, mut at) = (frames.bytes(), frames.start());
         while let Some(head) = Head::parse(rest, at, log.segments.salt) {
-            let (frame, behind) = rest.split_at(head.frame_bytes());
+            let (frame, after) = rest.split_at(head.frame_bytes());
             let frame = Frame { at, head, body: &frame[HEAD..] };
             Effect::each_of(&frame, log.segments.salt, &mut |effect| index.apply(effect));
-            rest = behind;
+            rest = after;
             at = at.plus(head.frame_bytes());
         }
         index.applied = frames.end();

@@ -1,4 +1,4 @@
-//! What the store can be asked to do with the log, and how it answers.
+//! The operations that may write, and their answers: plain data. How an operation is carried out is the plan's.
 
 use crate::model::error::{Error, Result};
 use crate::model::key::SessionKey;
@@ -37,7 +37,7 @@ pub(crate) enum Op {
         owner: Owner,
         except: Option<SessionKey>,
     },
-    /// Ends these sessions, all or none.
+    /// Ends these sessions, all or none of them.
     End {
         keys: Vec<SessionKey>,
     },
@@ -46,25 +46,26 @@ pub(crate) enum Op {
         budget: usize,
     },
     Clear,
-    /// What still lives at these places of the oldest segment is appended again.
+    /// Appends again what still lives at these positions of the oldest segment (compaction).
     Move {
         live: Vec<(SessionKey, Position)>,
     },
-    /// Segments below this one leave the log.
+    /// Takes the segments below this number out of the log.
     Trim {
         oldest: u32,
     },
-    /// States what is durable: a clean close.
+    /// States that all before it is durable: a clean close.
     Mark,
 }
 
 impl Op {
-    /// Whether it changes so much at once that nothing can be planned behind it in the same group.
+    /// Whether it changes so much at once that no operation can be planned after it in the same group (rule 14).
     pub(crate) const fn is_alone(&self) -> bool {
         matches!(self, Self::Sweep { .. } | Self::Clear | Self::Move { .. } | Self::Trim { .. } | Self::Mark)
     }
 
-    /// Whether it frees space, or keeps someone out: such operations may use the last of a full disk (rule 7).
+    /// Whether it ends sessions, frees space, or marks a clean close. Such operations may use the last space of a full disk
+    /// (rule 7).
     pub(crate) const fn is_needed_when_full(&self) -> bool {
         use Op::{Clear, Destroy, DestroyOwned, End, Mark, Move, Sweep, Trim};
         matches!(
@@ -73,7 +74,7 @@ impl Op {
         )
     }
 
-    /// Bytes that it will take, about.
+    /// About how many bytes it will take in the log.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Create { record, .. } | Self::Update { record, .. } | Self::Rotate { record, .. } => {
@@ -84,14 +85,14 @@ impl Op {
     }
 }
 
-/// What an operation answers, and whether the answer has to wait for the disk.
+/// An operation's answer, and whether the answer has to wait for the disk.
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) answer: Result<Answer>,
     pub(crate) waits: Waits,
 }
 
-/// What the caller is told.
+/// What the caller gets.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Created(Revision),
@@ -107,9 +108,9 @@ pub(crate) enum Answer {
 pub(crate) enum Waits {
     /// At once.
     Never,
-    /// When it is durable, if the store's durability says that saves wait.
+    /// When the operation is durable, if the store's durability says that saves wait; else at once.
     AsConfigured,
-    /// When the log is durable up to here, in any case: something was ended, and must never come back.
+    /// When the operation is durable, whatever the durability says: a session was ended, and must never come back (rule 1).
     Always,
 }
 
@@ -118,7 +119,7 @@ impl Answered {
         Self { answer: Err(error), waits: Waits::Never }
     }
 
-    /// The session is not there: true for good only once what ended it is durable (rule 1).
+    /// The session is not there. That is final only once the frame that ended it is durable (rule 1).
     pub(crate) fn gone() -> Self {
         Self { answer: Ok(Answer::Updated(Update::Gone)), waits: Waits::AsConfigured }
     }

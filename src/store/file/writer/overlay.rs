@@ -1,4 +1,4 @@
-//! What the index will say once a group's earlier operations are written (protocol rule 14).
+//! What the index will say once a group's earlier operations are written (rule 14). The index itself is only read.
 
 use crate::model::bytes::Bytes;
 use crate::model::key::{KeyMap, SessionKey};
@@ -8,23 +8,23 @@ use crate::model::record::Revision;
 use crate::model::time::Timestamp;
 use crate::store::file::index::Index;
 
-/// What will stand under a key.
+/// What the index will know of a session.
 #[derive(Clone)]
 pub(crate) struct Planned {
     pub(crate) revision: Revision,
     pub(crate) expiry: Expiry,
     pub(crate) owner: Option<Owner>,
-    /// Bytes of its frame.
+    /// The bytes of its frame.
     pub(crate) bytes: u64,
-    /// The record, if it is one of this group's.
+    /// The record, if this group saves it.
     pub(crate) record: Option<Bytes>,
 }
 
-/// See the module.
+/// The index, and over it what the group's earlier operations will have done.
 pub(crate) struct Overlay<'a> {
     pub(crate) index: &'a Index,
     planned: KeyMap<Option<Planned>>,
-    /// An operation that is alone in its group leaves nothing here: none comes after it.
+    /// Whether the group has several operations. A single one has no successor that would look here, so it leaves nothing.
     pub(crate) is_group: bool,
 }
 
@@ -33,19 +33,19 @@ impl<'a> Overlay<'a> {
         Self { index, planned: KeyMap::default(), is_group }
     }
 
-    /// For the operations that come after it in the same group.
+    /// Notes what will stand under a key (`None`: nothing), for the later operations of the group.
     pub(crate) fn set(&mut self, key: SessionKey, planned: Option<Planned>) {
         if self.is_group {
             self.planned.insert(key, planned);
         }
     }
 
-    /// What an earlier operation has put under this key.
+    /// What an earlier operation of the group puts under this key.
     pub(crate) fn planned(&self, key: &SessionKey) -> Option<&Planned> {
         self.planned.get(key)?.as_ref()
     }
 
-    /// What stands under this key and has not expired.
+    /// The session under this key, if it has not expired.
     pub(crate) fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
         match self.planned.get(key) {
             Some(planned) => planned.as_ref().filter(|planned| !planned.expiry.is_expired_at(now)).cloned(),
@@ -59,7 +59,7 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// What stands under this key takes so many bytes.
+    /// How many bytes the frame of the session under this key takes; 0 if there is none.
     pub(crate) fn bytes_of(&self, key: &SessionKey) -> u64 {
         match self.planned.get(key) {
             Some(planned) => planned.as_ref().map_or(0, |planned| planned.bytes),

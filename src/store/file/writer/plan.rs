@@ -1,5 +1,5 @@
-//! What a group of operations comes to: each is checked against the index and against what the group's earlier ones
-//! will have done, and leaves frames for the one write (protocol rule 14). Nothing is changed here.
+//! The plan of a group: its answers, and the frames of its one write. Each operation is checked against the index and
+//! against what the group's earlier operations will have done (rule 14). A plan changes neither the index nor a file.
 
 use crate::model::bytes::Bytes;
 use crate::model::error::{Error, ErrorKind, Result};
@@ -17,11 +17,11 @@ use crate::store::file::writer::op::{Answer, Answered, Op, Waits};
 use crate::store::file::writer::overlay::{Overlay, Planned};
 use crate::store::{BeyondLimit, Limits, Swept, Update};
 
-/// A record that is written: its key, its revision, and what is kept of it.
+/// The bytes of a record that is about to be written, for the cache, with its key and its revision.
 pub(crate) type CachedRecord = (SessionKey, Revision, Bytes);
 
 impl Memory {
-    /// Keeps what a group has used, unless it was a large one.
+    /// Keeps a group's buffers for the next group. The buffers of a large group are freed.
     pub(crate) fn keep(&mut self, frames: Frames, record: Vec<u8>) {
         const MOST: usize = 64 * 1024;
         let small = |memory: Vec<u8>| if memory.capacity() <= MOST { memory } else { Vec::new() };
@@ -29,22 +29,22 @@ impl Memory {
     }
 }
 
-/// See the module.
+/// A group's plan, while operations are added to it.
 pub(crate) struct Plan<'a> {
     log: &'a Log,
     overlay: Overlay<'a>,
     limits: &'a Limits,
     /// How many more bytes of records the store may hold.
     room: u64,
-    /// Only operations that are needed when the disk is full get through.
+    /// Whether the disk is full, so that only operations that are needed then are accepted.
     pub(crate) full: bool,
     pub(crate) frames: Frames,
     written: Vec<CachedRecord>,
-    /// Where records are encoded.
+    /// The buffer in which records are encoded.
     memory: Vec<u8>,
 }
 
-/// Memory that one group leaves for the next.
+/// Buffers that one group leaves for the next, so that a small save allocates none.
 #[derive(Default)]
 pub(crate) struct Memory {
     frames: Vec<u8>,
@@ -52,7 +52,7 @@ pub(crate) struct Memory {
 }
 
 impl<'a> Plan<'a> {
-    /// A plan for so many operations, which goes on where the index ends.
+    /// A plan for this many operations. Its frames begin where the index ends.
     pub(crate) fn new(
         log: &'a Log,
         index: &'a Index,
@@ -73,7 +73,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The frames, and the records in them, to be cached once they are written.
+    /// The frames; the records in them, for the cache once the frames are written; and the buffer.
     pub(crate) fn into_written(self) -> (Frames, Vec<CachedRecord>, Vec<u8>) {
         (self.frames, self.written, self.memory)
     }
@@ -146,7 +146,7 @@ impl<'a> Plan<'a> {
     fn touch(&mut self, key: &SessionKey, now: Timestamp) -> Answered {
         let touched = |touched| Answered { answer: Ok(Answer::Touched(touched)), waits: Waits::Never };
         if !self.overlay.is_group {
-            // Most are alone, and look at nothing but the deadline.
+            // Most touches are alone in their group. They need only the deadline, not a copy of all that the index knows.
             let Some(mut expiry) = self.overlay.index.live_at(key, now).map(|meta| *meta.expiry()) else {
                 return touched(false);
             };
@@ -164,7 +164,7 @@ impl<'a> Plan<'a> {
     }
 
     fn destroy(&mut self, key: &SessionKey) -> Answered {
-        // Whatever stands there gets a frame, expired or not: a clock set back must not bring it back (rule 1).
+        // An expired session gets a frame as well: a clock that is set back must not bring it back (rule 1).
         if self.overlay.stands(key) {
             self.end(key);
         }
@@ -199,11 +199,11 @@ impl<'a> Plan<'a> {
 
     fn relocate(&mut self, live: &[(SessionKey, Position)]) -> Result<Answered> {
         for (key, at) in live {
-            // What has been replaced or ended since the compactor looked stays where it is.
+            // A record that was replaced or ended after the compactor's look is not moved.
             let Some(meta) = self.overlay.index.get(key).filter(|meta| meta.at() == *at) else { continue };
             let record = match meta.record() {
                 Some(record) => record.to_bytes(),
-                // What cannot be read is passed (rule 7): it is kept aside before the trim ends the session.
+                // A record that cannot be read is skipped (rule 7). The compactor sets it aside before the trim.
                 None => match self.log.read_frame(*at, meta.bytes())? {
                     Some(frame) => {
                         let Some((_, bytes)) =
@@ -216,7 +216,8 @@ impl<'a> Plan<'a> {
                                 record.set_expiry(*meta.expiry());
                                 record.to_bytes()
                             }
-                            // Whole, and not to be read: a newer version wrote it, and will want it as it is.
+                            // The frame is whole and the record is not readable: a newer version wrote it. It moves
+                            // unchanged.
                             Err(_) => bytes.to_vec(),
                         }
                     }
@@ -230,7 +231,7 @@ impl<'a> Plan<'a> {
     }
 
     fn trim(&mut self, oldest: u32) -> Answered {
-        // Another process may have come first, and the segment that is written to never goes.
+        // Another process may have trimmed already. The last segment is never trimmed.
         if self.overlay.index.oldest < oldest && oldest <= self.frames.start().segment() {
             return self.frame(Kind::Trim, &oldest.to_le_bytes(), Waits::Always);
         }
@@ -242,7 +243,7 @@ impl<'a> Plan<'a> {
         Answered { answer: Ok(Answer::Done), waits }
     }
 
-    /// Appends the record, which ends then, and, if anything ends with it, that in the same batch.
+    /// Adds a record's frame, with this expiry. If the save ends other sessions, all goes into one batch.
     fn put(&mut self, record: &Record, expiry: Expiry, ended: &[SessionKey]) -> Result<Revision> {
         let kept = record.to_kept(&expiry, std::mem::take(&mut self.memory));
         let bytes = &kept[Note::BYTES..];
@@ -281,8 +282,8 @@ impl<'a> Plan<'a> {
         self.overlay.set(*key, None);
     }
 
-    /// Which sessions of the record's owner have to end so that one more fits: not the record's own (nor the one that it
-    /// replaces).
+    /// Which sessions of the record's owner have to end so that the limit leaves room for it. The record's own session and
+    /// the one that it replaces do not count.
     fn make_room(&self, record: &Record, replaced: Option<SessionKey>, now: Timestamp) -> Result<Vec<SessionKey>> {
         let (Some(limit), Some(owner)) = (self.limits.per_owner, record.owner()) else { return Ok(Vec::new()) };
         let others = self.overlay.owned(owner).into_iter().filter(|key| key != record.key() && Some(*key) != replaced);

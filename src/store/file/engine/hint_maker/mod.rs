@@ -1,4 +1,4 @@
-//! Making hints: the store's thread looks through sealed segments that have none, a step at a time.
+//! Making hints: the store's thread reads sealed segments that have none, one step at a time. A failure costs the hint only.
 
 use crate::store::file::engine::Engine;
 use crate::store::file::format::effect::Effect;
@@ -12,20 +12,19 @@ use crate::store::file::log::Log;
 use crate::store::file::log::hint_files::Hints;
 use crate::store::file::log::scan::{Scan, Step};
 
-/// See the module.
+/// The hint that is being made, if any.
 #[derive(Default)]
 pub(crate) struct HintMaker(Option<Making>);
 
 /// A hint that is being made.
 struct Making {
-    /// Up to here its segment was looked through.
+    /// Up to here the segment was read.
     at: Position,
     summary: Summary,
 }
 
 impl HintMaker {
-    /// Looks a step further through the segment whose hint is being made, or begins with the next. Says whether there is more
-    /// to do.
+    /// Reads one step of the segment whose hint is being made, or begins with the next segment. Says whether there was work.
     pub(crate) fn step(&mut self, engine: &Engine) -> bool {
         let log = &engine.log;
         log.hints.remove_spoilt(&*log.segments.disk);
@@ -40,18 +39,18 @@ impl HintMaker {
 }
 
 impl Making {
-    /// A step; nothing when the hint is made, or cannot be.
+    /// One step. `None` when the hint is made, or cannot be made.
     fn go_on(mut self, log: &Log, step: u32) -> Option<Self> {
         let (segments, number, begun) = (&log.segments, self.at.segment(), self.at.offset());
         let file = segments.file(number).ok()?;
         let length = segments.length_of(number, &*file).ok()?;
-        // Another process may have been faster.
+        // Another process may have made the hint already.
         if begun == segment::HEADER && Hints::of(segments, number, &*file, length).is_some() {
             return None;
         }
         let mut scan = Scan::new(&*file, self.at, length, segments.salt);
         while self.at.offset() - begun < step {
-            // A segment with any damage in it has no hint: each process that opens the store shall hear of the damage.
+            // A damaged segment gets no hint, so that each process that opens the store reads the damage and reports it.
             let Step::Frame(frame) = scan.next().ok()? else { return None };
             self.at = frame.at.plus(frame.head.frame_bytes());
             Effect::each_of(&frame, segments.salt, &mut |effect| self.summary.add(effect));

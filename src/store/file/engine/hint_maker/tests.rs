@@ -50,7 +50,7 @@ fn hints(disk: &MemoryDisk) -> Vec<u32> {
 fn wait_until(holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never comes");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the condition never holds");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -102,11 +102,11 @@ fn each_sealed_segment_gets_a_hint_and_the_last_none() {
 }
 
 #[test]
-fn what_a_hint_says_is_not_read_again_until_somebody_wants_it() {
+fn what_a_hint_says_is_not_read_again_until_a_load_wants_it() {
     let disk = with_hints();
     damage(&disk, 1);
     for store in [open(&disk), open(&disk)] {
-        assert_eq!(store.damage(), [], "nobody has looked at it");
+        assert_eq!(store.damage(), [], "no load has read it yet");
         assert_eq!(living(&store), all_but(&[0, 1]));
         assert_eq!(block_on(store.load(&key(0), NOW)).unwrap_err().kind(), &ErrorKind::Damaged);
         assert_eq!(store.damage()[0].key, Some(key(0)));
@@ -141,7 +141,7 @@ fn a_damaged_segment_has_no_hint_and_no_hint_behind_it_is_believed() {
     let store = open(&disk);
     assert_eq!(store.damage().len(), 2, "both were read");
     assert_eq!(living(&store).len(), 37);
-    assert_eq!(hints(&disk), [3], "and who reads them next time is to hear of it as well");
+    assert_eq!(hints(&disk), [3], "and the next opener reads the damage as well");
     store.close().unwrap();
     assert_eq!(open(&disk).damage().len(), 2);
 }
@@ -177,7 +177,7 @@ fn a_hint_of_another_length_or_seal_is_none() {
 fn what_is_left_without_a_segment_or_half_written_goes_when_the_store_is_opened() {
     let disk = with_hints();
     let stray = disk.bytes(&names::hint(1));
-    // A copy of the store was put back, and the log had gone on since.
+    // As after an old copy of the store was restored: hints of later segments are left over.
     for name in [&names::hint(4), &names::hint(9), ".half-written-0123456789abcdef"] {
         disk.set(name, stray.clone());
     }
