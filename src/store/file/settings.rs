@@ -34,6 +34,8 @@ pub(crate) struct Sizes {
     pub(crate) backlog: u64,
     /// Bytes of a segment that are looked through at a time while its hint is made.
     pub(crate) hint_step: u32,
+    /// A hint is made where it is shorter than its segment by this factor. Small sessions have longer ones.
+    pub(crate) hint_part: u32,
     /// How far beyond the log's end zeros are written, in bytes; more are written when a third of it is left.
     pub(crate) zeros_ahead: u32,
     /// Bytes of zeros that are written at a time, with the writer lock held: no save waits for long (rule 12).
@@ -50,6 +52,7 @@ impl Sizes {
         files_open: 64,
         backlog: 8 << 20,
         hint_step: 256 << 10,
+        hint_part: 16,
         zeros_ahead: 384 << 10,
         zeros_piece: 64 << 10,
         busy: 64,
@@ -61,6 +64,7 @@ impl Sizes {
         files_open: 2,
         backlog: 1 << 10,
         hint_step: 2 << 10,
+        hint_part: 1,
         zeros_ahead: 600,
         zeros_piece: 150,
         busy: 1,

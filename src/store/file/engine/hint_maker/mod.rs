@@ -11,6 +11,7 @@ use crate::store::file::format::summary::Summary;
 use crate::store::file::log::Log;
 use crate::store::file::log::hint_files::Hints;
 use crate::store::file::log::scan::{Scan, Step};
+use crate::store::file::settings::Sizes;
 
 /// The hint that is being made, if any.
 #[derive(Default)]
@@ -33,14 +34,14 @@ impl HintMaker {
             Some(Making { at: segment::start(number), summary: Summary::of_segment(number) })
         });
         let has_begun = making.is_some();
-        self.0 = making.and_then(|making| making.go_on(log, engine.settings.sizes.hint_step));
+        self.0 = making.and_then(|making| making.go_on(log, &engine.settings.sizes));
         has_begun
     }
 }
 
 impl Making {
     /// One step. `None` when the hint is made, or cannot be made.
-    fn go_on(mut self, log: &Log, step: u32) -> Option<Self> {
+    fn go_on(mut self, log: &Log, sizes: &Sizes) -> Option<Self> {
         let (segments, number, begun) = (&log.segments, self.at.segment(), self.at.offset());
         let file = segments.file(number).ok()?;
         let length = segments.length_of(number, &*file).ok()?;
@@ -48,8 +49,13 @@ impl Making {
         if begun == segment::HEADER && Hints::of(segments, number, &*file, length).is_some() {
             return None;
         }
+        // A longer hint is not worth its memory and its place: to read such a segment takes as long as to apply it.
+        let most = (length / sizes.hint_part) as usize;
         let mut scan = Scan::new(&*file, self.at, length, segments.salt);
-        while self.at.offset() - begun < step {
+        while self.at.offset() - begun < sizes.hint_step {
+            if self.summary.fewest_bytes() > most {
+                return None;
+            }
             // A damaged segment gets no hint, so that each process that opens the store reads the damage and reports it.
             let Step::Frame(frame) = scan.next().ok()? else { return None };
             self.at = frame.at.plus(frame.head.frame_bytes());
@@ -61,7 +67,7 @@ impl Making {
                 if is_last && read == HEAD {
                     let effects = self.summary.into_effects();
                     let bytes = hint::to_bytes(&effects, number, length, &seal, segments.salt);
-                    if bytes.len() <= length as usize {
+                    if bytes.len() < most {
                         let _ = segments.disk.replace(&names::hint(number), &bytes);
                     }
                 }

@@ -20,12 +20,22 @@ use crate::store::file::engine::background::Background;
 use crate::store::file::format::frame::HEAD;
 use crate::store::file::format::names;
 use crate::store::file::recovery;
+use crate::store::file::settings::Settings;
 use crate::store::{Durability, Store};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
-fn open(disk: &MemoryDisk) -> FileStore {
+/// Of segments of which each gets a hint, however long that is.
+fn settings() -> Settings {
     let settings = FileStore::options().segment_bytes(4096).cache_bytes(0).durability(Durability::Never).0;
+    Settings { sizes: Sizes { hint_part: 1, ..settings.sizes }, ..settings }
+}
+
+fn open(disk: &MemoryDisk) -> FileStore {
+    open_with(disk, settings())
+}
+
+fn open_with(disk: &MemoryDisk, settings: Settings) -> FileStore {
     let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
     let background = Arc::new(Background::start(engine.clone()).unwrap());
     FileStore { engine, background }
@@ -38,8 +48,12 @@ fn key(n: u32) -> SessionKey {
 }
 
 fn create(store: &FileStore, n: u32) {
+    create_with(store, n, 300);
+}
+
+fn create_with(store: &FileStore, n: u32, bytes: usize) {
     let mut record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
-    record.set_data(Data::from_entries(&[(Arc::from("v"), vec![n as u8; 300])].into()));
+    record.set_data(Data::from_entries(&[(Arc::from("v"), vec![n as u8; bytes])].into()));
     block_on(store.create(&record, NOW)).unwrap();
 }
 
@@ -191,9 +205,8 @@ fn what_is_left_without_a_segment_or_half_written_goes_when_the_store_is_opened(
 fn a_full_disk_costs_the_hints_and_nothing_else() {
     let disk = with_hints();
     (1..=3).for_each(|number| disk.remove(&names::hint(number)).unwrap());
-    let settings = FileStore::options().segment_bytes(4096).durability(Durability::Never).0;
     let mut hint_maker = HintMaker::default();
-    let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
+    let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings()).unwrap());
     disk.faults().space.store(true, Ordering::Relaxed);
     let steps = (0..100).take_while(|_| hint_maker.step(&engine)).count();
     assert!((3..10).contains(&steps), "each is tried once: {steps} steps");
@@ -213,4 +226,28 @@ fn hints_go_with_their_segments() {
     wait_until(|| {
         first() > names::segment(3) && hints(&disk).first().is_none_or(|hint| names::segment(*hint) >= first())
     });
+}
+
+#[test]
+fn a_hint_is_made_where_it_is_much_shorter_than_its_segment_and_nowhere_else() {
+    let disk = MemoryDisk::default();
+    let mut settings = settings();
+    settings.sizes.hint_part = Sizes::REAL.hint_part;
+    let store = open_with(&disk, settings);
+    // Two segments of small sessions, and two of larger ones.
+    let mut n = 0;
+    for (value, last) in [(60, 3), (1_000, 5)] {
+        while store.engine.log.segments.tail().segment() < last {
+            create_with(&store, n, value);
+            n += 1;
+        }
+    }
+    wait_until(|| hints(&disk) == [3, 4]);
+    store.close().unwrap();
+    // A segment that was refused a hint is refused one again.
+    let mut hint_maker = HintMaker::default();
+    let engine = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), FileStore::options().0).unwrap();
+    let steps = (0..100).take_while(|_| hint_maker.step(&engine)).count();
+    assert!((2..10).contains(&steps), "{steps} steps");
+    assert_eq!(hints(&disk), [3, 4]);
 }

@@ -110,6 +110,12 @@ impl Summary {
         }
     }
 
+    /// Bytes that the hint has at least, by what was added so far: the key of each session, and a byte of each other kind.
+    pub(crate) fn fewest_bytes(&self) -> usize {
+        const FEWEST: usize = 18;
+        FEWEST * (self.own.len() + self.touches.len())
+    }
+
     fn touch(&mut self, key: SessionKey, seen: Timestamp) {
         match self.own.entry(key) {
             Entry::Occupied(mut entry) => {
