@@ -43,7 +43,8 @@ impl FileStore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A copy is a past state: a session that was ended after it was made lives in it.
+    /// A copy is a past state: sessions that are ended after the backup live on in the copy. A process that is killed during
+    /// a backup leaves a directory beside the copy's place, with a name that begins with `.backup-`.
     ///
     /// # Errors
     ///
