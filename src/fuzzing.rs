@@ -1,4 +1,5 @@
-//! What the targets in `fuzz/` need of the inside. There only with `--cfg fuzzing`, and no part of the interface.
+//! What the targets in `fuzz/` need of the crate's inside. It exists only with `--cfg fuzzing`, and is no part of the
+//! interface.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,12 +25,12 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// As [`FileStore::open`].
+    /// The errors of [`FileStore::open`].
     pub fn open(&self, options: FileOptions) -> Result<FileStore> {
         FileStore::open_on(Arc::new(self.0.clone()), options.0, Path::new("simulated"))
     }
 
-    /// The same files as they are now, and nobody using them: what a kill leaves.
+    /// A copy of the files as they are now, which no process uses: what a kill leaves.
     #[must_use]
     pub fn copy(&self) -> Self {
         Self(self.0.copy())
@@ -44,12 +45,12 @@ impl Disk {
 /// The segment that forged hints are of, and its length.
 pub const HINTED: (u32, u32) = (7, 1 << 16);
 
-/// The hint that consists of these effects, as many as that; all its checks are right, whatever the effects are.
+/// A hint that holds these bytes as `count` effects. All its checksums are right, whatever the bytes are.
 pub fn hint(count: u32, effects: &[u8]) -> Vec<u8> {
     file::forged_hint(count, effects, HINTED.0, HINTED.1, &seal(), SALT)
 }
 
-/// The effects of a hint, written again; if it is one.
+/// The effects of a hint, parsed and written again; `None` if it is no hint.
 pub fn rewritten(hint: &[u8]) -> Option<Vec<u8>> {
     let parsed = Hint::parse(hint, HINTED.0, HINTED.1, &seal(), SALT)?;
     Some(file::hint_bytes(&parsed.effects, HINTED.0, HINTED.1, &seal(), SALT))
@@ -62,7 +63,7 @@ fn seal() -> Seal {
     *bytes.first_chunk().expect("a frame has a head")
 }
 
-/// A frame as its writer means it.
+/// A frame in decoded form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// Any frame; the kinds are numbered 1 to 10.
@@ -74,7 +75,7 @@ pub enum Frame {
         /// Its body.
         body: Vec<u8>,
     },
-    /// Frames that are there all together or not at all.
+    /// Frames that count all together or not at all.
     Batch(Vec<Frame>),
 }
 
@@ -84,8 +85,8 @@ impl Frame {
         Some(Self::of(&file::Frame::parse(bytes, Position::new(segment, offset), SALT)?))
     }
 
-    /// The frame's bytes at this place of the log. It says that everything before `durable` is on disk; without it, that
-    /// everything before the frame is.
+    /// The frame's bytes at this place of the log. The frame states that everything before `durable` is on disk; with
+    /// `None`, that everything before the frame itself is.
     pub fn write(&self, segment: u32, offset: u32, durable: Option<u32>) -> Vec<u8> {
         let at = Position::new(segment, offset);
         let mut frames = Frames::at(at, Position::new(segment, durable.unwrap_or(offset)), SALT);
@@ -111,7 +112,7 @@ impl Frame {
     }
 }
 
-/// A segment of these frames, each with what it says to be durable (see [`Frame::write`]). All checks in it are right,
+/// A segment of these frames, each with the `durable` that it states (see [`Frame::write`]). All its checksums are right,
 /// whatever the frames say.
 pub fn segment(number: u32, frames: &[(Option<u32>, Frame)]) -> Vec<u8> {
     let mut bytes = Header { number, salt: SALT }.to_bytes().to_vec();

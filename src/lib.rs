@@ -2,10 +2,10 @@
 //!
 //! # The way of a session
 //!
-//! [`cookie`] reads the visitor's ticket, [`SessionId`] is what it says, and [`SessionKey`] what it is known by from there
-//! on. A [`Store`] keeps the [`Record`] under that key: [`FileStore`], [`MemoryStore`], or one of your own. [`Sessions`]
-//! opens it as a [`Session`], which a handler reads and changes, and commits the changes; the [`Committed`] outcome
-//! holds the cookie that goes back.
+//! The module [`cookie`] reads the visitor's ticket. The ticket holds a [`SessionId`], and a hash of that, the
+//! [`SessionKey`], stands for it everywhere else. A [`Store`] keeps the session's [`Record`] under that key: [`FileStore`],
+//! [`MemoryStore`], or a store of your own. [`Sessions`] opens the record as a [`Session`], which a handler reads and
+//! changes. Then `Sessions` commits the changes, and the [`Committed`] outcome holds the cookie that goes back.
 
 #[cfg(not(unix))]
 compile_error!(

@@ -1,5 +1,5 @@
-//! For the project's own campaigns (`tests/campaigns`), with the feature `simulation`: a file store on a disk of theirs, one
-//! step at a time. No part of the interface; it changes without notice.
+//! For the project's own campaigns (`tests/campaigns`), with the feature `simulation`: a file store on a simulated disk, one
+//! step at a time. It is no part of the interface, and changes without notice.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,13 +10,14 @@ pub use crate::store::file::{Disk, DiskFile, DiskLock, MemoryDisk, Page, Schedul
 use crate::model::error::Result;
 use crate::store::file::{FileOptions, FileStore, Round, Settings, Sizes};
 
-/// The options, with sizes so small that what is rare in a real store happens again and again.
+/// The options, with sizes so small that cases that are rare in a real store come again and again.
 fn simulated(options: FileOptions) -> Settings {
     Settings { sizes: Sizes::SIMULATED, ..options.0 }
 }
 
-/// A process that has a store open, whose thread's work is done when the campaign says so. Dropped without
-/// [`close`](Self::close) it is a process that was killed: nothing more is written, and its locks are free.
+/// A simulated process that has a store open. It has no background thread: the campaign does that thread's work, a
+/// round at a time, with [`keep`](Self::keep). Dropping it without [`close`](Self::close) is a kill: it writes nothing
+/// more, and its locks are free.
 pub struct Process {
     store: FileStore,
     round: Round,
@@ -27,7 +28,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// As [`FileStore::open`].
+    /// The errors of [`FileStore::open`].
     pub fn open(disk: Arc<dyn Disk>, options: FileOptions) -> Result<Self> {
         let (store, round) = FileStore::open_by_hand(disk, simulated(options), Path::new("simulated"))?;
         Ok(Self { store, round })
@@ -37,7 +38,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// As [`FileStore::open`].
+    /// The errors of [`FileStore::open`].
     pub fn open_with_thread(disk: Arc<dyn Disk>, options: FileOptions) -> Result<FileStore> {
         FileStore::open_on(disk, simulated(options), Path::new("simulated"))
     }
@@ -48,7 +49,7 @@ impl Process {
         &self.store
     }
 
-    /// One round of the store's thread; says for how long it would rest now, unless it was woken.
+    /// One round of the store's thread. Returns for how long the thread would rest now if nothing woke it.
     pub fn keep(&mut self) -> Duration {
         self.round.run(&self.store.engine).unwrap_or_default()
     }
@@ -57,7 +58,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// As [`FileStore::close`].
+    /// The errors of [`FileStore::close`].
     pub fn close(mut self) -> Result<()> {
         self.store.engine.begin_close();
         while let Some(rest) = self.round.run(&self.store.engine) {

@@ -162,6 +162,14 @@ impl CookieBuilder {
     }
 
     /// With which requests from other sites a browser sends the cookie.
+    ///
+    /// ```
+    /// use cloakroom::cookie::{Cookie, SameSite};
+    ///
+    /// let sid = Cookie::named("sid").same_site(SameSite::Strict).build()?;
+    /// assert!(sid.set("1")?.as_str().ends_with("; SameSite=Strict"));
+    /// # Ok::<(), cloakroom::cookie::CookieError>(())
+    /// ```
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
@@ -177,6 +185,15 @@ impl CookieBuilder {
     /// Sends the cookie to all hosts of this domain, and not only to the host that sets it. A name outside
     /// of ASCII is written as its A-label (`xn--..`). `__Host-` allows no domain, so choose another
     /// [`prefix`](CookieBuilder::prefix) as well.
+    ///
+    /// ```
+    /// use cloakroom::cookie::{Cookie, Prefix};
+    ///
+    /// let shared = Cookie::named("theme").prefix(Prefix::Secure).domain("example.org").build()?;
+    /// assert!(shared.set("dark")?.as_str().starts_with("__Secure-theme=dark; Domain=example.org"));
+    /// assert!(Cookie::named("theme").domain("example.org").build().is_err(), "__Host- allows none");
+    /// # Ok::<(), cloakroom::cookie::CookieError>(())
+    /// ```
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
         self
@@ -191,6 +208,16 @@ impl CookieBuilder {
 
     /// Makes the cookie permanent: a browser keeps it for this long, also when it is closed. Fractions of a
     /// second are cut off, and an age above [`MAX_AGE`](super::MAX_AGE) becomes that.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cloakroom::cookie::Cookie;
+    ///
+    /// let theme = Cookie::named("theme").max_age(Duration::from_secs(3600)).build()?;
+    /// assert!(theme.set("dark")?.as_str().contains("; Max-Age=3600"));
+    /// # Ok::<(), cloakroom::cookie::CookieError>(())
+    /// ```
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
@@ -198,6 +225,14 @@ impl CookieBuilder {
 
     /// Signs every value, which takes 44 bytes more. On reading, values without a valid signature are left
     /// out; see [`Cookie::values`].
+    ///
+    /// ```
+    /// use cloakroom::cookie::{Cookie, Key};
+    ///
+    /// let consent = Cookie::named("consent").signed(Key::generate()?).build()?;
+    /// assert_eq!(consent.values(["__Host-consent=all"]).next(), None); // not signed
+    /// # Ok::<(), cloakroom::cookie::CookieError>(())
+    /// ```
     pub fn signed(mut self, keys: impl Into<Keys>) -> Self {
         self.keys = Some(keys.into());
         self

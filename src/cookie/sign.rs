@@ -39,6 +39,12 @@ impl Key {
     ///
     /// The derivation is fast on purpose, so it does not protect a password that can be guessed.
     ///
+    /// ```
+    /// use cloakroom::cookie::{CookieError, Key};
+    ///
+    /// assert!(matches!(Key::derive(b"secret"), Err(CookieError::ShortSecret { length: 6 })));
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`CookieError::ShortSecret`] if the secret has fewer than [`MIN_SECRET_BYTES`].

@@ -15,7 +15,7 @@ pub const MAX_NAME_BYTES: usize = 255;
 /// `Debug` shows the names and no value, because values may be secrets.
 ///
 /// The block's layout is entry after entry, in the order of their names: the name as a string, the value as a byte
-/// string (for both see `src/codec.rs`). A name stands at most once.
+/// string (for both see `src/model/codec.rs`). A name stands at most once.
 ///
 /// ```
 /// use std::collections::BTreeMap;

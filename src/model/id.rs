@@ -34,6 +34,14 @@ const CHARS: usize = 32;
 pub struct SessionId([u8; BYTES]);
 
 /// Why a string is not a session id. The error never shows the string, which may be most of a valid id.
+///
+/// ```
+/// use cloakroom::{InvalidId, SessionId};
+///
+/// let error = SessionId::parse("short").unwrap_err();
+/// assert_eq!(error, InvalidId::Length(5));
+/// assert_eq!(error.to_string(), "a session id has 32 characters, this has 5");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidId {

@@ -36,6 +36,12 @@ const CONTEXT_OF_KEYS: &str = "cloakroom session key v1";
 pub struct SessionKey([u8; BYTES]);
 
 /// The error for a string that is not a session's handle: 32 hexadecimal digits in lower case.
+///
+/// ```
+/// use cloakroom::{InvalidKey, SessionKey};
+///
+/// assert_eq!("DEDE8E28".parse::<SessionKey>(), Err(InvalidKey));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a session handle is 32 hexadecimal digits in lower case")]
 pub struct InvalidKey;

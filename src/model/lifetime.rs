@@ -152,6 +152,17 @@ impl Expiry {
     /// These deadlines, and none later than the given ones: a stored deadline is an upper bound, and so is a policy.
     ///
     /// So a timeout that is shortened in a deployment holds at once, also for the sessions that are stored already.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cloakroom::{Expiry, Lifetime, Timestamp};
+    ///
+    /// let minute = |minute: u64| Timestamp::from_secs(minute * 60);
+    /// let stored = Expiry::starting(Lifetime::idle(Duration::from_secs(30 * 60)), minute(0));
+    /// let today = stored.capped(Some(Duration::from_secs(10 * 60)), None);
+    /// assert_eq!(today.ends_at(), minute(10));
+    /// ```
     #[must_use]
     pub fn capped(self, idle: Option<Duration>, absolute: Option<Timestamp>) -> Self {
         Self {

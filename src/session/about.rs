@@ -11,6 +11,15 @@ use crate::session::handle::Session;
 impl Session {
     /// The owner: the user who logged in; `None` for an anonymous visitor.
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// assert_eq!(session.owner()?, None);
+    /// session.login("user 42")?;
+    /// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Only those of [every method](Session#errors).
@@ -66,6 +75,17 @@ impl Session {
     }
 
     /// Whether no session is stored for this visitor.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// let session = sessions.open([""; 0])?;
+    /// assert!(session.is_new());
+    /// session.insert("theme", "dark")?;
+    /// let _ = sessions.commit(session.clone())?;
+    /// assert!(!session.is_new());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn is_new(&self) -> bool {
         !self.state().is_stored
     }
@@ -76,6 +96,16 @@ impl Session {
     }
 
     /// Whether there is something to commit.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.get::<String>("theme")?;
+    /// assert!(!session.is_changed()); // reading is no change
+    /// session.insert("theme", "dark")?;
+    /// assert!(session.is_changed());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn is_changed(&self) -> bool {
         let state = self.state();
         state.ended.is_some() || !state.changes.is_empty()

@@ -205,6 +205,15 @@ impl Session {
 
     /// Whether there is such an entry.
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// assert!(!session.contains("coupon")?);
+    /// session.insert("coupon", "SPRING")?;
+    /// assert!(session.contains("coupon")?);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Only those of [every method](Session#errors).
@@ -214,6 +223,16 @@ impl Session {
     }
 
     /// The names of all entries, sorted. Names that are reserved for cloakroom are left out.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.insert("theme", "dark")?;
+    /// session.insert("cart", &["hat"])?;
+    /// session.flash("Your order is on its way.")?; // no entry of the application's
+    /// assert_eq!(session.names()?, ["cart", "theme"]);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -251,6 +270,15 @@ impl Session {
     /// Whether a handler has called any method of this session, so that the response depends on the session. Opening,
     /// committing and cloning do not count. [`Committed::into_headers`](crate::Committed::into_headers) is the use of
     /// it.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// assert!(!session.was_looked_at());
+    /// session.get::<String>("theme")?;
+    /// assert!(session.was_looked_at());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn was_looked_at(&self) -> bool {
         self.0.looked_at.load(Ordering::Relaxed)
     }

@@ -109,6 +109,16 @@ impl Session {
     /// Sets or removes the owner without a login: the id and the deadlines stay. Removing the owner also removes
     /// [`authenticated_at`](Session::authenticated_at).
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
+    /// session.set_owner(Some("guest 7".into()))?; // known, and not logged in
+    /// assert_eq!(session.authenticated_at(), None);
+    /// session.login("user 42")?;
+    /// assert!(session.authenticated_at().is_some());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`].

@@ -69,6 +69,16 @@ impl<S: RuntimeFree> Blocking<S> {
 
     /// Stores what the request changed, before its response leaves. As [`Sessions::commit`].
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Outcome, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// let session = sessions.open([""; 0])?;
+    /// session.insert("theme", "dark")?;
+    /// let committed = sessions.commit(session)?;
+    /// assert_eq!(committed.outcome(), Outcome::Created);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict), [`ErrorKind::Contention`](crate::ErrorKind::Contention),
@@ -110,6 +120,18 @@ impl<S: RuntimeFree> Blocking<S> {
 
     /// Changes a session from outside of its requests, such as in a background thread; `None` if the session is gone.
     /// As [`Sessions::edit`].
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+    /// let handle = sessions.open([&cookie])?.handle().unwrap();
+    /// std::thread::scope(|threads| {
+    ///     threads.spawn(|| sessions.edit(&handle, |session| session.insert("report", "ready")));
+    /// });
+    /// assert!(sessions.open([&cookie])?.contains("report")?);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -156,6 +178,14 @@ impl<S: RuntimeFree> Blocking<S> {
     }
 
     /// Changes all live sessions of a user. Says how many were changed. As [`Sessions::update_owned_by`].
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// # sessions.test_cookie(|session| session.login("user 42"))?;
+    /// assert_eq!(sessions.update_owned_by("user 42", |session| session.insert("role", "editor"))?, 1);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

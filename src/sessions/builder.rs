@@ -108,6 +108,16 @@ impl<S: Store> SessionsBuilder<S> {
 
     /// The cookie's name, prefix, attributes and keys. It must have no Max-Age, which the session decides. The default
     /// is `Cookie::named("sid")`.
+    ///
+    /// ```
+    /// use cloakroom::cookie::{Cookie, SameSite};
+    /// use cloakroom::{MemoryStore, Sessions};
+    ///
+    /// let cookie = Cookie::named("ticket").same_site(SameSite::Strict);
+    /// let sessions = Sessions::builder(MemoryStore::new()).cookie(cookie).build()?;
+    /// assert_eq!(sessions.cookie().name(), "__Host-ticket");
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn cookie(mut self, cookie: CookieBuilder) -> Self {
         self.cookie = cookie;
         self
@@ -115,6 +125,16 @@ impl<S: Store> SessionsBuilder<S> {
 
     /// Whether the cookie of a new session outlives the browser; see
     /// [`Session::set_permanent`](crate::Session::set_permanent). The default is no.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// let sessions = Sessions::builder(MemoryStore::new()).permanent(true).build()?.blocking();
+    /// # let session = sessions.open([""; 0])?;
+    /// session.insert("theme", "dark")?;
+    /// let committed = sessions.commit(session)?;
+    /// assert!(committed.set_cookie().unwrap().as_str().contains("Max-Age="));
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn permanent(mut self, permanent: bool) -> Self {
         self.permanent = permanent;
         self
@@ -146,18 +166,50 @@ impl<S: Store> SessionsBuilder<S> {
 
     /// Whether [`commit_after_error`](Sessions::commit_after_error) keeps the changes, as [`commit`](Sessions::commit)
     /// does. The default is no.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Outcome, Sessions};
+    /// let builder = Sessions::builder(MemoryStore::new()).keep_changes_on_error(true);
+    /// let sessions = builder.build()?.blocking();
+    /// # let session = sessions.open([""; 0])?;
+    /// session.insert("attempts", &1)?;
+    /// assert_eq!(sessions.settle(session, Some(500))?.outcome(), Outcome::Created);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn keep_changes_on_error(mut self, keep: bool) -> Self {
         self.keep_changes_on_error = keep;
         self
     }
 
     /// The clock by which sessions end. The default is the [`SystemClock`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cloakroom::{ManualClock, MemoryStore, Sessions, Timestamp};
+    ///
+    /// let clock = ManualClock::at(Timestamp::from_secs(1_700_000_000));
+    /// let sessions = Sessions::builder(MemoryStore::new()).clock(clock.clone()).build()?.blocking();
+    /// let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+    /// clock.advance(Duration::from_secs(60 * 60)); // the idle timeout is 30 minutes
+    /// assert!(sessions.open([cookie])?.is_new());
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
     /// Checks the settings, and makes the [`Sessions`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cloakroom::{ErrorKind, MemoryStore, Sessions};
+    ///
+    /// let refused = Sessions::builder(MemoryStore::new()).idle_timeout(Duration::ZERO).build();
+    /// assert_eq!(refused.err().unwrap().kind(), &ErrorKind::Config);
+    /// ```
     ///
     /// # Errors
     ///

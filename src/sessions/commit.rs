@@ -62,6 +62,20 @@ impl<S: Store> Sessions<S> {
     /// With [`keep_changes_on_error`](crate::SessionsBuilder::keep_changes_on_error) it is
     /// [`commit`](Sessions::commit).
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Outcome, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # let session = sessions.open([""; 0]).await?;
+    /// session.insert("half an order", "hat")?;
+    /// // ... and then the handler fails.
+    /// let committed = sessions.commit_after_error(session).await?;
+    /// assert_eq!(committed.outcome(), Outcome::Unchanged);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [`commit`](Sessions::commit).

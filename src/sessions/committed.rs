@@ -88,6 +88,17 @@ impl Committed {
     }
 
     /// The names of the entries whose changes were not stored, because the session was gone.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+    /// let session = sessions.open([cookie])?;
+    /// session.insert("cart", &["hat"])?;
+    /// sessions.end_all("user 42")?; // another request logs the user out
+    /// assert_eq!(sessions.commit(session)?.lost(), ["cart"]);
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     pub fn lost(&self) -> &[String] {
         &self.lost
     }

@@ -51,6 +51,19 @@ impl<S: Store> Sessions<S> {
 
     /// Opens the session of a request by the ids that the request presents; see [`open`](Sessions::open).
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// let presented = sessions.presented([cookie]); // no I/O, and it borrows nothing of the request
+    /// let session = sessions.open_presented(presented).await?;
+    /// assert!(!session.is_new());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The error of the store's [`load`](Store::load).

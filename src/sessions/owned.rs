@@ -39,6 +39,20 @@ pub struct Listed {
 impl<S: Store> Sessions<S> {
     /// All live sessions of a user (OWASP ASVS 5.0, 7.5.2), the session that was seen last first.
     ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// for device in sessions.owned_by("user 42").await? {
+    ///     println!("{} until {}", device.handle(), device.ends_at());
+    /// }
+    /// # assert_eq!(sessions.owned_by("user 42").await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The store's errors.

@@ -146,6 +146,21 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// The idle deadline becomes `now` plus the session's own idle timeout, at most its absolute deadline. It never
     /// becomes earlier. A touch never changes data or revision, and never brings a session back.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cloakroom::{Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let key = SessionKey::of(&SessionId::generate()?);
+    /// # store.create(&Record::new(key, Lifetime::AAL3, now), now).await?;
+    /// let later = now.plus(Duration::from_secs(10 * 60));
+    /// assert!(store.touch(&key, later).await?); // the idle timeout of 15 minutes starts again
+    /// # assert_eq!(store.load(&key, later).await?.unwrap().last_seen(), later);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn touch(&self, key: &SessionKey, now: Timestamp) -> impl Future<Output = Result<bool>> + Send;
 
     /// Gives a session a new key, atomically: `record` exists under its new key and `old` is gone, or neither, also if

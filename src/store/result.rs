@@ -2,7 +2,21 @@
 
 use crate::model::record::{Record, Revision};
 
-/// The result of an [`update`](super::Store::update) or a [`rotate`](super::Store::rotate). See there for an example.
+/// The result of an [`update`](super::Store::update) or a [`rotate`](super::Store::rotate).
+///
+/// ```
+/// use cloakroom::{Revision, Update};
+///
+/// /// The revision of what was stored, if anything was.
+/// fn stored(update: &Update) -> Option<Revision> {
+///     match update {
+///         Update::Stored(revision) => Some(*revision),
+///         Update::Conflict(_) | Update::Gone => None,
+///     }
+/// }
+///
+/// assert_eq!(stored(&Update::Gone), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Update {
@@ -14,7 +28,23 @@ pub enum Update {
     Gone,
 }
 
-/// The result of a [`sweep`](super::Store::sweep). See there for an example.
+/// The result of a [`sweep`](super::Store::sweep).
+///
+/// ```
+/// use cloakroom::{Store, Swept, Timestamp};
+///
+/// /// Removes all expired sessions, in steps, so that other work gets its turn between two of them.
+/// async fn sweep_all(store: &impl Store, now: Timestamp) -> cloakroom::Result<u64> {
+///     let mut all = 0;
+///     loop {
+///         let Swept { removed, more } = store.sweep(now, 1000).await?;
+///         all += removed;
+///         if !more {
+///             return Ok(all);
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// How many expired sessions were removed.

@@ -11,6 +11,23 @@ use crate::sessions::ResponseHeader;
 
 /// Makes the response when the session could not be opened or committed: [`DefaultFailure`], or any
 /// `Fn(&Error) -> Response<B>`; see [`SessionLayer::on_error`](super::SessionLayer::on_error).
+///
+/// ```
+/// use cloakroom::Error;
+/// use cloakroom::tower::FailureResponse;
+/// use http::Response;
+///
+/// #[derive(Clone)]
+/// struct Apology;
+///
+/// impl FailureResponse<String> for Apology {
+///     fn respond(&self, error: &Error) -> Response<String> {
+///         let mut response = Response::new("Please try again in a minute.".to_owned());
+///         *response.status_mut() = http::StatusCode::from_u16(error.http_status()).unwrap();
+///         response
+///     }
+/// }
+/// ```
 pub trait FailureResponse<B>: Clone + Send + Sync + 'static {
     /// The response to this error. It must not show the error itself to the visitor: the error may name paths.
     fn respond(&self, error: &Error) -> Response<B>;

@@ -54,6 +54,13 @@ impl<S, F> SessionLayer<S, F> {
     /// Opens a session only when the handler asks for it, by the extractor, [`session_of`](super::session_of) or
     /// [`SessionSlot::session`](super::SessionSlot::session). Any other request costs a look at its cookies, and does
     /// not count as activity.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions, tower::SessionLayer};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let layer = SessionLayer::new(sessions).lazy(); // most pages of this site need no session
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     #[must_use]
     pub fn lazy(mut self) -> Self {
         self.lazy = true;
@@ -61,6 +68,13 @@ impl<S, F> SessionLayer<S, F> {
     }
 
     /// Leaves alone the requests for which `skip` says yes, such as those for assets. They have no session.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions, tower::SessionLayer};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let layer = SessionLayer::new(sessions).skip(|request| request.uri.path().starts_with("/assets/"));
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
     #[must_use]
     pub fn skip(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.skip = Some(Arc::new(skip));

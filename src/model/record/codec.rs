@@ -28,7 +28,7 @@ impl Record {
     /// | string, if flag 8 | owner |
     /// | the rest | the [`Data`] block |
     ///
-    /// Numbers and strings are laid out as `src/codec.rs` says.
+    /// Numbers and strings are laid out as `src/model/codec.rs` says.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.encode(&self.expiry, Vec::with_capacity(64 + self.data.size())).0
     }

@@ -32,7 +32,7 @@
 //! # }
 //! ```
 //!
-//! The layout is one byte that says what follows, and then items as `src/codec.rs` lays them out:
+//! The layout is one byte that says what follows, and then items as `src/model/codec.rs` lays them out:
 //!
 //! | byte | what | then |
 //! |---|---|---|

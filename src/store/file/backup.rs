@@ -21,16 +21,36 @@ type OpenSegment = (u32, Arc<dyn DiskFile>);
 const CHUNK: usize = 1 << 20;
 
 impl FileStore {
-    /// Copies the store, as it is at one moment, into a new directory, which opens as a store of its own. It may be in use
-    /// meanwhile, by any number of processes; nobody waits for it.
+    /// Copies the store, as it is at one moment, into a new directory, which opens as a store of its own. Any number of
+    /// processes may use the store meanwhile, and no operation of theirs waits for the copy.
     ///
-    /// The copy appears when all of it is on disk, and not before. It ends as a store does that was closed. Blocks as long as
-    /// it takes to copy the files, so call it on a thread that may.
+    /// The copy appears under its name when all of it is on disk, and not before. It ends as a store does that was closed.
+    /// `directory` is missing or empty, and its parent exists. This blocks as long as it takes to copy the files, so call it
+    /// on a thread that may block.
+    ///
+    /// ```
+    /// use cloakroom::{FileStore, Sessions};
+    ///
+    /// # let kept = tempfile::tempdir()?;
+    /// # let (directory, copy) = (kept.path().join("sessions"), kept.path().join("copy"));
+    /// let store = FileStore::open(directory)?;
+    /// let sessions = Sessions::builder(store.clone()).build()?.blocking();
+    /// sessions.test_cookie(|session| session.login("user 42"))?;
+    /// store.backup(&copy)?;
+    ///
+    /// let sessions = Sessions::builder(FileStore::open(copy)?).build()?.blocking();
+    /// assert_eq!(sessions.owned_by("user 42")?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A copy is a past state: sessions that are ended after the backup live on in the copy. A process that is killed during
+    /// a backup leaves a directory beside the copy's place, with a name that begins with `.backup-`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] if there is something in `directory` already; and whatever keeps files from being read or written.
-    /// Nothing is left behind then.
+    /// [`ErrorKind::Refused`] if there is something in `directory` already, or if it is a file;
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); any error of reading or writing the files. No part of the copy
+    /// is left then, unless only the last sync has failed.
     pub fn backup(&self, directory: impl AsRef<Path>) -> Result<()> {
         self.engine.refuse_if_closed()?;
         let directory: &Path = &directory.as_ref().components().collect::<std::path::PathBuf>();
@@ -42,25 +62,26 @@ impl FileStore {
             _ => {}
         }
         let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Beside its place, and renamed when it is whole: a part of a log would open, and have forgotten what came later.
+        // The copy is made beside its place and renamed when it is whole. A part of a log would open as a store, too,
+        // and its sessions that were ended later would live.
         let mut making = tempfile::Builder::new();
         let making = making.prefix(".backup-").permissions(fs::Permissions::from_mode(0o700));
         let making = making.tempdir_in(parent).map_err(failed)?;
         let log = &self.engine.log;
         let (files, end) = all_files(log)?;
         if !self.engine.is_read_only() {
-            // What is copied is durable here first: nobody may come to rely on what a power loss then takes back.
+            // What is copied is made durable here first. Otherwise a power loss could take from the store what its copy has.
             log.segments.sync()?;
         }
         copy_to(&log.segments, &RealDisk::open(making.path(), true)?, files, end)?;
         fs::rename(making.path(), directory).map_err(failed)?;
-        // Its name is another now: there is nothing to remove.
+        // The temporary directory has its final name now, so there is nothing to remove.
         let _ = making.keep();
         File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)
     }
 }
 
-/// Copies these segments, the last one up to the log's end.
+/// Copies these segments, the last one up to the end of the log, and closes the copy with a mark.
 fn copy_to(segments: &Segments, target: &dyn Disk, files: Vec<OpenSegment>, end: Position) -> Result<()> {
     for (number, file) in files {
         let length = if number == end.segment() { end.offset() } else { segments.length_of(number, &*file)? };
@@ -75,7 +96,7 @@ fn copy_to(segments: &Segments, target: &dyn Disk, files: Vec<OpenSegment>, end:
     target.sync_names().map_err(|error| Error::io("making the backup's names durable", error))
 }
 
-/// All segments, open, and where the log reached then: whatever is trimmed from now on stays readable here.
+/// All segments, opened, and where the log ended then. An open file stays readable after its segment is trimmed.
 fn all_files(log: &Log) -> Result<(Vec<OpenSegment>, Position)> {
     const ATTEMPTS: u32 = 100;
     for attempt in 1.. {
@@ -89,7 +110,7 @@ fn all_files(log: &Log) -> Result<(Vec<OpenSegment>, Position)> {
         });
         match opened.collect::<Result<Vec<_>>>() {
             Ok(files) => return Ok((files, end)),
-            // Trimmed in between.
+            // A segment was trimmed after the index was read, so the list begins anew.
             Err(error) if is_not_found(&error) && attempt < ATTEMPTS => {}
             Err(error) => return Err(error),
         }
@@ -112,7 +133,7 @@ fn copy(
         let read = file.read_at(&mut buffer[..wanted], u64::from(at));
         let read = read.map_err(|error| segments.segment_io("reading a segment", number, error))?;
         if read == 0 {
-            // Shorter than it should be: damage, which the copy shares.
+            // The segment is shorter than it should be. That is damage, and the copy has it, too.
             break;
         }
         copy.write_at(&buffer[..read], u64::from(at)).map_err(writing(number))?;

@@ -1,9 +1,9 @@
 //! The default store: one log of append-only files in a directory, shared by any number of threads and processes.
 //!
-//! Eight folders hold it together, each of which imports only those named before it: `format` and `threads`, `disk` and `index`,
-//! `log`, `writer`, `engine`, `recovery`. On top stand the store that users open, and its figures, backup and verification.
-//! The engine's comments cite the rules of `docs/protocol.md` by number. Nothing here knows a cookie or a session, and no logic
-//! stands in this file.
+//! It has eight folders, and each imports only those that are named before it: `format` and `threads`, `disk` and `index`,
+//! `log`, `writer`, `engine`, `recovery`. Above them are the store that users open, its figures, backup and verification.
+//! Comments cite the rules of `docs/protocol.md` by number, and its glossary ties their words to the field's. No file here
+//! knows a cookie or a [`Session`](crate::Session), and this file has no logic.
 
 mod backup;
 #[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "part of the feature simulation"))]

@@ -5,83 +5,127 @@ use std::time::Duration;
 use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::{Durability, Limits, OwnerLimit};
 
-/// Options for [`FileStore`](crate::FileStore); each has a default that suits a web server.
+/// Options for [`FileStore`](crate::FileStore). Each has a default that suits a web server.
+///
+/// Each process gives its own. Processes that share a directory may differ in them.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::{Durability, FileStore, Sessions};
+///
+/// # let kept = tempfile::tempdir()?;
+/// # let directory = kept.path().join("sessions");
+/// let store = FileStore::options()
+///     .durability(Durability::Every(Duration::from_secs(1)))
+///     .cache_bytes(64 << 20)
+///     .record_bytes(16 << 10)
+///     .lock_wait(Duration::from_secs(2))
+///     .open(directory)?;
+/// let sessions = Sessions::builder(store).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct FileOptions(pub(crate) Settings);
 
 impl FileOptions {
-    /// When a save is acknowledged: [`Durability::Always`] (the default), [`Durability::Every`] or
-    /// [`Durability::Never`]. What ends a session is durable at each of them.
+    /// When a save is acknowledged: [`Durability::Always`] (the default), [`Durability::Every`] with an interval of at least
+    /// 1 ms, or [`Durability::Never`]. The end of a session is durable with each of them. [`Durability`] has an example.
+    ///
+    /// [`Durability::Volatile`] is [`ErrorKind::Config`](crate::ErrorKind::Config) when the store is opened.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.0.durability = durability;
         self
     }
 
-    /// The size at which a segment ends, in bytes: 64 MiB by default, 4 KiB to 1 GiB. A single write may go beyond it.
+    /// The size in bytes at which a file of the log ends and the next one begins: 64 MiB by default, from 4 KiB to 1 GiB.
+    /// The write that reaches it may go beyond it, and on a full disk more writes may.
     pub fn segment_bytes(mut self, bytes: u32) -> Self {
         self.0.segment_bytes = bytes;
         self
     }
 
-    /// How many bytes of records may be kept in memory: 256 MiB by default.
+    /// How many bytes of records may be kept in memory: 256 MiB by default; 0 for none. The index, about a hundred bytes a
+    /// session, comes on top.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.0.cache_bytes = bytes;
         self
     }
 
-    /// How many bytes of live records the store may hold; no limit by default. On disk it takes at most twice as much
-    /// and one segment. A save beyond it is [`ErrorKind::Full`](crate::ErrorKind::Full).
+    /// How many bytes of live records the store may hold; no limit by default. A save beyond it is
+    /// [`ErrorKind::Full`](crate::ErrorKind::Full), and nothing of it is stored.
+    ///
+    /// The log on disk may take twice as much and one segment before the store's thread compacts it.
+    ///
+    /// ```
+    /// use cloakroom::{ErrorKind, FileStore, Sessions};
+    ///
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let store = FileStore::options().store_bytes(1000).open(directory)?;
+    /// let sessions = Sessions::builder(store).build()?.blocking();
+    /// let refused = sessions.test_cookie(|session| session.insert("draft", &"x".repeat(2000)));
+    /// assert_eq!(refused.unwrap_err().kind(), &ErrorKind::Full);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn store_bytes(mut self, bytes: u64) -> Self {
         self.0.store_bytes = bytes;
         self
     }
 
-    /// The largest record, in bytes: 1 MiB by default.
+    /// The largest record, in bytes of its [encoded form](crate::Record::to_bytes): 1 MiB by default, at most 256 MiB. A
+    /// larger one is [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
     pub fn record_bytes(mut self, bytes: usize) -> Self {
         self.0.limits.record_bytes = bytes;
         self
     }
 
-    /// How many live sessions a user may have; no limit by default.
+    /// How many live sessions a user may have; no limit by default. [`OwnerLimit`] has an example.
     pub fn per_owner(mut self, limit: OwnerLimit) -> Self {
         self.0.limits.per_owner = Some(limit);
         self
     }
 
-    /// All limits on records at once.
+    /// All limits on records at once: [`record_bytes`](Self::record_bytes) and [`per_owner`](Self::per_owner).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.0.limits = limits;
         self
     }
 
-    /// How long an operation waits for another process to finish its write: 5 s by default. Then it fails with
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and was not begun. A process that writes all the time keeps the lock between its writes, and
-    /// gives it up within a millisecond when another wants it; one that is stopped just then keeps it until it goes on or ends.
+    /// How long an operation waits for the writer lock, while another process holds it: 5 s by default. Then the operation
+    /// fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and was not begun.
+    ///
+    /// A process that writes all the time keeps the lock between its writes, and gives it up within about a millisecond
+    /// when another process wants it. A process that is stopped while it holds the lock keeps it until it goes on or
+    /// ends. The wait for the disk has no limit.
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.0.lock_wait = wait;
         self
     }
 
-    /// How long opening waits for another process that is opening the directory: 60 s by default.
+    /// How long opening waits for another process that is opening the directory: 60 s by default. Then it fails with
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     pub fn open_wait(mut self, wait: Duration) -> Self {
         self.0.open_wait = wait;
         self
     }
 
-    /// Allows a directory on a network file system. The promises then hold only if one machine alone uses it.
+    /// Allows a directory on a network file system, which is refused by default. The store's promises then hold only if one
+    /// machine alone uses the directory.
     pub fn allow_network_file_system(mut self, allow: bool) -> Self {
         self.0.allow_network_file_system = allow;
         self
     }
 
     /// What becomes of sessions that a damaged place makes doubtful: by default they are [reported](OnDamage::Report).
+    /// [`OnDamage`] has an example.
     pub fn on_damage(mut self, on_damage: OnDamage) -> Self {
         self.0.on_damage = on_damage;
         self
     }
 
-    /// Why no store can be opened with these, if none can.
+    /// Why no store can be opened with these options; `None` if one can.
     pub(crate) fn wrong(&self) -> Option<String> {
         let Settings { durability, segment_bytes, limits, .. } = &self.0;
         if *durability == Durability::Volatile {

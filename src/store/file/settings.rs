@@ -1,11 +1,11 @@
-//! How a file store is set up: values, and how they are checked. Every other file of the store may use them.
+//! How a file store is set up: plain values, which every other file of the store may use. `options.rs` checks them.
 
 use std::time::Duration;
 
 use crate::store::file::threads::wait::LOCK_WAIT;
 use crate::store::{Durability, Limits};
 
-/// See [`FileOptions`](crate::FileOptions).
+/// The values of [`FileOptions`](crate::FileOptions), whose methods say what each of them means.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) durability: Durability,
@@ -17,37 +17,37 @@ pub(crate) struct Settings {
     pub(crate) open_wait: Duration,
     pub(crate) allow_network_file_system: bool,
     pub(crate) on_damage: OnDamage,
-    /// Whether hints are believed, or every segment is read.
+    /// Whether a replay believes hints; otherwise it reads every segment.
     pub(crate) uses_hints: bool,
     pub(crate) sizes: Sizes,
 }
 
 /// How much the engine does at a time, and how much it keeps.
 ///
-/// These are values and not constants, so that a simulation can have small ones, with which what is rare in a real store happens
-/// again and again; and so that the feature `simulation`, which any crate of a build may switch on, changes no real store.
+/// These are values and not constants, for two reasons. A simulation sets small ones, so that rare cases come again and
+/// again. And the feature `simulation`, which any crate of a build may switch on, then changes no real store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     /// Segments that are kept open.
     pub(crate) files_open: usize,
-    /// Bytes of the log that may wait for a sync though no save waits for it.
+    /// How many bytes of the log may be unsynced while no save waits for a sync. More of them would stall the next roll.
     pub(crate) backlog: u64,
-    /// Bytes of a segment that are looked through at a time while its hint is made.
+    /// Bytes of a segment that the hint maker reads at a time.
     pub(crate) hint_step: u32,
     /// A hint is made where it is shorter than its segment by this factor. Small sessions have longer ones.
     pub(crate) hint_part: u32,
-    /// How far beyond the log's end zeros are written, in bytes; more are written when a third of it is left.
+    /// How far beyond the tail zeros are written, in bytes. More are written when a third of that is left.
     pub(crate) zeros_ahead: u32,
-    /// Bytes of zeros that are written at a time, with the writer lock held: no save waits for long (rule 12).
+    /// Bytes of zeros that are written at a time, with the writer lock held. Few, so that no save waits for long (rule 12).
     pub(crate) zeros_piece: u32,
-    /// Writes between two looks at the writer lock that make it worth a look every millisecond.
+    /// So many writes between two looks make the writer lock worth a look every millisecond.
     pub(crate) busy: u32,
-    /// Writes in a millisecond that make the lock worth keeping between them.
+    /// So many writes in a millisecond make the writer lock worth keeping between them.
     pub(crate) worth_keeping: u32,
 }
 
 impl Sizes {
-    /// Those of a real store.
+    /// The sizes of a real store.
     pub(crate) const REAL: Self = Self {
         files_open: 64,
         backlog: 8 << 20,
@@ -74,17 +74,31 @@ impl Sizes {
 
 /// What becomes of sessions that a damaged place makes doubtful.
 ///
-/// Where the log is so damaged that it can't be told whose frames stood there, one of them may have ended a session: a
-/// logout, or the rotation at a login. Sessions whose newest frame lies before such a place are
-/// [doubtful](crate::FileStore::doubtful): nearly all of them live rightly, and one may not.
+/// Where the log is so damaged that the store cannot tell to which sessions its frames belonged, one of these frames
+/// may have ended a session: by a logout, or by the rotation at a login. Sessions whose newest frame stands before such
+/// a place are [doubtful](crate::FileStore::doubtful). Nearly all of them live rightly, and a few may not.
+///
+/// ```
+/// use cloakroom::{Clock, FileStore, OnDamage, SystemClock};
+///
+/// # let kept = tempfile::tempdir()?;
+/// # let directory = kept.path().join("sessions");
+/// // A bank: no logout may be undone, even if some users have to log in again.
+/// let store = FileStore::options().on_damage(OnDamage::EndOlder).open(directory)?;
+/// # assert!(store.doubtful(SystemClock.now())?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDamage {
-    /// They live, and [`FileStore::doubtful`](crate::FileStore::doubtful) names them.
+    /// They live on, and [`FileStore::doubtful`](crate::FileStore::doubtful) names them.
     #[default]
     Report,
-    /// They end, before the store is open: whoever was logged out stays so, at the price that others are logged out as well.
-    /// This is done by the process that opens the directory when no other has it open.
+    /// They end, durably, before the store is open. A user that was logged out stays logged out, at the price that
+    /// others are logged out as well.
+    ///
+    /// Only a process that opens the directory while no other process uses it ends them. A process that joins others ends
+    /// none.
     EndOlder,
 }
 

@@ -6,29 +6,41 @@ use crate::model::error::Result;
 use crate::model::time::Timestamp;
 use crate::store::file::engine::Engine;
 
-/// Figures about a file store, for a monitoring page. Counts of this process begin when it opened the store.
+/// Figures about a file store, for a monitoring page, from [`FileStore::stats`](crate::FileStore::stats).
+///
+/// ```
+/// use cloakroom::Stats;
+///
+/// /// The share of this process's loads that needed no file.
+/// fn hit_rate(stats: &Stats) -> f64 {
+///     let loads = stats.cache_hits + stats.cache_misses;
+///     if loads == 0 { 1.0 } else { stats.cache_hits as f64 / loads as f64 }
+/// }
+///
+/// assert_eq!(hit_rate(&Stats::default()), 1.0);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Sessions that live.
+    /// Sessions that live, of all processes.
     pub live: u64,
     /// Sessions that have expired and were not swept.
     pub expired: u64,
-    /// Bytes of the log that are needed.
+    /// Bytes of the log that are still needed: the frames of all sessions, expired ones among them.
     pub live_bytes: u64,
-    /// Bytes of the log, without space that is reserved ahead of it.
+    /// Bytes of the log, without the space beyond its end that is reserved for it.
     pub disk_bytes: u64,
-    /// Files of the log.
+    /// Segments, the files of the log.
     pub segments: u64,
-    /// Loads by this process that were answered from memory.
+    /// Loads that were answered from memory, by this process since it opened the store.
     pub cache_hits: u64,
-    /// Loads by this process that read a file.
+    /// Loads that read a file, by this process since it opened the store.
     pub cache_misses: u64,
-    /// Operations of this process that waited for the disk.
+    /// Operations that waited for the disk, by this process since it opened the store.
     pub disk_waits: u64,
-    /// Syncs that served them.
+    /// Syncs of a segment, by this process since it opened the store. One sync may serve many operations.
     pub syncs: u64,
-    /// Damaged places that this process has met.
+    /// Damaged places that this process has met since it opened the store, counted up to 1,000.
     pub damaged: u64,
 }
 

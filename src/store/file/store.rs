@@ -26,15 +26,35 @@ use crate::store::{Durability, RuntimeFree, Store, Swept, Update};
 
 /// Sessions in files: no server to run, safe against crashes, shared by several processes.
 ///
-/// - What was acknowledged survives: a kill always, a power loss as the [durability](FileOptions::durability) says. A
-///   destroyed session never comes back.
-/// - Any number of threads and processes may use one directory, and see each other's sessions at the next load. A new
-///   process may start while the old one serves. Two handles in one process are as good as two processes.
+/// - A session that was acknowledged survives a kill always, and a power loss as the [durability](FileOptions::durability)
+///   says. A destroyed session never comes back.
+/// - Any number of threads and processes of one machine may use one directory. They see each other's sessions at the next
+///   load. A new process may start while the old one serves. Two openings in one process are as good as two processes.
 /// - A load costs about what an in-memory map costs: the index is in memory, and so are the records used lately.
-/// - A future of this store needs no runtime, and never blocks its executor on another process.
+/// - A future of this store needs no runtime. A save that waits for another process, or for the disk, is pending and does
+///   not block its executor. Reads and writes of files happen on the thread that polls.
 ///
-/// A clone is another handle on the same open store. The last one to go syncs and closes it; [`close`](Self::close) does
-/// so and reports. After a fork, open it anew in the child.
+/// A clone is another handle on the same open store. Dropping the last handle syncs and closes the store;
+/// [`close`](Self::close) does the same and reports errors.
+///
+/// ```
+/// use cloakroom::{FileStore, Sessions};
+///
+/// # let kept = tempfile::tempdir()?;
+/// # let directory = kept.path().join("sessions");
+/// let store = FileStore::open(&directory)?;
+/// let sessions = Sessions::builder(store.clone()).build()?.blocking();
+/// let cookie = sessions.test_cookie(|session| session.insert("theme", "dark"))?;
+/// store.close()?;
+///
+/// // The next process finds the session, and so does this one when it opens the directory again.
+/// let sessions = Sessions::builder(FileStore::open(&directory)?).build()?.blocking();
+/// let session = sessions.open([cookie])?;
+/// assert_eq!(session.get::<String>("theme")?.as_deref(), Some("dark"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+#[doc = include_str!("what_it_does_not_promise.md")]
 #[derive(Clone)]
 pub struct FileStore {
     pub(crate) engine: Arc<Engine>,
@@ -42,22 +62,41 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Opens the store in this directory with the default [options](FileOptions), and creates it if need be.
+    /// Opens the store in this directory with the default [options](FileOptions), and creates both if need be.
     ///
-    /// What a crash left is put in order; damaged places are set aside and [reported](Self::damage). Opening takes time in
-    /// proportion to what is stored. Where nothing can be written, because the file system is read-only or full, a store that
-    /// is there is opened [to read only](Self::is_read_only).
+    /// The first process that opens the directory repairs what a crash left, and sets aside what does not belong to the log.
+    /// Damaged places are [reported](Self::damage). Opening takes time in proportion to what is stored. If nothing can be
+    /// written, because the file system is read-only or full, a store that is there is opened
+    /// [to read only](Self::is_read_only).
+    ///
+    /// ```
+    /// use cloakroom::{ErrorKind, FileStore};
+    ///
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let store = FileStore::open(&directory)?; // mode 0700, and its files 0600
+    /// # drop(store);
+    /// # std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    /// // After `chmod 755`, other users could list it.
+    /// let error = FileStore::open(&directory).unwrap_err();
+    /// assert_eq!(error.kind(), &ErrorKind::Refused);
+    /// assert!(error.to_string().contains("run: chmod 700"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) for a directory that lets other users in, is a symlink, or lies on
-    /// a network file system, saying what to do; [`ErrorKind::NewerFormat`](crate::ErrorKind::NewerFormat);
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if another process has been opening it for too long.
+    /// - [`ErrorKind::Refused`] for a directory that lets other users in, is a symlink, or is on a network file system. The
+    ///   error says what to do.
+    /// - [`ErrorKind::NewerFormat`](crate::ErrorKind::NewerFormat) if a newer version of this crate wrote it.
+    /// - [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) if no segment has a header that can be read.
+    /// - [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if another process has been opening the directory for longer than
+    ///   [`open_wait`](FileOptions::open_wait), or has it open to read only.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(directory)
     }
 
-    /// Options to open a store with.
+    /// Options to open a store with. [`FileOptions`] shows their use.
     pub fn options() -> FileOptions {
         FileOptions::default()
     }
@@ -67,11 +106,11 @@ impl FileStore {
         let opened = RealDisk::open(directory, network)
             .and_then(|disk| Self::open_on(Arc::new(disk), settings.clone(), directory));
         match opened {
-            // Nothing can be written, and what there is can be read all the same (rule 21).
+            // A disk that takes no writes must not log every user out (rule 21).
             Err(error) if matches!(error.kind(), ErrorKind::NotWritable | ErrorKind::Full) => {
                 let disk = RealDisk::open_to_read(directory, network);
                 let engine = disk.and_then(|disk| recovery::open_to_read(Arc::new(disk), directory, settings));
-                // Whatever is in the way of reading came after what was in the way of writing.
+                // The first error says why no store could be opened to write, and that is what the caller asked for.
                 engine.map_or(Err(error), |engine| Self::kept(Arc::new(engine)))
             }
             opened => opened,
@@ -95,39 +134,101 @@ impl FileStore {
         Ok((Self { engine, background }, round))
     }
 
-    /// Figures about the store, by this time.
+    /// Figures about the store. `now` decides which sessions count as expired.
+    ///
+    /// The cost is in proportion to the sessions that have expired and were not swept, and to earlier touches.
+    ///
+    /// ```
+    /// # use cloakroom::{Clock, FileStore, SystemClock};
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let store = FileStore::open(directory)?;
+    /// let stats = store.stats(SystemClock.now())?;
+    /// println!("{} sessions in {} bytes on disk", stats.live, stats.disk_bytes);
+    /// # assert_eq!((stats.live, stats.segments), (0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// If the log cannot be read.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); [`ErrorKind::Io`](crate::ErrorKind::Io) if the log cannot be read.
     pub fn stats(&self, now: Timestamp) -> Result<Stats> {
         self.engine.refuse_if_closed()?;
         self.engine.stats(now)
     }
 
-    /// The damaged places that were met since the store was opened, at most 1,000 of them. What could be kept of the last
-    /// segment's is in the directory `quarantine`.
+    /// The damaged places that this process has met since it opened the store, at most the first 1,000 of them.
+    ///
+    /// Bytes that recovery cut off the end of the log, and records that compaction could not read, are kept in the
+    /// subdirectory `quarantine`, where a person can look at them.
+    ///
+    /// ```
+    /// use cloakroom::{FileStore, Sessions};
+    ///
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let sessions = Sessions::builder(FileStore::open(&directory)?).build()?.blocking();
+    /// sessions.test_cookie(|session| session.login("user 42"))?;
+    /// # drop(sessions);
+    /// // The process has ended, and then the disk has changed one bit of the session's record.
+    /// let log = directory.join("00000001.log");
+    /// let mut bytes = std::fs::read(&log)?;
+    /// bytes[120] ^= 1;
+    /// std::fs::write(&log, bytes)?;
+    ///
+    /// let store = FileStore::open(&directory)?;
+    /// for damage in store.damage() {
+    ///     eprintln!("{} is damaged from byte {} to byte {}", damage.file, damage.from, damage.to);
+    ///     assert!(damage.key.is_some(), "it can be told which session that was");
+    /// }
+    /// # assert_eq!(store.damage().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn damage(&self) -> Vec<Damage> {
         self.engine.log.segments.damage.list()
     }
 
-    /// The sessions that a lost frame may have ended: their newest frame lies before a place so damaged that it can't be told
-    /// whose frames stood there. See [`OnDamage`](crate::OnDamage).
+    /// The live sessions that a lost frame may have ended; see [`OnDamage`](crate::OnDamage).
     ///
-    /// Known as long as the damaged place is in the log, so ask when the store was opened.
+    /// The store knows them only as long as the damaged place is part of the log, so ask soon after the store was opened.
+    ///
+    /// ```
+    /// # use cloakroom::{Clock, FileStore, SystemClock};
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let store = FileStore::open(directory)?;
+    /// for key in store.doubtful(SystemClock.now())? {
+    ///     eprintln!("session {key} may have been logged out before the disk lost a part of the log");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// If the log cannot be read.
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); [`ErrorKind::Io`](crate::ErrorKind::Io) if the log cannot be read.
     pub fn doubtful(&self, now: Timestamp) -> Result<Vec<SessionKey>> {
         self.engine.refuse_if_closed()?;
         let state = self.engine.log.read()?;
         Ok(state.index.doubtful().filter(|key| state.index.live_at(key, now).is_some()).copied().collect())
     }
 
-    /// Whether nothing could be written in the store's directory when it was opened: the file system is read-only, or full.
-    /// Sessions are loaded and listed, and every save is [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) until the
-    /// store is opened again. As long as it is open so, and no process has it open otherwise, nobody can open it to write.
+    /// Whether the store was opened to read only, because its file system was read-only or full at that moment.
+    ///
+    /// Sessions are loaded and listed. Every save is [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) until
+    /// the store is opened again. If no other process had the directory open to write, none can open it to write before
+    /// this store is closed.
+    ///
+    /// ```
+    /// # use cloakroom::FileStore;
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let store = FileStore::open(directory)?;
+    /// if store.is_read_only() {
+    ///     eprintln!("visitors stay logged in, and nothing is saved: make room, and open the store again");
+    /// }
+    /// # assert!(!store.is_read_only());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_read_only(&self) -> bool {
         self.engine.is_read_only()
     }
@@ -137,12 +238,26 @@ impl FileStore {
         &self.engine.log.segments.path
     }
 
-    /// Finishes what is under way, syncs, and closes the store for all its handles. Later operations are
+    /// Finishes the operations under way, syncs, and closes the store for all its handles. Later operations are
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+    ///
+    /// It parks the thread until that is done. Closing a closed store does nothing.
+    ///
+    /// ```
+    /// # use cloakroom::{Clock, ErrorKind, FileStore, SystemClock};
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let store = FileStore::open(directory)?;
+    /// let clone = store.clone();
+    /// store.close()?;
+    /// assert_eq!(clone.stats(SystemClock.now()).unwrap_err().kind(), &ErrorKind::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// If the last sync fails; what was acknowledged as durable is so nevertheless.
+    /// If the last sync fails: saves that did not wait for the disk may be lost then, and those that did are durable.
+    /// [`ErrorKind::Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn close(&self) -> Result<()> {
         self.background.close()
     }
@@ -152,7 +267,7 @@ impl FileStore {
     }
 }
 
-/// An operation was answered as another; the planner answers each by its kind.
+/// The answer of this kind. The planner answers each operation by its own kind, so another one cannot come.
 macro_rules! answer {
     ($answer:expr, $variant:ident) => {
         match $answer? {
@@ -163,11 +278,20 @@ macro_rules! answer {
 }
 
 impl FileOptions {
-    /// Opens the store in this directory, which is created if need be (mode 0700).
+    /// Opens the store in this directory with these options, as [`FileStore::open`] does with the default ones.
+    ///
+    /// ```
+    /// # use cloakroom::{ErrorKind, FileStore};
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let too_small = FileStore::options().segment_bytes(512).open(directory).unwrap_err();
+    /// assert_eq!(too_small.kind(), &ErrorKind::Config);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`FileStore::open`]; and [`ErrorKind::Config`] for options out of their range.
+    /// The errors of [`FileStore::open`]; [`ErrorKind::Config`] for options out of their range.
     pub fn open(self, directory: impl AsRef<Path>) -> Result<FileStore> {
         let directory = directory.as_ref();
         match self.wrong() {
@@ -209,9 +333,9 @@ impl Store for FileStore {
         let mut records = Vec::with_capacity(keys.len());
         for key in keys {
             match self.engine.log.load(&key, now) {
-                // Between the look at the index and this it may have gone, or got another owner.
+                // Since the look at the index the session may have ended, or got another owner.
                 Ok(record) => records.extend(record.filter(|record| record.owner() == Some(owner))),
-                // Nobody can use it, and it must not hide the user's other sessions; it is among the reported damage.
+                // A session that cannot be read must not hide the user's other sessions. It is reported as damage.
                 Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {}
                 Err(error) => return Err(error),
             }
@@ -233,7 +357,7 @@ impl Store for FileStore {
             let state = self.engine.log.read()?;
             state.index.iter().filter(|meta| !meta.expiry().is_expired_at(now)).map(|meta| *meta.key()).collect()
         };
-        // A session that cannot be read hides no other: it is the scan's error when all others were visited.
+        // A session that cannot be read must hide no other, so the scan fails only after it has visited the others.
         let mut unreadable = Ok(());
         for key in keys {
             match self.engine.log.load(&key, now) {

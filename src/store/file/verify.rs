@@ -1,4 +1,4 @@
-//! Looking a store through without changing anything in it.
+//! Checking all that is stored without changing anything.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,49 +13,81 @@ use crate::store::file::recovery;
 use crate::store::file::settings::Settings;
 
 /// What [`FileStore::verify`] found.
+///
+/// ```
+/// use cloakroom::Verified;
+///
+/// fn report(verified: &Verified) {
+///     println!("{} sessions live in {} bytes", verified.live, verified.bytes);
+///     for damage in &verified.damage {
+///         println!("{} is damaged from byte {} to byte {}", damage.file, damage.from, damage.to);
+///     }
+///     for key in &verified.unreadable {
+///         println!("session {key} cannot be read");
+///     }
+/// }
+///
+/// # report(&Verified::default());
+/// assert!(Verified::default().is_sound());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// Files of the log.
+    /// Segments, the files of the log.
     pub segments: u64,
-    /// Bytes of the log.
+    /// Bytes of the log, without the space beyond its end that is reserved for it.
     pub bytes: u64,
-    /// Sessions that live, and whose record was read and is whole.
+    /// Live sessions with a record that was read and is whole.
     pub live: u64,
     /// Sessions that have expired and were not swept.
     pub expired: u64,
-    /// Live sessions whose record cannot be read.
+    /// Live sessions with a record that is damaged, or that a newer version of this crate wrote.
     pub unreadable: Vec<SessionKey>,
     /// Live sessions that a lost frame may have ended; see [`OnDamage`](crate::OnDamage).
     pub doubtful: Vec<SessionKey>,
-    /// The places that are not what was written there, at most 1,000. What a crash left half-written behind the end of the
-    /// log is among them until the store is opened.
+    /// The places that are not what was written there, at most the first 1,000. A write that a crash left half done
+    /// beyond the end of the log is among them, until the next opener sets it aside.
     pub damage: Vec<Damage>,
 }
 
 impl Verified {
-    /// Whether everything is as it was written.
+    /// Whether everything is as it was written: no damage, and no record that cannot be read.
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty() && self.unreadable.is_empty()
     }
 }
 
 impl FileStore {
-    /// Reads everything in the store's directory, checks it, and changes nothing: no file is created, written or removed. What
-    /// opening takes from a segment's hint is read from the segment itself.
+    /// Reads all segments in the store's directory, checks them, and changes nothing: it creates, writes and removes no
+    /// file. It believes no hint, and reads each segment itself.
     ///
-    /// The store may be in use; then it is looked through up to where its log reached. Otherwise nobody can open it to write
-    /// until this is done. Takes the time to read all files, and memory for an index of them.
+    /// Other processes may use the store meanwhile; then the check ends where their log ended when it began. If no
+    /// process has the store open, none can open it to write until the check is done. It takes the time to read all
+    /// files, and memory for an index of all sessions.
+    ///
+    /// ```
+    /// use cloakroom::{Clock, FileStore, Sessions, SystemClock};
+    ///
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let sessions = Sessions::builder(FileStore::open(&directory)?).build()?.blocking();
+    /// sessions.test_cookie(|session| session.login("user 42"))?;
+    ///
+    /// let verified = FileStore::verify(&directory, SystemClock.now())?;
+    /// assert!(verified.is_sound());
+    /// assert_eq!(verified.live, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`FileStore::open`]; an error of kind [`ErrorKind::Io`] for a directory in which there is no store. What is damaged
-    /// is no error, but reported, unless no segment has a header that could be read.
+    /// The errors of [`FileStore::open`], but for a network file system, which is no error here; [`ErrorKind::Io`] for a
+    /// directory without a store. Damage is reported and no error, unless no segment has a header that can be read.
     pub fn verify(directory: impl AsRef<Path>, now: Timestamp) -> Result<Verified> {
         let directory = directory.as_ref();
-        // A hint would say what was written, and not what is there.
+        // A hint says what was written, and not what is there now.
         let settings = Settings { uses_hints: false, ..FileStore::options().cache_bytes(0).0 };
-        // Whatever the file system: nothing is written.
+        // Also on a network file system, since nothing is written.
         let disk = RealDisk::open_to_read(directory, true)?;
         let engine = recovery::open_to_read(Arc::new(disk), directory, settings)?;
         let (keys, mut verified) = {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_closed_store_refuses_everything_and_leaves_nobody_waiting() {
+fn a_closed_store_refuses_everything_and_leaves_no_operation_waiting() {
     let disk = MemoryDisk::default();
     let mut settings = options();
     settings.durability = Durability::Always;
@@ -34,7 +34,7 @@ fn a_closed_store_refuses_everything_and_leaves_nobody_waiting() {
 }
 
 #[test]
-fn whoever_waits_for_the_disk_when_the_stores_thread_ends_hears_of_it() {
+fn an_operation_that_waits_for_the_disk_when_the_stores_thread_ends_hears_of_it() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();
     let never = Position::new(u32::MAX, 0);
@@ -44,7 +44,7 @@ fn whoever_waits_for_the_disk_when_the_stores_thread_ends_hears_of_it() {
     store.engine.waiters.retire(tail(&store), &store.engine.closed_error());
     let std::task::Poll::Ready(outcome) = waiting.as_mut().poll(&mut context) else { panic!("left waiting") };
     assert_eq!(outcome.unwrap_err().kind(), &ErrorKind::Closed);
-    // Who comes later syncs for themselves.
+    // An operation that comes later does its own sync.
     create(&store, 1, b"later");
     block_on(crate::store::file::engine::submit::Synced::new(&store.engine, tail(&store))).unwrap();
     assert!(store.engine.log.segments.durable() >= tail(&store));
@@ -57,7 +57,7 @@ fn a_store_opened_to_read_changes_nothing_and_keeps_writers_out() {
     create(&store, 1, b"here");
     drop(store);
     let name = disk.segments().pop().unwrap();
-    // Half a frame behind the end, as a kill leaves it.
+    // Half a frame beyond the end, as a kill leaves it.
     disk.set(&name, [disk.bytes(&name), b"torn".to_vec()].concat());
     let before = disk.bytes(&name);
     let (one, two) = (open_to_read(&disk).unwrap(), open_to_read(&disk).unwrap());
@@ -68,7 +68,7 @@ fn a_store_opened_to_read_changes_nothing_and_keeps_writers_out() {
         assert_eq!(refused.kind(), &ErrorKind::NotWritable);
         assert_eq!(block_on(reader.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::NotWritable);
     }
-    // Whoever began to write now would not be seen by those who read.
+    // The readers have no shared page to follow, so they would not see what a new writer writes.
     let kept_out = open(&disk, Settings { open_wait: Duration::ZERO, ..options() }).unwrap_err();
     assert_eq!(kept_out.kind(), &ErrorKind::Timeout);
     one.close().unwrap();
@@ -88,7 +88,7 @@ fn a_store_opened_to_read_beside_one_that_writes_sees_what_it_writes() {
     block_on(store.destroy(&key(1))).unwrap();
     assert_eq!((value(&reader, 1), value(&reader, 2)), (None, Some(b"after".to_vec())));
     drop(store);
-    // Its lock is that of any user: a writer may come and find the page as it is.
+    // The reader holds the lock that any user holds, so a new writer joins and finds the page as it is.
     let again = open(&disk, options()).unwrap();
     create(&again, 3, b"again");
     assert_eq!(value(&reader, 3), Some(b"again".to_vec()));

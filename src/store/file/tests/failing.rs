@@ -35,11 +35,11 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
         block_on(store.create(&owned, NOW)).unwrap();
     }
     disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
-    // What was reserved lasts for a while; what is refused is refused with its reason.
+    // The reserved space lasts for a while, so only a large record is refused.
     let large = vec![0; 300 << 10];
     let error = block_on(store.create(&record(2, &large), NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
-    // Half of this is written before the disk fails: none of it may stay.
+    // The disk fails when half of this is written. None of it may stay.
     let error = block_on(store.destroy_owned_by(&"ada".into(), None)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
     assert_eq!(value(&store, 1), Some(b"before".to_vec()));
@@ -76,7 +76,8 @@ fn what_is_written_and_waits_for_a_full_disk_is_never_called_undone() {
     let disk = MemoryDisk::default();
     let one = open(&disk, options()).unwrap();
     create(&one, 1, b"written, and not synced");
-    // It opens the file behind that write, so it has to write it again before its sync means anything (rule 4).
+    // The second handle opened the file after that write, so it writes the bytes again before its sync means anything
+    // (rule 4).
     let two = open(&disk, options()).unwrap();
     disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
     let error = block_on(two.destroy(&key(2))).unwrap_err();
@@ -90,7 +91,7 @@ fn what_is_written_and_waits_for_a_full_disk_is_never_called_undone() {
 fn a_batch_of_moves_that_could_not_be_written_is_moved_later() {
     let disk = MemoryDisk::default();
     drop(filled(&disk));
-    // With segments as large as these, the store's own thread sees nothing to do.
+    // These options allow 1 MiB of waste, so the store's own thread compacts nothing.
     let store = open(&disk, options()).unwrap();
     let (mut failed, mut compactor) = (0, Compactor::default());
     while store.stats(NOW).unwrap().segments > 1 {

@@ -67,12 +67,12 @@ fn value(store: &FileStore, n: u32) -> Option<Vec<u8>> {
     block_on(store.load(&key(n), NOW)).unwrap().map(|record| record.data().get("v").unwrap().to_vec())
 }
 
-/// Where the log ends, without the clean close that dropping the store would write.
+/// Where the log ends. The store stays open, so no mark of a clean close stands there.
 fn tail(store: &FileStore) -> Position {
     store.engine.log.segments.tail()
 }
 
-/// Segments of 4 KiB, some of them full.
+/// A store with segments of 4 KiB, some of them full.
 fn filled(disk: &MemoryDisk) -> (FileStore, Settings) {
     let mut settings = options();
     settings.segment_bytes = 4096;

@@ -25,7 +25,7 @@ fn the_last_segment_cut_at_every_byte_loses_no_frame_before_the_cut() {
             let expected = (*end as usize <= cut).then(|| vec![n as u8; 20]);
             assert_eq!(value(&store, n as u32), expected, "session {n}, cut at {cut}");
         }
-        // And it goes on: what is saved now is there the next time.
+        // The store goes on: what is saved now is there at the next opening.
         create(&store, 99, b"later");
         drop(store);
         assert_eq!(value(&open(&crashed, options()).unwrap(), 99), Some(b"later".to_vec()), "cut at {cut}");
@@ -68,13 +68,13 @@ fn every_byte_of_the_last_segment_flipped_loses_no_frame_before_the_damage() {
                 if n < hit {
                     assert!(matches!(found, Ok(Some(_))), "session {n} before the damage at {at}");
                 } else if n == hit {
-                    // Lost with the damage, or known to be damaged; never as it was not.
+                    // The session is lost, or known to be damaged. It never comes in a wrong version.
                     assert!(!matches!(found, Ok(Some(_))), "session {n} damaged at {at}");
                 } else if clean {
-                    assert!(matches!(found, Ok(Some(_))), "session {n} behind durable damage at {at}");
+                    assert!(matches!(found, Ok(Some(_))), "session {n} beyond durable damage at {at}");
                 } else {
-                    // Nothing was known to be durable: a hole ends the log, for what was lost may have ended these.
-                    assert!(matches!(found, Ok(None)), "session {n} behind a hole at {at}");
+                    // No frame states that this was durable, so the hole ends the log: a lost frame may have ended these.
+                    assert!(matches!(found, Ok(None)), "session {n} beyond a hole at {at}");
                 }
             }
             assert!(!store.damage().is_empty() || !clean, "damage at {at} was reported");
@@ -162,7 +162,7 @@ fn a_gap_over_what_was_durable_and_what_was_not_ends_the_log_where_that_begins()
     create(&store, 1, b"before");
     let from = tail(&store).offset() as usize;
     create(&store, 2, b"damaged");
-    // It waits for the disk, so what comes later states that all before it is durable.
+    // A destroy waits for the disk, so the next frame states that all before it is durable.
     block_on(store.destroy(&key(9))).unwrap();
     let durable = tail(&store).offset() as usize;
     create(&store, 3, b"never reached the disk");
@@ -221,7 +221,7 @@ fn a_log_that_has_used_its_last_number_says_so_and_can_be_read() {
     assert!(refused.to_string().contains("numbers"), "{refused}");
     let store = open_to_read(&crashed).unwrap();
     assert_eq!(value(&store, 0), Some(vec![0; 100]));
-    assert!(!store.damage().is_empty(), "those between are missing");
+    assert!(!store.damage().is_empty(), "the segments in between are missing");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_rotation_cut_or_damaged_anywhere_leaves_exactly_one_of_the_two_ids_or_an_er
     let before = tail(&store).offset() as usize;
     let _ = block_on(store.rotate(&key(1), revision, &record(2, b"new"), NOW)).unwrap();
     let after = tail(&store).offset() as usize;
-    // Nothing is stated to be durable, then all of it.
+    // First no frame states that anything is durable; then the mark of a close states it of everything.
     for closed in [disk.copy(), {
         drop(store);
         disk.copy()

@@ -9,8 +9,8 @@ const SALT: u64 = 7;
 /// More than a few pieces.
 const SESSIONS: u32 = 3_000;
 
-/// A segment of so many sessions, and where each frame stands. Beginning with frame number `from`, each frame states that all
-/// that comes before frame number `durable` is.
+/// A segment of [`SESSIONS`] sessions, and where each frame stands. From frame number `from` on, each frame states that all
+/// frames before number `durable` are durable.
 fn long_segment(from: u32, durable: u32) -> (Vec<u8>, Vec<u32>) {
     let mut bytes = Header { number: 1, salt: SALT }.to_bytes().to_vec();
     let mut starts: Vec<u32> = Vec::new();
@@ -33,11 +33,12 @@ fn open_bytes(bytes: Vec<u8>) -> Engine {
 
 #[test]
 fn the_log_ends_at_a_bad_place_unless_a_frame_however_late_says_that_it_was_durable() {
-    // Nothing is known to be durable; or the last frame knows it of the first 2,000; or frame 1,500 of those before it.
+    // No frame states that anything is durable; or the last one states it of the first 2,000; or frame 1,500 and each
+    // later one state it of all before frame 1,500.
     for (from, durable) in [(SESSIONS, 0), (SESSIONS - 1, 2_000), (1_500, 1_500)] {
         let (bytes, starts) = long_segment(from, durable);
         for bad in [0, 1, 1022, 1023, 1024, 1025, 1499, 1500, 1999, 2000, 2048, SESSIONS - 2] {
-            // A head, and a body.
+            // In the head, and in the body.
             for byte in [0, HEAD] {
                 let mut damaged = bytes.clone();
                 damaged[starts[bad as usize] as usize + byte] ^= 0x40;
@@ -85,7 +86,7 @@ fn a_segment_without_a_seal_is_damage_to_a_process_that_reads_on_as_to_one_that_
     settings.segment_bytes = 4096;
     let store = open(&disk, settings.clone()).unwrap();
     create(&store, 0, b"of both");
-    // Without a thread, so it reads when it is told to.
+    // An engine without a thread reads only when the test tells it to.
     let reader = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings.clone()).unwrap();
     let mut n = 1;
     while tail(&store).segment() < 3 {

@@ -1,4 +1,4 @@
-//! Turns at the log: groups, rolling, moving, and writers that died.
+//! Writing: groups, rolling, moving, and writers that died.
 
 use super::*;
 use crate::store::file::format::names;
@@ -9,7 +9,7 @@ fn a_writer_that_died_before_publishing_leaves_its_whole_frames_to_the_next() {
     let (dead, next) = (open(&disk, options()).unwrap(), open(&disk, options()).unwrap());
     create(&next, 1, b"before");
     let from = tail(&next);
-    // What a process leaves that is killed between its write and its publication.
+    // A process that is killed between its write and its publication leaves this.
     let frames = {
         let mut frames = crate::store::file::format::frame::Frames::at(from, from, next.engine.log.segments.salt);
         frames.push(crate::store::file::format::frame::Kind::Put, &key(2), &[&record(2, b"whole").to_bytes()]);
@@ -75,7 +75,7 @@ fn a_roll_that_died_after_the_seal_is_finished_by_the_next_writer() {
     let file = store.engine.log.segments.file(from.segment()).unwrap();
     file.write_at(frames.bytes(), u64::from(from.offset())).unwrap();
     store.engine.log.segments.page().intent.set(frames.end().as_u64());
-    // For one who opens after all have died, and for one who goes on.
+    // A process that opens after all have died finishes the roll, and so does one that goes on.
     let crashed = disk.copy();
     create(&store, 2, b"after");
     assert_eq!(tail(&store).segment(), from.segment() + 1);
@@ -148,7 +148,7 @@ fn two_processes_that_compact_at_once_never_trim_the_segment_that_is_written_to(
     let mut compactor = Compactor::default();
     while compactor.try_step(&two.engine).unwrap() {}
     assert_eq!(two.stats(NOW).unwrap().segments, 1);
-    // The other decided to trim before it had read what the first did.
+    // The other process decides to trim before it has read what the first one did.
     let current = tail(&one).segment();
     assert!(!Compactor::default().try_step(&one.engine).unwrap());
     for oldest in [current - 1, current, current + 1] {
@@ -167,7 +167,7 @@ fn updates_of_one_group_are_credited_what_they_replace_once() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();
     let revision = create(&store, 1, &[0; 1000]);
-    // Room for the session and no more: whatever a group does, it stays within.
+    // The limit leaves room for this session and little more, and no group may exceed it.
     let settings = Settings { store_bytes: store.engine.log.read().unwrap().index.live_bytes() + 500, ..options() };
     let mut writer = Writer::new(Disk::lock(&disk, names::WRITER_LOCK).unwrap(), settings.clone());
     let mut locked = writer.try_lock(&store.engine.log).unwrap().unwrap();
