@@ -203,18 +203,6 @@ fn hints(place: &Path) -> BTreeMap<String, Vec<u8>> {
     hints.map(|path| (path.file_name().unwrap().to_str().unwrap().into(), fs::read(path).unwrap())).collect()
 }
 
-/// Those that this version makes of a store's segments.
-fn made(place: &Path) -> BTreeMap<String, Vec<u8>> {
-    let sealed = segments(place).len() - 1;
-    let _store = options().open(place).unwrap();
-    let begun = Instant::now();
-    while hints(place).len() < sealed {
-        assert!(begun.elapsed() < 2 * MINUTE, "all hints are made");
-        std::thread::yield_now();
-    }
-    hints(place)
-}
-
 fn frozen() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
@@ -231,21 +219,6 @@ fn a_revision_is_what_it_was_when_the_store_was_written() {
     let store = FileStore::open(&place).unwrap();
     // The first frame of the first segment.
     assert_eq!(load(&store, 1).unwrap().revision().as_u64(), 0x0000_0001_0000_0040);
-}
-
-#[test]
-fn a_hint_of_version_1_has_these_bytes_for_ever() {
-    for name in ["v1-clean", "v1-compacted"] {
-        let (_keep, place) = support::place();
-        copy(&frozen().join(name), &place);
-        let made = made(&place);
-        if let Some(wanted) = std::env::var_os("CLOAKROOM_MAKE_HINTS") {
-            fs::create_dir_all(Path::new(&wanted).join(name)).unwrap();
-            made.iter().for_each(|(hint, bytes)| fs::write(Path::new(&wanted).join(name).join(hint), bytes).unwrap());
-            continue;
-        }
-        assert_eq!(made, hints(&frozen().join("v1-hints").join(name)), "{name}");
-    }
 }
 
 #[test]

@@ -37,9 +37,9 @@ impl DiskLock for FileLock {
 
 /// Stands for the lock of a file that does not exist, in a directory where this process creates none: no process holds it.
 #[derive(Debug)]
-pub(crate) struct NobodysLock;
+pub(crate) struct AbsentLock;
 
-impl DiskLock for NobodysLock {
+impl DiskLock for AbsentLock {
     fn try_exclusive(&self) -> io::Result<bool> {
         Ok(true)
     }

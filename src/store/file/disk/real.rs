@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::file::disk::lock::{FileLock, NobodysLock};
+use crate::store::file::disk::lock::{AbsentLock, FileLock};
 use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::PAGE;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
@@ -49,7 +49,7 @@ impl RealDisk {
         let open = || rustix::fs::open(path, flags, Mode::empty());
         let opened = match open() {
             // The umask has taken the owner's own rights, which only root can do without.
-            Err(rustix::io::Errno::ACCESS) if created => unlock(path).and_then(|()| open()),
+            Err(rustix::io::Errno::ACCESS) if created => give_to_owner(path).and_then(|()| open()),
             opened => opened,
         };
         let directory = opened.map_err(|error| match error {
@@ -109,14 +109,14 @@ impl RealDisk {
 
 /// Gives the owner access to a directory that the owner cannot open. Never changes the target of a symlink in its place.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn unlock(path: &Path) -> rustix::io::Result<()> {
+fn give_to_owner(path: &Path) -> rustix::io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = rustix::fs::open(path, flags, Mode::empty())?;
     rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn unlock(_path: &Path) -> rustix::io::Result<()> {
+fn give_to_owner(_path: &Path) -> rustix::io::Result<()> {
     Err(rustix::io::Errno::ACCESS)
 }
 
@@ -213,7 +213,7 @@ impl Disk for RealDisk {
         }
         match self.open_file(name, OFlags::empty()) {
             Ok(file) => Ok(Box::new(FileLock::on(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(NobodysLock)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(AbsentLock)),
             Err(error) => Err(error),
         }
     }

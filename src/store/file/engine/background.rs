@@ -29,7 +29,7 @@ pub(crate) struct Round {
     last_look: Instant,
     /// Whether the writer lock needs a look every millisecond.
     watches: bool,
-    zeros: ZeroedAhead,
+    zeroed_ahead: ZeroedAhead,
     compactor: Compactor,
     hint_maker: HintMaker,
 }
@@ -50,7 +50,7 @@ impl Round {
             last_sync: now,
             last_look: now,
             watches: false,
-            zeros: ZeroedAhead::new(),
+            zeroed_ahead: ZeroedAhead::new(),
             compactor: Compactor::default(),
             hint_maker: HintMaker::default(),
         }
@@ -88,7 +88,7 @@ impl Round {
         }
         let compacting = served && writes && self.compactor.step(engine);
         if saves_waited {
-            self.zeros.keep_ahead(engine);
+            self.zeroed_ahead.keep_ahead(engine);
         }
         let hinting = writes && !engine.is_closed() && self.hint_maker.step(engine);
         // This look comes last, after all of the above have given up the writer: no wake-up is lost (see `engine`).

@@ -20,7 +20,7 @@
 
 pub(crate) mod background;
 pub(crate) mod compact;
-mod hint_maker;
+pub(crate) mod hint_maker;
 mod queue;
 pub(crate) mod submit;
 mod waiters;

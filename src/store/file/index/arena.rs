@@ -165,7 +165,7 @@ impl Arena {
             self.cold.push(cold)
         } else {
             let number = self.free;
-            self.free = self.cold[number].link.behind;
+            self.free = self.cold[number].link.next;
             (self.hot[number], self.cold[number]) = (hot, cold);
             number
         };
@@ -192,7 +192,7 @@ impl Arena {
         self.deadlines.leave(&mut self.cold, number);
         self.set_owner(number, None);
         self.set_cached(number, None);
-        self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link::before(self.free) };
+        self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link::followed_by(self.free) };
         self.free = number;
     }
 
@@ -229,7 +229,7 @@ impl Arena {
     }
 
     /// The cost of all cached records, in bytes.
-    pub(crate) fn cached(&self) -> usize {
+    pub(crate) fn cached_bytes(&self) -> usize {
         self.cached
     }
 

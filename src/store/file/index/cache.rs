@@ -28,7 +28,7 @@ impl Cache {
     /// Caches the bytes of a record that the index knows at this revision, and drops others until the budget holds.
     pub(crate) fn keep(&mut self, index: &mut Index, key: &SessionKey, revision: Revision, bytes: Bytes) {
         if index.cache(key, revision, bytes, self.budget) {
-            while index.cached() > self.budget {
+            while index.cached_bytes() > self.budget {
                 self.hand = index.pass(self.hand);
             }
         }

@@ -53,7 +53,7 @@ mod tests {
 
     const PLACE: Position = Position::new(1, 500);
     const BEFORE: Position = Position::new(1, 100);
-    const BEHIND: Position = Position::new(1, 600);
+    const BEYOND: Position = Position::new(1, 600);
 
     fn key(byte: u8) -> SessionKey {
         SessionKey::from_bytes([byte; 16])
@@ -74,23 +74,23 @@ mod tests {
         let mut doubt = Doubt::of_all_before(PLACE);
         for n in 1..=3 {
             doubt.moved(key(n), Some(BEFORE));
-            assert!(doubt.is_about(&key(n), BEHIND));
+            assert!(doubt.is_about(&key(n), BEYOND));
         }
         doubt.put(&key(1));
         doubt.touched(key(2));
-        doubt.moved(key(3), Some(BEHIND));
-        assert_eq!([1, 2, 3].map(|n| doubt.is_about(&key(n), BEHIND)), [false, false, true]);
+        doubt.moved(key(3), Some(BEYOND));
+        assert_eq!([1, 2, 3].map(|n| doubt.is_about(&key(n), BEYOND)), [false, false, true]);
         // No doubt is about a session that was touched before it moved, nor about one that stood beyond the place.
         doubt.touched(key(4));
         doubt.moved(key(4), Some(BEFORE));
-        doubt.moved(key(5), Some(BEHIND));
+        doubt.moved(key(5), Some(BEYOND));
         doubt.moved(key(6), None);
-        assert_eq!([4, 5, 6].map(|n| doubt.is_about(&key(n), BEHIND)), [false; 3]);
+        assert_eq!([4, 5, 6].map(|n| doubt.is_about(&key(n), BEYOND)), [false; 3]);
     }
 
     #[test]
     fn what_was_lost_lies_before_its_place() {
         let doubt = Doubt::of_all_before(PLACE);
-        assert_eq!([BEFORE, PLACE, BEHIND].map(|place| doubt.lies_before(place)), [false, true, true]);
+        assert_eq!([BEFORE, PLACE, BEYOND].map(|place| doubt.lies_before(place)), [false, true, true]);
     }
 }

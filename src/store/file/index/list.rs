@@ -12,19 +12,19 @@ const CHAIN: u32 = 1 << 31;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     before: u32,
-    pub(crate) behind: u32,
+    pub(crate) next: u32,
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Self::before(NONE)
+        Self::followed_by(NONE)
     }
 }
 
 impl Link {
     /// The link of an item that is in no chain and only names a next one.
-    pub(crate) fn before(behind: u32) -> Self {
-        Self { before: NONE, behind }
+    pub(crate) fn followed_by(next: u32) -> Self {
+        Self { before: NONE, next }
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) trait Linked {
 
     /// Puts an item in front of a chain.
     fn join(&mut self, chain: u32, first: &mut u32, number: u32) {
-        *self.link_mut(number) = Link { before: CHAIN | chain, behind: *first };
+        *self.link_mut(number) = Link { before: CHAIN | chain, next: *first };
         if *first != NONE {
             self.link_mut(*first).before = number;
         }
@@ -44,14 +44,14 @@ pub(crate) trait Linked {
 
     /// Takes an item out of its chain. If it was the first, returns the chain and the item that is the first now.
     fn leave(&mut self, number: u32) -> Option<(u32, u32)> {
-        let Link { before, behind } = std::mem::take(self.link_mut(number));
-        if behind != NONE {
-            self.link_mut(behind).before = before;
+        let Link { before, next } = std::mem::take(self.link_mut(number));
+        if next != NONE {
+            self.link_mut(next).before = before;
         }
         if before & CHAIN != 0 {
-            return Some((before & !CHAIN, behind));
+            return Some((before & !CHAIN, next));
         }
-        self.link_mut(before).behind = behind;
+        self.link_mut(before).next = next;
         None
     }
 
@@ -61,7 +61,7 @@ pub(crate) trait Linked {
         Self: Sized,
     {
         let next = |number: u32| (number != NONE).then_some(number);
-        std::iter::successors(next(first), move |number| next(self.link(*number).behind))
+        std::iter::successors(next(first), move |number| next(self.link(*number).next))
     }
 }
 

@@ -148,8 +148,8 @@ impl Index {
     }
 
     /// The cost of all cached records, in bytes.
-    pub(crate) fn cached(&self) -> usize {
-        self.arena.cached()
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.arena.cached_bytes()
     }
 
     /// Moves the cache's hand over a slot; see [`Arena::pass`].
@@ -263,7 +263,7 @@ impl Index {
         let (segment, bytes) = (meta.at.segment(), u64::from(meta.bytes));
         match stood {
             Some(number) => {
-                self.needs_no_longer(number);
+                self.release(number);
                 // A move changes no record, so the cached one stays. A damaged move has another revision.
                 let is_same = is_move && meta.revision == self.arena.at(number).revision();
                 self.arena.replace(number, meta, is_same);
@@ -323,12 +323,12 @@ impl Index {
     }
 
     fn remove(&mut self, number: SlotNumber) {
-        self.needs_no_longer(number);
+        self.release(number);
         self.arena.remove(number);
     }
 
     /// The frame that a slot points to is needed no longer.
-    fn needs_no_longer(&mut self, number: SlotNumber) {
+    fn release(&mut self, number: SlotNumber) {
         let meta = self.arena.at(number);
         let (segment, bytes) = (meta.at().segment(), u64::from(meta.bytes()));
         self.live.take(segment, bytes);

@@ -60,15 +60,15 @@ impl Segments {
             file.write_at(&bytes, u64::from(from)).map_err(failed)?;
         }
         self.syncs.fetch_add(1, Ordering::Relaxed);
-        file.sync().map_err(|error| self.poisoned(number, error))?;
+        file.sync().map_err(|error| self.poisoned_by(number, error))?;
         if age <= tail {
-            self.adopt_file(number, file);
+            self.vouch_for(number, file);
         }
         Ok(())
     }
 
     /// Poisons the store after a failed sync of a segment or of its name; returns the error for the caller.
-    pub(crate) fn poisoned(&self, number: u32, error: io::Error) -> Error {
+    pub(crate) fn poisoned_by(&self, number: u32, error: io::Error) -> Error {
         self.poison();
         let path = self.path.join(names::segment(number));
         Error::new(ErrorKind::Poisoned, "syncing the log").at(path).because(error)

@@ -238,8 +238,8 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
     let mut scan = Scan::new(&*file, segment::start(number), length, segments.salt);
     let (mut durable, mut marked, mut is_whole) = (segment::HEADER, false, true);
     let mut items = Vec::new();
-    // Bad places that no statement covers yet: where each begins and ends, and how many items come before it.
-    let mut bad: Vec<(u32, u32, usize)> = Vec::new();
+    // Bad places that no statement covers yet.
+    let mut bad: Vec<BadPlace> = Vec::new();
     let end = loop {
         let step = scan.next().map_err(failed)?;
         let place = match step {
@@ -264,11 +264,12 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
             Step::BadBody(_, head) => durable = durable.max(head.durable),
             Step::Gap { .. } | Step::End { .. } => {}
         }
-        if bad.last().is_some_and(|(_, to, _)| *to <= durable) {
+        if bad.last().is_some_and(|last| last.to <= durable) {
             bad.clear();
         }
         is_whole &= place.is_none();
-        bad.extend(place.filter(|from| *from < end_of(&step)).map(|from| (from, end_of(&step), items.len())));
+        let (to, before) = (end_of(&step), items.len());
+        bad.extend(place.filter(|from| *from < to).map(|from| BadPlace { from, to, before }));
         let end = read_step(segments, &step, &mut items);
         if items.len() >= PIECE && bad.is_empty() {
             take(Piece::Items(std::mem::take(&mut items), Position::new(number, end_of(&step))));
@@ -279,7 +280,7 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
     };
     let mut last = LastSegment { end: end.frames, durable, written: end.written, clean: marked && is_whole };
     // A bad place may span the statement: it is damage up to the statement, and a hole from there on (rule 2).
-    if let Some((from, _, before)) = bad.into_iter().find(|(_, to, _)| *to > durable) {
+    if let Some(BadPlace { from, before, .. }) = bad.into_iter().find(|place| place.to > durable) {
         let hole = from.max(durable);
         let damaged = items.drain(before..).next().filter(|_| from < hole);
         items.extend(damaged.map(|damaged| match damaged {
@@ -292,6 +293,14 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
     }
     take(Piece::Items(items, Position::new(number, last.end)));
     Ok(last)
+}
+
+/// A place in the last segment that is not what was written there.
+struct BadPlace {
+    from: u32,
+    to: u32,
+    /// How many items come before it.
+    before: usize,
 }
 
 /// Where a step of a scan ends.

@@ -103,7 +103,7 @@ impl Segments {
     }
 
     /// Notes that this descriptor vouches for the whole file: this process has just created the file, or synced all of it.
-    pub(crate) fn adopt_file(&self, number: u32, file: Arc<dyn DiskFile>) {
+    pub(crate) fn vouch_for(&self, number: u32, file: Arc<dyn DiskFile>) {
         self.lock_open().insert(number, (file, segment::start(number)));
     }
 

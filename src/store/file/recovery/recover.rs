@@ -23,7 +23,7 @@ use crate::store::file::writer::{LockedWriter, Writer};
 
 /// Recovers the log. No other process may use the directory meanwhile.
 pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
-    if segments(&*disk, path)?.is_empty() || is_unfinished(&*disk, path)? {
+    if segments(&*disk, path)?.is_empty() || is_half_created(&*disk, path)? {
         first_segment(&*disk, path)?;
     }
     let found = Found::read(disk, path, settings)?;
@@ -221,7 +221,7 @@ fn salt(disk: &dyn Disk, path: &Path, segments: &[u32]) -> Result<(u64, Vec<u32>
 
 /// Whether the process that created the store died before anything could be saved: the only segment holds no valid header
 /// and nothing beyond it.
-fn is_unfinished(disk: &dyn Disk, path: &Path) -> Result<bool> {
+fn is_half_created(disk: &dyn Disk, path: &Path) -> Result<bool> {
     if segments(disk, path)? != [1] {
         return Ok(false);
     }

@@ -2,6 +2,7 @@
 
 mod closing;
 mod failing;
+mod frozen;
 mod opening;
 mod reading;
 mod writing;

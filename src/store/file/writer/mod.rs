@@ -17,7 +17,7 @@ use self::append::{adopt, append};
 use self::kept_lock::KeptLock;
 use self::op::{Answer, Answered, Op, Waits};
 use self::plan::{CachedRecord, Memory, Plan};
-use self::roll::LAST;
+use self::roll::RESERVE;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 use crate::store::file::disk::DiskLock;
@@ -40,8 +40,8 @@ pub(crate) struct Writer {
 /// An operation's answer, and up to where the log must be durable before the caller may get it.
 pub(crate) type Outcome = (Result<Answer>, Option<Position>);
 
-/// How much space is reserved at a time, besides [`LAST`].
-const RESERVE: u32 = 256 * 1024;
+/// How much space is reserved at a time, besides [`RESERVE`].
+const RESERVE_STEP: u32 = 256 * 1024;
 
 /// On a full disk a segment may grow up to here, so that offsets stay below 2^32 (rule 20).
 const LARGEST_SEGMENT: u32 = 2 << 30;
@@ -151,7 +151,7 @@ impl LockedWriter<'_> {
         roll::roll(self.log)
     }
 
-    /// Reserves space for a group. Says whether the group fits without the last bytes ([`LAST`]), which are kept for ending
+    /// Reserves space for a group. Says whether the group fits without the last bytes ([`RESERVE`]), which are kept for ending
     /// sessions on a full disk.
     fn reserve(&mut self, bytes: usize) -> Result<bool> {
         let (segments, reserved) = (&self.log.segments, &mut self.writer.reserved);
@@ -159,7 +159,7 @@ impl LockedWriter<'_> {
         if reserved.segment() != end.segment() || *reserved < end {
             *reserved = end;
         }
-        let enough = |reserved: Position| reserved.offset() - end.offset() >= LAST + bytes as u32;
+        let enough = |reserved: Position| reserved.offset() - end.offset() >= RESERVE + bytes as u32;
         if enough(*reserved) {
             return Ok(true);
         }
@@ -172,7 +172,7 @@ impl LockedWriter<'_> {
             return Ok(true);
         }
         // As much as usual, or, if the disk has no room for that, only what this group needs.
-        for more in [RESERVE + LAST + bytes as u32, LAST + bytes as u32] {
+        for more in [RESERVE_STEP + RESERVE + bytes as u32, RESERVE + bytes as u32] {
             match file.reserve(u64::from(end.offset()), u64::from(more)) {
                 Ok(()) => {
                     *reserved = end.plus(more as usize);

@@ -9,7 +9,7 @@ use crate::store::file::writer::append::append;
 
 /// The reserve: space that only operations that end sessions or free space may use, so that a full disk can still log a user
 /// out (rule 7).
-pub(crate) const LAST: u32 = 64 * 1024;
+pub(crate) const RESERVE: u32 = 64 * 1024;
 
 /// Begins a new segment, durably at every step, so that a sealed segment is always a synced one (rule 6).
 pub(crate) fn roll(log: &Log) -> Result<()> {
@@ -26,7 +26,7 @@ pub(crate) fn roll(log: &Log) -> Result<()> {
     // dead process left such a file, it is emptied.
     let failed = |error| segments.segment_io("beginning a segment", next, error);
     let begun = segments.disk.create(&names::segment(next)).map_err(failed)?;
-    begun.reserve(0, u64::from(LAST)).map_err(failed)?;
+    begun.reserve(0, u64::from(RESERVE)).map_err(failed)?;
     let file = segments.file(number)?;
     let failed = |error| segments.segment_io("sealing a segment", number, error);
     // The seal says that the log goes on in the next segment. A roll that died after this step has written it already.
@@ -45,9 +45,9 @@ pub(crate) fn roll(log: &Log) -> Result<()> {
     let failed = |error| segments.segment_io("beginning a segment", next, error);
     begun.write_at(&Header { number: next, salt: segments.salt }.to_bytes(), 0).map_err(failed)?;
     // A failure of either sync poisons the store: the same sync, tried again, would succeed and mean nothing (rule 4).
-    begun.sync().map_err(|error| segments.poisoned(next, error))?;
-    segments.disk.sync_names().map_err(|error| segments.poisoned(next, error))?;
-    segments.adopt_file(next, begun);
+    begun.sync().map_err(|error| segments.poisoned_by(next, error))?;
+    segments.disk.sync_names().map_err(|error| segments.poisoned_by(next, error))?;
+    segments.vouch_for(next, begun);
     // Only now do other processes see the new segment.
     let start = segment::start(next);
     log.change(|state| {

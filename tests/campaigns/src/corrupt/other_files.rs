@@ -8,7 +8,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::{Durability, FileStore, Lifetime, Record, Store, Timestamp};
+use cloakroom::{Data, Durability, FileStore, Lifetime, Record, Store, Timestamp};
 
 use super::case::ensure;
 use crate::support::{block_on, key};
@@ -27,7 +27,9 @@ const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const SESSIONS: u8 = 60;
 
 fn create(store: &FileStore, n: u8) -> cloakroom::Result<()> {
-    let record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
+    let mut record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
+    // So large that a segment's hint is much shorter than the segment; else there is none.
+    record.set_data(Data::from_entries(&[("value".into(), [n; 1_200])].into()));
     block_on(store.create(&record, NOW)).map(drop)
 }
 
