@@ -154,7 +154,10 @@ impl Engine {
             };
             let done = work(&mut locked);
             drop(locked);
-            if writer.lock.asks_for_a_look() {
+            let asks_for_a_look = writer.lock.asks_for_a_look();
+            // The look needs the writer, so the store's thread is woken when the writer is free.
+            drop(writer);
+            if asks_for_a_look {
                 self.wake_background();
             }
             return Ok(Some(done));
