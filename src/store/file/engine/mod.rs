@@ -152,15 +152,7 @@ impl Engine {
                 }
                 continue;
             };
-            let done = work(&mut locked);
-            drop(locked);
-            let asks_for_a_look = writer.lock.asks_for_a_look();
-            // The look needs the writer, so the store's thread is woken when the writer is free.
-            drop(writer);
-            if asks_for_a_look {
-                self.wake_background();
-            }
-            return Ok(Some(done));
+            return Ok(Some(work(&mut locked)));
         }
         Ok(None)
     }

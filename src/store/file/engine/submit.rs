@@ -46,12 +46,18 @@ impl Engine {
         if !self.queue.is_empty() {
             return Ok(None);
         }
-        let outcome = self.with_writer(writer, SPINS, |locked| {
+        let done = self.with_writer(writer, SPINS, |locked| {
             // If the store was closed after the future's first look, another process may be recovering by now.
             self.refuse_if_closed()?;
-            Ok(locked.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop()))
-        });
-        outcome?.transpose().map(Option::flatten)
+            let outcome = locked.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop());
+            Ok((outcome, locked.asks_for_a_look()))
+        })?;
+        let Some((outcome, asks_for_a_look)) = done.transpose()? else { return Ok(None) };
+        // Only now, because that look needs the writer.
+        if asks_for_a_look {
+            self.wake_background();
+        }
+        Ok(outcome)
     }
 }
 

@@ -79,6 +79,11 @@ impl Drop for LockedWriter<'_> {
 }
 
 impl LockedWriter<'_> {
+    /// Whether the store's thread should look at the lock between processes, and does not know it.
+    pub(crate) fn asks_for_a_look(&mut self) -> bool {
+        self.writer.lock.asks_for_a_look()
+    }
+
     /// Carries out a group of operations. Either the whole group is written, or nothing.
     pub(crate) fn write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Vec<Outcome>, NeedsRoll> {
         match self.try_write(ops, may_roll) {
