@@ -25,6 +25,7 @@ use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
 use crate::store::file::index::cache::Cache;
+use crate::store::file::threads::wait::{self, LOCK_WAIT};
 use crate::store::file::threads::{AtomicBool, AtomicU64, RwLock, RwLockReadGuard};
 
 /// How often a load follows a record that compaction moves away. Once or twice is enough on a busy machine; a load that
@@ -130,7 +131,7 @@ impl Log {
             // A compactor may trim again during this read. From the third attempt on, the writer lock keeps it out.
             let locked = attempt >= 3
                 // The shared page is not told that the lock is wanted: a read-only process cannot write there.
-                && crate::store::file::threads::wait::until(crate::store::file::threads::wait::LOCK_WAIT, || lock.try_exclusive())
+                && wait::until(LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.segments.io("waiting for the writer lock", error))?;
             // The new index then follows what was appended during the read. If that is trimmed by now, it tries again.
             let rebuilt = self.read_from_scratch().and_then(|index| {
