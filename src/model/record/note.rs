@@ -36,6 +36,8 @@ impl Note {
         kept[17..21].copy_from_slice(&(self.data as u32).to_le_bytes());
     }
 
+    // Each load reads a note, and a call would cost as much as the reading.
+    #[inline]
     pub(super) fn read(kept: &[u8]) -> Self {
         let note: &[u8; Self::BYTES] = kept.first_chunk().expect("whatever is kept begins with a note");
         let word = |from: usize| u64::from_le_bytes(std::array::from_fn(|at| note[from + at]));

@@ -159,10 +159,14 @@ impl Engine {
 
     /// Looks at the queue, and makes sure that a thread carries out what stands there: this thread, the thread that has the
     /// writer now, or the store's thread.
+    #[inline]
     pub(crate) fn pump(&self) {
-        if self.queue.is_empty() {
-            return;
+        if !self.queue.is_empty() {
+            self.serve_one_group();
         }
+    }
+
+    fn serve_one_group(&self) {
         // If another thread has the writer, that thread looks at the queue after giving it up.
         let Some(writer) = self.try_writer(1) else { return };
         if let Ok(Some(carried_out)) = self.hold(writer, 1, |locked| self.carry_out_next(locked, false)) {
