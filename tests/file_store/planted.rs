@@ -26,17 +26,22 @@ fn a_symlink_planted_as_a_file_of_the_store_is_not_followed() {
                 fs::set_permissions(&outside, fs::Permissions::from_mode(0o640)).unwrap();
             }
             symlink(&outside, place.join(name)).unwrap();
-            let error = FileStore::open(&place).unwrap_err();
-            let path = error.path().unwrap();
-            assert!(path.ends_with(name) || path == place, "{error}");
+            match FileStore::open(&place) {
+                // The first opener makes the page anew in any case, so the symlink goes.
+                Ok(store) => assert_eq!((name, store.damage()), ("tail.page", Vec::new())),
+                Err(error) => {
+                    let path = error.path().unwrap();
+                    assert!(path.ends_with(name) || path == place, "{error}");
+                    // And it is the planted file that was in the way, nothing else.
+                    fs::remove_file(place.join(name)).unwrap();
+                }
+            }
             assert_eq!(outside.exists(), to_something, "{name}");
             if to_something {
                 assert_eq!(fs::read(&outside).unwrap(), b"precious", "{name}");
                 let mode = fs::metadata(&outside).unwrap().permissions().mode();
                 assert_eq!(mode & 0o777, 0o640, "{name}");
             }
-            // And it is the planted file that was in the way, nothing else.
-            fs::remove_file(place.join(name)).unwrap();
             create(&FileStore::open(&place).unwrap(), 1, b"later");
         }
     }

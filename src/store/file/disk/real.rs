@@ -226,12 +226,18 @@ impl Disk for RealDisk {
                 SharedPage::map(&self.open_file(name, OFlags::empty())?, false)
             };
         }
-        let file = self.open_file(name, OFlags::CREATE)?;
-        if fresh {
-            // Written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
-            file.write_all_at(&[0; PAGE], 0)?;
-            file.sync_all()?;
+        if !fresh {
+            return SharedPage::map(&self.open_file(name, OFlags::empty())?, true);
         }
+        // A new file, for handles that have closed may still look at the page that they have mapped (rule 17).
+        match self.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = self.open_file(name, OFlags::CREATE | OFlags::EXCL)?;
+        // Written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
+        file.write_all_at(&[0; PAGE], 0)?;
+        file.sync_all()?;
         SharedPage::map(&file, true)
     }
 

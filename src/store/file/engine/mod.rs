@@ -33,6 +33,7 @@ use self::queue::{Job, Queue};
 use self::waiters::Waiters;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskLock;
+use crate::store::file::format::position::Position;
 use crate::store::file::log::Log;
 use crate::store::file::settings::Settings;
 use crate::store::file::threads::wait;
@@ -52,6 +53,8 @@ pub(crate) struct Engine {
     /// Wakes the store's thread.
     pub(crate) bell: Bell,
     closed: AtomicBool,
+    /// Whether the close has given the directory free. Set with the writer held.
+    freed: AtomicBool,
     pid: u32,
     /// Whether nothing is written, neither to the log nor to the shared page.
     read_only: bool,
@@ -70,6 +73,7 @@ impl Engine {
             disk_waits: AtomicU64::default(),
             bell: Bell::default(),
             closed: AtomicBool::new(false),
+            freed: AtomicBool::new(false),
             pid: std::process::id(),
             read_only: false,
             users,
@@ -225,6 +229,17 @@ impl Engine {
         self.waiters.settle(self.log.segments.durable(), outcome.err().as_ref());
     }
 
+    /// The sync of a save that was written before the close, and that waits since the store's thread is gone. Once the
+    /// directory is free, other processes decide about its files, and only what the close has synced counts.
+    pub(crate) fn sync_late(&self, until: Position) -> Result<()> {
+        let writer = self.writer();
+        if !self.freed.load(Ordering::Acquire) {
+            return self.log.segments.sync();
+        }
+        drop(writer);
+        if self.log.segments.durable() < until { Err(self.closed_error()) } else { Ok(()) }
+    }
+
     /// Catches up and closes trimmed segments, so that an idle process pins no disk space and has little to read later
     /// (rule 15).
     pub(crate) fn tick(&self) {
@@ -254,7 +269,10 @@ impl Engine {
     /// The last step of a close, when all that had begun is done: syncs, and gives the directory free for other processes.
     pub(crate) fn end_close(&self) -> Result<()> {
         let finished = self.finish();
-        self.writer().lock.give_up();
+        let mut writer = self.writer();
+        writer.lock.give_up();
+        self.freed.store(true, Ordering::Release);
+        drop(writer);
         let freed = self.users.unlock().map_err(|error| self.log.segments.io("closing the session store", error));
         finished.and(freed)
     }
@@ -272,10 +290,9 @@ impl Engine {
         if self.read_only {
             return Ok(());
         }
-        let synced = self.log.segments.sync();
-        // Also after a failed sync: a thread that still has the writer must be done before the directory is given free.
+        // The writer first: a thread that still has it is done before the sync, and before the directory is given free.
         let writer = self.writer();
-        synced?;
+        self.log.segments.sync()?;
         if self.hold(writer, 1, |locked| drop(locked.write(&[&Op::Mark], false)))?.is_some() {
             self.log.segments.sync()?;
         }

@@ -43,16 +43,16 @@ impl Engine {
     /// caller queues it.
     fn try_alone(&self, op: &Op) -> Result<Option<Outcome>> {
         let Some(writer) = self.try_writer(SPINS) else { return Ok(None) };
-        if !self.queue.is_empty() {
+        // If the store was closed after the future's first look, another process may be recovering by now. The close takes
+        // the writer before it gives the directory free, so this look holds until the write is done.
+        if self.is_closed() || !self.queue.is_empty() {
             return Ok(None);
         }
         let done = self.with_writer(writer, SPINS, |locked| {
-            // If the store was closed after the future's first look, another process may be recovering by now.
-            self.refuse_if_closed()?;
             let outcome = locked.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop());
-            Ok((outcome, locked.asks_for_a_look()))
+            (outcome, locked.asks_for_a_look())
         })?;
-        let Some((outcome, asks_for_a_look)) = done.transpose()? else { return Ok(None) };
+        let Some((outcome, asks_for_a_look)) = done else { return Ok(None) };
         // Only now, because that look needs the writer.
         if asks_for_a_look {
             self.wake_background();
@@ -142,8 +142,7 @@ impl Future for Synced<'_> {
         engine.disk_waits.fetch_add(1, Ordering::Relaxed);
         self.waiter = engine.waiters.add(self.until, Oneshot::new(context));
         if self.waiter.is_none() {
-            // The store was closed after this save's write. The close's last sync may have come before that write.
-            return Poll::Ready(engine.log.segments.sync());
+            return Poll::Ready(engine.sync_late(self.until));
         }
         engine.wake_background();
         Poll::Pending

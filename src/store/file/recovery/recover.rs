@@ -18,6 +18,7 @@ use crate::store::file::log::Log;
 use crate::store::file::log::replay::{self, LastSegment};
 use crate::store::file::recovery::first_look::{OPENING, PAGE_VERSION, bad_header, header, new_log};
 use crate::store::file::settings::{OnDamage, Settings};
+use crate::store::file::threads::wait;
 use crate::store::file::writer::op::Op;
 use crate::store::file::writer::{LockedWriter, Writer};
 
@@ -40,15 +41,21 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> 
             .disk
             .lock(names::WRITER_LOCK)
             .map_err(|error| log.segments.io("opening the writer lock", error))?;
+        // A handle that was closed a moment ago may hold the lock for a last look.
+        let is_locked = wait::until(settings.open_wait, || lock.try_exclusive());
         let mut writer = Writer::new(lock, settings.clone());
-        let Some(mut locked) = writer.try_lock(&log)? else {
+        let mut locked = match is_locked.map_err(|error| log.segments.io("taking the writer lock", error))? {
+            true => writer.try_lock(&log)?,
+            false => None,
+        };
+        let Some(locked) = &mut locked else {
             let why = "its writer lock is held by a process that has not opened it";
             return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
         };
         if goes_on {
             locked.roll()?;
         }
-        end_doubtful(&log, &mut locked, &doubtful)?;
+        end_doubtful(&log, locked, &doubtful)?;
     }
     log.hints.remove_stray(&*log.segments.disk, last);
     // A process that died between a trim and the removal left these files (rule 7).
