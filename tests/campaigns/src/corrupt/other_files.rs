@@ -25,6 +25,8 @@ const OTHERS: u64 = 24;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const SESSIONS: u8 = 60;
+/// Of the first session, in the first segment.
+const TOUCHES: u64 = 30;
 
 fn create(store: &FileStore, n: u8) -> cloakroom::Result<()> {
     let mut record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
@@ -42,6 +44,10 @@ fn fill(place: &Path) -> Result<(), cloakroom::Error> {
     let store = open(place)?;
     for n in 0..SESSIONS {
         create(&store, n)?;
+        // No load reads these frames, so that damage to them is found only where no hint is believed.
+        for touch in 1..=if n == 0 { TOUCHES } else { 0 } {
+            block_on(store.touch(&key(n), NOW.plus(Duration::from_millis(touch))))?;
+        }
     }
     store.close()?;
     drop(store);
