@@ -6,6 +6,8 @@
 //! one or when it could not run. With `--record` the figures go into `docs/reliability.jsonl`; without, no tracked file
 //! changes. `-- table` makes the table of `docs/reliability.md` anew from what was recorded so far.
 
+mod allocated;
+mod bounds;
 mod corrupt;
 mod errors;
 mod history;
@@ -38,6 +40,7 @@ const CAMPAIGNS: &[Campaign] = &[
     errors::CAMPAIGN,
     corrupt::CAMPAIGN,
     hostile_names::CAMPAIGN,
+    bounds::CAMPAIGN,
     mutants::CAMPAIGN,
 ];
 
