@@ -22,6 +22,7 @@ mod real;
 mod run;
 mod scheduling;
 mod simulate;
+mod stall;
 mod support;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ const CAMPAIGNS: &[Campaign] = &[
     corrupt::CAMPAIGN,
     hostile_names::CAMPAIGN,
     bounds::CAMPAIGN,
+    stall::CAMPAIGN,
     mutants::CAMPAIGN,
 ];
 
