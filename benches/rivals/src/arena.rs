@@ -98,7 +98,7 @@ impl Arena {
                 let Some(loaded) = place.contender().load(&key, self.model.now) else { break };
                 if n % 1_000 == 0 {
                     let text = loaded.and_then(|loaded| loaded.text(&key)).unwrap_or_default();
-                    let is_right = text == session::text(n) || text == session::changed(n);
+                    let is_right = text == self.model.text(n) || text == self.model.changed_text(n);
                     assert!(is_right, "{} loads what was saved", place.kind.name());
                 }
                 if begun.elapsed() > effort.patience {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     fn arena(patience: Duration, directory: &Path) -> Arena {
-        let model = Model { now: Model::real_time(), sessions: 4_000 };
+        let model = Model { now: Model::real_time(), sessions: 4_000, bytes: 600 };
         let effort = Effort { patience, ..Effort::QUICK };
         Arena::filled(&[Kind::Map, Kind::Sqlite], directory, model, effort, &Progress::hidden())
     }

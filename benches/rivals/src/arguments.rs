@@ -13,6 +13,7 @@ pub(crate) const USAGE: &str = "\
 cloakroom beside everything that a user would pick instead
 
   --sessions N,..       how many sessions are stored; each number is measured in turn (100000)
+  --bytes N             the mean length of a session's value; rows of another length than 600 need a file of their own (600)
   --only OPERATION,..   what is measured: names, or how they begin (`load`, `open-killed`)
   --against NAME,..     whom cloakroom is measured beside (all)
   --quick               few rounds and short ones
@@ -26,6 +27,7 @@ cloakroom beside everything that a user would pick instead
 #[derive(Debug, PartialEq)]
 pub(crate) struct Arguments {
     pub(crate) sessions: Vec<u64>,
+    pub(crate) bytes: u64,
     pub(crate) only: Vec<String>,
     pub(crate) against: Option<Vec<Kind>>,
     pub(crate) quick: bool,
@@ -42,6 +44,7 @@ impl Default for Arguments {
     fn default() -> Self {
         Self {
             sessions: vec![100_000],
+            bytes: 600,
             only: Vec::new(),
             against: None,
             quick: false,
@@ -62,6 +65,7 @@ impl Arguments {
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("sessions") => arguments.sessions = listed(&parser.value()?.string()?, sessions)?,
+                Long("bytes") => arguments.bytes = bytes(parser.value()?.parse()?)?,
                 Long("only") => arguments.only = listed(&parser.value()?.string()?, operations)?,
                 Long("against") => arguments.against = Some(listed(&parser.value()?.string()?, contender)?),
                 Long("quick") => arguments.quick = true,
@@ -110,6 +114,10 @@ fn sessions(item: &str) -> Result<u64, String> {
         Ok(_) => Err("less than 1000 sessions".to_owned()),
         Err(_) => Err(format!("{item:?} is no number of sessions")),
     }
+}
+
+fn bytes(bytes: u64) -> Result<u64, lexopt::Error> {
+    if (30..=60_000).contains(&bytes) { Ok(bytes) } else { Err("values have 30 to 60000 bytes in the mean".into()) }
 }
 
 fn operations(item: &str) -> Result<String, String> {
@@ -162,6 +170,7 @@ mod tests {
         assert!(error(&["--against", "postgres"]).contains("tower-sqlite"));
         assert!(error(&["--only", "fly"]).contains("load-hit"));
         assert!(error(&["--sessions", "12"]).contains("1000"));
+        assert!(error(&["--bytes", "7"]).contains("30"));
         assert!(error(&["--sessions", "many"]).contains("many"));
         assert!(error(&["--draw"]).contains("--json"));
         assert!(error(&["--fast"]).contains("--fast"));

@@ -27,6 +27,7 @@ pub(crate) struct Job {
     pub(crate) class: Class,
     now_millis: u64,
     sessions: u64,
+    bytes: u64,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ impl Job {
     }
 
     pub(crate) fn model(&self) -> Model {
-        Model { now: Timestamp::from_millis(self.now_millis), sessions: self.sessions }
+        Model { now: Timestamp::from_millis(self.now_millis), sessions: self.sessions, bytes: self.bytes }
     }
 }
 
@@ -86,6 +87,7 @@ impl Process {
             class,
             now_millis: model.now.as_millis(),
             sessions: model.sessions,
+            bytes: model.bytes,
         };
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg(CHILD).arg(serde_json::to_string(&job).unwrap());

@@ -55,7 +55,7 @@ pub(crate) enum Loaded {
 }
 
 impl Loaded {
-    /// The [`text`](crate::session::text) in it.
+    /// The [`text`](crate::session::Model::text) in it.
     pub(crate) fn text(&self, key: &SessionKey) -> Option<String> {
         let record = match self {
             Self::Tower(record) => return Some(record.data.get(ENTRY)?.as_str()?.to_owned()),

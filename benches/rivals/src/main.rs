@@ -121,7 +121,7 @@ fn measure(arguments: &Arguments, keep: impl Fn(&[Row]) -> io::Result<()>) -> io
     for &sessions in &arguments.sessions {
         let parent = arguments.directory.clone().map_or_else(beside_this_program, Ok)?;
         let directory = tempfile::Builder::new().prefix("rivals-").tempdir_in(parent)?;
-        let model = Model { now: Model::real_time(), sessions };
+        let model = Model { now: Model::real_time(), sessions, bytes: arguments.bytes };
         means.push(format!("{sessions} sessions, values of {} bytes in the mean", model.value_bytes() / sessions));
         let tournament = Tournament {
             referee: &mut referee,

@@ -6,6 +6,8 @@
 //! one or when it could not run. With `--record` the figures go into `docs/reliability.jsonl`; without, no tracked file
 //! changes. `-- table` makes the table of `docs/reliability.md` anew from what was recorded so far.
 
+mod allocated;
+mod bounds;
 mod corrupt;
 mod errors;
 mod history;
@@ -20,6 +22,7 @@ mod real;
 mod run;
 mod scheduling;
 mod simulate;
+mod stall;
 mod support;
 
 use std::process::ExitCode;
@@ -38,6 +41,8 @@ const CAMPAIGNS: &[Campaign] = &[
     errors::CAMPAIGN,
     corrupt::CAMPAIGN,
     hostile_names::CAMPAIGN,
+    bounds::CAMPAIGN,
+    stall::CAMPAIGN,
     mutants::CAMPAIGN,
 ];
 

@@ -15,7 +15,7 @@ fn keeps_sessions(kind: Kind) {
         }
         let directory = tempfile::tempdir().unwrap();
         let now = Model::real_time();
-        let model = Model { now, sessions: SESSIONS };
+        let model = Model { now, sessions: SESSIONS, bytes: 600 };
         let contender = kind.open(directory.path(), class);
         contender.fill(&mut (0..SESSIONS).map(|n| model.session(n)), now);
         contender.fill(&mut (SESSIONS..2 * SESSIONS).map(|n| model.over(n)), model.earlier());
@@ -41,7 +41,7 @@ fn loads_what_was_saved(contender: &dyn Contender, model: Model) {
             assert!(touched, "the session is there");
         }
         if let Some(loaded) = contender.load(key, model.now) {
-            assert_eq!(loaded.expect("the session is there").text(key), Some(session::changed(n)));
+            assert_eq!(loaded.expect("the session is there").text(key), Some(model.changed_text(n)));
         }
     }
     if let Some(loaded) = contender.load(&session::unknown_key(1), model.now) {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use cloakroom::simulation::{MemoryDisk, Process};
 use cloakroom::{Damage, Data, ErrorKind, Lifetime, OnDamage, Record, SessionKey, Store, Timestamp};
 
-use super::allocated;
 use super::log::{HEADER, Hints, Segments, hint_name, name};
 use super::model::{Consequences, Found, Model};
 use super::store::{Left, open, segments, wait};
+use crate::allocated;
 
 pub struct Case<'a> {
     pub left: &'a Left,

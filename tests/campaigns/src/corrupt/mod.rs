@@ -16,7 +16,6 @@
 //!
 //! Here stands what damages files and what knows the log's bytes on its own. What a crash leaves is `simulate`'s, and never here.
 
-mod allocated;
 mod case;
 mod corruption;
 mod log;

@@ -13,7 +13,7 @@ use super::handler::{CART, VISITS};
 use crate::contender::Class;
 use crate::contenders::{cloakroom as ours, tower};
 use crate::kind::Kind;
-use crate::session::{self, Known, Model};
+use crate::session::{Known, Model};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -103,7 +103,7 @@ pub(crate) fn their_layer<S: SessionStore>(store: S) -> SessionManagerLayer<S> {
 fn our_cookies(sessions: &Sessions<impl Store>, model: Model, runtime: &Runtime) -> Vec<HeaderValue> {
     let cookie = |n| {
         let cookie = sessions.test_cookie(|session| {
-            session.insert(CART, &*session::text(n))?;
+            session.insert(CART, &*model.text(n))?;
             session.insert(VISITS, &n)
         });
         HeaderValue::try_from(runtime.block_on(cookie).unwrap()).unwrap()

@@ -1,7 +1,9 @@
-//! How much memory a thread has taken at once. An allocator that counts, and gives what the system's gives.
+//! How much memory a thread has taken at once, and how much the process has. An allocator that counts, and gives what the
+//! system's gives. The C library keeps what was given back, so the size of the process says nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 struct Counting;
 
@@ -13,7 +15,11 @@ thread_local! {
     static MOST: Cell<isize> = const { Cell::new(0) };
 }
 
+/// What all threads have taken and not given back.
+static ALL: AtomicIsize = AtomicIsize::new(0);
+
 fn count(bytes: isize) {
+    ALL.fetch_add(bytes, Ordering::Relaxed);
     // Gone only while the thread ends.
     let _ = TAKEN.try_with(|taken| {
         taken.set(taken.get() + bytes);
@@ -57,4 +63,9 @@ pub fn most<T>(work: impl FnOnce() -> T) -> (T, usize) {
     MOST.set(before);
     let done = work();
     (done, (MOST.get() - before).max(0) as usize)
+}
+
+/// Bytes that the process has taken and not given back.
+pub fn allocated() -> usize {
+    ALL.load(Ordering::Relaxed).max(0) as usize
 }
