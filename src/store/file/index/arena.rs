@@ -118,14 +118,14 @@ impl Arena {
     /// are looked at.
     pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Place>) -> impl Iterator<Item = Place> {
         let ranks = self.owners.ranks_of(owner);
-        let mut few: Vec<Place> = match ranks {
-            Some(_) => Vec::new(),
-            None => self.owned_by(owner).map(|meta| order.place(meta.key(), meta.expiry())).collect(),
-        };
-        few.retain(|place| after.is_none_or(|after| *place > after));
-        few.sort_unstable();
+        let mut few: Vec<Place> = Vec::new();
+        if ranks.is_none() {
+            let places = self.owned_by(owner).map(|meta| order.place(meta.key(), meta.expiry()));
+            few.extend(places.inspect(ranks::looked_at).filter(|place| after.is_none_or(|after| *place > after)));
+            few.sort_unstable();
+        }
         let ranked = ranks.into_iter().flat_map(move |ranks| ranks.after(order, after));
-        few.into_iter().chain(ranked).inspect(|_| ranks::looked_at())
+        few.into_iter().chain(ranked.inspect(ranks::looked_at))
     }
 
     /// How many sessions an owner has.

@@ -70,7 +70,7 @@ thread_local! {
     pub(crate) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-pub(crate) fn looked_at() {
+pub(crate) fn looked_at(_place: &Place) {
     #[cfg(test)]
     LOOKS.with(|looks| looks.set(looks.get() + 1));
 }
