@@ -31,11 +31,6 @@ impl Owner {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The placeholder that stands where an owner was taken out.
-    pub(crate) fn nobody() -> Self {
-        Self(Arc::default())
-    }
 }
 
 impl From<&str> for Owner {

@@ -58,9 +58,10 @@ pub struct OwnerLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BeyondLimit {
     /// The session that was seen longest ago ends, in the same step. Of two that were seen at the same time, the one with
-    /// the smaller key ends.
+    /// the smaller key ends. Sessions that have expired and were not swept end first.
     EndOldest,
-    /// The new session is refused with [`ErrorKind::OwnerLimit`].
+    /// The new session is refused with [`ErrorKind::OwnerLimit`], unless sessions that have expired and were not swept can
+    /// end in its stead.
     Refuse,
 }
 

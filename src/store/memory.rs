@@ -148,25 +148,24 @@ impl Sessions {
         if replaced.and_then(|key| self.records.get(&key)).is_some_and(|before| before.owner() == Some(owner)) {
             return Ok(());
         }
-        let others = self.of(owner).filter(|other| !other.is_expired_at(now));
-        let mut others: Vec<_> = others.map(|other| (other.last_seen(), *other.key())).collect();
+        // Sessions that have expired end before any that lives.
+        let others = self.of(owner).filter(|other| other.key() != record.key());
+        let mut others: Vec<_> = others
+            .map(|other| match other.is_expired_at(now) {
+                true => (false, other.expiry().ends_at(), *other.key()),
+                false => (true, other.last_seen(), *other.key()),
+            })
+            .collect();
         let surplus = (others.len() + 1).saturating_sub(limit.sessions);
-        if surplus == 0 {
-            return Ok(());
+        others.sort_unstable();
+        others.truncate(surplus);
+        let too_many_live = others.len() < surplus || others.last().is_some_and(|(is_live, ..)| *is_live);
+        if too_many_live && limit.beyond == BeyondLimit::Refuse {
+            let kind = ErrorKind::OwnerLimit { limit: limit.sessions };
+            return Err(Error::new(kind, format!("storing session {}", record.key())));
         }
-        match limit.beyond {
-            BeyondLimit::Refuse => {
-                let kind = ErrorKind::OwnerLimit { limit: limit.sessions };
-                Err(Error::new(kind, format!("storing session {}", record.key())))
-            }
-            BeyondLimit::EndOldest => {
-                others.sort_unstable();
-                for (_, key) in others.iter().take(surplus) {
-                    self.remove(key);
-                }
-                Ok(())
-            }
-        }
+        others.iter().for_each(|(.., key)| drop(self.remove(key)));
+        Ok(())
     }
 }
 

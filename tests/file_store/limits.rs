@@ -9,7 +9,7 @@ use cloakroom::{
     Update,
 };
 
-use super::support::{NOW, block_on, create, key, load, owned, place, record, replace, value};
+use super::support::{MINUTE, NOW, block_on, create, key, load, owned, place, record, replace, value};
 
 #[test]
 fn a_store_at_its_limit_of_bytes_refuses_saves_and_still_ends_sessions() {
@@ -205,4 +205,27 @@ fn a_record_with_an_entry_without_a_name_is_refused_for_nobody_could_read_it_bac
     assert_eq!(error.kind(), &ErrorKind::Entry { entry: String::new() }, "{error}");
     assert!(error.to_string().contains(&key(1).to_string()), "{error}");
     assert_eq!(load(&store, 1), None);
+}
+
+#[test]
+fn an_owner_has_no_more_sessions_than_the_limit_though_some_have_expired_and_were_not_swept() {
+    for beyond in [BeyondLimit::EndOldest, BeyondLimit::Refuse] {
+        let (_keep, place) = place();
+        let limit = OwnerLimit { sessions: 3, beyond };
+        let store = FileStore::options().per_owner(limit).durability(Durability::Never).open(&place).unwrap();
+        let create = |n, now| {
+            let mut record = owned(n, "ada", b"");
+            record.touch(now);
+            block_on(store.create(&record, now))
+        };
+        for n in 1..=3 {
+            create(n, NOW.plus(MINUTE * n)).unwrap();
+        }
+        // The first has expired, and ends in the stead of the second, which was seen longest ago.
+        let later = NOW.plus(MINUTE * 31);
+        create(4, later).unwrap();
+        assert!(block_on(store.load(&key(2), later)).unwrap().is_some());
+        assert_eq!(create(5, later).is_ok(), beyond == BeyondLimit::EndOldest);
+        assert_eq!(block_on(store.destroy_owned_by(&"ada".into(), None)).unwrap(), 3);
+    }
 }

@@ -210,16 +210,23 @@ impl<N: Notation + ?Sized> Model<'_, N> {
         if replaced.and_then(|replaced| sessions[replaced].as_ref()).is_some_and(|it| self.is_of(it, &owner)) {
             return Ok(());
         }
-        let others =
-            self.owned_by(sessions, &owner, now).filter(|(other, _)| *other != key && Some(*other) != replaced);
-        let mut others: Vec<_> = others.map(|(other, it)| (self.notation.last_seen(it), other)).collect();
-        let surplus = (others.len() + 1).saturating_sub(limit.sessions);
-        if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
+        // Sessions that have expired end first. Of those that live, the one that was seen longest ago; of two that were seen
+        // in the same moment, the smaller key.
+        let others = sessions.iter().enumerate().filter_map(|(other, it)| Some((other, it.as_ref()?)));
+        let others = others.filter(|(other, it)| *other != key && Some(*other) != replaced && self.is_of(it, &owner));
+        let mut others: Vec<_> = others
+            .map(|(other, it)| match self.is_live(it, now) {
+                false => (false, self.notation.ends_at(it), other),
+                true => (true, self.notation.last_seen(it), other),
+            })
+            .collect();
+        let live = others.iter().filter(|(is_live, ..)| *is_live).count();
+        if live + 1 > limit.sessions && limit.beyond == BeyondLimit::Refuse {
             return Err(Refusal::OwnerLimit);
         }
-        // The one that was seen longest ago ends; of two that were seen in the same moment, the smaller key.
+        let surplus = (others.len() + 1).saturating_sub(limit.sessions);
         others.sort_unstable();
-        others.into_iter().take(surplus).for_each(|(_, oldest)| sessions[oldest] = None);
+        others.into_iter().take(surplus).for_each(|(.., oldest)| sessions[oldest] = None);
         Ok(())
     }
 }

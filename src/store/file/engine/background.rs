@@ -69,6 +69,7 @@ impl Round {
         } else {
             engine.time_out_queued();
         }
+        engine.log.drop_cleared();
         let now = wait::now();
         if now - self.last_tick >= self.period {
             self.last_tick = now;

@@ -1,6 +1,7 @@
 //! The arena: a slot for each session, 84 bytes, and eleven to thirteen more in the table that finds it.
 //!
-//! What every load asks for stands in one cache line, and the rest elsewhere. Nothing here reads a file.
+//! What every load asks for stands in one cache line, and the rest elsewhere. There are no free slots: the last session takes
+//! the slot of one that leaves, so that memory goes back as sessions go. Nothing here reads a file.
 
 use std::sync::atomic::Ordering;
 
@@ -19,15 +20,15 @@ use crate::store::file::index::deadlines::{Deadlines, bucket};
 use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
+use crate::store::file::index::ranks::{self, Order, Place, Ranks};
 use crate::store::file::threads::AtomicBool;
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct Arena {
     table: HashTable,
     hot: Chunks<Hot>,
     cold: Chunks<Cold>,
-    /// The first free slot; links lead to the others.
-    free: SlotNumber,
     owners: Owners,
     /// A touch that puts a deadline off leaves its session in its bucket, so a session may stand too early, never too late.
     deadlines: Deadlines,
@@ -51,31 +52,27 @@ struct Hot {
 
 /// The rest of a slot.
 struct Cold {
-    /// Segment and offset; 0 and 0 in a free slot.
+    /// Segment and offset.
     at: [u32; 2],
     bytes: u32,
-    /// The slot's place in its deadline bucket, or among the free slots.
+    /// The slot's place in its deadline bucket.
     link: Link,
 }
 
 #[cfg(not(shuttle))]
 const _: () = assert!(size_of::<Hot>() == 64 && size_of::<Cold>() == 20);
 
-impl Default for Arena {
-    fn default() -> Self {
-        Self {
-            table: HashTable::default(),
-            hot: Chunks::default(),
-            cold: Chunks::default(),
-            free: NONE,
-            owners: Owners::default(),
-            deadlines: Deadlines::default(),
-            cached: 0,
-        }
-    }
-}
-
 impl Arena {
+    /// An arena for a store with a limit on an owner's sessions, or without one.
+    pub(crate) fn new(are_limited: bool) -> Self {
+        Self { owners: Owners::new(are_limited), ..Self::default() }
+    }
+
+    /// An empty arena for the same store.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.owners.are_limited())
+    }
+
     /// Makes room for this many sessions.
     pub(crate) fn reserve(&mut self, sessions: usize) {
         self.table.reserve(sessions);
@@ -110,11 +107,30 @@ impl Arena {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = MetaRef<'_>> {
-        (0..self.cold.len()).filter(|number| !self.cold[*number].is_free()).map(|number| self.at(number))
+        (0..self.cold.len()).map(|number| self.at(number))
     }
 
     pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
         self.owners.slots_of(owner).map(|number| self.at(number))
+    }
+
+    /// An owner's sessions in this order, those after this place. An owner with few sessions has no ranks, and all of them
+    /// are looked at.
+    pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Place>) -> impl Iterator<Item = Place> {
+        let ranks = self.owners.ranks_of(owner);
+        let mut few: Vec<Place> = Vec::new();
+        if ranks.is_none() {
+            let places = self.owned_by(owner).map(|meta| order.place(meta.key(), meta.expiry()));
+            few.extend(places.inspect(ranks::looked_at).filter(|place| after.is_none_or(|after| *place > after)));
+            few.sort_unstable();
+        }
+        let ranked = ranks.into_iter().flat_map(move |ranks| ranks.after(order, after));
+        few.into_iter().chain(ranked.inspect(ranks::looked_at))
+    }
+
+    /// How many sessions an owner has.
+    pub(crate) fn count_of(&self, owner: &Owner) -> usize {
+        self.owners.ranks_of(owner).map_or_else(|| self.owners.slots_of(owner).count(), Ranks::len)
     }
 
     /// Bucket after bucket, the sessions that may have ended by this time: all that have ended, and others.
@@ -160,15 +176,8 @@ impl Arena {
             used: AtomicBool::new(false),
         };
         let cold = Cold { at: [meta.at.segment(), meta.at.offset()], bytes: meta.bytes, link: Link::default() };
-        let number = if self.free == NONE {
-            self.hot.push(hot);
-            self.cold.push(cold)
-        } else {
-            let number = self.free;
-            self.free = self.cold[number].link.next;
-            (self.hot[number], self.cold[number]) = (hot, cold);
-            number
-        };
+        self.hot.push(hot);
+        let number = self.cold.push(cold);
         self.table.insert(hash, number);
         self.deadlines.join(&mut self.cold, bucket(meta.expiry.ends_at()), number);
         self.set_owner(number, meta.owner);
@@ -186,18 +195,34 @@ impl Arena {
         }
     }
 
-    /// Frees a session's slot.
+    /// Takes a session out. The last session gets its number.
     pub(crate) fn remove(&mut self, number: SlotNumber) {
         self.table.remove(hash_table::hash(&self.hot[number].key), number);
         self.deadlines.leave(&mut self.cold, number);
         self.set_owner(number, None);
         self.set_cached(number, None);
-        self.cold[number] = Cold { at: [0, 0], bytes: 0, link: Link::followed_by(self.free) };
-        self.free = number;
+        let last = self.hot.len() - 1;
+        if number != last {
+            self.table.renumber(hash_table::hash(&self.hot[last].key), last, number);
+            self.deadlines.leave(&mut self.cold, last);
+        }
+        self.hot.swap_remove(number);
+        self.cold.swap_remove(number);
+        if number != last {
+            let Hot { expiry, owner, .. } = &self.hot[number];
+            self.deadlines.join(&mut self.cold, bucket(expiry.ends_at()), number);
+            if *owner != NONE {
+                self.owners.set_slot(*owner, number);
+            }
+        }
     }
 
     pub(crate) fn set_expiry(&mut self, number: SlotNumber, expiry: Expiry) {
         let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
+        let Hot { key, owner, .. } = &self.hot[number];
+        if *owner != NONE {
+            self.owners.reorder(*owner, key, &before, &expiry);
+        }
         let after = bucket(expiry.ends_at());
         // A deadline that is put off moves nothing here: the move would be most of the cost of a touch.
         if after < bucket(before.ends_at()) {
@@ -212,9 +237,16 @@ impl Arena {
             return;
         }
         if hot.owner != NONE {
-            self.owners.remove(hot.owner);
+            let free = std::mem::replace(&mut hot.owner, NONE);
+            if let Some(other) = self.owners.remove(free, &hot.key, &hot.expiry) {
+                self.hot[other].owner = free;
+            }
         }
-        hot.owner = owner.map_or(NONE, |owner| self.owners.add(owner, number));
+        if let Some(owner) = owner {
+            let hot = &self.hot;
+            let added = self.owners.add(owner, number, |slot| (&hot[slot].key, &hot[slot].expiry));
+            self.hot[number].owner = added;
+        }
     }
 
     /// Caches a record's bytes, or drops them.
@@ -259,12 +291,6 @@ pub(crate) fn cost(bytes: &Bytes) -> usize {
     // The allocation's head, and what the allocator adds.
     const OVERHEAD: usize = 32;
     OVERHEAD + bytes.len()
-}
-
-impl Cold {
-    fn is_free(&self) -> bool {
-        self.at == [0, 0]
-    }
 }
 
 impl Linked for Chunks<Cold> {

@@ -1,33 +1,48 @@
-//! A growing array in chunks of one length. Growing never copies what is in it.
+//! An array in chunks of one length, without gaps. Growing never copies what is in it, and chunks that are empty are freed.
 
 use std::ops::{Index, IndexMut};
 
 use crate::store::file::index::hash_table::SlotNumber;
 
 /// See the module.
-pub(crate) struct Chunks<T>(Vec<Vec<T>>);
+pub(crate) struct Chunks<T> {
+    chunks: Vec<Vec<T>>,
+    len: u32,
+}
 
 const CHUNK: u32 = 1024;
 
 impl<T> Chunks<T> {
     pub(crate) fn len(&self) -> u32 {
-        self.0.last().map_or(0, |last| (self.0.len() as u32 - 1) * CHUNK + last.len() as u32)
+        self.len
     }
 
     /// Adds an item; returns its number.
     pub(crate) fn push(&mut self, item: T) -> SlotNumber {
-        let number = self.len();
-        if number.is_multiple_of(CHUNK) {
-            self.0.push(Vec::with_capacity(CHUNK as usize));
+        let number = self.len;
+        if (number / CHUNK) as usize == self.chunks.len() {
+            self.chunks.push(Vec::with_capacity(CHUNK as usize));
         }
-        self.0.last_mut().expect("the last chunk has room").push(item);
+        self.chunks[(number / CHUNK) as usize].push(item);
+        self.len += 1;
         number
+    }
+
+    /// Takes an item out. The last one gets its number.
+    pub(crate) fn swap_remove(&mut self, number: SlotNumber) -> T {
+        self.len -= 1;
+        let last = self.chunks[(self.len / CHUNK) as usize].pop().expect("there is an item to take out");
+        // One empty chunk stays, so that items that come and go around its first place cost no allocations.
+        if self.chunks.len() as u32 > self.len.div_ceil(CHUNK) + 1 {
+            self.chunks.pop();
+        }
+        if number == self.len { last } else { std::mem::replace(&mut self[number], last) }
     }
 }
 
 impl<T> Default for Chunks<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { chunks: Vec::new(), len: 0 }
     }
 }
 
@@ -35,12 +50,30 @@ impl<T> Index<SlotNumber> for Chunks<T> {
     type Output = T;
 
     fn index(&self, number: SlotNumber) -> &T {
-        &self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
+        &self.chunks[(number / CHUNK) as usize][(number % CHUNK) as usize]
     }
 }
 
 impl<T> IndexMut<SlotNumber> for Chunks<T> {
     fn index_mut(&mut self, number: SlotNumber) -> &mut T {
-        &mut self.0[(number / CHUNK) as usize][(number % CHUNK) as usize]
+        &mut self.chunks[(number / CHUNK) as usize][(number % CHUNK) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_item_takes_the_place_of_one_that_leaves_and_empty_chunks_go() {
+        let mut chunks = Chunks::default();
+        assert!((0..5 * CHUNK).all(|n| chunks.push(n) == n));
+        assert_eq!((chunks.swap_remove(7), chunks[7], chunks.len()), (7, 5 * CHUNK - 1, 5 * CHUNK - 1));
+        assert_eq!(chunks.swap_remove(5 * CHUNK - 2), 5 * CHUNK - 2);
+        while chunks.len() > CHUNK {
+            chunks.swap_remove(0);
+        }
+        assert_eq!(chunks.chunks.len(), 2);
+        assert!((0..=CHUNK).all(|n| chunks.push(n) == CHUNK + n), "an item beyond the chunk that was kept");
     }
 }

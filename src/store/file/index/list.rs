@@ -17,14 +17,7 @@ pub(crate) struct Link {
 
 impl Default for Link {
     fn default() -> Self {
-        Self::followed_by(NONE)
-    }
-}
-
-impl Link {
-    /// The link of an item that is in no chain and only names a next one.
-    pub(crate) fn followed_by(next: u32) -> Self {
-        Self { before: NONE, next }
+        Self { before: NONE, next: NONE }
     }
 }
 
@@ -52,6 +45,20 @@ pub(crate) trait Linked {
             return Some((before & !CHAIN, next));
         }
         self.link_mut(before).next = next;
+        None
+    }
+
+    /// Tells its neighbours that an item of a chain stands at this number: it was moved with its link. If it is the first,
+    /// returns the chain.
+    fn moved(&mut self, number: u32) -> Option<u32> {
+        let Link { before, next } = self.link(number);
+        if next != NONE {
+            self.link_mut(next).before = number;
+        }
+        if before & CHAIN != 0 {
+            return Some(before & !CHAIN);
+        }
+        self.link_mut(before).next = number;
         None
     }
 
@@ -83,11 +90,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chains_hold_what_joined_and_did_not_leave(steps in prop::collection::vec((0usize..3, 0u32..8), 0..100)) {
-            let mut links = vec![Link::default(); 8];
+        fn chains_hold_what_joined_and_did_not_leave(steps in prop::collection::vec((0usize..4, 0u32..8), 0..100)) {
+            // One more than are used, for one that moves.
+            let mut links = vec![Link::default(); 9];
             let (mut firsts, mut expected) = ([NONE; 3], [const { Vec::new() }; 3]);
             for (chain, number) in steps {
-                if let Some(chain) = expected.iter().position(|chain| chain.contains(&number)) {
+                if chain == 3 {
+                    // An item moves away and back.
+                    for (from, to) in [(number, 8), (8, number)] {
+                        if let Some(of) = expected.iter().position(|chain| chain.contains(&from)) {
+                            links[to as usize] = links[from as usize];
+                            expected[of].iter_mut().filter(|other| **other == from).for_each(|other| *other = to);
+                            if let Some(chain) = links.moved(to) {
+                                prop_assert_eq!(chain as usize, of);
+                                firsts[of] = to;
+                            }
+                            prop_assert_eq!(&links.chain(firsts[of]).collect::<Vec<_>>(), &expected[of]);
+                        }
+                    }
+                } else if let Some(chain) = expected.iter().position(|chain| chain.contains(&number)) {
                     expected[chain].retain(|other| *other != number);
                     if let Some((left, first)) = links.leave(number) {
                         prop_assert_eq!(left as usize, chain);

@@ -12,6 +12,7 @@ mod hash_table;
 mod list;
 mod live_bytes;
 mod owners;
+pub(crate) mod ranks;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use self::arena::{Arena, MetaRef};
 use self::doubt::Doubt;
 use self::hash_table::SlotNumber;
 use self::live_bytes::LiveBytes;
+use self::ranks::{Order, Place};
 use crate::model::bytes::Bytes;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
@@ -42,6 +44,8 @@ pub(crate) struct Index {
     /// The segment that `applied` is in has been sealed. If this stays so, a writer died before it began the next segment.
     sealed: bool,
     arena: Arena,
+    /// What a clear has left: to drop a million sessions takes longer than a lock may be held.
+    cleared: Option<Box<Arena>>,
     /// Bytes of the frames that the arena points to.
     live: LiveBytes,
     /// The lengths of the segments before the one that `applied` is in, and their sum.
@@ -61,12 +65,23 @@ impl Index {
             trimmed: 1,
             sealed: false,
             arena: Arena::default(),
+            cleared: None,
             live: LiveBytes::default(),
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
             lost: None,
             missing: None,
         }
+    }
+
+    /// The same, still empty, for a store with a limit on an owner's sessions, or without one.
+    pub(crate) fn limited(self, per_owner: bool) -> Self {
+        Self { arena: Arena::new(per_owner), ..self }
+    }
+
+    /// An empty index for the same store.
+    pub(crate) fn anew(&self, oldest: u32) -> Self {
+        Self { arena: self.arena.anew(), ..Self::new(oldest) }
     }
 
     /// Makes room for the sessions that a log of this many bytes may hold. To grow step by step instead would take a third
@@ -81,6 +96,17 @@ impl Index {
     /// Gives back room that was expected to be needed, and was not.
     pub(crate) fn shrink_to_fit(&mut self) {
         self.arena.shrink_to_fit();
+        self.cleared = None;
+    }
+
+    /// Whether a clear has left something to drop.
+    pub(crate) fn has_cleared(&self) -> bool {
+        self.cleared.is_some()
+    }
+
+    /// What a clear has left, to be dropped where no lock is held.
+    pub(crate) fn take_cleared(&mut self) -> Option<Box<Arena>> {
+        self.cleared.take()
     }
 
     pub(crate) fn get(&self, key: &SessionKey) -> Option<MetaRef<'_>> {
@@ -101,6 +127,15 @@ impl Index {
 
     pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
         self.arena.owned_by(owner)
+    }
+
+    /// An owner's sessions in this order; see [`Arena::in_order`].
+    pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Place>) -> impl Iterator<Item = Place> {
+        self.arena.in_order(owner, order, after)
+    }
+
+    pub(crate) fn count_of(&self, owner: &Owner) -> usize {
+        self.arena.count_of(owner)
     }
 
     /// The sessions that have ended by this time and were not swept. Costs a step for each of them, and for each session
@@ -138,13 +173,24 @@ impl Index {
         last.map(|(end, key)| (end, key, count))
     }
 
-    /// Caches a record's bytes, if the session has this revision, is not cached yet, and they fit. Returns whether it did.
-    pub(crate) fn cache(&mut self, key: &SessionKey, revision: Revision, bytes: Bytes, budget: usize) -> bool {
+    /// Caches a record's bytes, if the session has this revision, is not cached yet, and they fit. Returns its slot then.
+    pub(crate) fn cache(
+        &mut self,
+        key: &SessionKey,
+        revision: Revision,
+        bytes: Bytes,
+        budget: usize,
+    ) -> Option<SlotNumber> {
         let found = self.arena.find(key).filter(|number| {
             let meta = self.arena.at(*number);
             meta.revision() == revision && !meta.is_cached() && arena::cost(&bytes) <= budget
         });
-        found.inspect(|number| self.arena.set_cached(*number, Some(bytes))).is_some()
+        found.inspect(|number| self.arena.set_cached(*number, Some(bytes)))
+    }
+
+    /// Drops the cached record of a slot.
+    pub(crate) fn uncache(&mut self, number: SlotNumber) {
+        self.arena.set_cached(number, None);
     }
 
     /// The cost of all cached records, in bytes.
@@ -221,7 +267,8 @@ impl Index {
             Effect::Sweep(end, key) => self.sweep(end, key),
             Effect::Trim(oldest) => self.trim(oldest),
             Effect::Clear => {
-                self.arena = Arena::default();
+                let anew = self.arena.anew();
+                self.cleared = Some(Box::new(std::mem::replace(&mut self.arena, anew)));
                 self.live = LiveBytes::default();
                 (self.lost, self.missing) = (None, None);
             }
@@ -287,8 +334,10 @@ impl Index {
             let meta = self.arena.at(*number);
             (meta.expiry().ends_at(), *meta.key()) <= last
         };
-        let dead: Vec<SlotNumber> = self.arena.ending_by(end).flatten().filter(is_dead).collect();
-        dead.into_iter().for_each(|number| self.remove(number));
+        let mut dead: Vec<SlotNumber> = self.arena.ending_by(end).flatten().filter(is_dead).collect();
+        // From the last number down: a session that takes the number of one that leaves is then none of these.
+        dead.sort_unstable();
+        dead.into_iter().rev().for_each(|number| self.remove(number));
         // The sessions that live go to their true bucket, so that the next sweep does not look at them again.
         let (mut from, mut all) = (Some(0), usize::MAX);
         while let Some(next) = from {
@@ -335,5 +384,7 @@ impl Index {
     }
 }
 
+#[cfg(test)]
+mod beside_a_map;
 #[cfg(test)]
 mod tests;

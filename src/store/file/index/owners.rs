@@ -1,18 +1,25 @@
 //! The sessions of each owner.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
-use crate::store::file::index::hash_table::SlotNumber;
+use crate::store::file::index::chunks::Chunks;
+use crate::store::file::index::hash_table::{HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
+use crate::store::file::index::ranks::Ranks;
 
 /// A chain of sessions for each owner. An owner's name takes one allocation, however many sessions the owner has.
 #[derive(Default)]
 pub(crate) struct Owners {
-    first: HashMap<Owner, u32>,
-    owned: Vec<Owned>,
-    /// The free places of `owned`.
-    free: Vec<u32>,
+    /// The first session of each owner, by the hash of the name. Users may choose their names, so the hash has a random key.
+    first: HashTable,
+    hasher: RandomState,
+    owned: Chunks<Owned>,
+    /// The orders of owners that have many sessions; `None` in a store without a limit on an owner's sessions.
+    ranked: Option<BTreeMap<Owner, Ranks>>,
 }
 
 /// An owner's session.
@@ -20,79 +27,164 @@ struct Owned {
     owner: Owner,
     slot: SlotNumber,
     link: Link,
+    /// In the first of a chain, how many sessions it has at most.
+    most: u32,
 }
 
-impl Linked for Vec<Owned> {
+/// An owner's sessions are looked through when a limit asks for their order. Owners with more of them have ranks.
+const FEW: usize = 64;
+
+impl Linked for Chunks<Owned> {
     fn link(&self, number: u32) -> Link {
-        self[number as usize].link
+        self[number].link
     }
 
     fn link_mut(&mut self, number: u32) -> &mut Link {
-        &mut self[number as usize].link
+        &mut self[number].link
     }
 }
 
 impl Owners {
-    /// Gives the session in this slot an owner; returns its number here.
-    pub(crate) fn add(&mut self, owner: Owner, slot: SlotNumber) -> u32 {
-        let owner = self.first.get_key_value(&owner).map_or(owner, |(known, _)| known.clone());
-        let owned = Owned { owner: owner.clone(), slot, link: Link::default() };
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.owned[number as usize] = owned;
-                number
-            }
-            None => {
-                self.owned.push(owned);
-                self.owned.len() as u32 - 1
-            }
-        };
+    /// Owners for a store with a limit on an owner's sessions, or without one.
+    pub(crate) fn new(are_limited: bool) -> Self {
+        Self { ranked: are_limited.then(BTreeMap::new), ..Self::default() }
+    }
+
+    pub(crate) fn are_limited(&self) -> bool {
+        self.ranked.is_some()
+    }
+
+    /// Gives the session in this slot an owner; returns its number here. `session` says what stands in a slot.
+    pub(crate) fn add<'a>(
+        &mut self,
+        owner: Owner,
+        slot: SlotNumber,
+        session: impl Fn(SlotNumber) -> (&'a SessionKey, &'a Expiry),
+    ) -> u32 {
+        let hash = self.hasher.hash_one(&owner) as u32;
+        let first = self.find(hash, &owner);
+        let (owner, most) = first.map_or((owner, 1), |first| {
+            let first = &self.owned[first];
+            (first.owner.clone(), first.most.saturating_add(1))
+        });
+        let number = self.owned.push(Owned { owner: owner.clone(), slot, link: Link::default(), most });
         // All chains have the number 0: a session's owner says which chain it leaves.
-        self.owned.join(0, self.first.entry(owner).or_insert(NONE), number);
+        self.owned.join(0, &mut first.unwrap_or(NONE), number);
+        match first {
+            Some(first) => self.first.renumber(hash, first, number),
+            None => self.first.insert(hash, number),
+        }
+        if let Some(ranked) = &mut self.ranked {
+            if let Some(ranks) = ranked.get_mut(&owner) {
+                let (key, expiry) = session(slot);
+                ranks.insert(key, expiry);
+            } else if most as usize > FEW {
+                let slots = || self.owned.chain(number).map(|number| self.owned[number].slot);
+                let count = slots().take(FEW + 1).count();
+                if count > FEW {
+                    let mut ranks = Ranks::default();
+                    slots().map(session).for_each(|(key, expiry)| ranks.insert(key, expiry));
+                    ranked.insert(owner, ranks);
+                }
+                self.owned[number].most = count as u32;
+            }
+        }
         number
     }
 
-    pub(crate) fn remove(&mut self, number: u32) {
-        // A free place must not keep the owner's name in memory.
-        let owner = std::mem::replace(&mut self.owned[number as usize].owner, Owner::nobody());
+    /// Takes the owner of a session away. The last session gets its number, and the slot of that session is returned if it
+    /// is another one.
+    pub(crate) fn remove(&mut self, number: u32, key: &SessionKey, expiry: &Expiry) -> Option<SlotNumber> {
         match self.owned.leave(number) {
-            Some((_, NONE)) => drop(self.first.remove(&owner)),
-            Some((_, first)) => *self.first.get_mut(&owner).expect("the owner has sessions left") = first,
+            Some((_, NONE)) => self.first.remove(self.hash_of(number), number),
+            Some((_, first)) => {
+                self.owned[first].most = self.owned[number].most;
+                self.first.renumber(self.hash_of(number), number, first);
+            }
             None => {}
         }
-        self.free.push(number);
+        let Owned { owner, .. } = self.owned.swap_remove(number);
+        if let Some(ranked) = &mut self.ranked
+            && let Some(ranks) = ranked.get_mut(&owner)
+        {
+            ranks.remove(key, expiry);
+            // Half as many, so that an owner that has about so many gets no ranks each time.
+            if ranks.len() <= FEW / 2 {
+                ranked.remove(&owner);
+            }
+        }
+        let last = self.owned.len();
+        if number == last {
+            return None;
+        }
+        if self.owned.moved(number).is_some() {
+            self.first.renumber(self.hash_of(number), last, number);
+        }
+        Some(self.owned[number].slot)
+    }
+
+    /// The session with this number has another slot.
+    pub(crate) fn set_slot(&mut self, number: u32, slot: SlotNumber) {
+        self.owned[number].slot = slot;
+    }
+
+    /// The session with this number has other deadlines.
+    pub(crate) fn reorder(&mut self, number: u32, key: &SessionKey, before: &Expiry, after: &Expiry) {
+        if let Some(ranked) = &mut self.ranked
+            && let Some(ranks) = ranked.get_mut(&self.owned[number].owner)
+        {
+            ranks.remove(key, before);
+            ranks.insert(key, after);
+        }
     }
 
     /// The owner of the session with this number; `None` for [`NONE`].
     pub(crate) fn get(&self, number: u32) -> Option<&Owner> {
-        (number != NONE).then(|| &self.owned[number as usize].owner)
+        (number != NONE).then(|| &self.owned[number].owner)
     }
 
     /// The slots of an owner's sessions.
     pub(crate) fn slots_of(&self, owner: &Owner) -> impl Iterator<Item = SlotNumber> {
-        let first = self.first.get(owner).copied().unwrap_or(NONE);
-        self.owned.chain(first).map(|number| self.owned[number as usize].slot)
+        let first = self.find(self.hasher.hash_one(owner) as u32, owner);
+        self.owned.chain(first.unwrap_or(NONE)).map(|number| self.owned[number].slot)
+    }
+
+    /// The orders of an owner's sessions, if they have any.
+    pub(crate) fn ranks_of(&self, owner: &Owner) -> Option<&Ranks> {
+        self.ranked.as_ref()?.get(owner)
+    }
+
+    fn find(&self, hash: u32, owner: &Owner) -> Option<u32> {
+        self.first.find(hash, |number| self.owned[number].owner == *owner)
+    }
+
+    fn hash_of(&self, number: u32) -> u32 {
+        self.hasher.hash_one(&self.owned[number].owner) as u32
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
 
     #[test]
-    fn an_owner_is_forgotten_with_the_last_of_its_sessions_and_places_are_used_again() {
+    fn an_owner_is_forgotten_with_the_last_of_its_sessions_and_no_place_stays_free() {
         let mut owners = Owners::default();
-        let numbers = [("ada", 1), ("eve", 2), ("ada", 3)].map(|(owner, slot)| owners.add(owner.into(), slot));
-        assert_eq!(owners.slots_of(&"ada".into()).collect::<Vec<_>>(), [3, 1]);
+        let key = SessionKey::from_bytes([0; 16]);
+        let expiry = Expiry::from_parts(Timestamp::EPOCH, None, None);
+        let numbers = [("ada", 1), ("eve", 2), ("ada", 3)]
+            .map(|(owner, slot)| owners.add(owner.into(), slot, |_| (&key, &expiry)));
+        let slots = |owners: &Owners, owner: &str| owners.slots_of(&owner.into()).collect::<Vec<_>>();
+        assert_eq!(slots(&owners, "ada"), [3, 1]);
         assert_eq!(owners.get(numbers[1]), Some(&"eve".into()));
-        owners.remove(numbers[2]);
-        assert_eq!(owners.slots_of(&"ada".into()).collect::<Vec<_>>(), [1]);
-        owners.remove(numbers[0]);
-        assert_eq!(owners.slots_of(&"ada".into()).count(), 0);
-        assert_eq!(owners.first.len(), 1);
-        owners.add("ada".into(), 4);
-        owners.add("ada".into(), 5);
-        assert_eq!((owners.owned.len(), owners.slots_of(&"ada".into()).count()), (3, 2));
-        assert_eq!(owners.get(NONE), None);
+        assert_eq!(owners.remove(numbers[0], &key, &expiry), Some(3), "the last one took its number");
+        assert_eq!((slots(&owners, "ada"), owners.get(numbers[0])), (vec![3], Some(&"ada".into())));
+        owners.set_slot(numbers[0], 9);
+        assert_eq!(slots(&owners, "ada"), [9]);
+        assert_eq!(owners.remove(numbers[0], &key, &expiry), Some(2));
+        assert_eq!((slots(&owners, "ada"), slots(&owners, "eve")), (vec![], vec![2]));
+        assert_eq!(owners.remove(numbers[0], &key, &expiry), None);
+        assert_eq!((owners.owned.len(), owners.first.len(), owners.get(NONE)), (0, 0, None));
     }
 }

@@ -94,6 +94,13 @@ impl Log {
         changed
     }
 
+    /// Drops what a clear has left of the index, with no lock held. The store's thread calls this.
+    pub(crate) fn drop_cleared(&self) {
+        if self.read_unchecked().index.has_cleared() {
+            drop(self.change(|state| state.index.take_cleared()));
+        }
+    }
+
     /// Moves up to `wanted` sessions that expired by `now` into their true deadline bucket, so that the index names them
     /// in the order of their ends. Each touch costs at most one step here. The steps are done in parts, and readers wait
     /// for one part.
@@ -134,10 +141,11 @@ impl Log {
                 && wait::until(LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.segments.io("waiting for the writer lock", error))?;
             // The new index then follows what was appended during the read. If that is trimmed by now, it tries again.
-            let rebuilt = self.read_from_scratch().and_then(|index| {
+            let rebuilt = self.read_from_scratch().and_then(|mut index| {
                 self.change(|state| {
                     if index.applied > state.index.applied {
-                        state.index = index;
+                        // The old one is dropped where no lock is held: that takes long.
+                        std::mem::swap(&mut state.index, &mut index);
                     }
                     replay::follow(&self.segments, &mut state.index)
                 })
@@ -158,7 +166,7 @@ impl Log {
         let last = self.segments.tail().segment();
         let mut numbers = self.segments.numbers()?;
         numbers.retain(|number| *number <= last);
-        let mut index = Index::new(*numbers.first().unwrap_or(&last));
+        let mut index = self.read_unchecked().index.anew(*numbers.first().unwrap_or(&last));
         replay::replay(&self.segments, &self.hints, &mut index, &numbers, |_| Ok(()))?;
         replay::follow(&self.segments, &mut index)?;
         replay::report_missing(&self.segments, &index, &numbers);

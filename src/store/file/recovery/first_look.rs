@@ -32,7 +32,8 @@ pub(crate) fn new_log(
     settings: &Settings,
 ) -> Log {
     let segments = Segments::new(disk, path.to_path_buf(), salt, shared, settings.sizes.files_open);
-    Log::new(segments, Hints::new(settings.uses_hints), Index::new(first), Cache::new(settings.cache_bytes))
+    let index = Index::new(first).limited(settings.limits.per_owner.is_some());
+    Log::new(segments, Hints::new(settings.uses_hints), index, Cache::new(settings.cache_bytes))
 }
 
 pub(crate) fn header(file: &dyn DiskFile, path: &Path, number: u32) -> Result<Result<Header, BadHeader>> {

@@ -109,7 +109,7 @@ impl Found {
         for number in &headless {
             log.segments.report(*number, 0, segment::HEADER, None);
         }
-        let mut index = Index::new(first);
+        let mut index = log.read_unchecked().index.anew(first);
         let number = segments[segments.len() - 1];
         let last = replay::replay(&log.segments, &log.hints, &mut index, &segments, |take| {
             replay::read_last(&log.segments, number, take)

@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
 
     fn create(&mut self, record: &Record, now: Timestamp) -> Result<Answered> {
         self.expect_free(record.key(), now)?;
-        let evicted = self.make_room(record, None, now)?;
+        let evicted = self.make_room(record, now)?;
         let revision = self.put(record, *record.expiry(), &evicted)?;
         Ok(Answered { answer: Ok(Answer::Created(revision)), waits: saved(&evicted) })
     }
@@ -116,11 +116,7 @@ impl<'a> Plan<'a> {
         }
         let mut expiry = *record.expiry();
         expiry.touch(current.expiry.last_seen());
-        let evicted = if current.owner.as_ref() == record.owner() {
-            Vec::new()
-        } else {
-            self.make_room(record, Some(*record.key()), now)?
-        };
+        let evicted = if current.owner.as_ref() == record.owner() { Vec::new() } else { self.make_room(record, now)? };
         let revision = self.put(record, expiry, &evicted)?;
         Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: saved(&evicted) })
     }
@@ -133,11 +129,8 @@ impl<'a> Plan<'a> {
         self.expect_free(record.key(), now)?;
         let mut expiry = *record.expiry();
         expiry.touch(current.expiry.last_seen());
-        let mut ended = if current.owner.as_ref() == record.owner() {
-            Vec::new()
-        } else {
-            self.make_room(record, Some(*old), now)?
-        };
+        let mut ended =
+            if current.owner.as_ref() == record.owner() { Vec::new() } else { self.make_room(record, now)? };
         ended.push(*old);
         let revision = self.put(record, expiry, &ended)?;
         Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: Waits::Always })
@@ -282,21 +275,17 @@ impl<'a> Plan<'a> {
         self.overlay.set(*key, None);
     }
 
-    /// Which sessions of the record's owner have to end so that the limit leaves room for it. The record's own session and
-    /// the one that it replaces do not count.
-    fn make_room(&self, record: &Record, replaced: Option<SessionKey>, now: Timestamp) -> Result<Vec<SessionKey>> {
+    /// Which sessions of the record's owner have to end so that the limit leaves room for it, where it is new to its owner.
+    /// Those that have expired end before any that lives. So an owner never has more sessions than the limit, and to look
+    /// for them takes few steps.
+    fn make_room(&mut self, record: &Record, now: Timestamp) -> Result<Vec<SessionKey>> {
         let (Some(limit), Some(owner)) = (self.limits.per_owner, record.owner()) else { return Ok(Vec::new()) };
-        let others = self.overlay.owned(owner).into_iter().filter(|key| key != record.key() && Some(*key) != replaced);
-        let mut others: Vec<(Timestamp, SessionKey)> =
-            others.filter_map(|key| Some((self.overlay.live(&key, now)?.expiry.last_seen(), key))).collect();
-        let surplus = (others.len() + 1).saturating_sub(limit.sessions);
-        if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
+        let (ended, too_many_live) = self.overlay.beyond(owner, limit.sessions, record.key(), now);
+        if too_many_live && limit.beyond == BeyondLimit::Refuse {
             let kind = ErrorKind::OwnerLimit { limit: limit.sessions };
             return Err(Error::new(kind, format!("saving session {}", record.key())));
         }
-        others.sort_unstable();
-        others.truncate(surplus);
-        Ok(others.into_iter().map(|(_, key)| key).collect())
+        Ok(ended)
     }
 
     fn expect_free(&self, key: &SessionKey, now: Timestamp) -> Result<()> {

@@ -1,0 +1,127 @@
+//! Memory goes back as sessions go. An allocator counts it, for the C library keeps what it was given.
+
+#![allow(missing_docs, unreachable_pub)]
+#![allow(unsafe_code, reason = "an allocator that counts")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicIsize, Ordering};
+
+use cloakroom::{BeyondLimit, Durability, FileStore, OwnerLimit, Store};
+use support::{MINUTE, NOW, block_on, quick_place, record_until};
+
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+static TAKEN: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: everything is passed to the system's allocator as it is; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        TAKEN.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        TAKEN.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// The tests count the memory of one process, so they take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// What a piece of work leaves in memory, in bytes.
+fn taken<T>(work: impl FnOnce() -> T) -> (T, isize) {
+    let before = TAKEN.load(Ordering::Relaxed);
+    let done = work();
+    (done, TAKEN.load(Ordering::Relaxed) - before)
+}
+
+const SESSIONS: u32 = 20_000;
+
+/// One session of ten stays.
+fn stays(n: u32) -> bool {
+    n.is_multiple_of(10)
+}
+
+type OwnerOf = fn(u32) -> Option<String>;
+/// A case's name, its owners, and what ends its sessions.
+type Case<'a> = (&'a str, OwnerOf, &'a dyn Fn(&FileStore));
+
+/// Fills a store with those of its sessions that are wanted.
+fn fill(store: &FileStore, owner_of: OwnerOf, is_wanted: fn(u32) -> bool) {
+    for n in (0..SESSIONS).filter(|n| is_wanted(*n)) {
+        let mut record = record_until(n, &[7; 60], if stays(n) { 60 * MINUTE } else { MINUTE });
+        record.set_owner(owner_of(n).map(Into::into), None);
+        block_on(store.create(&record, NOW)).unwrap();
+    }
+}
+
+#[test]
+fn what_a_store_takes_after_most_sessions_have_gone_is_what_the_others_need() {
+    let _turn = TURN.lock().unwrap();
+    let nobody: OwnerOf = |_| None;
+    let each: OwnerOf = |n| Some(format!("user {n}"));
+    let some: OwnerOf = |n| Some(format!("user {}", n % 400));
+    let one: OwnerOf = |_| Some("the one user".into());
+    let sweep = |store: &FileStore| {
+        let later = NOW.plus(2 * MINUTE);
+        while block_on(store.sweep(later, 1_000)).unwrap().more {}
+    };
+    let destroy = |store: &FileStore| {
+        let gone = (0..400).filter(|n| !stays(*n)).map(|n| format!("user {n}"));
+        for owner in gone {
+            block_on(store.destroy_owned_by(&owner.as_str().into(), None)).unwrap();
+        }
+    };
+    let cases: [Case<'_>; 4] = [
+        ("swept, without owners", nobody, &sweep),
+        ("swept, an owner each", each, &sweep),
+        ("destroyed by owner", some, &destroy),
+        ("swept, one owner", one, &sweep),
+    ];
+    for (case, owner_of, end) in cases {
+        let open = || {
+            let (keep, place) = quick_place();
+            let most = OwnerLimit { sessions: SESSIONS as usize, beyond: BeyondLimit::EndOldest };
+            let options = FileStore::options().durability(Durability::Never).per_owner(most);
+            (keep, options.open(place).unwrap())
+        };
+        let (needed, live) = taken(|| {
+            let (keep, store) = open();
+            fill(&store, owner_of, stays);
+            (keep, store)
+        });
+        drop(needed);
+        let ((_keep, store), mut full) = taken(open);
+        full += taken(|| fill(&store, owner_of, |_| true)).1;
+        let left = full + taken(|| end(&store)).1;
+        assert_eq!(block_on(store.count(NOW)).unwrap(), u64::from(SESSIONS / 10), "{case}");
+        assert!(full > 5 * live, "{case}: {full} bytes for all, {live} for a tenth of them");
+        assert!(left < live * 3 / 2, "{case}: {left} bytes are taken where {live} are needed");
+    }
+}
+
+#[test]
+fn what_a_clear_leaves_is_freed() {
+    let _turn = TURN.lock().unwrap();
+    let (_keep, place) = quick_place();
+    let (store, empty) = taken(|| FileStore::options().durability(Durability::Never).open(place).unwrap());
+    let ((), full) = taken(|| fill(&store, |n| Some(format!("user {n}")), |_| true));
+    // The store's thread frees it, and ends before a close does.
+    let ((), freed) = taken(|| {
+        block_on(store.clear()).unwrap();
+        store.close().unwrap();
+    });
+    let left = empty + full + freed;
+    assert!(full > 5_000_000 && left < 500_000, "{left} bytes are left of {full}");
+}
