@@ -2,6 +2,7 @@
 //!
 //! What every load asks for stands in one cache line, and the rest elsewhere. Nothing here reads a file.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use crate::model::bytes::Bytes;
@@ -13,13 +14,11 @@ use crate::model::time::Timestamp;
 use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
 use crate::store::file::index::chunks::Chunks;
-#[cfg(test)]
-use crate::store::file::index::deadlines::LAST_BUCKET;
-use crate::store::file::index::deadlines::{Deadlines, bucket};
+use crate::store::file::index::deadlines::{Bucket, Deadlines, Place, end_of};
 use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
-use crate::store::file::threads::AtomicBool;
+use crate::store::file::threads::{AtomicBool, steps};
 
 /// See the module.
 pub(crate) struct Arena {
@@ -34,6 +33,10 @@ pub(crate) struct Arena {
     /// Bytes of the records that are cached.
     cached: usize,
 }
+
+/// How many sessions are looked at in one hold of the lock, and how many a bucket may have before a sweep splits it.
+const MANY: usize = 1_000;
+const LARGE: usize = 500;
 
 /// The part of a slot that a load asks for.
 #[repr(align(64))]
@@ -110,43 +113,90 @@ impl Arena {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = MetaRef<'_>> {
-        (0..self.cold.len()).filter(|number| !self.cold[*number].is_free()).map(|number| self.at(number))
+        self.within(0..self.cold.len())
+    }
+
+    fn within(&self, slots: Range<SlotNumber>) -> impl Iterator<Item = MetaRef<'_>> {
+        slots.filter(|number| !self.cold[*number].is_free()).map(|number| self.at(number))
+    }
+
+    /// The sessions in many slots from this one on, and the slot to go on with.
+    pub(crate) fn many_from(&self, from: SlotNumber) -> (impl Iterator<Item = MetaRef<'_>>, Option<SlotNumber>) {
+        let to = from.saturating_add(MANY as u32).min(self.cold.len());
+        steps::count(MANY);
+        (self.within(from..to), (to < self.cold.len()).then_some(to))
     }
 
     pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
         self.owners.slots_of(owner).map(|number| self.at(number))
     }
 
-    /// Bucket after bucket, the sessions that may have ended by this time: all that have ended, and others.
-    pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
-        self.deadlines.until(&self.cold, bucket(now))
+    /// Bucket after bucket, the sessions that may end by this place: all that do, and others.
+    pub(crate) fn ending_by(&self, last: Place) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
+        let counted = |number: SlotNumber| {
+            steps::count(1);
+            number
+        };
+        self.deadlines.until(&self.cold, last).map(move |bucket| bucket.map(counted))
     }
 
-    /// Moves sessions that stand too early into their true bucket, from bucket `from` on, until `wanted` sessions are found
-    /// that have ended by `until`. After many sessions it stops at the end of a bucket and returns the next one, so that
-    /// readers wait for a part of the work only.
-    pub(crate) fn sort_deadlines(&mut self, mut from: u32, until: Timestamp, wanted: &mut usize) -> Option<u32> {
-        const MANY: usize = 1_000;
-        let (mut seen, last) = (0, bucket(until));
-        while from <= last && *wanted > 0 {
-            let Some((here, first)) = self.deadlines.first_within(from..=last) else { break };
-            let standing: Vec<SlotNumber> = self.cold.chain(first).collect();
-            for number in &standing {
-                let end = self.hot[*number].expiry.ends_at();
-                if bucket(end) != here {
-                    self.deadlines.leave(&mut self.cold, *number);
-                    self.deadlines.join(&mut self.cold, bucket(end), *number);
-                } else if end <= until {
-                    *wanted = wanted.saturating_sub(1);
-                }
+    /// Counts the sessions that have ended by this time, from bucket `from` on. After many sessions it stops at the end of a
+    /// bucket and returns the next one.
+    pub(crate) fn count_ended(&self, mut from: Bucket, now: Timestamp, ended: &mut usize) -> Option<Bucket> {
+        let (mut seen, last) = (0, Bucket::last_of(&end_of(now)));
+        while let Some((here, first)) = self.deadlines.first_within(from..=last) {
+            for number in self.cold.chain(first) {
+                steps::count(1);
+                seen += 1;
+                *ended += usize::from(self.hot[number].expiry.is_expired_at(now));
             }
-            seen += standing.len();
-            from = here + 1;
+            from = here.next();
             if seen >= MANY {
                 return Some(from);
             }
         }
         None
+    }
+
+    /// Puts sessions in order, from bucket `from` on, until `wanted` sessions are found that end by `until`: one that stands
+    /// too early moves into its true bucket, and a large bucket is split. After many sessions it stops and returns where to
+    /// go on, so that readers wait for a part of the work only.
+    pub(crate) fn sort_deadlines(&mut self, mut from: Bucket, until: &Place, wanted: &mut usize) -> Option<Bucket> {
+        let (mut seen, last) = (0, Bucket::last_of(until));
+        while *wanted > 0 {
+            let (here, first) = self.deadlines.first_within(from..=last)?;
+            let most = if here.can_be_split() { LARGE + 1 } else { usize::MAX };
+            let standing: Vec<SlotNumber> = self.cold.chain(first).take(most).collect();
+            let is_large = standing.len() == most;
+            let is_right = self.deadlines.holds(here);
+            steps::count(standing.len());
+            for number in &standing {
+                let place = self.place(*number);
+                let part = here.part_for(&place).filter(|_| is_large);
+                if part.is_some() || !is_right(&place) {
+                    steps::count(1);
+                    self.deadlines.leave(&mut self.cold, *number);
+                    match part {
+                        Some(part) => self.deadlines.join_bucket(&mut self.cold, part, *number),
+                        None => self.deadlines.join(&mut self.cold, &place, *number),
+                    }
+                } else if place <= *until {
+                    *wanted = wanted.saturating_sub(1);
+                }
+            }
+            // What is left of a large bucket is looked at again.
+            from = if is_large { here } else { here.next() };
+            seen += standing.len();
+            if seen >= MANY {
+                return Some(from);
+            }
+        }
+        None
+    }
+
+    fn place(&self, number: SlotNumber) -> Place {
+        let Hot { key, expiry, .. } = &self.hot[number];
+        (expiry.ends_at(), *key)
     }
 
     /// Gives a session that has no slot one of its own.
@@ -170,7 +220,7 @@ impl Arena {
             number
         };
         self.table.insert(hash, number);
-        self.deadlines.join(&mut self.cold, bucket(meta.expiry.ends_at()), number);
+        self.deadlines.join(&mut self.cold, &(meta.expiry.ends_at(), key), number);
         self.set_owner(number, meta.owner);
     }
 
@@ -198,11 +248,11 @@ impl Arena {
 
     pub(crate) fn set_expiry(&mut self, number: SlotNumber, expiry: Expiry) {
         let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
-        let after = bucket(expiry.ends_at());
         // A deadline that is put off moves nothing here: the move would be most of the cost of a touch.
-        if after < bucket(before.ends_at()) {
+        if expiry.ends_at() < before.ends_at() {
             self.deadlines.leave(&mut self.cold, number);
-            self.deadlines.join(&mut self.cold, after, number);
+            let place = self.place(number);
+            self.deadlines.join(&mut self.cold, &place, number);
         }
     }
 
@@ -247,10 +297,16 @@ impl Arena {
         self.table.room()
     }
 
+    /// How many numbers of split buckets are kept.
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> usize {
+        self.deadlines.parts()
+    }
+
     /// How many sessions stand in each bucket.
     #[cfg(test)]
     pub(crate) fn ending_together(&self) -> Vec<usize> {
-        self.deadlines.until(&self.cold, LAST_BUCKET).map(Iterator::count).collect()
+        self.deadlines.until(&self.cold, end_of(Timestamp::NEVER)).map(Iterator::count).collect()
     }
 }
 

@@ -3,10 +3,10 @@
 //! The index is a pure function of the log (protocol rule 3): effects change it, and nothing else does, above all no clock.
 //! So all processes that have read up to the same position have the same index. Nothing here reads a file.
 
-mod arena;
+pub(crate) mod arena;
 pub(crate) mod cache;
 mod chunks;
-mod deadlines;
+pub(crate) mod deadlines;
 mod doubt;
 mod hash_table;
 mod list;
@@ -16,6 +16,7 @@ mod owners;
 use std::collections::BTreeMap;
 
 use self::arena::{Arena, MetaRef};
+use self::deadlines::{Bucket, Place, end_of};
 use self::doubt::Doubt;
 use self::hash_table::SlotNumber;
 use self::live_bytes::LiveBytes;
@@ -30,6 +31,7 @@ use crate::store::file::format::frame::{Head, Kind};
 use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
+use crate::store::file::threads::steps;
 
 /// See the module.
 pub(crate) struct Index {
@@ -47,6 +49,7 @@ pub(crate) struct Index {
     /// The lengths of the segments before the one that `applied` is in, and their sum.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
+    sweeps: u64,
     /// Sessions that lost frames may have ended, and sessions that missing segments may have ended.
     lost: Option<Doubt>,
     missing: Option<Doubt>,
@@ -64,6 +67,7 @@ impl Index {
             live: LiveBytes::default(),
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
+            sweeps: 0,
             lost: None,
             missing: None,
         }
@@ -106,13 +110,28 @@ impl Index {
     /// The sessions that have ended by this time and were not swept. Costs a step for each of them, and for each session
     /// that stands too early until [`Self::sort_deadlines`] has moved it.
     pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = MetaRef<'_>> {
-        let ending = self.arena.ending_by(now).flatten().map(|number| self.arena.at(number));
+        let ending = self.arena.ending_by(end_of(now)).flatten().map(|number| self.arena.at(number));
         ending.filter(move |meta| meta.expiry().is_expired_at(now))
     }
 
-    /// Moves sessions whose deadline was put off into their true bucket; see [`Arena::sort_deadlines`].
-    pub(crate) fn sort_deadlines(&mut self, from: u32, now: Timestamp, wanted: &mut usize) -> Option<u32> {
-        self.arena.sort_deadlines(from, now, wanted)
+    /// Puts sessions in the order of their ends; see [`Arena::sort_deadlines`].
+    pub(crate) fn sort_deadlines(&mut self, from: Bucket, until: &Place, wanted: &mut usize) -> Option<Bucket> {
+        self.arena.sort_deadlines(from, until, wanted)
+    }
+
+    /// Counts a part of the sessions that have ended; see [`Arena::count_ended`].
+    pub(crate) fn count_ended(&self, from: Bucket, now: Timestamp, ended: &mut usize) -> Option<Bucket> {
+        self.arena.count_ended(from, now, ended)
+    }
+
+    /// How many effects were applied that end many sessions at once.
+    pub(crate) fn sweeps(&self) -> u64 {
+        self.sweeps
+    }
+
+    /// The sessions in some of the slots; see [`Arena::many_from`].
+    pub(crate) fn many_from(&self, from: SlotNumber) -> (impl Iterator<Item = MetaRef<'_>>, Option<SlotNumber>) {
+        self.arena.many_from(from)
     }
 
     /// Of the sessions that have ended by this time, counts the first `budget` in the order of (end, key). Returns the last
@@ -120,7 +139,7 @@ impl Index {
     pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
         let mut count = 0;
         let mut last = None;
-        for bucket in self.arena.ending_by(now) {
+        for bucket in self.arena.ending_by(end_of(now)) {
             let metas = bucket.map(|number| self.arena.at(number));
             let mut ended: Vec<(Timestamp, SessionKey)> =
                 metas.map(|meta| (meta.expiry().ends_at(), *meta.key())).filter(|(end, _)| *end <= now).collect();
@@ -169,9 +188,16 @@ impl Index {
 
     /// The sessions in doubt: lost frames may have ended them (rule 11).
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
-        let doubts = || self.lost.iter().chain(&self.missing);
-        let metas = doubts().next().into_iter().flat_map(|_| self.arena.iter());
-        metas.filter(move |meta| doubts().any(|doubt| doubt.is_about(meta.key(), meta.at()))).map(|meta| meta.key())
+        let metas = self.has_doubts().then(|| self.arena.iter()).into_iter().flatten();
+        metas.filter(|meta| self.is_doubtful(meta)).map(|meta| meta.key())
+    }
+
+    pub(crate) fn has_doubts(&self) -> bool {
+        self.lost.is_some() || self.missing.is_some()
+    }
+
+    pub(crate) fn is_doubtful(&self, meta: &MetaRef<'_>) -> bool {
+        self.lost.iter().chain(&self.missing).any(|doubt| doubt.is_about(meta.key(), meta.at()))
     }
 
     fn doubts(&mut self) -> impl Iterator<Item = &mut Doubt> {
@@ -213,6 +239,7 @@ impl Index {
 
     /// Applies the log's next effect.
     pub(crate) fn apply(&mut self, effect: Effect) {
+        steps::count(1);
         match effect {
             Effect::Put(key, meta) => self.place(key, meta, false),
             Effect::Move(key, meta) => self.place(key, meta, true),
@@ -221,6 +248,7 @@ impl Index {
             Effect::Sweep(end, key) => self.sweep(end, key),
             Effect::Trim(oldest) => self.trim(oldest),
             Effect::Clear => {
+                self.sweeps += 1;
                 self.arena = Arena::default();
                 self.live = LiveBytes::default();
                 (self.lost, self.missing) = (None, None);
@@ -258,7 +286,7 @@ impl Index {
             let stood = stood.map(|number| self.arena.at(number).at());
             self.doubts().for_each(|doubt| doubt.moved(key, stood));
         } else {
-            self.doubts().for_each(|doubt| doubt.put(&key));
+            self.doubts().for_each(|doubt| doubt.forget(&key));
         }
         let (segment, bytes) = (meta.at.segment(), u64::from(meta.bytes));
         match stood {
@@ -275,24 +303,26 @@ impl Index {
 
     fn touch(&mut self, key: &SessionKey, seen: Timestamp) {
         let Some(number) = self.arena.find(key) else { return };
-        let mut expiry = *self.arena.at(number).expiry();
+        let meta = self.arena.at(number);
+        let (mut expiry, at) = (*meta.expiry(), meta.at());
         expiry.touch(seen);
         self.arena.set_expiry(number, expiry);
-        self.doubts().for_each(|doubt| doubt.touched(*key));
+        self.doubts().for_each(|doubt| doubt.touched(*key, at));
     }
 
     fn sweep(&mut self, end: Timestamp, key: SessionKey) {
+        self.sweeps += 1;
         let last = (end, key);
         let is_dead = |number: &SlotNumber| {
             let meta = self.arena.at(*number);
             (meta.expiry().ends_at(), *meta.key()) <= last
         };
-        let dead: Vec<SlotNumber> = self.arena.ending_by(end).flatten().filter(is_dead).collect();
+        let dead: Vec<SlotNumber> = self.arena.ending_by(last).flatten().filter(is_dead).collect();
         dead.into_iter().for_each(|number| self.remove(number));
         // The sessions that live go to their true bucket, so that the next sweep does not look at them again.
-        let (mut from, mut all) = (Some(0), usize::MAX);
+        let (mut from, mut all) = (Some(Bucket::FIRST), usize::MAX);
         while let Some(next) = from {
-            from = self.arena.sort_deadlines(next, end, &mut all);
+            from = self.arena.sort_deadlines(next, &last, &mut all);
         }
     }
 
@@ -323,6 +353,9 @@ impl Index {
     }
 
     fn remove(&mut self, number: SlotNumber) {
+        steps::count(1);
+        let key = *self.arena.at(number).key();
+        self.doubts().for_each(|doubt| doubt.forget(&key));
         self.release(number);
         self.arena.remove(number);
     }
@@ -335,5 +368,7 @@ impl Index {
     }
 }
 
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;
