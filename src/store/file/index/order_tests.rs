@@ -186,6 +186,8 @@ fn sessions_that_come_and_go_after_damage_leave_nothing() {
         put(&mut index, n, false);
         index.apply(Effect::Touch(key(n), Timestamp::EPOCH));
         put(&mut index, n, true);
+        index.apply(Effect::Touch(key(n), Timestamp::EPOCH));
+        assert_eq!(noted(&mut index), 0, "it stands beyond the place");
         index.apply(Effect::Destroy(key(n)));
     }
     assert_eq!(noted(&mut index), 0);
