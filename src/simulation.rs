@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::store::file::{Disk, DiskFile, DiskLock, MemoryDisk, Page, Scheduler, SharedPage, schedule};
+pub use crate::store::file::{
+    Disk, DiskFile, DiskLock, MemoryDisk, Page, Scheduler, SharedPage, longest_hold, schedule,
+};
 
 use crate::model::error::Result;
 use crate::store::file::{FileOptions, FileStore, Round, Settings, Sizes};

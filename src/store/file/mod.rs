@@ -45,6 +45,7 @@ pub(crate) use self::format::{
 pub use self::{
     disk::{Disk, DiskFile, DiskLock, mapping::SharedPage, page::Page},
     threads::schedule::{Scheduler, schedule},
+    threads::steps::longest_hold,
 };
 #[cfg(feature = "simulation")]
 pub(crate) use self::{

@@ -40,6 +40,8 @@ pub(crate) struct Sizes {
     pub(crate) zeros_ahead: u32,
     /// Bytes of zeros that are written at a time, with the writer lock held. Few, so that no save waits for long (rule 12).
     pub(crate) zeros_piece: u32,
+    /// A process that is more bytes of the log behind than this catches up before it takes the writer lock.
+    pub(crate) far_behind: u32,
     /// So many writes between two looks make the writer lock worth a look every millisecond.
     pub(crate) busy: u32,
     /// So many writes in a millisecond make the writer lock worth keeping between them.
@@ -55,6 +57,7 @@ impl Sizes {
         hint_part: 16,
         zeros_ahead: 384 << 10,
         zeros_piece: 64 << 10,
+        far_behind: 64 << 10,
         busy: 64,
         worth_keeping: 4,
     };
@@ -67,6 +70,7 @@ impl Sizes {
         hint_part: 1,
         zeros_ahead: 600,
         zeros_piece: 150,
+        far_behind: 200,
         busy: 1,
         worth_keeping: 1,
     };

@@ -46,13 +46,12 @@ pub struct Stats {
 
 impl Engine {
     pub(crate) fn stats(&self, now: Timestamp) -> Result<Stats> {
-        self.log.sort_deadlines(now, usize::MAX)?;
+        let (live, expired) = self.log.count(now)?;
         let state = self.log.read()?;
         let index = &state.index;
-        let expired = index.ended_at(now).count() as u64;
         Ok(Stats {
-            live: index.len() as u64 - expired,
-            expired,
+            live: live as u64,
+            expired: expired as u64,
             live_bytes: index.live_bytes(),
             disk_bytes: index.log_bytes(),
             segments: index.segments().into(),

@@ -208,8 +208,7 @@ impl FileStore {
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); [`ErrorKind::Io`](crate::ErrorKind::Io) if the log cannot be read.
     pub fn doubtful(&self, now: Timestamp) -> Result<Vec<SessionKey>> {
         self.engine.refuse_if_closed()?;
-        let state = self.engine.log.read()?;
-        Ok(state.index.doubtful().filter(|key| state.index.live_at(key, now).is_some()).copied().collect())
+        self.engine.log.doubtful(now)
     }
 
     /// Whether the store was opened to read only, because its file system was read-only or full at that moment.
@@ -348,15 +347,20 @@ impl Store for FileStore {
     }
 
     async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
-        answer!(self.run(Op::Sweep { now, budget }).await, Swept)
+        let mut swept = Swept::default();
+        loop {
+            let left = budget.max(1) - swept.removed as usize;
+            let step = answer!(self.run(Op::Sweep { now, budget: left.min(Op::SWEPT_AT_ONCE) }).await, Swept)?;
+            swept = Swept { removed: swept.removed + step.removed, more: step.more };
+            if !step.more || step.removed == 0 || swept.removed as usize >= budget {
+                return Ok(swept);
+            }
+        }
     }
 
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
         self.engine.refuse_if_closed()?;
-        let keys: Vec<SessionKey> = {
-            let state = self.engine.log.read()?;
-            state.index.iter().filter(|meta| !meta.expiry().is_expired_at(now)).map(|meta| *meta.key()).collect()
-        };
+        let keys = self.engine.log.keys(|_, meta| !meta.expiry().is_expired_at(now))?;
         // A session that cannot be read must hide no other, so the scan fails only after it has visited the others.
         let mut unreadable = Ok(());
         for key in keys {
@@ -375,9 +379,7 @@ impl Store for FileStore {
 
     async fn count(&self, now: Timestamp) -> Result<u64> {
         self.engine.refuse_if_closed()?;
-        self.engine.log.sort_deadlines(now, usize::MAX)?;
-        let state = self.engine.log.read()?;
-        Ok((state.index.len() - state.index.ended_at(now).count()) as u64)
+        self.engine.log.count(now).map(|(live, _)| live as u64)
     }
 
     async fn clear(&self) -> Result<()> {

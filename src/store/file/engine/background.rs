@@ -133,7 +133,7 @@ impl Background {
     }
 
     /// No thread: the caller runs the rounds and closes the store.
-    #[cfg(feature = "simulation")]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn by_hand(engine: Arc<Engine>) -> Self {
         Self { engine, thread: Mutex::new(None) }
     }

@@ -70,16 +70,14 @@ impl Compactor {
     /// Sets aside the records that are still in a segment after all readable ones were moved (rule 7). Says whether the
     /// segment may be trimmed: not if a readable record is left after all.
     fn set_aside_unreadable(&mut self, log: &Log, segment: u32) -> Result<bool> {
-        let left: Vec<(SessionKey, Position, u32)> = {
-            let State { index, .. } = &*log.read()?;
-            if index.live_bytes_in(segment) == 0 {
-                return Ok(true);
-            }
-            let metas = index.iter().filter(|meta| meta.at().segment() == segment);
-            metas.map(|meta| (*meta.key(), meta.at(), meta.bytes())).collect()
-        };
+        if log.read()?.index.live_bytes_in(segment) == 0 {
+            return Ok(true);
+        }
+        let left = log.keys(|_, meta| meta.at().segment() == segment)?;
         let file = log.segments.file(segment)?;
-        for (key, at, length) in left {
+        for key in left {
+            let stands = log.read()?.index.get(&key).map(|meta| (meta.at(), meta.bytes()));
+            let Some((at, length)) = stands.filter(|(at, _)| at.segment() == segment) else { continue };
             let mut bytes = vec![0; length as usize];
             let read = file.read_at(&mut bytes, u64::from(at.offset()));
             read.map_err(|error| log.segments.segment_io("compacting", segment, error))?;

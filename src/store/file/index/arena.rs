@@ -9,19 +9,17 @@ use crate::model::bytes::Bytes;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
-use crate::model::record::{Record, Revision};
+
 use crate::model::time::Timestamp;
 use crate::store::file::format::meta::RecordMeta;
-use crate::store::file::format::position::Position;
 use crate::store::file::index::chunks::Chunks;
-#[cfg(test)]
-use crate::store::file::index::deadlines::LAST_BUCKET;
-use crate::store::file::index::deadlines::{Deadlines, bucket};
+use crate::store::file::index::deadlines::{Bucket, Deadlines, Place, end_of};
 use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
-use crate::store::file::index::ranks::{self, Order, Place, Ranks};
-use crate::store::file::threads::AtomicBool;
+use crate::store::file::index::ranks::{self, Order, Rank, Ranks};
+use crate::store::file::index::slot::{Cold, Hot, MetaRef};
+use crate::store::file::threads::{AtomicBool, steps};
 
 /// See the module.
 #[derive(Default)]
@@ -36,31 +34,9 @@ pub(crate) struct Arena {
     cached: usize,
 }
 
-/// The part of a slot that a load asks for.
-#[repr(align(64))]
-struct Hot {
-    key: SessionKey,
-    expiry: Expiry,
-    revision: Revision,
-    /// The record as [`Record::to_kept`] gives it, if it is cached.
-    cached: Option<Bytes>,
-    /// The session's number among the [`Owners`].
-    owner: u32,
-    /// Whether the cached record was used since the cache's hand last passed.
-    used: AtomicBool,
-}
-
-/// The rest of a slot.
-struct Cold {
-    /// Segment and offset.
-    at: [u32; 2],
-    bytes: u32,
-    /// The slot's place in its deadline bucket.
-    link: Link,
-}
-
-#[cfg(not(shuttle))]
-const _: () = assert!(size_of::<Hot>() == 64 && size_of::<Cold>() == 20);
+/// How many sessions are looked at in one hold of the lock, and how many a bucket may have before a sweep splits it.
+const MANY: usize = 1_000;
+const LARGE: usize = 500;
 
 impl Arena {
     /// An arena for a store with a limit on an owner's sessions, or without one.
@@ -110,15 +86,24 @@ impl Arena {
         (0..self.cold.len()).map(|number| self.at(number))
     }
 
+    /// The sessions in many slots before this one, and the slot to go on before. From the last slot down: a session moves only
+    /// to a lower number, so that none which stands throughout is passed over.
+    pub(crate) fn many_before(&self, to: SlotNumber) -> (impl Iterator<Item = MetaRef<'_>>, Option<SlotNumber>) {
+        let to = to.min(self.cold.len());
+        let from = to.saturating_sub(MANY as u32);
+        steps::count(MANY);
+        ((from..to).map(|number| self.at(number)), (from > 0).then_some(from))
+    }
+
     pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
         self.owners.slots_of(owner).map(|number| self.at(number))
     }
 
     /// An owner's sessions in this order, those after this place. An owner with few sessions has no ranks, and all of them
     /// are looked at.
-    pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Place>) -> impl Iterator<Item = Place> {
+    pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Rank>) -> impl Iterator<Item = Rank> {
         let ranks = self.owners.ranks_of(owner);
-        let mut few: Vec<Place> = Vec::new();
+        let mut few: Vec<Rank> = Vec::new();
         if ranks.is_none() {
             let places = self.owned_by(owner).map(|meta| order.place(meta.key(), meta.expiry()));
             few.extend(places.inspect(ranks::looked_at).filter(|place| after.is_none_or(|after| *place > after)));
@@ -133,36 +118,72 @@ impl Arena {
         self.owners.ranks_of(owner).map_or_else(|| self.owners.slots_of(owner).count(), Ranks::len)
     }
 
-    /// Bucket after bucket, the sessions that may have ended by this time: all that have ended, and others.
-    pub(crate) fn ending_by(&self, now: Timestamp) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
-        self.deadlines.until(&self.cold, bucket(now))
+    /// Bucket after bucket, the sessions that may end by this place: all that do, and others.
+    pub(crate) fn ending_by(&self, last: Place) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
+        let counted = |number: SlotNumber| {
+            steps::count(1);
+            number
+        };
+        self.deadlines.until(&self.cold, last).map(move |bucket| bucket.map(counted))
     }
 
-    /// Moves sessions that stand too early into their true bucket, from bucket `from` on, until `wanted` sessions are found
-    /// that have ended by `until`. After many sessions it stops at the end of a bucket and returns the next one, so that
-    /// readers wait for a part of the work only.
-    pub(crate) fn sort_deadlines(&mut self, mut from: u32, until: Timestamp, wanted: &mut usize) -> Option<u32> {
-        const MANY: usize = 1_000;
-        let (mut seen, last) = (0, bucket(until));
-        while from <= last && *wanted > 0 {
-            let Some((here, first)) = self.deadlines.first_within(from..=last) else { break };
-            let standing: Vec<SlotNumber> = self.cold.chain(first).collect();
-            for number in &standing {
-                let end = self.hot[*number].expiry.ends_at();
-                if bucket(end) != here {
-                    self.deadlines.leave(&mut self.cold, *number);
-                    self.deadlines.join(&mut self.cold, bucket(end), *number);
-                } else if end <= until {
-                    *wanted = wanted.saturating_sub(1);
-                }
+    /// Counts the sessions that have ended by this time, from bucket `from` on. After many sessions it stops at the end of a
+    /// bucket and returns the next one.
+    pub(crate) fn count_ended(&self, mut from: Bucket, now: Timestamp, ended: &mut usize) -> Option<Bucket> {
+        let (mut seen, last) = (0, Bucket::last_of(&end_of(now)));
+        while let Some((here, first)) = self.deadlines.first_within(from..=last) {
+            for number in self.cold.chain(first) {
+                steps::count(1);
+                seen += 1;
+                *ended += usize::from(self.hot[number].expiry.is_expired_at(now));
             }
-            seen += standing.len();
-            from = here + 1;
+            from = here.next();
             if seen >= MANY {
                 return Some(from);
             }
         }
         None
+    }
+
+    /// Puts sessions in order, from bucket `from` on, until `wanted` sessions are found that end by `until`: one that stands
+    /// too early moves into its true bucket, and a large bucket is split. After many sessions it stops and returns where to
+    /// go on, so that readers wait for a part of the work only.
+    pub(crate) fn sort_deadlines(&mut self, mut from: Bucket, until: &Place, wanted: &mut usize) -> Option<Bucket> {
+        let (mut seen, last) = (0, Bucket::last_of(until));
+        while *wanted > 0 {
+            let (here, first) = self.deadlines.first_within(from..=last)?;
+            let most = if here.can_be_split() { LARGE + 1 } else { usize::MAX };
+            let standing: Vec<SlotNumber> = self.cold.chain(first).take(most).collect();
+            let is_large = standing.len() == most;
+            let is_right = self.deadlines.holds(here);
+            steps::count(standing.len());
+            for number in &standing {
+                let place = self.place(*number);
+                let part = here.part_for(&place).filter(|_| is_large);
+                if part.is_some() || !is_right(&place) {
+                    steps::count(1);
+                    self.deadlines.leave(&mut self.cold, *number);
+                    match part {
+                        Some(part) => self.deadlines.join_bucket(&mut self.cold, part, *number),
+                        None => self.deadlines.join(&mut self.cold, &place, *number),
+                    }
+                } else if place <= *until {
+                    *wanted = wanted.saturating_sub(1);
+                }
+            }
+            // What is left of a large bucket is looked at again.
+            from = if is_large { here } else { here.next() };
+            seen += standing.len();
+            if seen >= MANY {
+                return Some(from);
+            }
+        }
+        None
+    }
+
+    fn place(&self, number: SlotNumber) -> Place {
+        let Hot { key, expiry, .. } = &self.hot[number];
+        (expiry.ends_at(), *key)
     }
 
     /// Gives a session that has no slot one of its own.
@@ -179,7 +200,7 @@ impl Arena {
         self.hot.push(hot);
         let number = self.cold.push(cold);
         self.table.insert(hash, number);
-        self.deadlines.join(&mut self.cold, bucket(meta.expiry.ends_at()), number);
+        self.deadlines.join(&mut self.cold, &(meta.expiry.ends_at(), key), number);
         self.set_owner(number, meta.owner);
     }
 
@@ -204,13 +225,12 @@ impl Arena {
         let last = self.hot.len() - 1;
         if number != last {
             self.table.renumber(hash_table::hash(&self.hot[last].key), last, number);
-            self.deadlines.leave(&mut self.cold, last);
         }
         self.hot.swap_remove(number);
         self.cold.swap_remove(number);
         if number != last {
-            let Hot { expiry, owner, .. } = &self.hot[number];
-            self.deadlines.join(&mut self.cold, bucket(expiry.ends_at()), number);
+            self.deadlines.moved(&mut self.cold, number);
+            let Hot { owner, .. } = &self.hot[number];
             if *owner != NONE {
                 self.owners.set_slot(*owner, number);
             }
@@ -223,11 +243,11 @@ impl Arena {
         if *owner != NONE {
             self.owners.reorder(*owner, key, &before, &expiry);
         }
-        let after = bucket(expiry.ends_at());
         // A deadline that is put off moves nothing here: the move would be most of the cost of a touch.
-        if after < bucket(before.ends_at()) {
+        if expiry.ends_at() < before.ends_at() {
             self.deadlines.leave(&mut self.cold, number);
-            self.deadlines.join(&mut self.cold, after, number);
+            let place = self.place(number);
+            self.deadlines.join(&mut self.cold, &place, number);
         }
     }
 
@@ -279,10 +299,16 @@ impl Arena {
         self.table.room()
     }
 
+    /// How many numbers of split buckets are kept.
+    #[cfg(test)]
+    pub(crate) fn parts(&self) -> usize {
+        self.deadlines.parts()
+    }
+
     /// How many sessions stand in each bucket.
     #[cfg(test)]
     pub(crate) fn ending_together(&self) -> Vec<usize> {
-        self.deadlines.until(&self.cold, LAST_BUCKET).map(Iterator::count).collect()
+        self.deadlines.until(&self.cold, end_of(Timestamp::NEVER)).map(Iterator::count).collect()
     }
 }
 
@@ -300,58 +326,5 @@ impl Linked for Chunks<Cold> {
 
     fn link_mut(&mut self, number: SlotNumber) -> &mut Link {
         &mut self[number].link
-    }
-}
-
-/// What the index knows of a session: a [`RecordMeta`], borrowed from the arena.
-#[derive(Clone, Copy)]
-pub(crate) struct MetaRef<'a> {
-    hot: &'a Hot,
-    cold: &'a Cold,
-    owners: &'a Owners,
-}
-
-impl<'a> MetaRef<'a> {
-    pub(crate) fn key(&self) -> &'a SessionKey {
-        &self.hot.key
-    }
-
-    /// See [`RecordMeta::at`].
-    pub(crate) fn at(&self) -> Position {
-        let [segment, offset] = self.cold.at;
-        Position::new(segment, offset)
-    }
-
-    /// See [`RecordMeta::bytes`].
-    pub(crate) fn bytes(&self) -> u32 {
-        self.cold.bytes
-    }
-
-    /// See [`RecordMeta::revision`].
-    pub(crate) fn revision(&self) -> Revision {
-        self.hot.revision
-    }
-
-    pub(crate) fn expiry(&self) -> &'a Expiry {
-        &self.hot.expiry
-    }
-
-    pub(crate) fn owner(&self) -> Option<&'a Owner> {
-        self.owners.get(self.hot.owner)
-    }
-
-    pub(crate) fn is_cached(&self) -> bool {
-        self.hot.cached.is_some()
-    }
-
-    /// The cached record with its present deadlines: a touch changes the slot, and not the cached bytes.
-    pub(crate) fn record(&self) -> Option<Record> {
-        let cached = self.hot.cached.as_ref()?;
-        // Not stored when it is set already, so that the line stays in every processor's cache.
-        if !self.hot.used.load(Ordering::Relaxed) {
-            self.hot.used.store(true, Ordering::Relaxed);
-        }
-        let Hot { key, revision, expiry, .. } = self.hot;
-        Some(Record::from_kept(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
     }
 }

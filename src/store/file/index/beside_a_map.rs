@@ -6,6 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::lifetime::Expiry;
+use crate::store::file::format::effect::Effect;
+use crate::store::file::format::meta::RecordMeta;
 
 fn key(n: u32) -> SessionKey {
     let mut bytes = [0; 16];

@@ -27,23 +27,34 @@ impl Doubt {
         self.before <= place
     }
 
-    pub(crate) fn touched(&mut self, key: SessionKey) {
+    /// A session whose record stands here was touched. Beyond the place nothing has to be noted of it.
+    pub(crate) fn touched(&mut self, key: SessionKey, at: Position) {
         self.moved.remove(&key);
-        self.touched.insert(key);
+        if at < self.before {
+            self.touched.insert(key);
+        }
     }
 
-    /// A put clears doubt: its session lived then.
-    pub(crate) fn put(&mut self, key: &SessionKey) {
+    /// A session was put, so it lived then; or it has ended. Nothing more has to be known of it, so that sessions that come
+    /// and go leave nothing here.
+    pub(crate) fn forget(&mut self, key: &SessionKey) {
         self.moved.remove(key);
+        self.touched.remove(key);
     }
 
     /// A session that was moved, and whose record stood here before, is in doubt if it was in doubt there.
     pub(crate) fn moved(&mut self, key: SessionKey, stood: Option<Position>) {
-        if stood.is_some_and(|at| self.is_about(&key, at)) {
+        let was_doubtful = stood.is_some_and(|at| self.is_about(&key, at));
+        self.forget(&key);
+        if was_doubtful {
             self.moved.insert(key);
-        } else {
-            self.moved.remove(&key);
         }
+    }
+
+    /// Of how many sessions something is noted.
+    #[cfg(test)]
+    pub(crate) fn noted(&self) -> usize {
+        self.touched.len() + self.moved.len()
     }
 }
 
@@ -64,7 +75,7 @@ mod tests {
         let mut doubt = Doubt::of_all_before(PLACE);
         assert!(doubt.is_about(&key(1), BEFORE));
         assert!(!doubt.is_about(&key(1), PLACE));
-        doubt.touched(key(1));
+        doubt.touched(key(1), BEFORE);
         assert!(!doubt.is_about(&key(1), BEFORE));
         assert!(doubt.is_about(&key(2), BEFORE), "nothing was heard of this one");
     }
@@ -76,12 +87,12 @@ mod tests {
             doubt.moved(key(n), Some(BEFORE));
             assert!(doubt.is_about(&key(n), BEYOND));
         }
-        doubt.put(&key(1));
-        doubt.touched(key(2));
+        doubt.forget(&key(1));
+        doubt.touched(key(2), BEYOND);
         doubt.moved(key(3), Some(BEYOND));
         assert_eq!([1, 2, 3].map(|n| doubt.is_about(&key(n), BEYOND)), [false, false, true]);
         // No doubt is about a session that was touched before it moved, nor about one that stood beyond the place.
-        doubt.touched(key(4));
+        doubt.touched(key(4), BEFORE);
         doubt.moved(key(4), Some(BEFORE));
         doubt.moved(key(5), Some(BEYOND));
         doubt.moved(key(6), None);

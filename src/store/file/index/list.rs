@@ -62,6 +62,11 @@ pub(crate) trait Linked {
         None
     }
 
+    /// The chain that this item is the first of.
+    fn chain_of(&self, first: u32) -> u32 {
+        self.link(first).before & !CHAIN
+    }
+
     /// The items of a chain, by number.
     fn chain(&self, first: u32) -> impl Iterator<Item = u32>
     where

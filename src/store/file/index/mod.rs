@@ -3,33 +3,33 @@
 //! The index is a pure function of the log (protocol rule 3): effects change it, and nothing else does, above all no clock.
 //! So all processes that have read up to the same position have the same index. Nothing here reads a file.
 
+mod apply;
 mod arena;
 pub(crate) mod cache;
 mod chunks;
-mod deadlines;
+pub(crate) mod deadlines;
 mod doubt;
 mod hash_table;
 mod list;
 mod live_bytes;
 mod owners;
 pub(crate) mod ranks;
+pub(crate) mod slot;
 
 use std::collections::BTreeMap;
 
-use self::arena::{Arena, MetaRef};
+use self::arena::Arena;
+use self::deadlines::{Bucket, Place, end_of};
 use self::doubt::Doubt;
 use self::hash_table::SlotNumber;
 use self::live_bytes::LiveBytes;
-use self::ranks::{Order, Place};
+use self::ranks::{Order, Rank};
+use self::slot::MetaRef;
 use crate::model::bytes::Bytes;
 use crate::model::key::SessionKey;
-use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
 use crate::model::record::Revision;
 use crate::model::time::Timestamp;
-use crate::store::file::format::effect::Effect;
-use crate::store::file::format::frame::{Head, Kind};
-use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 
@@ -51,6 +51,7 @@ pub(crate) struct Index {
     /// The lengths of the segments before the one that `applied` is in, and their sum.
     lengths: BTreeMap<u32, u32>,
     sealed_bytes: u64,
+    sweeps: u64,
     /// Sessions that lost frames may have ended, and sessions that missing segments may have ended.
     lost: Option<Doubt>,
     missing: Option<Doubt>,
@@ -69,6 +70,7 @@ impl Index {
             live: LiveBytes::default(),
             lengths: BTreeMap::new(),
             sealed_bytes: 0,
+            sweeps: 0,
             lost: None,
             missing: None,
         }
@@ -130,7 +132,7 @@ impl Index {
     }
 
     /// An owner's sessions in this order; see [`Arena::in_order`].
-    pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Place>) -> impl Iterator<Item = Place> {
+    pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Rank>) -> impl Iterator<Item = Rank> {
         self.arena.in_order(owner, order, after)
     }
 
@@ -141,13 +143,28 @@ impl Index {
     /// The sessions that have ended by this time and were not swept. Costs a step for each of them, and for each session
     /// that stands too early until [`Self::sort_deadlines`] has moved it.
     pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = MetaRef<'_>> {
-        let ending = self.arena.ending_by(now).flatten().map(|number| self.arena.at(number));
+        let ending = self.arena.ending_by(end_of(now)).flatten().map(|number| self.arena.at(number));
         ending.filter(move |meta| meta.expiry().is_expired_at(now))
     }
 
-    /// Moves sessions whose deadline was put off into their true bucket; see [`Arena::sort_deadlines`].
-    pub(crate) fn sort_deadlines(&mut self, from: u32, now: Timestamp, wanted: &mut usize) -> Option<u32> {
-        self.arena.sort_deadlines(from, now, wanted)
+    /// Puts sessions in the order of their ends; see [`Arena::sort_deadlines`].
+    pub(crate) fn sort_deadlines(&mut self, from: Bucket, until: &Place, wanted: &mut usize) -> Option<Bucket> {
+        self.arena.sort_deadlines(from, until, wanted)
+    }
+
+    /// Counts a part of the sessions that have ended; see [`Arena::count_ended`].
+    pub(crate) fn count_ended(&self, from: Bucket, now: Timestamp, ended: &mut usize) -> Option<Bucket> {
+        self.arena.count_ended(from, now, ended)
+    }
+
+    /// How many effects were applied that end many sessions at once.
+    pub(crate) fn sweeps(&self) -> u64 {
+        self.sweeps
+    }
+
+    /// The sessions in some of the slots; see [`Arena::many_before`].
+    pub(crate) fn many_before(&self, to: SlotNumber) -> (impl Iterator<Item = MetaRef<'_>>, Option<SlotNumber>) {
+        self.arena.many_before(to)
     }
 
     /// Of the sessions that have ended by this time, counts the first `budget` in the order of (end, key). Returns the last
@@ -155,7 +172,7 @@ impl Index {
     pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
         let mut count = 0;
         let mut last = None;
-        for bucket in self.arena.ending_by(now) {
+        for bucket in self.arena.ending_by(end_of(now)) {
             let metas = bucket.map(|number| self.arena.at(number));
             let mut ended: Vec<(Timestamp, SessionKey)> =
                 metas.map(|meta| (meta.expiry().ends_at(), *meta.key())).filter(|(end, _)| *end <= now).collect();
@@ -215,9 +232,16 @@ impl Index {
 
     /// The sessions in doubt: lost frames may have ended them (rule 11).
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = &SessionKey> {
-        let doubts = || self.lost.iter().chain(&self.missing);
-        let metas = doubts().next().into_iter().flat_map(|_| self.arena.iter());
-        metas.filter(move |meta| doubts().any(|doubt| doubt.is_about(meta.key(), meta.at()))).map(|meta| meta.key())
+        let metas = self.has_doubts().then(|| self.arena.iter()).into_iter().flatten();
+        metas.filter(|meta| self.is_doubtful(meta)).map(|meta| meta.key())
+    }
+
+    pub(crate) fn has_doubts(&self) -> bool {
+        self.lost.is_some() || self.missing.is_some()
+    }
+
+    pub(crate) fn is_doubtful(&self, meta: &MetaRef<'_>) -> bool {
+        self.lost.iter().chain(&self.missing).any(|doubt| doubt.is_about(meta.key(), meta.at()))
     }
 
     fn doubts(&mut self) -> impl Iterator<Item = &mut Doubt> {
@@ -256,135 +280,11 @@ impl Index {
     pub(crate) fn segments(&self) -> u32 {
         self.applied.segment() - self.oldest + 1
     }
-
-    /// Applies the log's next effect.
-    pub(crate) fn apply(&mut self, effect: Effect) {
-        match effect {
-            Effect::Put(key, meta) => self.place(key, meta, false),
-            Effect::Move(key, meta) => self.place(key, meta, true),
-            Effect::Touch(key, seen) => self.touch(&key, seen),
-            Effect::Destroy(key) => self.end(&key),
-            Effect::Sweep(end, key) => self.sweep(end, key),
-            Effect::Trim(oldest) => self.trim(oldest),
-            Effect::Clear => {
-                let anew = self.arena.anew();
-                self.cleared = Some(Box::new(std::mem::replace(&mut self.arena, anew)));
-                self.live = LiveBytes::default();
-                (self.lost, self.missing) = (None, None);
-            }
-            Effect::Seal => self.sealed = true,
-        }
-    }
-
-    /// Applies a frame with a good head and a bad body. Damage never serves an older version (rule 11): the session of a
-    /// damaged put or move is there, and its record cannot be read.
-    pub(crate) fn apply_damaged(&mut self, at: Position, head: &Head) {
-        if matches!(head.kind, Kind::Put | Kind::Move) {
-            // Its deadlines are unknown, so the session stays until an operation ends it. Those of its older version would
-            // be a guess. An index that is rebuilt after that version left the log could not make the same one (rule 3).
-            let expiry = Expiry::from_parts(Timestamp::NEVER, None, None);
-            self.place(head.key, RecordMeta::unreadable(at, head, expiry), head.kind == Kind::Move);
-        } else if head.kind == Kind::Batch {
-            self.doubt(at);
-        }
-    }
-
-    /// Goes over to the next segment; the one before it has this length.
-    pub(crate) fn go_on(&mut self, segment: u32, length: u32) {
-        self.lengths.insert(self.applied.segment(), length);
-        self.sealed_bytes += u64::from(length);
-        self.applied = segment::start(segment);
-        self.sealed = false;
-    }
-
-    /// Applies a put or a move. A put clears doubt, because its session lived then; a move does not.
-    fn place(&mut self, key: SessionKey, meta: RecordMeta, is_move: bool) {
-        let hash = hash_table::hash(&key);
-        let stood = self.arena.find_hashed(hash, &key);
-        if is_move {
-            let stood = stood.map(|number| self.arena.at(number).at());
-            self.doubts().for_each(|doubt| doubt.moved(key, stood));
-        } else {
-            self.doubts().for_each(|doubt| doubt.put(&key));
-        }
-        let (segment, bytes) = (meta.at.segment(), u64::from(meta.bytes));
-        match stood {
-            Some(number) => {
-                self.release(number);
-                // A move changes no record, so the cached one stays. A damaged move has another revision.
-                let is_same = is_move && meta.revision == self.arena.at(number).revision();
-                self.arena.replace(number, meta, is_same);
-            }
-            None => self.arena.insert(hash, key, meta),
-        }
-        self.live.add(segment, bytes);
-    }
-
-    fn touch(&mut self, key: &SessionKey, seen: Timestamp) {
-        let Some(number) = self.arena.find(key) else { return };
-        let mut expiry = *self.arena.at(number).expiry();
-        expiry.touch(seen);
-        self.arena.set_expiry(number, expiry);
-        self.doubts().for_each(|doubt| doubt.touched(*key));
-    }
-
-    fn sweep(&mut self, end: Timestamp, key: SessionKey) {
-        let last = (end, key);
-        let is_dead = |number: &SlotNumber| {
-            let meta = self.arena.at(*number);
-            (meta.expiry().ends_at(), *meta.key()) <= last
-        };
-        let mut dead: Vec<SlotNumber> = self.arena.ending_by(end).flatten().filter(is_dead).collect();
-        // From the last number down: a session that takes the number of one that leaves is then none of these.
-        dead.sort_unstable();
-        dead.into_iter().rev().for_each(|number| self.remove(number));
-        // The sessions that live go to their true bucket, so that the next sweep does not look at them again.
-        let (mut from, mut all) = (Some(0), usize::MAX);
-        while let Some(next) = from {
-            from = self.arena.sort_deadlines(next, end, &mut all);
-        }
-    }
-
-    fn trim(&mut self, oldest: u32) {
-        // No writer trims segments that do not exist yet.
-        if oldest > self.applied.segment() {
-            return;
-        }
-        self.oldest = self.oldest.max(oldest);
-        self.trimmed = self.trimmed.max(oldest);
-        // Trimmed segments are not missing, even if a crash brings back some of their files and not others.
-        self.missing.take_if(|missing| missing.lies_before(segment::start(oldest)));
-        let kept = self.lengths.split_off(&self.oldest);
-        let trimmed = std::mem::replace(&mut self.lengths, kept);
-        self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
-        if self.live.first().is_some_and(|first| first < self.oldest) {
-            // Compaction has moved all that it could read, so these sessions have a record that it could not read (rule 7).
-            let left = self.arena.iter().filter(|meta| meta.at().segment() < self.oldest);
-            let left: Vec<SessionKey> = left.map(|meta| *meta.key()).collect();
-            left.iter().for_each(|key| self.end(key));
-        }
-    }
-
-    fn end(&mut self, key: &SessionKey) {
-        if let Some(number) = self.arena.find(key) {
-            self.remove(number);
-        }
-    }
-
-    fn remove(&mut self, number: SlotNumber) {
-        self.release(number);
-        self.arena.remove(number);
-    }
-
-    /// The frame that a slot points to is needed no longer.
-    fn release(&mut self, number: SlotNumber) {
-        let meta = self.arena.at(number);
-        let (segment, bytes) = (meta.at().segment(), u64::from(meta.bytes()));
-        self.live.take(segment, bytes);
-    }
 }
 
 #[cfg(test)]
 mod beside_a_map;
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::model::lifetime::Expiry;
 use crate::model::time::Timestamp;
 
 /// A session's place in one of the orders.
-pub(crate) type Place = (Timestamp, SessionKey);
+pub(crate) type Rank = (Timestamp, SessionKey);
 
 /// An order of sessions.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub(crate) enum Order {
 impl Order {
     pub(crate) const ALL: [Self; 2] = [Self::End, Self::Seen];
 
-    pub(crate) fn place(self, key: &SessionKey, expiry: &Expiry) -> Place {
+    pub(crate) fn place(self, key: &SessionKey, expiry: &Expiry) -> Rank {
         let at = match self {
             Self::End => expiry.ends_at(),
             Self::Seen => expiry.last_seen(),
@@ -36,7 +36,7 @@ impl Order {
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Ranks([BTreeSet<Place>; 2]);
+pub(crate) struct Ranks([BTreeSet<Rank>; 2]);
 
 impl Ranks {
     pub(crate) fn insert(&mut self, key: &SessionKey, expiry: &Expiry) {
@@ -58,7 +58,7 @@ impl Ranks {
     }
 
     /// The sessions in an order, those after this place.
-    pub(crate) fn after(&self, order: Order, place: Option<Place>) -> impl Iterator<Item = Place> {
+    pub(crate) fn after(&self, order: Order, place: Option<Rank>) -> impl Iterator<Item = Rank> {
         let after = place.map_or(Bound::Unbounded, Bound::Excluded);
         self.0[order as usize].range((after, Bound::Unbounded)).copied()
     }
@@ -70,7 +70,7 @@ thread_local! {
     pub(crate) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-pub(crate) fn looked_at(_place: &Place) {
+pub(crate) fn looked_at(_place: &Rank) {
     #[cfg(test)]
     LOOKS.with(|looks| looks.set(looks.get() + 1));
 }

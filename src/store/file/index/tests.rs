@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::lifetime::Lifetime;
+use crate::model::lifetime::{Expiry, Lifetime};
 use crate::model::record::{Record, Revision};
-use crate::store::file::format::frame::{Frame, Frames, HEAD, NO_KEY};
+use crate::store::file::format::effect::Effect;
+use crate::store::file::format::frame::{Frame, Frames, HEAD, Head, Kind, NO_KEY};
+use crate::store::file::format::meta::RecordMeta;
 
 const SALT: u64 = 1;
 const START: Position = segment::start(1);
@@ -324,7 +326,7 @@ fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time(
         ended
     };
     assert_eq!(ended(&index, seconds(100)), [key(3), key(4)]);
-    assert_eq!(index.sort_deadlines(0, seconds(101), &mut { usize::MAX }), None);
+    assert_eq!(index.sort_deadlines(Bucket::FIRST, &end_of(seconds(101)), &mut { usize::MAX }), None);
     assert_eq!(index.arena.ending_together(), [1, 2, 1]);
     assert_eq!(index.first_ended(seconds(101), 2), Some((seconds(100), key(4), 2)));
     assert_eq!(index.first_ended(seconds(101), 9), Some((seconds(101), key(2), 3)));

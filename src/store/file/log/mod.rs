@@ -10,6 +10,7 @@ pub(crate) mod replay;
 pub(crate) mod scan;
 pub(crate) mod segments;
 
+use std::ops::Deref;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -25,8 +26,11 @@ use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
 use crate::store::file::index::cache::Cache;
+use crate::store::file::index::deadlines::{Bucket, Place, end_of};
+use crate::store::file::index::slot::MetaRef;
+use crate::store::file::threads::steps::Hold;
 use crate::store::file::threads::wait::{self, LOCK_WAIT};
-use crate::store::file::threads::{AtomicBool, AtomicU64, RwLock, RwLockReadGuard};
+use crate::store::file::threads::{AtomicBool, AtomicU64, Mutex, RwLock, RwLockReadGuard};
 
 /// How often a load follows a record that compaction moves away. Once or twice is enough on a busy machine; a load that
 /// needs all of these tries has met a segment that is really missing.
@@ -40,6 +44,22 @@ pub(crate) struct State {
     pub(crate) hits: AtomicU64,
     pub(crate) index: Index,
     pub(crate) cache: Cache,
+    /// How often the index was made anew. Each time the sessions get other slots.
+    rebuilds: u64,
+}
+
+/// The state, while this thread reads it.
+pub(crate) struct Reading<'a> {
+    state: RwLockReadGuard<'a, State>,
+    _hold: Hold,
+}
+
+impl Deref for Reading<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
 }
 
 /// A value that begins a cache line.
@@ -51,6 +71,8 @@ pub(crate) struct Log {
     pub(crate) segments: Segments,
     pub(crate) hints: Hints,
     state: CacheLine<RwLock<State>>,
+    /// Held by the one thread that reads on. It reads without the state's lock, and takes that lock for each piece.
+    catching_up: Mutex<()>,
     /// A copy of `state.index.applied`, so that a reader compares it with the tail without a lock.
     applied: AtomicU64,
     /// Whether the log was larger than compaction lets it grow, at the last write of this process.
@@ -65,14 +87,15 @@ impl Log {
             segments,
             hints,
             applied: AtomicU64::new(index.applied.as_u64()),
-            state: CacheLine(RwLock::new(State { hits: AtomicU64::default(), index, cache })),
+            state: CacheLine(RwLock::new(State { hits: AtomicU64::default(), index, cache, rebuilds: 0 })),
+            catching_up: Mutex::default(),
             is_wasteful: AtomicBool::new(false),
             cache_misses: AtomicU64::default(),
         }
     }
 
     /// The index, caught up with the tail.
-    pub(crate) fn read(&self) -> Result<RwLockReadGuard<'_, State>> {
+    pub(crate) fn read(&self) -> Result<Reading<'_>> {
         // One atomic load, no system call: this is what a second process costs a reader.
         if self.applied.load(Ordering::Acquire) != self.segments.tail().as_u64() {
             self.catch_up()?;
@@ -82,13 +105,14 @@ impl Log {
 
     /// The index as it is, which may be older than the tail. For a writer that holds the writer lock and has caught up,
     /// and where an old answer does no harm.
-    pub(crate) fn read_unchecked(&self) -> RwLockReadGuard<'_, State> {
-        self.state.0.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn read_unchecked(&self) -> Reading<'_> {
+        Reading { state: self.state.0.read().unwrap_or_else(PoisonError::into_inner), _hold: Hold::begin() }
     }
 
     /// The one way to change the index or the cache.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.0.write().unwrap_or_else(PoisonError::into_inner);
+        let _hold = Hold::begin();
         let changed = change(&mut state);
         self.applied.store(state.index.applied.as_u64(), Ordering::Release);
         changed
@@ -101,25 +125,114 @@ impl Log {
         }
     }
 
-    /// Moves up to `wanted` sessions that expired by `now` into their true deadline bucket, so that the index names them
-    /// in the order of their ends. Each touch costs at most one step here. The steps are done in parts, and readers wait
-    /// for one part.
-    pub(crate) fn sort_deadlines(&self, now: Timestamp, mut wanted: usize) -> Result<()> {
+    /// Puts up to `wanted` sessions that expired by `now` in the order of their ends. Each touch costs at most one step here,
+    /// and each session of a large bucket one step a level.
+    pub(crate) fn sort_deadlines(&self, now: Timestamp, wanted: usize) -> Result<()> {
         drop(self.read()?);
-        let mut from = Some(0);
-        while let Some(next) = from {
-            from = self.change(|state| state.index.sort_deadlines(next, now, &mut wanted));
-        }
+        self.sort_until(&end_of(now), wanted);
         Ok(())
     }
 
-    /// Applies what other processes have appended.
+    /// The steps are done in parts, and readers wait for one part.
+    fn sort_until(&self, last: &Place, mut wanted: usize) {
+        let mut from = Some(Bucket::FIRST);
+        while let Some(next) = from {
+            from = self.change(|state| state.index.sort_deadlines(next, last, &mut wanted));
+        }
+    }
+
+    /// How many sessions live and how many have expired, counted in parts. That is exact at one moment, unless sweeps come in
+    /// between again and again.
+    pub(crate) fn count(&self, now: Timestamp) -> Result<(usize, usize)> {
+        const ATTEMPTS: u32 = 10;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            self.sort_deadlines(now, usize::MAX)?;
+            let (mut from, mut ended, mut sweeps) = (Bucket::FIRST, 0, None);
+            loop {
+                let State { index, .. } = &*self.read()?;
+                // What a sweep ends is gone from the index, and may have been counted before.
+                if *sweeps.get_or_insert(index.sweeps()) != index.sweeps() && attempt < ATTEMPTS {
+                    break;
+                }
+                match index.count_ended(from, now, &mut ended) {
+                    Some(next) => from = next,
+                    None => return Ok((index.len().saturating_sub(ended), ended)),
+                }
+            }
+        }
+    }
+
+    /// The keys of the sessions that `picks` accepts, looked up in parts: a session that stands there throughout is picked
+    /// once, and any other one at most once.
+    pub(crate) fn keys(&self, picks: impl Fn(&Index, &MetaRef<'_>) -> bool) -> Result<Vec<SessionKey>> {
+        let mut keys = Vec::new();
+        let (mut to, mut begun) = (u32::MAX, None);
+        loop {
+            let state = self.read()?;
+            let State { index, rebuilds, .. } = &*state;
+            let (first, before) = *begun.get_or_insert((index.applied, *rebuilds));
+            if before != *rebuilds {
+                keys.clear();
+                (to, begun) = (u32::MAX, None);
+                continue;
+            }
+            let (metas, next) = index.many_before(to);
+            keys.extend(metas.filter(|meta| picks(index, meta)).map(|meta| *meta.key()));
+            if let Some(next) = next {
+                to = next;
+                continue;
+            }
+            let has_changed = index.applied != first;
+            drop(state);
+            // A session that was moved meanwhile, or ended and began anew, may have stood in two of the slots.
+            if has_changed {
+                keys.sort_unstable();
+                keys.dedup();
+            }
+            return Ok(keys);
+        }
+    }
+
+    /// The live sessions in doubt (rule 11).
+    pub(crate) fn doubtful(&self, now: Timestamp) -> Result<Vec<SessionKey>> {
+        // Nearly always there is no doubt.
+        if !self.read()?.index.has_doubts() {
+            return Ok(Vec::new());
+        }
+        self.keys(|index, meta| index.is_doubtful(meta) && !meta.expiry().is_expired_at(now))
+    }
+
+    /// Whether so much was appended by other processes that no save of theirs should wait until it is read.
+    pub(crate) fn is_far_behind(&self, most: u32) -> bool {
+        let (applied, tail) = (Position::from_u64(self.applied.load(Ordering::Acquire)), self.segments.tail());
+        let is_near = applied.segment() == tail.segment() && tail.offset().saturating_sub(applied.offset()) <= most;
+        applied < tail && !is_near
+    }
+
+    /// Applies what other processes have appended before this call.
     pub(crate) fn catch_up(&self) -> Result<()> {
-        match self.change(|state| replay::follow(&self.segments, &mut state.index)) {
+        match self.follow() {
             // The segment to read next was trimmed while this process slept. Only a rebuild helps (rule 15).
             Err(error) if is_not_found(&error) => self.rebuild(),
             other => other,
         }
+    }
+
+    fn follow(&self) -> Result<()> {
+        let _alone = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        // The tail first: a writer of this process sets it and applies its frames under one lock of the state. So what lies
+        // between the index and this tail was written by other processes, and only this thread applies it.
+        let tail = self.segments.tail();
+        let from = self.read_unchecked().index.applied;
+        replay::follow(&self.segments, from, tail, &mut |piece| {
+            // What the sweep ends is found in order then, and in few steps.
+            if let Some(last) = piece.sweep() {
+                self.sort_until(&last, usize::MAX);
+            }
+            self.change(|state| replay::apply(&self.segments, &mut state.index, piece));
+        })
     }
 
     /// Reads the whole log for the first time, in a process that joins.
@@ -141,14 +254,9 @@ impl Log {
                 && wait::until(LOCK_WAIT, || lock.try_exclusive())
                     .map_err(|error| self.segments.io("waiting for the writer lock", error))?;
             // The new index then follows what was appended during the read. If that is trimmed by now, it tries again.
-            let rebuilt = self.read_from_scratch().and_then(|mut index| {
-                self.change(|state| {
-                    if index.applied > state.index.applied {
-                        // The old one is dropped where no lock is held: that takes long.
-                        std::mem::swap(&mut state.index, &mut index);
-                    }
-                    replay::follow(&self.segments, &mut state.index)
-                })
+            let rebuilt = self.read_from_scratch().and_then(|index| {
+                self.replace(index);
+                self.follow()
             });
             if locked {
                 lock.unlock().map_err(|error| self.segments.io("releasing the writer lock", error))?;
@@ -161,6 +269,17 @@ impl Log {
         unreachable!("the loop ends by returning")
     }
 
+    /// Puts a newer index in the place of the old one, which is dropped when no lock is held any more.
+    fn replace(&self, mut index: Index) {
+        let _alone = self.catching_up.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change(|state| {
+            if index.applied > state.index.applied {
+                std::mem::swap(&mut state.index, &mut index);
+                state.rebuilds += 1;
+            }
+        });
+    }
+
     /// An index made from all segments that are in the directory.
     fn read_from_scratch(&self) -> Result<Index> {
         let last = self.segments.tail().segment();
@@ -168,7 +287,8 @@ impl Log {
         numbers.retain(|number| *number <= last);
         let mut index = self.read_unchecked().index.anew(*numbers.first().unwrap_or(&last));
         replay::replay(&self.segments, &self.hints, &mut index, &numbers, |_| Ok(()))?;
-        replay::follow(&self.segments, &mut index)?;
+        let (from, tail) = (index.applied, self.segments.tail());
+        replay::follow(&self.segments, from, tail, &mut |piece| replay::apply(&self.segments, &mut index, piece))?;
         replay::report_missing(&self.segments, &index, &numbers);
         index.shrink_to_fit();
         Ok(index)

@@ -13,6 +13,7 @@ use crate::store::file::format::frame::{HEAD, Head, Kind};
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 use crate::store::file::index::Index;
+use crate::store::file::index::deadlines::Place;
 use crate::store::file::log::hint_files::Hints;
 use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::segments::Segments;
@@ -38,6 +39,19 @@ pub(crate) enum Piece {
     Items(Vec<Item>, Position),
     /// The segment ends, and the log goes on in the segment with this number.
     End(End, u32),
+}
+
+impl Piece {
+    /// The sweep in this piece, which is its last item.
+    pub(crate) fn sweep(&self) -> Option<Place> {
+        match self {
+            Self::Items(items, _) => match items.last()? {
+                Item::Effect(Effect::Sweep(end, key)) => Some((*end, *key)),
+                _ => None,
+            },
+            Self::End(..) => None,
+        }
+    }
 }
 
 /// Receives the pieces.
@@ -105,33 +119,29 @@ pub(crate) fn replay<T: Send>(
     })
 }
 
-/// Applies the log from the index's position up to the tail. It never reads beyond the tail, and always reaches it: what
-/// cannot be read below the tail is damage (rule 16).
-pub(crate) fn follow(segments: &Segments, index: &mut Index) -> Result<()> {
-    loop {
-        let (at, tail) = (index.applied, segments.tail());
-        if at >= tail {
-            return Ok(());
-        }
+/// Reads the log from a position up to the tail. It never reads beyond the tail, and always reaches it: what cannot be read
+/// below the tail is damage (rule 16).
+pub(crate) fn follow(segments: &Segments, mut at: Position, tail: Position, take: Take<'_>) -> Result<()> {
+    while at < tail {
         let number = at.segment();
         let file = segments.file(number)?;
         let is_last = number == tail.segment();
         let length = if is_last { tail.offset() } else { segments.length_of(number, &*file)? };
-        let (end, _) = read_frames(segments, &*file, at, length, &mut |piece| apply(segments, index, piece))?;
-        if !is_last {
-            apply(segments, index, Piece::End(end, number + 1));
-            continue;
+        let (end, _) = read_frames(segments, &*file, at, length, take)?;
+        if is_last {
+            if end.frames < tail.offset() {
+                take(Piece::Items(vec![Item::Gap(end.frames, tail.offset())], tail));
+            }
+            break;
         }
-        if end.frames < tail.offset() {
-            segments.report(number, end.frames, tail.offset(), None);
-            index.doubt(tail);
-        }
-        index.applied = tail;
+        take(Piece::End(end, number + 1));
+        at = segment::start(number + 1);
     }
+    Ok(())
 }
 
 /// Applies a piece to the index, and reports the damage in it.
-fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
+pub(crate) fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
     let number = index.applied.segment();
     match piece {
         Piece::Items(items, until) => {
@@ -192,7 +202,9 @@ fn read_frames(
         let step = scan.next().map_err(|error| segments.segment_io("reading the log", number, error))?;
         is_whole &= matches!(step, Step::Frame(_));
         let end = read_step(segments, &step, &mut items);
-        if items.len() >= PIECE || end.is_some() {
+        // A sweep ends its piece: it is as much work as a piece.
+        let is_full = items.len() >= PIECE || matches!(items.last(), Some(Item::Effect(Effect::Sweep(..))));
+        if is_full || end.is_some() {
             take(Piece::Items(std::mem::take(&mut items), Position::new(number, end_of(&step))));
         }
         if let Some(end) = end {

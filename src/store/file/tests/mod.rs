@@ -3,6 +3,7 @@
 mod closing;
 mod failing;
 mod frozen;
+mod holds;
 mod opening;
 mod reading;
 mod writing;

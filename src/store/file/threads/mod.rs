@@ -4,6 +4,7 @@
 pub(crate) mod oneshot;
 #[cfg(feature = "simulation")]
 pub(crate) mod schedule;
+pub(crate) mod steps;
 pub(crate) mod wait;
 
 use std::sync::OnceLock;

@@ -43,6 +43,9 @@ pub(crate) type Outcome = (Result<Answer>, Option<Position>);
 /// How much space is reserved at a time, besides [`RESERVE`].
 const RESERVE_STEP: u32 = 256 * 1024;
 
+/// How often the writer lock is given up again because there is too much to read.
+const TURNS_GIVEN_UP: u32 = 3;
+
 /// On a full disk a segment may grow up to here, so that offsets stay below 2^32 (rule 20).
 const LARGEST_SEGMENT: u32 = 2 << 30;
 
@@ -60,9 +63,23 @@ impl Writer {
 
     /// Takes the writer lock, if no other process holds it.
     pub(crate) fn try_lock<'a>(&'a mut self, log: &'a Log) -> Result<Option<LockedWriter<'a>>> {
-        let begun = self.lock.try_begin(log.segments.page());
-        let begun = begun.map_err(|error| log.segments.io("taking the writer lock", error))?;
-        Ok(begun.then_some(LockedWriter { writer: self, log }))
+        // Reading what others have written comes first: with the lock held, their next saves would wait for it (rule 25). A
+        // lock that came too early is given up again, but not for ever: others may write faster than this process reads.
+        for turns_left in (0..=TURNS_GIVEN_UP).rev() {
+            if log.is_far_behind(self.settings.sizes.far_behind) {
+                // An error shows itself again when the lock is held.
+                let _ = log.catch_up();
+            }
+            let begun = self.lock.try_begin(log.segments.page());
+            if !begun.map_err(|error| log.segments.io("taking the writer lock", error))? {
+                return Ok(None);
+            }
+            if turns_left == 0 || !log.is_far_behind(self.settings.sizes.far_behind) {
+                break;
+            }
+            self.lock.end(log.segments.page());
+        }
+        Ok(Some(LockedWriter { writer: self, log }))
     }
 }
 
@@ -100,8 +117,9 @@ impl LockedWriter<'_> {
         // The last writer may have died in the middle of a write. Its whole frames become part of the log first (rule 5).
         adopt(segments)?;
         if let [Op::Sweep { now, budget }] = ops {
-            // The sweep's budget takes the sessions that ended first, so the index has to know their order.
-            log.sort_deadlines(*now, (*budget).max(1))?;
+            // The sweep's budget takes the sessions that ended first, so the index has to know their order. One more tells
+            // whether there are more.
+            log.sort_deadlines(*now, (*budget).max(1).saturating_add(1))?;
         }
         // Conditions are checked against all that any process has written, so the index catches up first.
         let mut state = log.read()?;

@@ -59,6 +59,9 @@ pub(crate) enum Op {
 }
 
 impl Op {
+    /// How many sessions one sweep ends at most, so that saves and loads do not wait for long.
+    pub(crate) const SWEPT_AT_ONCE: usize = 500;
+
     /// Whether it changes so much at once that no operation can be planned after it in the same group (rule 14).
     pub(crate) const fn is_alone(&self) -> bool {
         matches!(self, Self::Sweep { .. } | Self::Clear | Self::Move { .. } | Self::Trim { .. } | Self::Mark)

@@ -10,7 +10,7 @@ use crate::model::owner::Owner;
 use crate::model::record::Revision;
 use crate::model::time::Timestamp;
 use crate::store::file::index::Index;
-use crate::store::file::index::ranks::{Order, Place, Ranks};
+use crate::store::file::index::ranks::{Order, Rank, Ranks};
 
 /// What the index will know of a session.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ struct Changes {
     planned: Ranks,
     /// Up to here, all that the index has in each order is hidden. A group of many logins of one owner ends sessions in that
     /// order, and would step over them again for each login.
-    passed: [Option<Place>; 2],
+    passed: [Option<Rank>; 2],
 }
 
 impl<'a> Overlay<'a> {
@@ -162,12 +162,7 @@ impl<'a> Overlay<'a> {
 
 impl Changes {
     /// The owner's sessions in this order, as the group will leave them.
-    fn in_order<'s>(
-        &'s mut self,
-        index: &'s Index,
-        owner: &'s Owner,
-        order: Order,
-    ) -> impl Iterator<Item = Place> + 's {
+    fn in_order<'s>(&'s mut self, index: &'s Index, owner: &'s Owner, order: Order) -> impl Iterator<Item = Rank> + 's {
         let Self { hidden, planned, passed } = self;
         let passed = &mut passed[order as usize];
         let mut standing = index.in_order(owner, order, *passed).peekable();

@@ -13,6 +13,7 @@ use crate::store::file::format::frame::{Frame, Frames, Kind, NO_KEY};
 use crate::store::file::format::hint::{self, Hint};
 use crate::store::file::format::segment;
 use crate::store::file::index::Index;
+use crate::store::file::index::deadlines::{Bucket, end_of};
 
 const SALT: u64 = 0x5eed;
 /// The segment that is summarized; the two before it hold what stands before.
@@ -137,9 +138,9 @@ fn prior(before: &[Vec<Op>; 2]) -> Index {
 
 /// All that can be seen of an index.
 fn seen(index: &mut Index) -> String {
-    let mut from = Some(0);
+    let mut from = Some(Bucket::FIRST);
     while let Some(next) = from {
-        from = index.sort_deadlines(next, Timestamp::NEVER, &mut { usize::MAX });
+        from = index.sort_deadlines(next, &end_of(Timestamp::NEVER), &mut { usize::MAX });
     }
     let mut metas: Vec<_> = index
         .iter()
