@@ -20,6 +20,7 @@
 
 pub(crate) mod background;
 pub(crate) mod compact;
+mod failed_sync;
 pub(crate) mod hint_maker;
 mod queue;
 pub(crate) mod submit;
@@ -29,6 +30,7 @@ mod zeroed_ahead;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 
+use self::failed_sync::FailedSync;
 use self::queue::{Job, Queue};
 use self::waiters::Waiters;
 use crate::model::error::{Error, ErrorKind, Result};
@@ -48,6 +50,7 @@ pub(crate) struct Engine {
     writer: Mutex<Writer>,
     pub(crate) queue: Queue,
     pub(crate) waiters: Waiters,
+    pub(crate) failed_sync: FailedSync,
     /// How many operations have waited for the disk.
     pub(crate) disk_waits: AtomicU64,
     /// Wakes the store's thread.
@@ -70,6 +73,7 @@ impl Engine {
             settings,
             queue: Queue::default(),
             waiters: Waiters::default(),
+            failed_sync: FailedSync::default(),
             disk_waits: AtomicU64::default(),
             bell: Bell::default(),
             closed: AtomicBool::new(false),
