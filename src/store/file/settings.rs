@@ -44,6 +44,8 @@ pub(crate) struct Sizes {
     pub(crate) busy: u32,
     /// So many writes in a millisecond make the writer lock worth keeping between them.
     pub(crate) worth_keeping: u32,
+    /// After so many refusals a process gets in line for the writer lock. In a real store that takes a fifth of a second.
+    pub(crate) patience: u32,
 }
 
 impl Sizes {
@@ -57,6 +59,7 @@ impl Sizes {
         zeros_piece: 64 << 10,
         busy: 64,
         worth_keeping: 4,
+        patience: 48,
     };
 
     #[cfg(feature = "simulation")]
@@ -69,6 +72,7 @@ impl Sizes {
         zeros_piece: 150,
         busy: 1,
         worth_keeping: 1,
+        patience: 2,
     };
 }
 

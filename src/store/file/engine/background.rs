@@ -11,6 +11,7 @@ use crate::store::file::engine::Engine;
 use crate::store::file::engine::compact::Compactor;
 use crate::store::file::engine::hint_maker::HintMaker;
 use crate::store::file::engine::zeroed_ahead::ZeroedAhead;
+use crate::store::file::log::shared_sync::SharedSync;
 use crate::store::file::threads::wait::{self, Pauses};
 use crate::store::file::threads::{self, JoinHandle, Mutex};
 use crate::store::file::writer::kept_lock::LOOK;
@@ -46,9 +47,11 @@ pub(crate) struct Round {
     /// The sync that comes though no save waits.
     sync: Option<Recurring>,
     look: Recurring,
-    pauses: Pauses,
+    /// While operations wait for the writer lock of another process.
+    pauses: Option<Pauses>,
     /// Whether the writer lock needs a look every millisecond.
     watches: bool,
+    shared_sync: SharedSync,
     zeroed_ahead: ZeroedAhead,
     compactor: Compactor,
     hint_maker: HintMaker,
@@ -66,8 +69,9 @@ impl Round {
             tick: again(TICK),
             sync,
             look: again(LOOK),
-            pauses: Pauses::new(),
+            pauses: None,
             watches: false,
+            shared_sync: SharedSync::default(),
             zeroed_ahead: ZeroedAhead::new(),
             compactor: Compactor::default(),
             hint_maker: HintMaker::default(),
@@ -79,14 +83,19 @@ impl Round {
     pub(crate) fn run(&mut self, engine: &Engine) -> Option<Duration> {
         let saves_waited = !engine.waiters.is_empty();
         if saves_waited {
-            engine.sync_for_waiting();
+            engine.sync_for_waiting(&mut self.shared_sync);
         }
         let served = engine.serve_queue();
-        if served {
-            self.pauses = Pauses::new();
+        let pause = if served {
+            if self.pauses.take().is_some() {
+                engine.leave_line();
+            }
+            None
         } else {
             engine.time_out_queued();
-        }
+            let pauses = self.pauses.get_or_insert_with(Pauses::new);
+            engine.wait_in_line().or_else(|| Some(pauses.next()))
+        };
         let now = wait::now();
         if self.tick.is_due(now) {
             engine.tick();
@@ -114,8 +123,8 @@ impl Round {
             return None;
         }
         // A thread that adds work after the look wakes this thread, and a wake-up before the rest ends the rest at once.
-        Some(if !served {
-            self.pauses.next()
+        Some(if let Some(pause) = pause {
+            pause
         } else if idle && !compacting && !hinting {
             self.rest(wait::now())
         } else {

@@ -29,6 +29,7 @@ mod zeroed_ahead;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
+use std::time::Duration;
 
 use self::failed_sync::FailedSync;
 use self::queue::{Job, Queue};
@@ -37,6 +38,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskLock;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::Log;
+use crate::store::file::log::shared_sync::SharedSync;
 use crate::store::file::settings::Settings;
 use crate::store::file::threads::wait;
 use crate::store::file::threads::{AtomicBool, AtomicU64, Bell, Mutex, MutexGuard};
@@ -217,6 +219,17 @@ impl Engine {
         }
     }
 
+    /// Another process has the writer lock. After a while this process gets in line for it; then it is said how long to rest
+    /// before the next attempt.
+    pub(crate) fn wait_in_line(&self) -> Option<Duration> {
+        self.writer().lock.line.refuse(self.log.segments.page())
+    }
+
+    /// No operation waits for the writer lock any more.
+    pub(crate) fn leave_line(&self) {
+        self.writer().lock.line.leave(self.log.segments.page());
+    }
+
     /// Fails the operations whose time is over. They leave the queue first, and their futures hear of it second (rule 19).
     pub(crate) fn time_out_queued(&self) {
         let now = wait::now();
@@ -227,10 +240,11 @@ impl Engine {
         });
     }
 
-    /// One sync for all saves that wait (group commit). Only the store's thread calls this.
-    pub(crate) fn sync_for_waiting(&self) {
-        let outcome = self.log.segments.sync();
+    /// One sync for all saves that wait, of all processes (group commit). Only the store's thread calls this.
+    pub(crate) fn sync_for_waiting(&self, shared: &mut SharedSync) {
+        let outcome = shared.sync(&self.log.segments, |durable| self.waiters.settle(durable, None));
         self.waiters.settle(self.log.segments.durable(), outcome.err().as_ref());
+        shared.await_the_next_saves();
     }
 
     /// The sync of a save that was written before the close, and that waits since the store's thread is gone. Once the

@@ -5,6 +5,7 @@ mod failing;
 mod frozen;
 mod opening;
 mod reading;
+mod syncing;
 mod writing;
 
 use std::collections::BTreeMap;
