@@ -7,6 +7,7 @@
 #[path = "../../tests/support/block_on.rs"]
 mod block_on;
 pub(crate) mod child;
+pub(crate) mod crew;
 mod key;
 mod map;
 mod numbers;

@@ -26,7 +26,8 @@ use std::time::Duration;
 pub enum Durability {
     /// The session survives a power loss.
     Always,
-    /// The session survives the process. A power loss may take what was stored within this time before it.
+    /// The session survives the process. A power loss may take what was stored within this time before it. If the store
+    /// cannot make durable what it has stored, all saves fail until it can.
     Every(Duration),
     /// The session survives the process. A power loss may take what the operating system has not written yet.
     Never,

@@ -89,6 +89,29 @@ fn a_new_process_starts_while_the_old_one_serves_and_nothing_is_lost() {
 }
 
 #[test]
+fn what_many_processes_save_at_once_is_there_and_the_death_of_one_holds_up_no_other() {
+    let (_keep, place) = place();
+    let mut all: Vec<Process> = (0..8).map(|n| Process::start("serve", &place, n * 100_000)).collect();
+    let mut sessions = Vec::new();
+    all.iter_mut().for_each(|process| process.expect("open"));
+    while all.len() > 1 {
+        for process in &mut all {
+            sessions.extend(saved(process, 10));
+        }
+        // It dies wherever it is: in its turn at the log, or in a sync for which the others wait.
+        sessions.extend(all.swap_remove(0).kill().iter().map(|line| number::<u32>(line.as_bytes())));
+    }
+    for process in all {
+        sessions.extend(process.end().iter().map(|line| number::<u32>(line.as_bytes())));
+    }
+    let store = FileStore::open(&place).unwrap();
+    for n in sessions {
+        assert_eq!(value(&store, n), Some(n.to_le_bytes().to_vec()), "session {n}");
+    }
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
 fn processes_that_start_at_once_on_a_directory_that_is_not_there_share_it() {
     for _ in 0..5 {
         let (_keep, place) = place();

@@ -46,6 +46,8 @@ pub(crate) struct Sizes {
     pub(crate) busy: u32,
     /// So many writes in a millisecond make the writer lock worth keeping between them.
     pub(crate) worth_keeping: u32,
+    /// After so many refusals a process gets in line for the writer lock. In a real store that takes a fifth of a second.
+    pub(crate) patience: u32,
 }
 
 impl Sizes {
@@ -60,6 +62,7 @@ impl Sizes {
         far_behind: 64 << 10,
         busy: 64,
         worth_keeping: 4,
+        patience: 48,
     };
 
     #[cfg(feature = "simulation")]
@@ -73,6 +76,7 @@ impl Sizes {
         far_behind: 200,
         busy: 1,
         worth_keeping: 1,
+        patience: 2,
     };
 }
 

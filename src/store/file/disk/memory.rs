@@ -13,7 +13,7 @@ use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 #[derive(Clone, Default)]
 pub struct MemoryDisk(Arc<Mutex<Inner>>, Arc<Faults>);
 
-/// What fails from now on.
+/// What fails from now on, or is away.
 #[derive(Default)]
 pub struct Faults {
     /// Every sync.
@@ -22,6 +22,8 @@ pub struct Faults {
     pub space: AtomicBool,
     /// Every reservation.
     pub reservations: AtomicBool,
+    /// The directory: it was removed.
+    pub gone: AtomicBool,
 }
 
 #[derive(Default)]
@@ -151,7 +153,7 @@ impl Disk for MemoryDisk {
     }
 
     fn is_gone(&self) -> io::Result<bool> {
-        Ok(false)
+        Ok(self.1.gone.load(Ordering::Relaxed))
     }
 }
 

@@ -15,8 +15,14 @@ pub(crate) const PAGE: usize = 4096;
 /// | 64 | durable mark: up to here the log is on disk |
 /// | 128 | intent: where the write under way will end; 0 when there is none |
 /// | 192 | poison: not 0 after a failed sync; then no process writes |
-/// | 256 | version of this layout, 1 |
+/// | 256 | version of this layout, 2 |
 /// | 320 | wanted: not 0 if a process has found the writer lock taken |
+/// | 384 | numbers: the last number that a process has drawn |
+/// | 448 | first in line: the lowest number of the processes that have waited long for the writer lock; 0 when there is none |
+/// | 512 | syncing: the number of the sync that is under way for all processes; 0 when there is none |
+///
+/// The first four carry promises. `wanted`, `first in line` and `syncing` only save time: they may tell of a process that has
+/// died, so no process heeds them for ever.
 #[repr(C)]
 #[derive(Default, Debug)]
 pub struct Page {
@@ -26,6 +32,9 @@ pub struct Page {
     pub(crate) poison: Line,
     pub(crate) version: Line,
     pub(crate) wanted: Line,
+    pub(crate) numbers: Line,
+    pub(crate) first_in_line: Line,
+    pub(crate) syncing: Line,
 }
 
 /// A word alone in its cache line.
@@ -48,6 +57,25 @@ impl Line {
     pub(crate) fn raise(&self, word: u64) {
         pause();
         self.0.fetch_max(word, Ordering::AcqRel);
+    }
+
+    /// Sets the word, unless it is lower already and not 0.
+    pub(crate) fn lower(&self, word: u64) {
+        pause();
+        let lower = |now| (now == 0 || now > word).then_some(word);
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, lower);
+    }
+
+    /// Sets the word, if it is this one; the other word if it is not.
+    pub(crate) fn replace(&self, before: u64, word: u64) -> Result<(), u64> {
+        pause();
+        self.0.compare_exchange(before, word, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+
+    /// The next number, which no other process gets.
+    pub(crate) fn draw(&self) -> u64 {
+        pause();
+        self.0.fetch_add(1, Ordering::AcqRel) + 1
     }
 }
 

@@ -11,6 +11,7 @@ use crate::store::file::engine::Engine;
 use crate::store::file::engine::compact::Compactor;
 use crate::store::file::engine::hint_maker::HintMaker;
 use crate::store::file::engine::zeroed_ahead::ZeroedAhead;
+use crate::store::file::log::shared_sync::SharedSync;
 use crate::store::file::threads::wait::{self, Pauses};
 use crate::store::file::threads::{self, JoinHandle, Mutex};
 use crate::store::file::writer::kept_lock::LOOK;
@@ -18,17 +19,39 @@ use crate::store::file::writer::kept_lock::LOOK;
 /// How often the thread catches up though no operation asks for it. Also the longest rest.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Work that comes again and again.
+struct Recurring {
+    every: Duration,
+    last: Instant,
+}
+
+impl Recurring {
+    /// How long the work is not due yet.
+    fn rest(&self, now: Instant) -> Duration {
+        self.every.saturating_sub(now - self.last)
+    }
+
+    /// Whether the work is due. If it is, the caller does it.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.rest(now).is_zero();
+        if is_due {
+            self.last = now;
+        }
+        is_due
+    }
+}
+
 /// What the thread remembers from round to round.
 pub(crate) struct Round {
-    /// How often the thread syncs though no save waits.
-    sync_every: Option<Duration>,
-    period: Duration,
-    pauses: Pauses,
-    last_tick: Instant,
-    last_sync: Instant,
-    last_look: Instant,
+    tick: Recurring,
+    /// The sync that comes though no save waits.
+    sync: Option<Recurring>,
+    look: Recurring,
+    /// While operations wait for the writer lock of another process.
+    pauses: Option<Pauses>,
     /// Whether the writer lock needs a look every millisecond.
     watches: bool,
+    shared_sync: SharedSync,
     zeroed_ahead: ZeroedAhead,
     compactor: Compactor,
     hint_maker: HintMaker,
@@ -36,20 +59,19 @@ pub(crate) struct Round {
 
 impl Round {
     pub(crate) fn of(engine: &Engine) -> Self {
-        let sync_every = match engine.settings.durability {
-            Durability::Every(interval) => Some(interval),
+        let now = wait::now();
+        let again = |every| Recurring { every, last: now };
+        let sync = match engine.settings.durability {
+            Durability::Every(interval) if !engine.is_read_only() => Some(again(interval)),
             _ => None,
         };
-        let now = wait::now();
-        let period = sync_every.map_or(TICK, |interval| interval.min(TICK));
         Self {
-            sync_every,
-            period,
-            pauses: Pauses::new(),
-            last_tick: now,
-            last_sync: now,
-            last_look: now,
+            tick: again(TICK),
+            sync,
+            look: again(LOOK),
+            pauses: None,
             watches: false,
+            shared_sync: SharedSync::default(),
             zeroed_ahead: ZeroedAhead::new(),
             compactor: Compactor::default(),
             hint_maker: HintMaker::default(),
@@ -61,30 +83,34 @@ impl Round {
     pub(crate) fn run(&mut self, engine: &Engine) -> Option<Duration> {
         let saves_waited = !engine.waiters.is_empty();
         if saves_waited {
-            engine.sync_for_waiting();
+            engine.sync_for_waiting(&mut self.shared_sync);
         }
         let served = engine.serve_queue();
-        if served {
-            self.pauses = Pauses::new();
+        let pause = if served {
+            if self.pauses.take().is_some() {
+                engine.leave_line();
+            }
+            None
         } else {
             engine.time_out_queued();
-        }
+            let pauses = self.pauses.get_or_insert_with(Pauses::new);
+            engine.wait_in_line().or_else(|| Some(pauses.next()))
+        };
         engine.log.drop_cleared();
         let now = wait::now();
-        if now - self.last_tick >= self.period {
-            self.last_tick = now;
+        if self.tick.is_due(now) {
             engine.tick();
         }
         // A read-only process has nothing to sync or to compact, and leaves hints to other processes.
         let writes = !engine.is_read_only();
-        let is_due = self.sync_every.is_some_and(|interval| now - self.last_sync >= interval);
+        let is_due = self.sync.as_mut().is_some_and(|sync| sync.is_due(now));
+        // After a failure each round looks again, for saves are refused until a sync has succeeded.
+        let is_due = is_due || engine.failed_sync.is_kept();
         if writes && (is_due || engine.log.segments.has_backlog(engine.settings.sizes.backlog)) {
-            self.last_sync = now;
-            // A failed sync poisons the store, so the next save reports it.
-            let _ = engine.log.segments.sync();
+            engine.failed_sync.keep(engine.log.segments.sync());
         }
-        if !self.watches || now - self.last_look >= LOOK {
-            self.last_look = now;
+        if self.look.is_due(now) || !self.watches {
+            self.look.last = now;
             self.watches = engine.look_at_the_lock();
         }
         let compacting = served && writes && self.compactor.step(engine);
@@ -98,14 +124,20 @@ impl Round {
             return None;
         }
         // A thread that adds work after the look wakes this thread, and a wake-up before the rest ends the rest at once.
-        Some(if !served {
-            self.pauses.next()
+        Some(if let Some(pause) = pause {
+            pause
         } else if idle && !compacting && !hinting {
-            let rest = self.period.saturating_sub(wait::now() - self.last_tick);
-            if self.watches { rest.min(LOOK) } else { rest }
+            self.rest(wait::now())
         } else {
             Duration::ZERO
         })
+    }
+
+    /// How long nothing that comes again is due.
+    fn rest(&self, now: Instant) -> Duration {
+        let look = Some(&self.look).filter(|_| self.watches);
+        let others = self.sync.iter().chain(look).map(|work| work.rest(now));
+        others.fold(self.tick.rest(now), Duration::min)
     }
 }
 
@@ -179,5 +211,97 @@ struct Retire<'a>(&'a Engine);
 impl Drop for Retire<'_> {
     fn drop(&mut self) {
         self.0.retire();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+    use crate::FileStore;
+    use crate::model::error::ErrorKind;
+    use crate::model::key::SessionKey;
+    use crate::model::lifetime::Lifetime;
+    use crate::model::record::Record;
+    use crate::model::time::Timestamp;
+    use crate::store::block_on::block_on;
+    use crate::store::file::disk::memory::MemoryDisk;
+    use crate::store::file::recovery;
+    use crate::store::file::settings::Settings;
+    use crate::store::file::writer::op::Op;
+
+    /// A store without a thread. The test does the thread's work.
+    fn open(disk: &MemoryDisk, durability: Durability) -> (Engine, Round) {
+        let settings = Settings { durability, ..FileStore::options().0 };
+        let engine = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap();
+        let round = Round::of(&engine);
+        (engine, round)
+    }
+
+    fn create(engine: &Engine, n: u8) -> Result<()> {
+        let now = Timestamp::from_secs(1_000_000);
+        let record = Record::new(SessionKey::from_bytes([n; 16]), Lifetime::AAL2, now);
+        block_on(engine.submit(Op::Create { record, now })).map(drop)
+    }
+
+    #[test]
+    fn an_interval_is_kept_whatever_else_comes_again() {
+        for every in [7, 999, 1_000, 1_001, 1_500, 3_700].map(Duration::from_millis) {
+            for watches in [false, true] {
+                let (_, mut round) = open(&MemoryDisk::default(), Durability::Every(every));
+                round.watches = watches;
+                let (mut syncs, mut ticks, mut now) = (0, 0, round.tick.last);
+                let begun = now;
+                while syncs < 20 {
+                    now += round.rest(now);
+                    ticks += u32::from(round.tick.is_due(now));
+                    round.look.is_due(now);
+                    if round.sync.as_mut().unwrap().is_due(now) {
+                        syncs += 1;
+                        assert_eq!(now - begun, every * syncs);
+                        assert_eq!(u64::from(ticks), (now - begun).as_secs());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_round_rests_until_the_next_sync_though_the_next_tick_comes_later() {
+        let (engine, mut round) = open(&MemoryDisk::default(), Durability::Every(Duration::from_millis(1_500)));
+        let left = Duration::from_millis(300);
+        round.sync.as_mut().unwrap().last -= Duration::from_millis(1_200);
+        assert!(round.run(&engine).unwrap() <= left);
+    }
+
+    #[test]
+    fn a_failed_sync_for_which_no_save_waited_is_told_to_each_save_until_one_has_succeeded() {
+        // A sync comes at each round, or as soon as so much is unsynced.
+        let intervals = [(Durability::Every(Duration::ZERO), u64::MAX), (Durability::Never, 0)];
+        for (durability, backlog) in intervals {
+            let disk = MemoryDisk::default();
+            let (mut engine, _) = open(&disk, durability);
+            engine.settings.sizes.backlog = backlog;
+            let mut round = Round::of(&engine);
+            create(&engine, 0).unwrap();
+            disk.faults().gone.store(true, Relaxed);
+            create(&engine, 1).unwrap();
+            round.run(&engine);
+            let tail = engine.log.segments.tail();
+            for n in 2..5 {
+                let error = create(&engine, n).unwrap_err();
+                assert_eq!(error.kind(), &ErrorKind::Io);
+                assert!(error.to_string().contains("the directory was removed"), "{error}");
+                round.run(&engine);
+            }
+            assert_eq!(engine.log.segments.tail(), tail, "nothing was begun");
+            disk.faults().gone.store(false, Relaxed);
+            // Another process has synced meanwhile, so there is no backlog any more.
+            engine.log.segments.sync().unwrap();
+            round.run(&engine);
+            create(&engine, 2).unwrap();
+        }
     }
 }

@@ -20,6 +20,7 @@
 
 pub(crate) mod background;
 pub(crate) mod compact;
+mod failed_sync;
 pub(crate) mod hint_maker;
 mod queue;
 pub(crate) mod submit;
@@ -28,13 +29,16 @@ mod zeroed_ahead;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
+use std::time::Duration;
 
+use self::failed_sync::FailedSync;
 use self::queue::{Job, Queue};
 use self::waiters::Waiters;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskLock;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::Log;
+use crate::store::file::log::shared_sync::SharedSync;
 use crate::store::file::settings::Settings;
 use crate::store::file::threads::wait;
 use crate::store::file::threads::{AtomicBool, AtomicU64, Bell, Mutex, MutexGuard};
@@ -48,6 +52,7 @@ pub(crate) struct Engine {
     writer: Mutex<Writer>,
     pub(crate) queue: Queue,
     pub(crate) waiters: Waiters,
+    pub(crate) failed_sync: FailedSync,
     /// How many operations have waited for the disk.
     pub(crate) disk_waits: AtomicU64,
     /// Wakes the store's thread.
@@ -70,6 +75,7 @@ impl Engine {
             settings,
             queue: Queue::default(),
             waiters: Waiters::default(),
+            failed_sync: FailedSync::default(),
             disk_waits: AtomicU64::default(),
             bell: Bell::default(),
             closed: AtomicBool::new(false),
@@ -213,6 +219,17 @@ impl Engine {
         }
     }
 
+    /// Another process has the writer lock. After a while this process gets in line for it; then it is said how long to rest
+    /// before the next attempt.
+    pub(crate) fn wait_in_line(&self) -> Option<Duration> {
+        self.writer().lock.line.refuse(self.log.segments.page())
+    }
+
+    /// No operation waits for the writer lock any more.
+    pub(crate) fn leave_line(&self) {
+        self.writer().lock.line.leave(self.log.segments.page());
+    }
+
     /// Fails the operations whose time is over. They leave the queue first, and their futures hear of it second (rule 19).
     pub(crate) fn time_out_queued(&self) {
         let now = wait::now();
@@ -223,10 +240,11 @@ impl Engine {
         });
     }
 
-    /// One sync for all saves that wait (group commit). Only the store's thread calls this.
-    pub(crate) fn sync_for_waiting(&self) {
-        let outcome = self.log.segments.sync();
+    /// One sync for all saves that wait, of all processes (group commit). Only the store's thread calls this.
+    pub(crate) fn sync_for_waiting(&self, shared: &mut SharedSync) {
+        let outcome = shared.sync(&self.log.segments, |durable| self.waiters.settle(durable, None));
         self.waiters.settle(self.log.segments.durable(), outcome.err().as_ref());
+        shared.await_the_next_saves();
     }
 
     /// The sync of a save that was written before the close, and that waits since the store's thread is gone. Once the

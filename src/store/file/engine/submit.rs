@@ -85,6 +85,7 @@ impl Future for Submit<'_> {
             SubmitState::New(op) => {
                 engine.refuse_if_closed()?;
                 engine.refuse_if_forked()?;
+                engine.failed_sync.tell()?;
                 if let Some(outcome) = engine.try_alone(&op)? {
                     return Poll::Ready(Ok(outcome));
                 }

@@ -9,6 +9,7 @@ pub(crate) mod hint_files;
 pub(crate) mod replay;
 pub(crate) mod scan;
 pub(crate) mod segments;
+pub(crate) mod shared_sync;
 
 use std::ops::Deref;
 use std::sync::PoisonError;

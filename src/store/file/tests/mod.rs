@@ -6,6 +6,7 @@ mod frozen;
 mod holds;
 mod opening;
 mod reading;
+mod syncing;
 mod writing;
 
 use std::collections::BTreeMap;

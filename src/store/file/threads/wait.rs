@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// How long an operation waits for the writer lock, unless the options say otherwise.
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-const FIRST_PAUSE: Duration = Duration::from_micros(50);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The pauses between attempts: short at first, because most locks are held for microseconds.
@@ -33,7 +33,8 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-fn sleep(pause: Duration) {
+/// Lets this much time pass.
+pub(crate) fn sleep(pause: Duration) {
     #[cfg(feature = "simulation")]
     if crate::store::file::threads::schedule::sleep(pause) {
         return;

@@ -7,11 +7,13 @@
 //! the lock is not kept for a millisecond, for read-only processes, which cannot write the page.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::store::file::disk::DiskLock;
 use crate::store::file::disk::page::Page;
 use crate::store::file::settings::Sizes;
+use crate::store::file::threads::wait;
+use crate::store::file::writer::waiting_line::WaitingLine;
 
 /// How often the store's thread looks at the lock while this process writes much.
 pub(crate) const LOOK: Duration = Duration::from_millis(1);
@@ -25,6 +27,7 @@ const BREATH: u32 = 16;
 /// The writer lock, and the decision whether to keep it.
 pub(crate) struct KeptLock {
     lock: Box<dyn DiskLock>,
+    pub(crate) line: WaitingLine,
     sizes: Sizes,
     is_taken: bool,
     /// Whether the lock is kept when a turn ends.
@@ -44,6 +47,7 @@ impl KeptLock {
     pub(crate) fn new(lock: Box<dyn DiskLock>, sizes: Sizes) -> Self {
         Self {
             lock,
+            line: WaitingLine::new(sizes.patience),
             sizes,
             is_taken: false,
             keeps: false,
@@ -55,14 +59,23 @@ impl KeptLock {
         }
     }
 
-    /// Begins a turn, if no other process has the lock. If one has it, the shared page tells it that the lock is wanted.
+    /// Begins a turn, if no other process has the lock or goes first. If one has it, the shared page tells it that the lock is
+    /// wanted.
     pub(crate) fn try_begin(&mut self, page: &Page) -> io::Result<bool> {
+        self.try_begin_at(page, wait::now)
+    }
+
+    fn try_begin_at(&mut self, page: &Page, clock: impl FnOnce() -> Instant) -> io::Result<bool> {
         if !self.is_taken {
+            if self.line.is_behind_another(page, clock) {
+                return Ok(false);
+            }
             self.is_taken = self.lock.try_exclusive()?;
             if !self.is_taken {
                 page.wanted.set(1);
                 return Ok(false);
             }
+            self.line.leave(page);
         }
         self.turns = self.turns.saturating_add(1);
         Ok(true)
@@ -197,6 +210,38 @@ mod tests {
         assert!(!other.try_begin(&page).unwrap());
         one.look(&page);
         write(&mut other, &page, 1);
+    }
+
+    /// Two processes write by turns, and others come only while one of these two writes.
+    #[test]
+    fn a_process_that_always_comes_at_the_wrong_moment_gets_its_turn() {
+        const PATIENCE: u32 = 3;
+        for late in 1..=5 {
+            let (disk, page, now) = (MemoryDisk::default(), Page::default(), Instant::now());
+            let sizes = Sizes { patience: PATIENCE, ..Sizes::REAL };
+            let lock = || KeptLock::new(Disk::lock(&disk, "writer.lock").unwrap(), sizes);
+            let mut busy = [lock(), lock()];
+            let mut waiting: Vec<KeptLock> = (0..late).map(|_| lock()).collect();
+            let mut turns = 0;
+            while !waiting.is_empty() {
+                let writes = busy[turns % 2].try_begin_at(&page, || now).unwrap();
+                waiting.retain_mut(|lock| {
+                    let begins = lock.try_begin_at(&page, || now).unwrap();
+                    if begins {
+                        assert!(!writes, "two write at once");
+                        lock.end(&page);
+                    } else {
+                        lock.line.refuse(&page);
+                    }
+                    !begins
+                });
+                if writes {
+                    busy[turns % 2].end(&page);
+                }
+                turns += 1;
+                assert!(turns <= PATIENCE as usize + late, "{} of {late} wait after {turns} turns", waiting.len());
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod op;
 mod overlay;
 mod plan;
 mod roll;
+mod waiting_line;
 
 use std::io;
 use std::sync::atomic::Ordering;

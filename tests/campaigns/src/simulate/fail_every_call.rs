@@ -252,8 +252,9 @@ fn case(scenario: &Scenario, first: Blow, then: Blow, stacks: &mut Stacks) -> Re
         };
         let mut machine = Machine::new(world.clone(), habits, &[0, 0], stacks);
         let closed = scenario.act.ends_with(&[Close]);
+        // A round, for saves are refused after a failed sync of the store's thread until one has succeeded.
         let epilogue: &[Line] =
-            if closed { &[Mark] } else { &[Mark, LoadAll, Create(4, 9), Destroy(4), LoadAll, Close] };
+            if closed { &[Mark] } else { &[Mark, Keep, LoadAll, Create(4, 9), Destroy(4), LoadAll, Close] };
         let script = [scenario.before, &[Mark], scenario.act, epilogue].concat();
         machine.seat(0, move |living| living.follow(&script));
         drive(&mut machine, 0, u64::MAX);
