@@ -3,6 +3,7 @@
 mod closing;
 mod failing;
 mod frozen;
+mod joining;
 mod opening;
 mod reading;
 mod writing;
