@@ -63,7 +63,7 @@ impl Round {
         if saves_waited {
             engine.sync_for_waiting();
         }
-        let served = engine.serve_queue();
+        let served = engine.serve_queue(|| self.compactor.pays_for_a_roll(engine));
         if served {
             self.pauses = Pauses::new();
         } else {

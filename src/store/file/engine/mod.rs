@@ -183,11 +183,15 @@ impl Engine {
         }
     }
 
-    /// Carries out all that is queued, as long as the writer lock is free. Says whether the queue is empty now. Only the
-    /// store's thread calls this, for it may block: it waits for the writer and begins segments.
-    pub(crate) fn serve_queue(&self) -> bool {
+    /// Carries out all that is queued, as long as the writer lock is free and `pays` says that a new segment is paid for.
+    /// Says whether the queue is empty now. Only the store's thread calls this, for it may block: it waits for the writer
+    /// and begins segments.
+    pub(crate) fn serve_queue(&self, mut pays: impl FnMut() -> bool) -> bool {
         // The last look comes after the writer is given up: an operation that queued meanwhile relies on this thread.
         while !self.queue.is_empty() {
+            if !pays() {
+                return false;
+            }
             match self.hold(self.writer(), 1, |locked| self.carry_out_next(locked, true)) {
                 Ok(Some(carried_out)) => carried_out.tell(),
                 Ok(None) => return false,

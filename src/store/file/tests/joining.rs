@@ -1,140 +1,49 @@
 //! Joining a store that is in use: openers read side by side, and none of them recovers what another one uses.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::watched::{Watch, Watched};
 use super::*;
-use crate::store::file::disk::mapping::SharedPage;
-use crate::store::file::disk::{DiskFile, DiskLock};
 use crate::store::file::format::names;
 
-/// A disk as one process sees it. Its reads of frames stop until the test lets them go on.
-struct Gated {
-    disk: MemoryDisk,
-    gate: Arc<Gate>,
+/// A process that joins. Its reads of frames stop until the test lets them go on.
+struct Gate {
     /// Told of each read before it stops.
     reading: Sender<()>,
-}
-
-#[derive(Default)]
-struct Gate {
-    /// Reads go on while no test holds this.
-    open: Mutex<()>,
-    /// Whether the process has taken the users' lock shared.
+    /// Reads go on while the test does not hold this.
+    open: Arc<Mutex<()>>,
     is_user: AtomicBool,
 }
 
-fn gated(disk: &MemoryDisk) -> (Gated, Arc<Gate>, Receiver<()>) {
-    let (reading, heard) = channel();
-    let gate = Arc::new(Gate::default());
-    (Gated { disk: disk.clone(), gate: gate.clone(), reading }, gate, heard)
-}
-
-struct GatedFile(Arc<dyn DiskFile>, Arc<Gate>, Sender<()>);
-
-impl Disk for Gated {
-    fn names(&self) -> io::Result<Vec<String>> {
-        self.disk.names()
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        self.disk.create(name)
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(GatedFile(self.disk.open(name)?, self.gate.clone(), self.reading.clone())))
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.disk.replace(name, bytes)
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        self.disk.sync_names()
-    }
-
-    fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
-        let (lock, gate) = (Disk::lock(&self.disk, name)?, self.gate.clone());
-        Ok(Box::new(TrackedLock { lock, name: name.to_owned(), gate }))
-    }
-
-    fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
-        assert!(!fresh, "only a recovery makes a new page");
-        self.disk.shared_page(name, fresh)
-    }
-
-    fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.disk.set_aside(name, bytes)
-    }
-
-    fn is_gone(&self) -> io::Result<bool> {
-        self.disk.is_gone()
-    }
-}
-
-/// A lock of a process that never gives up the openers' lock before it is a user.
-struct TrackedLock {
-    lock: Box<dyn DiskLock>,
-    name: String,
-    gate: Arc<Gate>,
-}
-
-impl DiskLock for TrackedLock {
-    fn try_exclusive(&self) -> io::Result<bool> {
-        self.lock.try_exclusive()
-    }
-
-    fn try_shared(&self) -> io::Result<bool> {
-        let taken = self.lock.try_shared()?;
-        self.gate.is_user.fetch_or(taken && self.name == names::USERS_LOCK, Ordering::Relaxed);
-        Ok(taken)
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        assert!(self.name != names::OPENING_LOCK || self.gate.is_user.load(Ordering::Relaxed));
-        self.lock.unlock()
-    }
-}
-
-impl DiskFile for GatedFile {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+impl Watch for Gate {
+    fn reads(&self, at: u64) {
         if at >= u64::from(HEADER) {
-            let _ = self.2.send(());
-            drop(self.1.open.lock().unwrap_or_else(PoisonError::into_inner));
+            let _ = self.reading.send(());
+            drop(self.open.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        self.0.read_at(into, at)
     }
 
-    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.0.write_at(bytes, at)
+    fn makes_a_page(&self) {
+        panic!("only a recovery makes a new page");
     }
 
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
+    fn has_shared(&self, lock: &str) {
+        self.is_user.fetch_or(lock == names::USERS_LOCK, Ordering::Relaxed);
     }
 
-    fn cut(&self, length: u64) -> io::Result<()> {
-        self.0.cut(length)
+    fn gives_up(&self, lock: &str) {
+        assert!(lock != names::OPENING_LOCK || self.is_user.load(Ordering::Relaxed), "it is a user before");
     }
+}
 
-    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
-        self.0.reserve(from, bytes)
-    }
-
-    fn drop_cache(&self) -> io::Result<()> {
-        self.0.drop_cache()
-    }
+fn gated(disk: &MemoryDisk) -> (Watched<Gate>, Arc<Mutex<()>>, Receiver<()>) {
+    let (reading, heard) = channel();
+    let open = Arc::<Mutex<()>>::default();
+    let gate = Gate { reading, open: open.clone(), is_user: AtomicBool::default() };
+    (Watched::on(disk, Arc::new(gate)), open, heard)
 }
 
 /// Opens without a thread, and without waiting for another opener.
@@ -156,7 +65,7 @@ fn an_opener_that_joins_keeps_no_other_one_waiting_while_it_reads() {
         let (_store, settings) = filled(&disk);
         let (slow, gate, reading) = gated(&disk);
         thread::scope(|scope| {
-            let closed = gate.open.lock().unwrap();
+            let closed = gate.lock().unwrap();
             let joining = scope.spawn(|| open_at_once(slow, &settings, reads_only).unwrap());
             reading.recv().unwrap();
             for _ in 0..100 {
@@ -178,7 +87,7 @@ fn what_an_opener_is_reading_is_joined_and_not_recovered_though_all_other_users_
         let other = open_at_once(disk.clone(), &settings, false).unwrap();
         let (slow, gate, reading) = gated(&disk);
         thread::scope(|scope| {
-            let closed = gate.open.lock().unwrap();
+            let closed = gate.lock().unwrap();
             let joining = scope.spawn(|| open_at_once(slow, &settings, false).unwrap());
             reading.recv().unwrap();
             store.close().unwrap();

@@ -1,11 +1,13 @@
 //! The engine over a disk in memory.
 
+mod bounds;
 mod closing;
 mod failing;
 mod frozen;
 mod joining;
 mod opening;
 mod reading;
+mod watched;
 mod writing;
 
 use std::collections::BTreeMap;
