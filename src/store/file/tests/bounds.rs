@@ -1,8 +1,11 @@
 //! What has a bound whatever the number of segments: open files, and the log under churn.
 
 use std::pin::pin;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::task::{Context, Waker};
+use std::thread;
 
 use super::watched::{Watch, Watched};
 use super::*;
@@ -140,6 +143,46 @@ fn the_log_is_bounded_though_the_thread_has_no_time_for_compaction() {
         let index = &engine.log.read().unwrap().index;
         assert!(index.log_bytes() <= 2 * index.live_bytes() + 2 * u64::from(segment_bytes));
     }
+}
+
+/// Hints are written when the test lets them, and the test is told of each before.
+struct HeldHints(Sender<()>, Arc<Mutex<()>>);
+
+impl Watch for HeldHints {
+    fn replaces(&self, _name: &str) {
+        let _ = self.0.send(());
+        drop(self.1.lock());
+    }
+}
+
+#[test]
+fn no_save_waits_while_a_hint_is_made_and_a_close_does() {
+    let disk = MemoryDisk::default();
+    let mut settings = Settings { durability: Durability::Always, ..small_segments(4096) };
+    settings.sizes.hint_part = 1;
+    let (begun, hints) = channel();
+    let held = Arc::<Mutex<()>>::default();
+    let hint = || disk.names().unwrap().into_iter().find(|name| names::hint_number(name).is_some());
+    thread::scope(|scope| {
+        let holding = held.lock().unwrap();
+        let engine = Arc::new(open_on(Watched::on(&disk, Arc::new(HeldHints(begun, held.clone()))), &settings));
+        let background = Arc::new(Background::start(engine.clone()).unwrap());
+        let store = FileStore { engine, background };
+        let (saved, told) = channel();
+        let saving = store.clone();
+        scope.spawn(move || {
+            for n in 0..100 {
+                create(&saving, n, &[1; 300]);
+                let _ = saved.send(());
+            }
+        });
+        hints.recv().unwrap();
+        let all = (0..100).all(|_| told.recv_timeout(Duration::from_secs(60)).is_ok());
+        let made = hint();
+        drop(holding);
+        store.close().unwrap();
+        assert!(all && made.is_none() && hint().is_some());
+    });
 }
 
 #[test]

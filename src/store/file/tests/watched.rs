@@ -11,6 +11,7 @@ use crate::store::file::disk::{DiskFile, DiskLock};
 pub(super) trait Watch: Send + Sync + 'static {
     fn opens(&self, _name: &str) {}
     fn reads(&self, _at: u64) {}
+    fn replaces(&self, _name: &str) {}
     fn makes_a_page(&self) {}
     fn has_shared(&self, _lock: &str) {}
     fn gives_up(&self, _lock: &str) {}
@@ -67,6 +68,7 @@ impl<W: Watch> Disk for Watched<W> {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.watch.replaces(name);
         self.disk.replace(name, bytes)
     }
 
