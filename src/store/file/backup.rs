@@ -13,16 +13,18 @@ use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::Log;
 use crate::store::file::log::segments::{Segments, is_not_found};
-
-/// A segment's number and its file.
-type OpenSegment = (u32, Arc<dyn DiskFile>);
+use crate::store::file::threads::wait::{self, LOCK_WAIT};
 
 /// How much is copied at a time.
 const CHUNK: usize = 1 << 20;
 
+/// How often compaction may trim the segment that is to be copied next before it is kept out.
+const TRIMS_FOLLOWED: u32 = 20;
+
 impl FileStore {
     /// Copies the store, as it is at one moment, into a new directory, which opens as a store of its own. Any number of
-    /// processes may use the store meanwhile, and no operation of theirs waits for the copy.
+    /// processes may use the store meanwhile, and no operation of theirs waits for the copy, unless compaction has overtaken
+    /// the copy again and again.
     ///
     /// The copy appears under its name when all of it is on disk, and not before. It ends as a store does that was closed.
     /// `directory` is missing or empty, and its parent exists. This blocks as long as it takes to copy the files, so call it
@@ -67,13 +69,12 @@ impl FileStore {
         let mut making = tempfile::Builder::new();
         let making = making.prefix(".backup-").permissions(fs::Permissions::from_mode(0o700));
         let making = making.tempdir_in(parent).map_err(failed)?;
-        let log = &self.engine.log;
-        let (files, end) = all_files(log)?;
+        copy_to(&self.engine.log, &RealDisk::open(making.path(), true)?)?;
         if !self.engine.is_read_only() {
-            // What is copied is made durable here first. Otherwise a power loss could take from the store what its copy has.
-            log.segments.sync()?;
+            // What was copied is made durable here before the copy appears. Otherwise a power loss could take from the store
+            // what its copy has.
+            self.engine.log.segments.sync()?;
         }
-        copy_to(&log.segments, &RealDisk::open(making.path(), true)?, files, end)?;
         fs::rename(making.path(), directory).map_err(failed)?;
         // The temporary directory has its final name now, so there is nothing to remove.
         let _ = making.keep();
@@ -81,41 +82,69 @@ impl FileStore {
     }
 }
 
-/// Copies these segments, the last one up to the end of the log, and closes the copy with a mark.
-fn copy_to(segments: &Segments, target: &dyn Disk, files: Vec<OpenSegment>, end: Position) -> Result<()> {
-    for (number, file) in files {
-        let length = if number == end.segment() { end.offset() } else { segments.length_of(number, &*file)? };
-        let copy = copy(segments, number, &*file, length, target)?;
-        if number == end.segment() {
-            let mut mark = Frames::at(end, end, segments.salt);
-            mark.push(Kind::Mark, &NO_KEY, &[]);
-            copy.write_at(mark.bytes(), u64::from(length)).map_err(writing(number))?;
+/// Copies the log, one segment after another, up to where it ended at one moment, and closes the copy with a mark.
+///
+/// What is sealed does not change, so one open file at a time is enough. A segment that compaction trims before it is
+/// copied lives on in what compaction has appended. So the copy begins anew with the segment that is the oldest by then,
+/// and goes on to where the log ends by then.
+pub(crate) fn copy_to(log: &Log, target: &dyn Disk) -> Result<()> {
+    let (mut oldest, mut end) = bounds(log)?;
+    let (mut number, mut trims) = (oldest, 0);
+    let lock = log.segments.disk.lock(names::WRITER_LOCK);
+    let lock = lock.map_err(|error| log.segments.io("opening the writer lock", error))?;
+    loop {
+        match copy_all(&log.segments, &mut number, end, target) {
+            Err(error) if is_not_found(&error) => {
+                trims += 1;
+                if trims == TRIMS_FOLLOWED {
+                    // Compaction has overtaken the copy again and again. With the writer lock, it is kept out.
+                    let taken = wait::until(LOCK_WAIT, || lock.try_exclusive());
+                    taken.map_err(|error| log.segments.io("waiting for the writer lock", error))?;
+                }
+                (oldest, end) = bounds(log)?;
+                // A segment that is part of the log and is not there is damage.
+                if oldest <= number {
+                    return Err(error);
+                }
+                number = oldest;
+            }
+            copied => break copied?,
         }
-        copy.sync().map_err(writing(number))?;
+    }
+    drop(lock);
+    // These were copied before they left the log.
+    let names = target.names().map_err(writing(oldest))?;
+    for name in names.iter().filter(|name| names::segment_number(name).is_some_and(|number| number < oldest)) {
+        target.remove(name).map_err(writing(oldest))?;
     }
     target.sync_names().map_err(|error| Error::io("making the backup's names durable", error))
 }
 
-/// All segments, opened, and where the log ended then. An open file stays readable after its segment is trimmed.
-fn all_files(log: &Log) -> Result<(Vec<OpenSegment>, Position)> {
-    const ATTEMPTS: u32 = 100;
-    for attempt in 1.. {
-        let (oldest, end) = {
-            let state = log.read()?;
-            (state.index.oldest, state.index.applied)
-        };
-        let opened = (oldest..=end.segment()).map(|number| {
-            let file = log.segments.disk.open(&names::segment(number));
-            Ok((number, file.map_err(|error| log.segments.segment_io("opening a segment", number, error))?))
-        });
-        match opened.collect::<Result<Vec<_>>>() {
-            Ok(files) => return Ok((files, end)),
-            // A segment was trimmed after the index was read, so the list begins anew.
-            Err(error) if is_not_found(&error) && attempt < ATTEMPTS => {}
-            Err(error) => return Err(error),
+/// The oldest segment, and where the log ends.
+fn bounds(log: &Log) -> Result<(u32, Position)> {
+    let state = log.read()?;
+    Ok((state.index.oldest, state.index.applied))
+}
+
+/// Copies the segments from `number` on up to the end of the log. `number` is the segment that it has got to.
+fn copy_all(segments: &Segments, number: &mut u32, end: Position, target: &dyn Disk) -> Result<()> {
+    loop {
+        let file = segments.disk.open(&names::segment(*number));
+        let file = file.map_err(|error| segments.segment_io("opening a segment", *number, error))?;
+        let is_last = *number == end.segment();
+        let length = if is_last { end.offset() } else { segments.length_of(*number, &*file)? };
+        let copy = copy(segments, *number, &*file, length, target)?;
+        if is_last {
+            let mut mark = Frames::at(end, end, segments.salt);
+            mark.push(Kind::Mark, &NO_KEY, &[]);
+            copy.write_at(mark.bytes(), u64::from(length)).map_err(writing(*number))?;
         }
+        copy.sync().map_err(writing(*number))?;
+        if is_last {
+            return Ok(());
+        }
+        *number += 1;
     }
-    unreachable!("the loop ends by returning")
 }
 
 fn copy(

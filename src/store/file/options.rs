@@ -104,7 +104,7 @@ impl FileOptions {
         self
     }
 
-    /// How long opening waits for another process that is opening the directory: 60 s by default. Then it fails with
+    /// How long opening waits for another process that is recovering the directory: 60 s by default. Then it fails with
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     pub fn open_wait(mut self, wait: Duration) -> Self {
         self.0.open_wait = wait;

@@ -90,7 +90,7 @@ impl FileStore {
     ///   error says what to do.
     /// - [`ErrorKind::NewerFormat`](crate::ErrorKind::NewerFormat) if a newer version of this crate wrote it.
     /// - [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) if no segment has a header that can be read.
-    /// - [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if another process has been opening the directory for longer than
+    /// - [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if another process has been recovering the directory for longer than
     ///   [`open_wait`](FileOptions::open_wait), or has it open to read only.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(directory)

@@ -1,6 +1,6 @@
 //! The store's own thread: it syncs for the saves that wait, carries out what is queued, and does the housekeeping
-//! (catching up, the kept lock, compaction, zeros ahead, hints). Where a future may not block, this thread may; no load
-//! needs it.
+//! (catching up, the kept lock, compaction, zeros ahead; hints on threads of their own). Where a future may not block, this
+//! thread may; no load needs it.
 
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -55,6 +55,8 @@ pub(crate) struct Round {
     zeroed_ahead: ZeroedAhead,
     compactor: Compactor,
     hint_maker: HintMaker,
+    /// The engine, if hints are made on threads of their own. A caller that runs the rounds by hand has no other thread.
+    makes_aside: Option<Arc<Engine>>,
 }
 
 impl Round {
@@ -75,6 +77,7 @@ impl Round {
             zeroed_ahead: ZeroedAhead::new(),
             compactor: Compactor::default(),
             hint_maker: HintMaker::default(),
+            makes_aside: None,
         }
     }
 
@@ -85,7 +88,7 @@ impl Round {
         if saves_waited {
             engine.sync_for_waiting(&mut self.shared_sync);
         }
-        let served = engine.serve_queue();
+        let served = engine.serve_queue(|| self.compactor.pays_for_a_roll(engine));
         let pause = if served {
             if self.pauses.take().is_some() {
                 engine.leave_line();
@@ -117,7 +120,13 @@ impl Round {
         if saves_waited {
             self.zeroed_ahead.keep_ahead(engine);
         }
-        let hinting = writes && !engine.is_closed() && self.hint_maker.step(engine);
+        let mut hinting = false;
+        if writes && !engine.is_closed() {
+            match &self.makes_aside {
+                Some(engine) => self.hint_maker.make_aside(engine),
+                None => hinting = self.hint_maker.step(engine),
+            }
+        }
         // This look comes last, after all of the above have given up the writer: no wake-up is lost (see `engine`).
         let idle = engine.waiters.is_empty() && engine.queue.is_empty();
         if idle && engine.is_closed() {
@@ -152,7 +161,9 @@ impl Background {
         let shared = engine.clone();
         let thread = threads::Builder::new().name("cloakroom".into()).spawn(move || {
             let _retire = Retire(&shared);
-            let mut round = Round::of(&shared);
+            // Shuttle tries the orders of few threads, so there this thread makes the hints.
+            let makes_aside = (!cfg!(shuttle)).then(|| shared.clone());
+            let mut round = Round { makes_aside, ..Round::of(&shared) };
             while let Some(rest) = round.run(&shared) {
                 if !rest.is_zero() {
                     shared.bell.rest(rest);

@@ -3,7 +3,8 @@
 //!
 //! Segments leave at the oldest end only, so a frame that ended, shortened or replaced a record never vanishes while that
 //! record is on disk. Compaction begins when half of the log is of no use. So the log takes at most twice the live bytes,
-//! plus one segment, and a record is written once more for each pass over the whole log.
+//! plus one segment, and a record is written once more for each pass over the whole log. Where saves are faster than that,
+//! they pay: above twice the bound, no segment is begun for them before twice the bytes of the last one have left the log.
 
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
@@ -13,16 +14,31 @@ use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::{Log, State};
+use crate::store::file::writer::LockedWriter;
 use crate::store::file::writer::op::Op;
 
 /// How many bytes are moved at a time: some fifty records, fifty microseconds, so that no save waits for long.
 const BATCH: u32 = 32 * 1024;
 
+/// How many bytes of the log a step reads at most.
+const STEP: u32 = 256 * 1024;
+
+/// How many segments one trim lets go at most. Removing a file takes some ten microseconds, with the writer lock held.
+const TRIMMED: u32 = 16;
+
+/// For each byte of a new segment, so many leave an overgrown log. What is moved, at most a quarter of such a log, is
+/// appended again. So one would not do, and with two the log shrinks in each pass.
+const CUT: u64 = 2;
+
 /// Where compaction has got to.
 #[derive(Default)]
 pub(crate) struct Compactor {
-    /// Up to here, what lives in the oldest segment was moved.
+    /// Up to here, what could be read of the segments was moved.
     looked_through: Position,
+    /// Bytes that this process has trimmed, and that no new segment has used up.
+    paid: u64,
+    /// The full segment that saves wait behind, and how many bytes they have to pay for the next one.
+    due: (u32, u64),
 }
 
 impl Compactor {
@@ -33,33 +49,68 @@ impl Compactor {
         is_wasteful && self.try_step(engine).unwrap_or(false)
     }
 
+    /// Pays for the segment that the next save needs, if it needs one and the log is overgrown. Says whether the segment may
+    /// be begun: not while another process has the writer lock.
+    pub(crate) fn pays_for_a_roll(&mut self, engine: &Engine) -> bool {
+        while let Some(end) = full_segment_of_an_overgrown_log(engine) {
+            if self.due.0 != end.segment() {
+                self.due = (end.segment(), CUT * u64::from(end.offset()));
+            }
+            if self.paid >= self.due.1 {
+                self.paid -= std::mem::take(&mut self.due.1);
+                return true;
+            }
+            // The cuts take a while, and make durable what these saves wait for.
+            if !engine.waiters.is_empty() {
+                engine.sync_at_once();
+            }
+            match self.try_step(engine) {
+                Ok(true) => {}
+                Ok(false) => return false,
+                // Whether the disk is full or the store is poisoned, the operation itself will meet and tell.
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+
+    /// Moves a batch, or removes segments. Says whether it did: not if only the current segment is left, or if another
+    /// process has the writer lock.
     pub(crate) fn try_step(&mut self, engine: &Engine) -> Result<bool> {
         let log = &engine.log;
-        let (oldest, current) = {
+        let (oldest, current, living) = {
             let State { index, .. } = &*log.read()?;
-            (index.oldest, index.applied.segment())
+            let (oldest, current) = (index.oldest, index.applied.segment());
+            let most = current.min(oldest.saturating_add(TRIMMED));
+            (oldest, current, (oldest..most).find(|number| index.live_bytes_in(*number) > 0).unwrap_or(most))
         };
-        // Another process may have compacted the log since the look.
         if oldest == current {
             return Ok(false);
         }
-        let (batch, looked_through) = self.next_batch(log, oldest)?;
-        if batch.is_empty() && !self.set_aside_unreadable(log, oldest)? {
-            return Ok(false);
+        if oldest < living {
+            return self.trim(engine, living);
         }
-        let moved = engine.with_writer(engine.writer(), 1, |locked| {
-            let mut run = |op: Op| -> Result<()> {
-                let outcome = locked.write(&[&op], true).ok().and_then(|mut outcomes| outcomes.pop());
-                outcome.map_or(Ok(()), |(answer, _)| answer.map(drop))
-            };
-            if !batch.is_empty() {
-                return run(Op::Move { live: batch });
-            }
-            // In any other order a crash loses what was moved (rule 7): the moves, the trim frame after them, one sync for
-            // both, and then the removal. A trim frame that survives a crash without the moves stands beyond a hole, where
-            // the log ends.
-            run(Op::Trim { oldest: oldest + 1 }).and_then(|()| log.segments.sync()).and_then(|()| log.remove_trimmed())
-        })?;
+        let from = self.looked_through.max(segment::start(oldest));
+        if from.segment() > oldest {
+            // All of the segment was read, and yet something in it lives.
+            let left = left_in(log, oldest)?;
+            return if left.is_empty() { self.trim(engine, oldest + 1) } else { self.relocate(engine, left, from) };
+        }
+        let (batch, looked_through) = next_batch(log, from, current)?;
+        if batch.is_empty() {
+            self.looked_through = looked_through;
+            return Ok(true);
+        }
+        self.relocate(engine, batch, looked_through)
+    }
+
+    fn relocate(
+        &mut self,
+        engine: &Engine,
+        live: Vec<(SessionKey, Position)>,
+        looked_through: Position,
+    ) -> Result<bool> {
+        let moved = engine.with_writer(engine.writer(), 1, |locked| run(locked, Op::Move { live }))?;
         let Some(done) = moved else { return Ok(false) };
         done?;
         // Only after success, so that a batch that failed is moved again.
@@ -67,48 +118,73 @@ impl Compactor {
         Ok(true)
     }
 
-    /// Sets aside the records that are still in a segment after all readable ones were moved (rule 7). Says whether the
-    /// segment may be trimmed: not if a readable record is left after all.
-    fn set_aside_unreadable(&mut self, log: &Log, segment: u32) -> Result<bool> {
-        if log.read()?.index.live_bytes_in(segment) == 0 {
-            return Ok(true);
-        }
-        let left = log.keys(|_, meta| meta.at().segment() == segment)?;
-        let file = log.segments.file(segment)?;
-        for key in left {
-            let stands = log.read()?.index.get(&key).map(|meta| (meta.at(), meta.bytes()));
-            let Some((at, length)) = stands.filter(|(at, _)| at.segment() == segment) else { continue };
-            let mut bytes = vec![0; length as usize];
-            let read = file.read_at(&mut bytes, u64::from(at.offset()));
-            read.map_err(|error| log.segments.segment_io("compacting", segment, error))?;
-            if Frame::parse_anywhere(&bytes, at, log.segments.salt).is_some() {
-                self.looked_through = Position::default();
-                return Ok(false);
-            }
-            log.segments.report(segment, at.offset(), at.offset() + length, Some(key));
-            log.segments.set_aside(at, &bytes)?;
-        }
+    /// Lets the segments below this one go.
+    fn trim(&mut self, engine: &Engine, oldest: u32) -> Result<bool> {
+        let log = &engine.log;
+        let bytes = || log.read_unchecked().index.log_bytes();
+        let trimmed = engine.with_writer(engine.writer(), 1, |locked| {
+            let before = bytes();
+            // In any other order a crash loses what was moved (rule 7): the moves, the trim frame after them, one sync for
+            // both, and then the removal. A trim frame that survives a crash without the moves stands beyond a hole, where
+            // the log ends.
+            let done =
+                run(locked, Op::Trim { oldest }).and_then(|()| log.segments.sync()).and_then(|()| log.remove_trimmed());
+            done.map(|()| before.saturating_sub(bytes()))
+        })?;
+        let Some(freed) = trimmed else { return Ok(false) };
+        self.paid += freed?;
         Ok(true)
     }
+}
 
-    /// The next records that live in a segment, in the order of the log, and where this batch ends.
-    fn next_batch(&self, log: &Log, segment: u32) -> Result<(Vec<(SessionKey, Position)>, Position)> {
-        let mut from = self.looked_through;
-        if from.segment() != segment {
-            from = segment::start(segment);
+/// Where the log ends, if the segment there is full and the log is overgrown.
+fn full_segment_of_an_overgrown_log(engine: &Engine) -> Option<Position> {
+    let State { index, .. } = &*engine.log.read_unchecked();
+    let is_full = index.sealed() || index.applied.offset() >= engine.settings.segment_bytes;
+    (is_full && index.is_overgrown(engine.settings.segment_bytes)).then_some(index.applied)
+}
+
+fn run(locked: &mut LockedWriter<'_>, op: Op) -> Result<()> {
+    let outcome = locked.write(&[&op], true).ok().and_then(|mut outcomes| outcomes.pop());
+    outcome.map_or(Ok(()), |(answer, _)| answer.map(drop))
+}
+
+/// Records that still live in a segment of which all was read and moved. Those that are whole lie in the body of a damaged
+/// batch, which no scan enters, and are moved from there. The others are set aside (rule 7).
+fn left_in(log: &Log, segment: u32) -> Result<Vec<(SessionKey, Position)>> {
+    let left = log.keys(|_, meta| meta.at().segment() == segment)?;
+    let file = log.segments.file(segment)?;
+    let mut whole = Vec::new();
+    for key in left {
+        let stands = log.read()?.index.get(&key).map(|meta| (meta.at(), meta.bytes()));
+        let Some((at, length)) = stands.filter(|(at, _)| at.segment() == segment) else { continue };
+        let mut bytes = vec![0; length as usize];
+        let read = file.read_at(&mut bytes, u64::from(at.offset()));
+        read.map_err(|error| log.segments.segment_io("compacting", segment, error))?;
+        if Frame::parse_anywhere(&bytes, at, log.segments.salt).is_some_and(|frame| frame.record().is_some()) {
+            whole.push((key, at));
+            continue;
         }
-        if log.read()?.index.live_bytes_in(segment) == 0 {
-            return Ok((Vec::new(), from));
-        }
-        let file = log.segments.file(segment)?;
-        let reading = |error| log.segments.segment_io("compacting", segment, error);
-        let length = log.segments.length_of(segment, &*file)?;
+        log.segments.report(segment, at.offset(), at.offset() + length, Some(key));
+        log.segments.set_aside(at, &bytes)?;
+    }
+    Ok(whole)
+}
+
+/// The next records that live in sealed segments, in the order of the log, and where this batch ends. It may come from many
+/// small segments, so that one trim lets all of them go.
+fn next_batch(log: &Log, from: Position, current: u32) -> Result<(Vec<(SessionKey, Position)>, Position)> {
+    let (mut living, mut bytes, mut read) = (Vec::new(), 0, 0);
+    let mut from = from;
+    while from.segment() < current && bytes < BATCH && read < STEP {
+        let number = from.segment();
+        let file = log.segments.file(number)?;
+        let length = log.segments.length_of(number, &*file)?;
         let mut scan = Scan::new(&*file, from, length, log.segments.salt);
-        let (mut living, mut bytes) = (Vec::new(), 0);
-        while bytes < BATCH {
-            match scan.next().map_err(reading)? {
+        while bytes < BATCH && read < STEP {
+            let step = scan.next().map_err(|error| log.segments.segment_io("compacting", number, error))?;
+            let end = match step {
                 Step::Frame(frame) => {
-                    from = frame.at.plus(frame.head.frame_bytes());
                     let State { index, .. } = &*log.read()?;
                     let batch = frame.inner(log.segments.salt).filter(|_| frame.head.kind == Kind::Batch);
                     for frame in batch.chain([frame]) {
@@ -117,11 +193,20 @@ impl Compactor {
                             bytes += frame.head.body;
                         }
                     }
+                    frame.at.plus(frame.head.frame_bytes())
                 }
-                Step::BadBody(..) | Step::Gap { .. } => {}
-                Step::End { .. } => break,
-            }
+                Step::BadBody(at, head) => at.plus(head.frame_bytes()),
+                Step::Gap { to, .. } => Position::new(number, to),
+                Step::End { .. } => {
+                    let index = &log.read()?.index;
+                    let next = (number + 1..current).find(|number| index.live_bytes_in(*number) > 0);
+                    from = segment::start(next.unwrap_or(current));
+                    break;
+                }
+            };
+            read += end.offset() - from.offset();
+            from = end;
         }
-        Ok((living, from))
     }
+    Ok((living, from))
 }

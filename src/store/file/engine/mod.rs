@@ -189,11 +189,15 @@ impl Engine {
         }
     }
 
-    /// Carries out all that is queued, as long as the writer lock is free. Says whether the queue is empty now. Only the
-    /// store's thread calls this, for it may block: it waits for the writer and begins segments.
-    pub(crate) fn serve_queue(&self) -> bool {
+    /// Carries out all that is queued, as long as the writer lock is free and `pays` says that a new segment is paid for.
+    /// Says whether the queue is empty now. Only the store's thread calls this, for it may block: it waits for the writer
+    /// and begins segments.
+    pub(crate) fn serve_queue(&self, mut pays: impl FnMut() -> bool) -> bool {
         // The last look comes after the writer is given up: an operation that queued meanwhile relies on this thread.
         while !self.queue.is_empty() {
+            if !pays() {
+                return false;
+            }
             match self.hold(self.writer(), 1, |locked| self.carry_out_next(locked, true)) {
                 Ok(Some(carried_out)) => carried_out.tell(),
                 Ok(None) => return false,
@@ -243,8 +247,17 @@ impl Engine {
     /// One sync for all saves that wait, of all processes (group commit). Only the store's thread calls this.
     pub(crate) fn sync_for_waiting(&self, shared: &mut SharedSync) {
         let outcome = shared.sync(&self.log.segments, |durable| self.waiters.settle(durable, None));
-        self.waiters.settle(self.log.segments.durable(), outcome.err().as_ref());
+        self.settle(outcome);
         shared.await_the_next_saves();
+    }
+
+    /// The same for this process's saves alone, without waiting for another process's sync.
+    pub(crate) fn sync_at_once(&self) {
+        self.settle(self.log.segments.sync());
+    }
+
+    fn settle(&self, outcome: Result<()>) {
+        self.waiters.settle(self.log.segments.durable(), outcome.err().as_ref());
     }
 
     /// The sync of a save that was written before the close, and that waits since the store's thread is gone. Once the

@@ -277,6 +277,11 @@ impl Index {
         self.segments() > 1 && self.log_bytes() > 2 * self.live_bytes() + u64::from(segment_bytes)
     }
 
+    /// Whether the log takes twice as much as that. Then saves wait for compaction (`engine/compact.rs`).
+    pub(crate) fn is_overgrown(&self, segment_bytes: u32) -> bool {
+        self.segments() > 1 && self.log_bytes() > 2 * (2 * self.live_bytes() + u64::from(segment_bytes))
+    }
+
     pub(crate) fn segments(&self) -> u32 {
         self.applied.segment() - self.oldest + 1
     }

@@ -1,4 +1,4 @@
-//! The hint files of a directory: which are believed, which are to be made, which are removed. The store's thread makes
+//! The hint files of a directory: which are believed, which are to be made, which are removed. `engine/hint_maker` makes
 //! them.
 //!
 //! No hint is ever needed, so no failure with one is an error. A hint that cannot be read counts as missing. A hint that

@@ -91,20 +91,26 @@ impl Segments {
         }
         let opened = self.disk.open(&names::segment(number));
         let file = opened.map_err(|error| self.segment_io("opening a segment", number, error))?;
-        if open.len() >= self.most_open {
-            open.pop_first();
-        }
         // A writer may have written up to its intent without publishing it yet. The intent is read before the tail: if the
         // intent is gone by now, its write is published, and the tail covers it.
         let intent = Position::from_u64(self.page().intent.get());
         let known = (file, intent.max(self.tail()));
-        open.insert(number, known.clone());
+        self.keep_open(&mut open, number, known.clone());
         Ok(known)
     }
 
     /// Notes that this descriptor vouches for the whole file: this process has just created the file, or synced all of it.
     pub(crate) fn vouch_for(&self, number: u32, file: Arc<dyn DiskFile>) {
-        self.lock_open().insert(number, (file, segment::start(number)));
+        self.keep_open(&mut self.lock_open(), number, (file, segment::start(number)));
+    }
+
+    /// Keeps a segment open, and closes the oldest one if there are too many. The segment that is written to is the newest,
+    /// so it stays open.
+    fn keep_open(&self, open: &mut BTreeMap<u32, OpenSegment>, number: u32, known: OpenSegment) {
+        if open.len() >= self.most_open && !open.contains_key(&number) {
+            open.pop_first();
+        }
+        open.insert(number, known);
     }
 
     /// Closes segments that were trimmed, so that this process pins no disk space (rule 15).

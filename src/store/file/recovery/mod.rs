@@ -1,4 +1,5 @@
-//! Opening a directory: an opener that finds it unused recovers the log, any other one joins. One process opens at a time.
+//! Opening a directory: an opener that finds it unused recovers the log, any other one joins. One process recovers at a
+//! time; any number join meanwhile, each by itself.
 //!
 //! `recover` holds what is done to files that no process uses. Nothing here serves a load or a save: an open store is the
 //! engine's.
@@ -26,16 +27,18 @@ use crate::store::file::threads::wait;
 pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Result<Engine> {
     let Locks { opening, users, writer } = Locks::on(&*disk, path)?;
     let failed = |error| Error::io(OPENING, error).at(path);
-    // One opener at a time. An opener that gets the users' lock exclusively is alone. The shared lock always means that a
-    // recovery was finished (rule 9).
+    // One opener at a time decides what it is. An opener that gets the users' lock exclusively is alone. The shared lock
+    // always means that a recovery was finished (rule 9).
     await_opening(&settings, path, || opening.try_exclusive())?;
     let alone = users.try_exclusive().map_err(failed)?;
-    let log = if alone { recover(disk, path, &settings)? } else { join(disk, path, &settings)? };
+    let recovered = if alone { Some(recover(disk.clone(), path, &settings)?) } else { None };
     if !wait::until(settings.open_wait, || users.try_shared()).map_err(failed)? {
-        let why = "the lock of its users is held exclusively";
-        return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
+        return Err(users_held(path));
     }
+    // Recovery alone needs the openers' lock. An opener that joins holds the users' lock shared by now, which keeps any
+    // recovery out, even if all other users close or die while it reads. So the next opener need not wait for the reading.
     opening.unlock().map_err(failed)?;
+    let log = recovered.map_or_else(|| join(disk, path, &settings), Ok)?;
     Ok(Engine::new(log, settings, writer, users))
 }
 
@@ -57,14 +60,13 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
     if alone {
         users.unlock().map_err(failed)?;
     } else if !users.try_shared().map_err(failed)? {
-        return Err(Error::new(ErrorKind::Timeout, OPENING)
-            .at(path)
-            .because("the lock of its users is held exclusively"));
+        return Err(users_held(path));
     }
     writer.unlock().map_err(failed)?;
     let (log, locked) = if alone {
         (Found::read(disk, path, &settings)?.publish(), opening)
     } else {
+        opening.unlock().map_err(failed)?;
         (join(disk, path, &settings)?, users)
     };
     Ok(Engine::new(log, settings, writer, locked).read_only())
@@ -99,7 +101,11 @@ fn await_opening(settings: &Settings, path: &Path, attempt: impl FnMut() -> io::
     Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why))
 }
 
-/// Joins the processes that use the directory already.
+fn users_held(path: &Path) -> Error {
+    Error::new(ErrorKind::Timeout, OPENING).at(path).because("the lock of its users is held exclusively")
+}
+
+/// Joins the processes that use the directory already. Only with the users' lock held shared.
 fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
     for _ in 0..TRIMS_FOLLOWED {
         match try_join(disk.clone(), path, settings) {

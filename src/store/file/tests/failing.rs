@@ -100,7 +100,7 @@ fn a_batch_of_moves_that_could_not_be_written_is_moved_later() {
         disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
         assert!(compactor.try_step(&store.engine).unwrap());
     }
-    assert!(failed > 3, "each segment's moves failed once");
+    assert!(failed > 1, "the moves failed once, and each trim");
     for store in [&store, &open(&disk, options()).unwrap()] {
         for n in 0..100 {
             assert_eq!(value(store, n), Some(vec![n as u8; 100]));

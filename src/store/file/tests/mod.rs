@@ -1,12 +1,15 @@
 //! The engine over a disk in memory.
 
+mod bounds;
 mod closing;
 mod failing;
 mod frozen;
 mod holds;
+mod joining;
 mod opening;
 mod reading;
 mod syncing;
+mod watched;
 mod writing;
 
 use std::collections::BTreeMap;

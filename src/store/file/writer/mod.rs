@@ -50,6 +50,9 @@ const TURNS_GIVEN_UP: u32 = 3;
 /// On a full disk a segment may grow up to here, so that offsets stay below 2^32 (rule 20).
 const LARGEST_SEGMENT: u32 = 2 << 30;
 
+/// In an overgrown log, moved records may make a segment so many times as long as it should be.
+const MOVED_BEYOND: u32 = 4;
+
 /// A group holds about this many bytes, or one operation (rule 20).
 pub(crate) const LARGEST_GROUP: usize = 4 << 20;
 
@@ -125,7 +128,13 @@ impl LockedWriter<'_> {
         // Conditions are checked against all that any process has written, so the index catches up first.
         let mut state = log.read()?;
         let end = state.index.applied;
-        if state.index.sealed() || end.offset() >= self.writer.settings.segment_bytes {
+        let segment_bytes = self.writer.settings.segment_bytes;
+        let mut full_at = segment_bytes;
+        if matches!(ops, [Op::Move { .. } | Op::Trim { .. }]) && state.index.is_overgrown(segment_bytes) {
+            // What compaction moves makes a full segment longer. A new one would have room for saves that have not paid.
+            full_at = segment_bytes.saturating_mul(MOVED_BEYOND).min(LARGEST_SEGMENT);
+        }
+        if state.index.sealed() || end.offset() >= full_at {
             drop(state);
             if !may_roll {
                 return Ok(None);

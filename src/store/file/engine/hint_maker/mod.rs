@@ -1,4 +1,10 @@
-//! Making hints: the store's thread reads sealed segments that have none, one step at a time. A failure costs the hint only.
+//! Making hints: sealed segments that have none are read, one after another. A failure costs the hint only.
+//!
+//! A large segment's summary takes up to a third of a second to sort, encode and write, and no save that waits for a sync
+//! may wait for that. So a short-lived thread makes each hint, which needs no lock: a sealed segment does not change.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::store::file::engine::Engine;
 use crate::store::file::format::effect::Effect;
@@ -12,10 +18,16 @@ use crate::store::file::log::Log;
 use crate::store::file::log::hint_files::Hints;
 use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::settings::Sizes;
+use crate::store::file::threads::{self, AtomicBool, JoinHandle};
 
-/// The hint that is being made, if any.
+/// The hint that is being made, if any: step by step, or on a thread of its own. Dropping it waits for that thread.
 #[derive(Default)]
-pub(crate) struct HintMaker(Option<Making>);
+pub(crate) struct HintMaker {
+    making: Option<Making>,
+    thread: Option<JoinHandle<()>>,
+    /// Whether the thread is at work.
+    is_busy: Arc<AtomicBool>,
+}
 
 /// A hint that is being made.
 struct Making {
@@ -26,20 +38,59 @@ struct Making {
 
 impl HintMaker {
     /// Reads one step of the segment whose hint is being made, or begins with the next segment. Says whether there was work.
+    /// For a caller that runs the store's rounds by hand.
     pub(crate) fn step(&mut self, engine: &Engine) -> bool {
-        let log = &engine.log;
-        log.hints.remove_spoilt(&*log.segments.disk);
-        let making = self.0.take().or_else(|| {
-            let number = log.hints.next(log.read_unchecked().index.oldest)?;
-            Some(Making { at: segment::start(number), summary: Summary::of_segment(number) })
-        });
+        let making = self.making.take().or_else(|| Making::next(&engine.log));
         let has_begun = making.is_some();
-        self.0 = making.and_then(|making| making.go_on(log, &engine.settings.sizes));
+        self.making = making.and_then(|making| making.go_on(&engine.log, &engine.settings.sizes));
         has_begun
+    }
+
+    /// Begins to make the next hint on a thread of its own, unless one is being made. The thread wakes the store's thread
+    /// when it is done, for the hint after that.
+    pub(crate) fn make_aside(&mut self, engine: &Arc<Engine>) {
+        if self.is_busy.load(Ordering::Acquire) {
+            return;
+        }
+        self.join();
+        let Some(begun) = Making::next(&engine.log) else { return };
+        let (engine, is_busy) = (engine.clone(), self.is_busy.clone());
+        is_busy.store(true, Ordering::Release);
+        let made = threads::Builder::new().name("cloakroom-hint".into()).spawn(move || {
+            let mut making = Some(begun);
+            // A closing store does not wait for a whole segment.
+            while let Some(begun) = making.take_if(|_| !engine.is_closed()) {
+                making = begun.go_on(&engine.log, &engine.settings.sizes);
+            }
+            is_busy.store(false, Ordering::Release);
+            engine.wake_background();
+        });
+        match made {
+            Ok(thread) => self.thread = Some(thread),
+            Err(_) => self.is_busy.store(false, Ordering::Release),
+        }
+    }
+
+    /// Waits for the thread that has made a hint. Its panic costs that hint and all later ones of this process.
+    fn join(&mut self) {
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Drop for HintMaker {
+    fn drop(&mut self) {
+        self.join();
     }
 }
 
 impl Making {
+    /// Begins with the next segment that needs a hint.
+    fn next(log: &Log) -> Option<Self> {
+        log.hints.remove_spoilt(&*log.segments.disk);
+        let number = log.hints.next(log.read_unchecked().index.oldest)?;
+        Some(Self { at: segment::start(number), summary: Summary::of_segment(number) })
+    }
+
     /// One step. `None` when the hint is made, or cannot be made.
     fn go_on(mut self, log: &Log, sizes: &Sizes) -> Option<Self> {
         let (segments, number, begun) = (&log.segments, self.at.segment(), self.at.offset());
