@@ -180,7 +180,12 @@ impl Said {
             assert_eq!(load(store, *dead), None, "{when}: what was ended is back");
         }
         assert_eq!(block_on(store.count(NOW)).unwrap(), live, "{when}");
-        assert_eq!(store.damage(), [], "{when}");
+        // A kill may tear a write of several pages. The opener that recovers sets aside what is left of it, and reports it.
+        match &store.damage()[..] {
+            [] => {}
+            [torn] => assert_eq!(torn.key, None, "{when}: {torn:?}"),
+            more => panic!("{when}: {more:?}"),
+        }
     }
 }
 

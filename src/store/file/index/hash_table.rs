@@ -10,6 +10,7 @@
 //! would hold up all loads and saves. At ten million sessions a step moves some 40,000 places.
 
 use crate::model::key::SessionKey;
+use crate::store::file::threads::steps;
 
 /// The number of a session's slot in the arena. A session keeps its number until another session leaves the arena.
 pub(crate) type SlotNumber = u32;
@@ -179,6 +180,7 @@ impl Shard {
     }
 
     fn resize(&mut self, places: usize) {
+        steps::count(self.places.len());
         for place in std::mem::replace(&mut self.places, vec![0; places]) {
             if place != 0 {
                 self.put(place);
