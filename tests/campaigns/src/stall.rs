@@ -1,12 +1,12 @@
 //! `stall`: how long loads and saves wait for what else goes on in their store, with hundreds of thousands of sessions.
 //!
-//! A case is a store that grows from nothing, by two threads of one handle, while two other threads load and save, and while
+//! A case is a store that grows from nothing, by one thread, while two other threads load and save, and while
 //! all of this comes around again and again: sessions are touched and saved, sweeps of any budget end those of one deadline,
-//! an owner of thousands of sessions logs in with a limit and logs out everywhere, the store is counted, scanned and asked for
+//! an owner of thousands of sessions logs in again and again with a limit, the store is counted, scanned and asked for
 //! its figures, hints are made, segments compacted, a second handle sleeps and catches up, and at the end the store is cleared.
 //!
-//! What fails a case is the longest hold of the index's lock, in steps: slots looked at or moved, places of a table moved by
-//! its growth. A step is up to some 200 ns, for it may wait for memory; [`MOST_STEPS`] of them are about a millisecond. The
+//! What fails a case is the longest hold of the index's lock, in steps: slots looked at or moved, and lines of a table that
+//! grows. A step is up to some 200 ns, for it may wait for memory; [`MOST_STEPS`] of them are about a millisecond. The
 //! times are told and fail nothing, for they say what else the machine does: the longest wait of a load and of a save, and
 //! how long 999 of 1,000 loads wait at most.
 //!

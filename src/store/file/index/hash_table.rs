@@ -180,7 +180,8 @@ impl Shard {
     }
 
     fn resize(&mut self, places: usize) {
-        steps::count(self.places.len());
+        // Eight places share a line of the cache, and a step is a line.
+        steps::count(self.places.len() / 8);
         for place in std::mem::replace(&mut self.places, vec![0; places]) {
             if place != 0 {
                 self.put(place);

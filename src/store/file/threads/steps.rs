@@ -1,4 +1,5 @@
-//! Steps under a lock: how many slots and frames a thread looks at or moves while it holds the lock of the log's state.
+//! Steps under a lock: how many slots, frames and lines of a table a thread looks at or moves while it holds the lock of the
+//! log's state.
 //!
 //! Tests and campaigns ask for the longest hold, because a count says the same on every machine. Without the feature
 //! `simulation` a store counts nothing. No time is measured here.
