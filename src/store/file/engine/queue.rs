@@ -10,6 +10,9 @@ use crate::store::file::threads::{AtomicBool, Mutex, MutexGuard};
 use crate::store::file::writer::op::Op;
 use crate::store::file::writer::{LARGEST_GROUP, Outcome};
 
+/// A group holds so many jobs at most: readers wait while all of them are applied.
+const MOST_JOBS: usize = 1_000;
+
 /// An operation in the queue, with its outcome. The next thread that has the writer carries it out on behalf of its future.
 pub(crate) struct Job {
     pub(crate) op: Op,
@@ -68,7 +71,7 @@ impl Queue {
         while let Some(job) = queue.front() {
             bytes += job.op.size();
             let alone = job.op.is_alone() || group.first().is_some_and(|first| first.op.is_alone());
-            if !group.is_empty() && (alone || bytes > LARGEST_GROUP) {
+            if !group.is_empty() && (alone || bytes > LARGEST_GROUP || group.len() == MOST_JOBS) {
                 break;
             }
             group.extend(queue.pop_front());
@@ -102,5 +105,26 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Arc<Job>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::model::key::SessionKey;
+
+    #[test]
+    fn a_group_holds_no_more_jobs_than_readers_may_wait_for() {
+        let queue = Queue::default();
+        let op = || Op::Destroy { key: SessionKey::from_bytes([1; 16]) };
+        for _ in 0..2 * MOST_JOBS + 1 {
+            let waker = Context::from_waker(Waker::noop());
+            assert!(queue.push(Arc::new(Job::new(op(), None, Oneshot::new(&waker)))));
+        }
+        let groups: Vec<usize> =
+            std::iter::repeat_with(|| queue.next_group().len()).take_while(|jobs| *jobs > 0).collect();
+        assert_eq!(groups, [MOST_JOBS, MOST_JOBS, 1]);
     }
 }

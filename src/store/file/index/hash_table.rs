@@ -92,11 +92,14 @@ impl HashTable {
 
     /// Removes a number that the table holds.
     pub(crate) fn remove(&mut self, hash: u32, number: SlotNumber) {
-        let shard = &mut self.shards[shard(hash)];
+        let which = shard(hash);
+        let shard = &mut self.shards[which];
         shard.remove(hash, number);
         self.taken -= 1;
-        // Down to a half: sessions that come and go around one number cause no copying each time.
-        if shard.taken < shard.places.len() / 4 && shard.places.len() > self.reserved.max(FEWEST) {
+        // From an eighth to a quarter, so that shards, which are about equally full, do not all shrink at one moment. Down to
+        // a half: sessions that come and go around one number cause no copying each time.
+        let few = shard.places.len() * (SHARDS + which) / (8 * SHARDS);
+        if shard.taken < few && shard.places.len() > self.reserved.max(FEWEST) {
             shard.resize((shard.taken * 2).max(FEWEST).max(self.reserved));
             #[cfg(test)]
             (self.moved = self.moved.max(shard.taken));
