@@ -155,7 +155,8 @@ fn r23_no_symlink_is_followed_whatever_its_name() {
         }
         let _ = fs::remove_file(place.join(name));
         symlink(&outside, place.join(name)).unwrap();
-        FileStore::open(&place).unwrap_err();
+        // An opener that recovers makes the shared page anew in any case, so that symlink goes.
+        assert_eq!(FileStore::open(&place).is_ok(), name == "tail.page", "{name}");
         match name {
             "quarantine" => assert_eq!(fs::read_dir(&outside).unwrap().count(), 0),
             _ => assert_eq!(fs::read(&outside).unwrap(), b"precious", "{name}"),
