@@ -54,6 +54,11 @@ impl Compactor {
     pub(crate) fn pays_for_a_roll(&mut self, engine: &Engine) -> bool {
         while let Some(end) = full_segment_of_an_overgrown_log(engine) {
             if self.due.0 != end.segment() {
+                // What is left over pays for the next segment. What was compacted before the log was overgrown does not: else
+                // a log that was compacted at leisure could outgrow its bound later.
+                if self.due.0 != end.segment() - 1 {
+                    self.paid = 0;
+                }
                 self.due = (end.segment(), CUT * u64::from(end.offset()));
             }
             if self.paid >= self.due.1 {
