@@ -115,27 +115,29 @@ impl Week {
         let begun = 150 + self.random.usize(..100);
         for n in 0..600 {
             self.go_on();
-            if n == begun {
-                self.run(async |store| store.clear().await.unwrap());
-                self.saved.values_mut().for_each(|saved| *saved = None);
-            }
-            if n <= begun || n % 8 > 0 {
+            if n < begun || n % 8 > 0 {
                 continue;
             }
             let segments = segments(&self.disk);
-            // Its thread has had the time to make all hints.
-            if segments.len() > 2 && hints(&self.disk, &segments).len() == segments.len() - 1 {
-                let frames = log::frames(&segments);
-                let kinds: BTreeSet<Kind> = frames.iter().map(|frame| frame.kind).collect();
-                // The last one half full, and some of it known to be on disk: what comes now is not.
-                let (last, bytes) = segments.last_key_value().expect("there are three");
-                let durable = frames.iter().filter(|frame| frame.segment == *last).map(|frame| frame.durable).max();
-                if kinds.len() == Kind::ALL.len()
-                    && bytes.len() < 10_000
-                    && durable.is_some_and(|durable| durable > 3000)
-                {
-                    return true;
+            let frames = log::frames(&segments);
+            let kinds: BTreeSet<Kind> = frames.iter().map(|frame| frame.kind).collect();
+            let (last, bytes) = segments.last_key_value().expect("a store has a segment");
+            let mut in_last = frames.iter().filter(|frame| frame.segment == *last);
+            // What was cleared is never moved, so moves that stand beside a clear were there before it.
+            if !kinds.contains(&Kind::Clear) {
+                if in_last.any(|frame| frame.kind == Kind::Move) {
+                    self.run(async |store| store.clear().await.unwrap());
+                    self.saved.values_mut().for_each(|saved| *saved = None);
                 }
+                continue;
+            }
+            // The last one half full, and some of it known to be on disk: what comes now is not.
+            let durable = in_last.map(|frame| frame.durable).max();
+            let is_half_full = bytes.len() < 10_000 && durable.is_some_and(|durable| durable > 3000);
+            // The store's thread has had the time to make all hints.
+            let has_hints = hints(&self.disk, &segments).len() == segments.len() - 1;
+            if segments.len() > 2 && kinds.len() == Kind::ALL.len() && is_half_full && has_hints {
+                return true;
             }
         }
         false
