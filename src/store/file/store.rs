@@ -261,8 +261,8 @@ impl FileStore {
         self.background.close()
     }
 
-    pub(crate) async fn run(&self, op: Op) -> Result<Answer> {
-        self.engine.submit(op).await
+    pub(crate) fn run(&self, op: Op) -> impl Future<Output = Result<Answer>> {
+        self.engine.submit(op)
     }
 }
 

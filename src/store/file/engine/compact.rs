@@ -150,7 +150,7 @@ fn full_segment_of_an_overgrown_log(engine: &Engine) -> Option<Position> {
 }
 
 fn run(locked: &mut LockedWriter<'_>, op: Op) -> Result<()> {
-    let outcome = locked.write(&[&op], true).ok().and_then(|mut outcomes| outcomes.pop());
+    let outcome = locked.write_one(&op, true).ok();
     outcome.map_or(Ok(()), |(answer, _)| answer.map(drop))
 }
 

@@ -324,7 +324,7 @@ impl Engine {
         // The writer first: a thread that still has it is done before the sync, and before the directory is given free.
         let writer = self.writer();
         self.log.segments.sync()?;
-        if self.hold(writer, 1, |locked| drop(locked.write(&[&Op::Mark], false)))?.is_some() {
+        if self.hold(writer, 1, |locked| drop(locked.write_one(&Op::Mark, false)))?.is_some() {
             self.log.segments.sync()?;
         }
         Ok(())

@@ -22,21 +22,26 @@ const SPINS: u32 = 64;
 
 impl Engine {
     /// Carries out an operation, and waits for the disk if it has to.
-    pub(crate) async fn submit(&self, op: Op) -> Result<Answer> {
-        if self.is_read_only() {
-            let why = "nothing could be written in its directory when it was opened; see to that, and open it again";
-            return Err(Error::new(ErrorKind::NotWritable, "saving a session")
-                .at(&self.log.segments.path)
-                .because(why));
+    pub(crate) fn submit(&self, op: Op) -> impl Future<Output = Result<Answer>> {
+        let mut submit = Submit { engine: self, state: SubmitState::New(op) };
+        async move {
+            if self.is_read_only() {
+                let why =
+                    "nothing could be written in its directory when it was opened; see to that, and open it again";
+                return Err(Error::new(ErrorKind::NotWritable, "saving a session")
+                    .at(&self.log.segments.path)
+                    .because(why));
+            }
+            // Polled where it stands, for each move would copy the operation.
+            let (answer, until) = (&mut submit).await?;
+            if self.log.is_wasteful.load(Ordering::Relaxed) {
+                self.wake_background();
+            }
+            if let Some(until) = until {
+                Synced::new(self, until).await?;
+            }
+            answer
         }
-        let (answer, until) = Submit { engine: self, state: SubmitState::New(op) }.await?;
-        if self.log.is_wasteful.load(Ordering::Relaxed) {
-            self.wake_background();
-        }
-        if let Some(until) = until {
-            Synced::new(self, until).await?;
-        }
-        answer
     }
 
     /// Carries out an operation on this thread, if the writer is free and the queue is empty. `None` means: not begun, the
@@ -48,10 +53,8 @@ impl Engine {
         if self.is_closed() || !self.queue.is_empty() {
             return Ok(None);
         }
-        let done = self.with_writer(writer, SPINS, |locked| {
-            let outcome = locked.write(&[op], false).ok().and_then(|mut outcomes| outcomes.pop());
-            (outcome, locked.asks_for_a_look())
-        })?;
+        let done =
+            self.with_writer(writer, SPINS, |locked| (locked.write_one(op, false).ok(), locked.asks_for_a_look()))?;
         let Some((outcome, asks_for_a_look)) = done else { return Ok(None) };
         // Only now, because that look needs the writer.
         if asks_for_a_look {
@@ -81,14 +84,17 @@ impl Future for Submit<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let engine = self.engine;
+        if let SubmitState::New(op) = &self.state {
+            engine.refuse_if_closed()?;
+            engine.refuse_if_forked()?;
+            engine.failed_sync.tell()?;
+            if let Some(outcome) = engine.try_alone(op)? {
+                self.state = SubmitState::Finished;
+                return Poll::Ready(Ok(outcome));
+            }
+        }
         let job = match std::mem::replace(&mut self.state, SubmitState::Finished) {
             SubmitState::New(op) => {
-                engine.refuse_if_closed()?;
-                engine.refuse_if_forked()?;
-                engine.failed_sync.tell()?;
-                if let Some(outcome) = engine.try_alone(&op)? {
-                    return Poll::Ready(Ok(outcome));
-                }
                 let deadline = wait::now().checked_add(engine.settings.lock_wait);
                 let job = Arc::new(Job::new(op, deadline, Oneshot::new(context)));
                 if !engine.queue.push(job.clone()) {

@@ -57,19 +57,9 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        Some(match byte {
-            1 => Self::Put,
-            2 => Self::Touch,
-            3 => Self::Destroy,
-            4 => Self::Batch,
-            5 => Self::Move,
-            6 => Self::Trim,
-            7 => Self::Sweep,
-            8 => Self::Seal,
-            9 => Self::Mark,
-            10 => Self::Clear,
-            _ => return None,
-        })
+        use Kind::{Batch, Clear, Destroy, Mark, Move, Put, Seal, Sweep, Touch, Trim};
+        let kinds = [Put, Touch, Destroy, Batch, Move, Trim, Sweep, Seal, Mark, Clear];
+        kinds.get(usize::from(byte).checked_sub(1)?).copied()
     }
 }
 
@@ -92,18 +82,22 @@ impl Head {
     /// Parses a head that stands at this position.
     pub(crate) fn parse(bytes: &[u8], at: Position, salt: u64) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD>()?;
-        let number = |from: usize| u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
-        if head[20] == 0 || number(4) > at.offset() || number(16) != check(head, at, salt) {
+        if head[20] == 0 || number(head, 4) > at.offset() || number(head, 16) != check(head, at, salt) {
             return None;
         }
+        Self::read(head)
+    }
+
+    /// Reads a head that is known to be whole.
+    fn read(head: &[u8; HEAD]) -> Option<Self> {
         let mut key = [0; 16];
         key.copy_from_slice(&head[21..]);
         Some(Self {
             kind: Kind::from_byte(head[20])?,
             key: SessionKey::from_bytes(key),
-            body: number(0),
-            durable: number(4),
-            checksum: u64::from(number(8)) | u64::from(number(12)) << 32,
+            body: number(head, 0),
+            durable: number(head, 4),
+            checksum: u64::from(number(head, 8)) | u64::from(number(head, 12)) << 32,
         })
     }
 
@@ -137,6 +131,11 @@ impl Head {
 /// The salt of the frames inside a batch.
 const fn inside(salt: u64) -> u64 {
     !salt
+}
+
+/// Four bytes of a head as a number.
+fn number(head: &[u8; HEAD], from: usize) -> u32 {
+    u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]])
 }
 
 fn seed(at: Position, salt: u64) -> u64 {
@@ -173,14 +172,7 @@ impl<'a> Frame<'a> {
 
     /// The frames inside a batch. Their bodies are not hashed: the batch's own check covers them.
     pub(crate) fn inner(&self, salt: u64) -> impl Iterator<Item = Frame<'a>> {
-        let (mut rest, mut at) = (self.body, self.at.plus(HEAD));
-        std::iter::from_fn(move || {
-            let head = Head::parse(rest, at, inside(salt))?;
-            let frame = Frame { at, head, body: rest.get(HEAD..head.frame_bytes())? };
-            rest = &rest[head.frame_bytes()..];
-            at = at.plus(head.frame_bytes());
-            Some(frame)
-        })
+        each(self.body, self.at.plus(HEAD), move |bytes, at| Head::parse(bytes, at, inside(salt)))
     }
 
     /// The time in the body of a touch or a sweep.
@@ -204,6 +196,21 @@ impl<'a> Frame<'a> {
             _ => None,
         }
     }
+}
+
+/// The frames that stand one after the other, as long as `head` finds a head.
+fn each(
+    mut rest: &[u8],
+    mut at: Position,
+    head: impl Fn(&[u8], Position) -> Option<Head>,
+) -> impl Iterator<Item = Frame<'_>> {
+    std::iter::from_fn(move || {
+        let head = head(rest, at)?;
+        let frame = Frame { at, head, body: rest.get(HEAD..head.frame_bytes())? };
+        rest = &rest[head.frame_bytes()..];
+        at = at.plus(head.frame_bytes());
+        Some(frame)
+    })
 }
 
 /// The frames of one write, as bytes. Their positions are known beforehand, because positions seed the checksums.
@@ -264,6 +271,11 @@ impl Frames {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The frames of the log among these: a batch, and not what is in it. Nothing is checked, since the bytes were made here.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Frame<'_>> {
+        each(self.bytes(), self.start, |bytes, _| Head::read(bytes.first_chunk()?))
     }
 
     fn open(&mut self) -> usize {

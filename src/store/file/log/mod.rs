@@ -98,7 +98,14 @@ impl Log {
     /// The index, caught up with the tail.
     pub(crate) fn read(&self) -> Result<Reading<'_>> {
         // One atomic load, no system call: this is what a second process costs a reader.
-        if self.applied.load(Ordering::Acquire) != self.segments.tail().as_u64() {
+        let tail = self.segments.tail();
+        if self.applied.load(Ordering::Acquire) != tail.as_u64() {
+            // A writer of this process sets the tail and applies its frames under one lock, and has done both by now.
+            let state = self.read_unchecked();
+            if state.index.applied >= tail {
+                return Ok(state);
+            }
+            drop(state);
             self.catch_up()?;
         }
         Ok(self.read_unchecked())

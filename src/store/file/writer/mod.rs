@@ -23,7 +23,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::Durability;
 use crate::store::file::disk::DiskLock;
 use crate::store::file::format::effect::Effect;
-use crate::store::file::format::frame::{Frame, Frames, HEAD, Head};
+use crate::store::file::format::frame::Frames;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::{Log, State};
 use crate::store::file::settings::Settings;
@@ -107,14 +107,27 @@ impl LockedWriter<'_> {
 
     /// Carries out a group of operations. Either the whole group is written, or nothing.
     pub(crate) fn write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Vec<Outcome>, NeedsRoll> {
-        match self.try_write(ops, may_roll) {
-            Ok(Some(outcomes)) => Ok(outcomes),
-            Ok(None) => Err(NeedsRoll),
-            Err(error) => Ok(ops.iter().map(|_| (Err(error.repeated()), None)).collect()),
+        let mut outcomes: Vec<Outcome> = ops.iter().map(|_| (Ok(Answer::Done), None)).collect();
+        match self.try_write(ops, &mut outcomes, may_roll) {
+            Ok(true) => {}
+            Ok(false) => return Err(NeedsRoll),
+            Err(error) => outcomes.iter_mut().for_each(|outcome| *outcome = (Err(error.repeated()), None)),
+        }
+        Ok(outcomes)
+    }
+
+    /// The same for one operation, without an allocation.
+    pub(crate) fn write_one(&mut self, op: &Op, may_roll: bool) -> Result<Outcome, NeedsRoll> {
+        let mut outcome = (Ok(Answer::Done), None);
+        match self.try_write(&[op], std::slice::from_mut(&mut outcome), may_roll) {
+            Ok(true) => Ok(outcome),
+            Ok(false) => Err(NeedsRoll),
+            Err(error) => Ok((Err(error), None)),
         }
     }
 
-    fn try_write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Option<Vec<Outcome>>> {
+    /// Fills in an outcome for each operation; `false` if a new segment is needed first.
+    fn try_write(&mut self, ops: &[&Op], outcomes: &mut [Outcome], may_roll: bool) -> Result<bool> {
         let (log, segments) = (self.log, &self.log.segments);
         // After a failed sync in any process, no process knows what is on disk (rule 4).
         segments.refuse_if_poisoned()?;
@@ -137,7 +150,7 @@ impl LockedWriter<'_> {
         if state.index.sealed() || end.offset() >= full_at {
             drop(state);
             if !may_roll {
-                return Ok(None);
+                return Ok(false);
             }
             match self.roll() {
                 // On a full disk without room for a new segment, a logout still fits the old one: its limit is soft.
@@ -154,15 +167,14 @@ impl LockedWriter<'_> {
         let mut plan =
             Plan::new(log, &state.index, &self.writer.settings, ops.len(), std::mem::take(&mut self.writer.memory));
         plan.full = full;
-        let mut outcomes = Vec::with_capacity(ops.len());
-        for op in ops {
+        for (op, outcome) in ops.iter().zip(&mut *outcomes) {
             let Answered { answer, waits } = plan.add(op);
             let waits = match waits {
                 Waits::Never => false,
                 Waits::AsConfigured => self.writer.settings.durability == Durability::Always,
                 Waits::Always => true,
             };
-            outcomes.push((answer, waits.then_some(Position::default())));
+            *outcome = (answer, waits.then_some(Position::default()));
         }
         let (frames, written, memory) = plan.into_written();
         drop(state);
@@ -175,7 +187,7 @@ impl LockedWriter<'_> {
         // Also with nothing to write: the frames on which the answer rests may not be durable yet (rule 1).
         let until = (end > segments.durable()).then_some(end);
         outcomes.iter_mut().for_each(|(_, waits)| *waits = waits.and(until));
-        Ok(Some(outcomes))
+        Ok(true)
     }
 
     /// Seals the segment and begins the next.
@@ -224,13 +236,8 @@ impl LockedWriter<'_> {
 fn publish(log: &Log, settings: &Settings, frames: &Frames, written: Vec<CachedRecord>) {
     log.change(|State { index, cache, .. }| {
         log.segments.page().tail.set(frames.end().as_u64());
-        let (mut rest, mut at) = (frames.bytes(), frames.start());
-        while let Some(head) = Head::parse(rest, at, log.segments.salt) {
-            let (frame, after) = rest.split_at(head.frame_bytes());
-            let frame = Frame { at, head, body: &frame[HEAD..] };
+        for frame in frames.iter() {
             Effect::each_of(&frame, log.segments.salt, &mut |effect| index.apply(effect));
-            rest = after;
-            at = at.plus(head.frame_bytes());
         }
         index.applied = frames.end();
         for (key, revision, bytes) in written {
