@@ -92,14 +92,10 @@ impl Index {
     fn sweep(&mut self, end: Timestamp, key: SessionKey) {
         self.sweeps += 1;
         let last = (end, key);
-        let is_dead = |number: &SlotNumber| {
-            let meta = self.arena.at(*number);
-            (meta.expiry().ends_at(), *meta.key()) <= last
-        };
-        let mut dead: Vec<SlotNumber> = self.arena.ending_by(last).flatten().filter(is_dead).collect();
-        // From the last number down: a session that takes the number of one that leaves is then none of these.
-        dead.sort_unstable();
-        dead.into_iter().rev().for_each(|number| self.remove(number));
+        for number in self.arena.take_ended(&last) {
+            self.leave(number);
+            self.arena.remove_ended(number);
+        }
         // The sessions that live go to their true bucket, so that the next sweep does not look at them again.
         let (mut from, mut all) = (Some(Bucket::FIRST), usize::MAX);
         while let Some(next) = from {
@@ -134,11 +130,16 @@ impl Index {
     }
 
     fn remove(&mut self, number: SlotNumber) {
+        self.leave(number);
+        self.arena.remove(number);
+    }
+
+    /// A session is about to leave the arena.
+    fn leave(&mut self, number: SlotNumber) {
         steps::count(1);
         let key = *self.arena.at(number).key();
         self.doubts().for_each(|doubt| doubt.forget(&key));
         self.release(number);
-        self.arena.remove(number);
     }
 
     /// The frame that a slot points to is needed no longer.

@@ -36,7 +36,6 @@ pub(crate) struct Arena {
 
 /// How many sessions are looked at in one hold of the lock, and how many a bucket may have before a sweep splits it.
 const MANY: usize = 1_000;
-const LARGE: usize = 500;
 
 impl Arena {
     /// An arena for a store with a limit on an owner's sessions, or without one.
@@ -152,14 +151,14 @@ impl Arena {
         let (mut seen, last) = (0, Bucket::last_of(until));
         while *wanted > 0 {
             let (here, first) = self.deadlines.first_within(from..=last)?;
-            let most = if here.can_be_split() { LARGE + 1 } else { usize::MAX };
+            let most = if here.can_be_split() { MANY + 1 } else { usize::MAX };
             let standing: Vec<SlotNumber> = self.cold.chain(first).take(most).collect();
             let is_large = standing.len() == most;
             let is_right = self.deadlines.holds(here);
             steps::count(standing.len());
             for number in &standing {
                 let place = self.place(*number);
-                let part = here.part_for(&place).filter(|_| is_large);
+                let part = is_large.then(|| here.part_for(&place)).flatten();
                 if part.is_some() || !is_right(&place) {
                     steps::count(1);
                     self.deadlines.leave(&mut self.cold, *number);
@@ -181,7 +180,8 @@ impl Arena {
         None
     }
 
-    fn place(&self, number: SlotNumber) -> Place {
+    /// The place in the order of ends of the session in this slot.
+    pub(crate) fn place(&self, number: SlotNumber) -> Place {
         let Hot { key, expiry, .. } = &self.hot[number];
         (expiry.ends_at(), *key)
     }
@@ -216,10 +216,42 @@ impl Arena {
         }
     }
 
+    /// Takes the sessions that end by this place out of their buckets, and returns them. They leave the arena next, each by
+    /// [`Self::remove_ended`], from the last slot down: what takes the slot of one that leaves is then none of these.
+    pub(crate) fn take_ended(&mut self, last: &Place) -> Vec<SlotNumber> {
+        let mut ended = Vec::new();
+        let (mut from, until) = (Bucket::FIRST, Bucket::last_of(last));
+        while let Some((here, first)) = self.deadlines.first_within(from..=until) {
+            let (before, mut standing) = (ended.len(), 0);
+            for number in self.cold.chain(first) {
+                steps::count(1);
+                standing += 1;
+                if self.place(number) <= *last {
+                    ended.push(number);
+                }
+            }
+            let ended = &ended[before..];
+            // Nearly always all of a bucket has ended. It goes at once then, and no session looks for its neighbours.
+            if ended.len() == standing {
+                self.deadlines.remove(self.cold.chain_of(first));
+            } else {
+                ended.iter().for_each(|number| self.deadlines.leave(&mut self.cold, *number));
+            }
+            from = here.next();
+        }
+        ended.sort_unstable_by(|one, other| other.cmp(one));
+        ended
+    }
+
     /// Takes a session out. The last session gets its number.
     pub(crate) fn remove(&mut self, number: SlotNumber) {
-        self.table.remove(hash_table::hash(&self.hot[number].key), number);
         self.deadlines.leave(&mut self.cold, number);
+        self.remove_ended(number);
+    }
+
+    /// The same, for a session that has left its bucket.
+    pub(crate) fn remove_ended(&mut self, number: SlotNumber) {
+        self.table.remove(hash_table::hash(&self.hot[number].key), number);
         self.set_owner(number, None);
         self.set_cached(number, None);
         let last = self.hot.len() - 1;

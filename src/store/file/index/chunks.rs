@@ -29,12 +29,14 @@ impl<T> Chunks<T> {
     }
 
     /// Takes an item out. The last one gets its number.
+    #[inline]
     pub(crate) fn swap_remove(&mut self, number: SlotNumber) -> T {
         self.len -= 1;
-        let last = self.chunks[(self.len / CHUNK) as usize].pop().expect("there is an item to take out");
+        let chunk = &mut self.chunks[(self.len / CHUNK) as usize];
+        let last = chunk.pop().expect("there is an item to take out");
         // One empty chunk stays, so that items that come and go around its first place cost no allocations.
-        if self.chunks.len() as u32 > self.len.div_ceil(CHUNK) + 1 {
-            self.chunks.pop();
+        if chunk.is_empty() {
+            self.chunks.truncate((self.len / CHUNK) as usize + 1);
         }
         if number == self.len { last } else { std::mem::replace(&mut self[number], last) }
     }

@@ -127,13 +127,18 @@ impl Deadlines {
     }
 
     pub(crate) fn leave(&mut self, sessions: &mut impl Linked, number: SlotNumber) {
-        let Some((chain, first)) = sessions.leave(number) else { return };
-        let bucket = self.bucket_of(chain);
-        if first != NONE {
-            self.first.insert(bucket, first);
-            return;
+        match sessions.leave(number) {
+            Some((chain, NONE)) => self.remove(chain),
+            Some((chain, first)) => {
+                self.first.insert(self.bucket_of(chain), first);
+            }
+            None => {}
         }
-        self.first.remove(&bucket);
+    }
+
+    /// Removes a bucket with all that is in it, by its chain.
+    pub(crate) fn remove(&mut self, chain: u32) {
+        self.first.remove(&self.bucket_of(chain));
         if chain >= PARTS {
             self.free.push(chain);
             if self.free.len() == self.parts.len() {

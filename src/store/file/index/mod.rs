@@ -140,8 +140,8 @@ impl Index {
         self.arena.count_of(owner)
     }
 
-    /// The sessions that have ended by this time and were not swept. Costs a step for each of them, and for each session
-    /// that stands too early until [`Self::sort_deadlines`] has moved it.
+    /// The sessions that have ended by this time and were not swept.
+    #[cfg(test)]
     pub(crate) fn ended_at(&self, now: Timestamp) -> impl Iterator<Item = MetaRef<'_>> {
         let ending = self.arena.ending_by(end_of(now)).flatten().map(|number| self.arena.at(number));
         ending.filter(move |meta| meta.expiry().is_expired_at(now))
@@ -168,26 +168,24 @@ impl Index {
     }
 
     /// Of the sessions that have ended by this time, counts the first `budget` in the order of (end, key). Returns the last
-    /// of them and their number; `None` if there are none. [`Self::sort_deadlines`] must have found as many before.
-    pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Timestamp, SessionKey, usize)> {
-        let mut count = 0;
-        let mut last = None;
+    /// of them, their number, and whether there are more; `None` if there are none. [`Self::sort_deadlines`] must have found
+    /// one more before.
+    pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Place, usize, bool)> {
+        let (mut count, mut last, mut places) = (0, None, Vec::new());
         for bucket in self.arena.ending_by(end_of(now)) {
-            let metas = bucket.map(|number| self.arena.at(number));
-            let mut ended: Vec<(Timestamp, SessionKey)> =
-                metas.map(|meta| (meta.expiry().ends_at(), *meta.key())).filter(|(end, _)| *end <= now).collect();
+            places.clear();
+            places.extend(bucket.map(|number| self.arena.place(number)).filter(|(end, _)| *end <= now));
             let room = budget - count;
-            if ended.len() > room {
-                ended.sort_unstable();
-                ended.truncate(room);
+            if places.len() > room {
+                if room > 0 {
+                    last = Some(*places.select_nth_unstable(room - 1).1);
+                }
+                return last.map(|last| (last, budget, true));
             }
-            count += ended.len();
-            last = ended.into_iter().max().or(last);
-            if count == budget {
-                break;
-            }
+            count += places.len();
+            last = places.iter().max().copied().or(last);
         }
-        last.map(|(end, key)| (end, key, count))
+        last.map(|last| (last, count, false))
     }
 
     /// Caches a record's bytes, if the session has this revision, is not cached yet, and they fit. Returns its slot then.

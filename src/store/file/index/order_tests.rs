@@ -93,7 +93,7 @@ proptest! {
             let ended = in_order(&model, now);
             sort(&mut index, &end_of(now), budget + 1);
             let first = ended.iter().take(budget).next_back();
-            let expected = first.map(|(end, key)| (*end, *key, ended.len().min(budget)));
+            let expected = first.map(|place| (*place, ended.len().min(budget), ended.len() > budget));
             prop_assert_eq!(index.first_ended(now, budget), expected);
             prop_assert_eq!(index.ended_at(now).count(), ended.len());
             // Some sweeps come from a process that has another clock, without any look.

@@ -111,9 +111,9 @@ fn the_first_ended_are_those_that_ended_first() {
     });
     let at = Timestamp::from_secs;
     assert_eq!(index.first_ended(at(0), 9), None);
-    assert_eq!(index.first_ended(at(5), 2), Some((at(2), key(2), 2)));
-    assert_eq!(index.first_ended(at(5), 3), Some((at(2), key(9), 3)));
-    assert_eq!(index.first_ended(at(4), 100), Some((at(4), key(4), 5)));
+    assert_eq!(index.first_ended(at(5), 2), Some(((at(2), key(2)), 2, true)));
+    assert_eq!(index.first_ended(at(5), 3), Some(((at(2), key(9)), 3, true)));
+    assert_eq!(index.first_ended(at(4), 100), Some(((at(4), key(4)), 5, false)));
 }
 
 #[test]
@@ -170,15 +170,15 @@ fn a_budget_holds_across_deadlines_far_from_each_other() {
     });
     let ended = |seconds, budget| {
         let ended = index.first_ended(Timestamp::from_secs(seconds), budget);
-        ended.map(|(end, last, count)| (end.as_millis() / 1_000, last, count))
+        ended.map(|((end, last), count, more)| (end.as_millis() / 1_000, last, count, more))
     };
     assert_eq!(ended(99, 9), None);
-    assert_eq!(ended(20_000, 1), Some((100, key(1), 1)));
-    assert_eq!(ended(20_000, 2), Some((100, key(2), 2)));
-    assert_eq!(ended(20_000, 3), Some((1_000, key(3), 3)));
-    assert_eq!(ended(20_000, 4), Some((1_000, key(4), 4)));
-    assert_eq!(ended(20_000, 9), Some((10_000, key(5), 5)));
-    assert_eq!(ended(5_000, 9), Some((1_000, key(4), 4)));
+    assert_eq!(ended(20_000, 1), Some((100, key(1), 1, true)));
+    assert_eq!(ended(20_000, 2), Some((100, key(2), 2, true)));
+    assert_eq!(ended(20_000, 3), Some((1_000, key(3), 3, true)));
+    assert_eq!(ended(20_000, 4), Some((1_000, key(4), 4, true)));
+    assert_eq!(ended(20_000, 9), Some((10_000, key(5), 5, false)));
+    assert_eq!(ended(5_000, 9), Some((1_000, key(4), 4, false)));
 }
 
 #[test]
@@ -328,8 +328,8 @@ fn sessions_whose_end_was_put_off_are_told_in_order_and_swept_at_their_own_time(
     assert_eq!(ended(&index, seconds(100)), [key(3), key(4)]);
     assert_eq!(index.sort_deadlines(Bucket::FIRST, &end_of(seconds(101)), &mut { usize::MAX }), None);
     assert_eq!(index.arena.ending_together(), [1, 2, 1]);
-    assert_eq!(index.first_ended(seconds(101), 2), Some((seconds(100), key(4), 2)));
-    assert_eq!(index.first_ended(seconds(101), 9), Some((seconds(101), key(2), 3)));
+    assert_eq!(index.first_ended(seconds(101), 2), Some(((seconds(100), key(4)), 2, true)));
+    assert_eq!(index.first_ended(seconds(101), 9), Some(((seconds(101), key(2)), 3, false)));
     let sweep = |index: &mut Index, end: u64| {
         let mut frames = Frames::at(index.applied, START, SALT);
         frames.push(Kind::Sweep, &key(4), &[&(end * 1_000).to_le_bytes()]);
@@ -354,7 +354,7 @@ fn what_never_ends_or_ends_in_a_thousand_years_is_the_last_in_order() {
     assert_eq!(index.arena.ending_together(), [1, 2]);
     assert_eq!(index.ended_at(Timestamp::from_millis(1 << 45)).count(), 2);
     assert_eq!(
-        index.first_ended(Timestamp::from_millis(1 << 45), 9).map(|(_, key, count)| (key, count)),
+        index.first_ended(Timestamp::from_millis(1 << 45), 9).map(|((_, key), count, _)| (key, count)),
         Some((key(2), 2))
     );
 }

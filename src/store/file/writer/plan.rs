@@ -183,9 +183,9 @@ impl<'a> Plan<'a> {
 
     fn sweep(&mut self, now: Timestamp, budget: usize) -> Answered {
         let mut swept = Swept::default();
-        if let Some((end, key, removed)) = self.overlay.index.first_ended(now, budget.max(1)) {
+        if let Some(((end, key), removed, more)) = self.overlay.index.first_ended(now, budget.max(1)) {
             self.frames.push(Kind::Sweep, &key, &[&end.as_millis().to_le_bytes()]);
-            swept = Swept { removed: removed as u64, more: self.overlay.index.ended_at(now).nth(removed).is_some() };
+            swept = Swept { removed: removed as u64, more };
         }
         Answered { answer: Ok(Answer::Swept(swept)), waits: Waits::Never }
     }
