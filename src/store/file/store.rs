@@ -328,7 +328,7 @@ impl Store for FileStore {
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         self.engine.refuse_if_closed()?;
-        let keys: Vec<SessionKey> = self.engine.log.read()?.index.owned_by(owner).map(|meta| *meta.key()).collect();
+        let keys = self.engine.log.owned_by(owner)?;
         let mut records = Vec::with_capacity(keys.len());
         for key in keys {
             match self.engine.log.load(&key, now) {

@@ -98,6 +98,17 @@ impl Arena {
         self.owners.slots_of(owner).map(|number| self.at(number))
     }
 
+    /// The keys of many sessions of an owner: those after this one in the order in which they are chained, or the first.
+    /// `None` if this one is not the owner's.
+    pub(crate) fn many_owned_by(&self, owner: &Owner, after: Option<&SessionKey>) -> Option<Vec<SessionKey>> {
+        let keys = |slots: &mut dyn Iterator<Item = SlotNumber>| -> Vec<SessionKey> {
+            slots.take(MANY).inspect(|_| steps::count(1)).map(|number| self.hot[number].key).collect()
+        };
+        let Some(after) = after else { return Some(keys(&mut self.owners.slots_of(owner))) };
+        let number = self.get(after).filter(|meta| meta.owner() == Some(owner))?.hot.owner;
+        Some(keys(&mut self.owners.slots_after(number)))
+    }
+
     /// An owner's sessions in this order, those after this place. An owner with few sessions has no ranks, and all of them
     /// are looked at.
     pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Rank>) -> impl Iterator<Item = Rank> {

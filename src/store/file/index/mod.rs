@@ -131,6 +131,11 @@ impl Index {
         self.arena.owned_by(owner)
     }
 
+    /// The keys of a part of an owner's sessions; see [`Arena::many_owned_by`].
+    pub(crate) fn many_owned_by(&self, owner: &Owner, after: Option<&SessionKey>) -> Option<Vec<SessionKey>> {
+        self.arena.many_owned_by(owner, after)
+    }
+
     /// An owner's sessions in this order; see [`Arena::in_order`].
     pub(crate) fn in_order(&self, owner: &Owner, order: Order, after: Option<Rank>) -> impl Iterator<Item = Rank> {
         self.arena.in_order(owner, order, after)

@@ -146,7 +146,16 @@ impl Owners {
     /// The slots of an owner's sessions.
     pub(crate) fn slots_of(&self, owner: &Owner) -> impl Iterator<Item = SlotNumber> {
         let first = self.find(self.hasher.hash_one(owner) as u32, owner);
-        self.owned.chain(first.unwrap_or(NONE)).map(|number| self.owned[number].slot)
+        self.slots_from(first.unwrap_or(NONE))
+    }
+
+    /// The slots of the sessions that stand after this number in the chain of its owner.
+    pub(crate) fn slots_after(&self, number: u32) -> impl Iterator<Item = SlotNumber> {
+        self.slots_from(self.owned[number].link.next)
+    }
+
+    fn slots_from(&self, number: u32) -> impl Iterator<Item = SlotNumber> {
+        self.owned.chain(number).map(|number| self.owned[number].slot)
     }
 
     /// The orders of an owner's sessions, if they have any.

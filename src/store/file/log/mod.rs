@@ -6,6 +6,7 @@
 pub(crate) mod damage;
 mod fsync;
 pub(crate) mod hint_files;
+mod listing;
 pub(crate) mod replay;
 pub(crate) mod scan;
 pub(crate) mod segments;
@@ -28,7 +29,6 @@ use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
 use crate::store::file::index::cache::Cache;
 use crate::store::file::index::deadlines::{Bucket, Place, end_of};
-use crate::store::file::index::slot::MetaRef;
 use crate::store::file::threads::steps::Hold;
 use crate::store::file::threads::wait::{self, LOCK_WAIT};
 use crate::store::file::threads::{AtomicBool, AtomicU64, Mutex, RwLock, RwLockReadGuard};
@@ -170,46 +170,6 @@ impl Log {
                 }
             }
         }
-    }
-
-    /// The keys of the sessions that `picks` accepts, looked up in parts: a session that stands there throughout is picked
-    /// once, and any other one at most once.
-    pub(crate) fn keys(&self, picks: impl Fn(&Index, &MetaRef<'_>) -> bool) -> Result<Vec<SessionKey>> {
-        let mut keys = Vec::new();
-        let (mut to, mut begun) = (u32::MAX, None);
-        loop {
-            let state = self.read()?;
-            let State { index, rebuilds, .. } = &*state;
-            let (first, before) = *begun.get_or_insert((index.applied, *rebuilds));
-            if before != *rebuilds {
-                keys.clear();
-                (to, begun) = (u32::MAX, None);
-                continue;
-            }
-            let (metas, next) = index.many_before(to);
-            keys.extend(metas.filter(|meta| picks(index, meta)).map(|meta| *meta.key()));
-            if let Some(next) = next {
-                to = next;
-                continue;
-            }
-            let has_changed = index.applied != first;
-            drop(state);
-            // A session that was moved meanwhile, or ended and began anew, may have stood in two of the slots.
-            if has_changed {
-                keys.sort_unstable();
-                keys.dedup();
-            }
-            return Ok(keys);
-        }
-    }
-
-    /// The live sessions in doubt (rule 11).
-    pub(crate) fn doubtful(&self, now: Timestamp) -> Result<Vec<SessionKey>> {
-        // Nearly always there is no doubt.
-        if !self.read()?.index.has_doubts() {
-            return Ok(Vec::new());
-        }
-        self.keys(|index, meta| index.is_doubtful(meta) && !meta.expiry().is_expired_at(now))
     }
 
     /// Whether so much was appended by other processes that no save of theirs should wait until it is read.

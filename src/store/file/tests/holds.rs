@@ -156,6 +156,38 @@ fn keys_are_picked_once_though_sessions_end_begin_and_get_other_slots_meanwhile(
 }
 
 #[test]
+fn an_owner_with_many_sessions_is_listed_in_short_holds_and_what_stands_throughout_is_listed_once() {
+    const ALL: u32 = 20_000;
+    let store = by_hand(&MemoryDisk::default());
+    let owned = |n: u32| {
+        let mut record = record(n, b"");
+        record.set_owner(Some("ada".into()), None);
+        record
+    };
+    (0..ALL).for_each(|n| write(&store, Op::Create { record: owned(n), now: NOW }));
+    steps::longest();
+    let part = |after: Option<u32>| {
+        let state = store.engine.log.read().unwrap();
+        state.index.many_owned_by(&"ada".into(), after.map(key).as_ref())
+    };
+    let first = part(None).unwrap();
+    let last = (0..ALL).find(|n| first.last() == Some(&key(*n))).unwrap();
+    // The session that a look ended with ends, and the one before it begins anew: the look goes on before both.
+    write(&store, Op::End { keys: vec![key(last), *first.iter().rev().nth(1).unwrap()] });
+    assert_eq!(part(Some(last)), None);
+    let rest = part((0..ALL).find(|n| first[first.len() - 3] == key(*n))).unwrap();
+    assert!(rest.iter().all(|key| !first.contains(key)));
+    write(&store, Op::Create { record: owned(last), now: NOW });
+    assert_eq!(part(Some(last)).unwrap()[..3], first[..3], "it is the first now");
+    assert_eq!(part(None).unwrap()[0], key(last));
+    let listed = store.engine.log.owned_by(&"ada".into()).unwrap();
+    assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), ALL as usize - 1);
+    assert_eq!(block_on(store.owned_by(&"ada".into(), NOW)).unwrap().len(), listed.len());
+    let longest = steps::longest();
+    assert!((1..SHORT).contains(&longest), "{longest}");
+}
+
+#[test]
 fn a_process_that_is_far_behind_catches_up_while_another_has_the_writer_lock() {
     let disk = MemoryDisk::default();
     let (ahead, behind) = (by_hand(&disk), by_hand(&disk));
