@@ -1,4 +1,4 @@
-//! Memory goes back as sessions go. An allocator counts it, for the C library keeps what it was given.
+//! Memory goes back as sessions go, and a touch takes none. An allocator counts it, for the C library keeps what it was given.
 
 #![allow(missing_docs, unreachable_pub)]
 #![allow(unsafe_code, reason = "an allocator that counts")]
@@ -8,8 +8,10 @@
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::Duration;
 
 use cloakroom::{BeyondLimit, Durability, FileStore, OwnerLimit, Store};
 use support::{MINUTE, NOW, block_on, quick_place, record_until};
@@ -21,10 +23,16 @@ static COUNTING: Counting = Counting;
 
 static TAKEN: AtomicIsize = AtomicIsize::new(0);
 
+thread_local! {
+    /// How often this thread has allocated.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
 // SAFETY: everything is passed to the system's allocator as it is; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         TAKEN.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
@@ -64,6 +72,23 @@ fn fill(store: &FileStore, owner_of: OwnerOf, is_wanted: fn(u32) -> bool) {
         record.set_owner(owner_of(n).map(Into::into), None);
         block_on(store.create(&record, NOW)).unwrap();
     }
+}
+
+#[test]
+fn a_touch_that_nothing_is_in_the_way_of_allocates_nothing() {
+    const TOUCHES: u32 = 1_000;
+    let _turn = TURN.lock().unwrap();
+    let (_keep, place) = quick_place();
+    let store = FileStore::options().durability(Durability::Never).open(place).unwrap();
+    let record = record_until(1, &[7; 60], 60 * MINUTE);
+    block_on(store.create(&record, NOW)).unwrap();
+    let touch = |n| assert!(block_on(store.touch(record.key(), NOW.plus(Duration::from_millis(n)))).unwrap());
+    touch(1);
+    let before = ALLOCATIONS.get();
+    (0..TOUCHES).for_each(|n| touch(2 + u64::from(n)));
+    let allocations = ALLOCATIONS.get() - before;
+    // The store's thread may be in the way of a few, and these queue.
+    assert!(allocations < u64::from(TOUCHES) / 10, "{allocations} allocations");
 }
 
 #[test]
