@@ -125,6 +125,27 @@ impl FileOptions {
         self
     }
 
+    /// Whether saves that wait for the disk may fall into zeros that are written ahead of them; they may by default.
+    ///
+    /// A sync then takes less time. The disk writes less as well, though each byte of the log is written once as a zero: the
+    /// file system's journal has nothing to note at such a sync. Where saves come in groups so large that zeros would be the
+    /// more expensive part, none are written. On a file system that never writes in place (btrfs, ZFS) zeros buy nothing, so
+    /// there they are better switched off. `docs/performance.md` has the figures.
+    ///
+    /// ```
+    /// use cloakroom::FileStore;
+    ///
+    /// # let kept = tempfile::tempdir()?;
+    /// # let directory = kept.path().join("sessions");
+    /// let store = FileStore::options().zeros_ahead(false).open(directory)?;
+    /// # store.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn zeros_ahead(mut self, zeros: bool) -> Self {
+        self.0.zeros_ahead = zeros;
+        self
+    }
+
     /// Why no store can be opened with these options; `None` if one can.
     pub(crate) fn wrong(&self) -> Option<String> {
         let Settings { durability, segment_bytes, limits, .. } = &self.0;

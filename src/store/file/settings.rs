@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     pub(crate) open_wait: Duration,
     pub(crate) allow_network_file_system: bool,
     pub(crate) on_damage: OnDamage,
+    pub(crate) zeros_ahead: bool,
     /// Whether a replay believes hints; otherwise it reads every segment.
     pub(crate) uses_hints: bool,
     pub(crate) sizes: Sizes,
@@ -40,6 +41,9 @@ pub(crate) struct Sizes {
     pub(crate) zeros_ahead: u32,
     /// Bytes of zeros that are written at a time, with the writer lock held. Few, so that no save waits for long (rule 12).
     pub(crate) zeros_piece: u32,
+    /// Zeros are worth writing while a sync makes no more bytes than this durable, in the mean. So many zeros are about as much
+    /// for the disk as what the file system's journal writes at a sync without them.
+    pub(crate) worth_zeros: u64,
     /// A process that is more bytes of the log behind than this catches up before it takes the writer lock.
     pub(crate) far_behind: u32,
     /// So many writes between two looks make the writer lock worth a look every millisecond.
@@ -59,6 +63,7 @@ impl Sizes {
         hint_part: 16,
         zeros_ahead: 384 << 10,
         zeros_piece: 64 << 10,
+        worth_zeros: 16 << 10,
         far_behind: 64 << 10,
         busy: 64,
         worth_keeping: 4,
@@ -73,6 +78,7 @@ impl Sizes {
         hint_part: 1,
         zeros_ahead: 600,
         zeros_piece: 150,
+        worth_zeros: 1_000,
         far_behind: 200,
         busy: 1,
         worth_keeping: 1,
@@ -122,6 +128,7 @@ impl Default for Settings {
             open_wait: Duration::from_secs(60),
             allow_network_file_system: false,
             on_damage: OnDamage::Report,
+            zeros_ahead: true,
             uses_hints: true,
             sizes: Sizes::REAL,
         }

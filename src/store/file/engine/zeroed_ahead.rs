@@ -2,16 +2,20 @@
 //! durable already. Its sync then has neither a length nor extents to make durable, which would take longer than the rest
 //! of the sync.
 //!
+//! Where a sync makes much durable at once, there are none: each byte of the log costs a zero, and those of a large group are
+//! more for the disk than the journal's part in its sync.
+//!
 //! The file's length says how far the zeros reach, and nothing else does. Readers need not know of them: zeros beyond the
 //! last frame mean the same as the end of the file.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::model::error::Result;
 use crate::store::Durability;
 use crate::store::file::engine::Engine;
 use crate::store::file::format::position::Position;
-use crate::store::file::settings::Sizes;
+use crate::store::file::settings::{Settings, Sizes};
 use crate::store::file::threads::wait;
 
 /// More zeros are written when less than this part (one third) of their full reach is left.
@@ -36,7 +40,10 @@ impl ZeroedAhead {
     /// Writes more zeros if few are left, and syncs them, so that no save pays for that. To be called after a sync for
     /// which a save has waited: a store without saves gets no zeros, nor does one whose saves do not wait.
     pub(crate) fn keep_ahead(&mut self, engine: &Engine) {
-        let wanted = engine.settings.durability == Durability::Always && !engine.is_closed();
+        let Settings { durability, zeros_ahead, sizes, .. } = &engine.settings;
+        let mean = engine.log.segments.sync_bytes.load(Ordering::Relaxed);
+        let wanted =
+            *zeros_ahead && *durability == Durability::Always && mean <= sizes.worth_zeros && !engine.is_closed();
         // A disk without room for zeros is no error: a save finds room for itself, or reports a full disk. A failed sync
         // poisons the store, so the next save reports it.
         if wanted && wait::now() >= self.not_before && self.try_keep_ahead(engine).is_err() {
@@ -114,7 +121,6 @@ mod tests {
     use crate::store::file::format::frame::{Frames, HEAD, Kind};
     use crate::store::file::format::names;
     use crate::store::file::recovery;
-    use crate::store::file::settings::Settings;
     use crate::store::file::writer::op::Op;
 
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);

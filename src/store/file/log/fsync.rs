@@ -8,6 +8,9 @@ use crate::store::file::format::names;
 use crate::store::file::format::segment;
 use crate::store::file::log::segments::{Segments, is_not_found};
 
+/// So many syncs have the most weight in the mean of what a sync makes durable.
+const MEAN_OF: u64 = 8;
+
 impl Segments {
     /// Makes the log durable up to the tail.
     pub(crate) fn sync(&self) -> Result<()> {
@@ -27,7 +30,8 @@ impl Segments {
     fn sync_tail(&self) -> Result<()> {
         // The tail is read before the sync begins: the sync covers only what was written before it.
         let tail = self.tail();
-        if self.durable() < tail {
+        let durable = self.durable();
+        if durable < tail {
             if self.disk.is_gone().map_err(|error| self.io("syncing the log", error))? {
                 let why = "the directory was removed while the store was open; nothing in it can last";
                 return Err(Error::new(ErrorKind::Io, "syncing the log").at(&self.path).because(why));
@@ -38,6 +42,10 @@ impl Segments {
                 synced => synced?,
             }
             self.page().durable.raise(tail.as_u64());
+            let from = if durable.segment() == tail.segment() { durable.offset() } else { segment::HEADER };
+            let mean = self.sync_bytes.load(Ordering::Relaxed);
+            let bytes = u64::from(tail.offset() - from);
+            self.sync_bytes.store(mean - mean / MEAN_OF + bytes / MEAN_OF, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ pub(crate) struct Segments {
     pub(crate) damage: Damages,
     /// How often a segment was synced.
     pub(crate) syncs: AtomicU64,
+    /// Bytes of the log that a sync of this process makes durable, in the mean of the last few.
+    pub(crate) sync_bytes: AtomicU64,
 }
 
 /// A segment's file, and its age: the position up to which something may have been written before this process opened it.
@@ -48,6 +50,7 @@ impl Segments {
             most_open,
             damage: Damages::default(),
             syncs: AtomicU64::default(),
+            sync_bytes: AtomicU64::default(),
         }
     }
 

@@ -10,6 +10,7 @@ mod opening;
 mod reading;
 mod syncing;
 mod watched;
+mod write_amplification;
 mod writing;
 
 use std::collections::BTreeMap;

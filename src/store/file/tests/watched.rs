@@ -11,6 +11,8 @@ use crate::store::file::disk::{DiskFile, DiskLock};
 pub(super) trait Watch: Send + Sync + 'static {
     fn opens(&self, _name: &str) {}
     fn reads(&self, _at: u64) {}
+    fn writes(&self, _at: u64, _bytes: usize) {}
+    fn syncs(&self, _length: u64) {}
     fn replaces(&self, _name: &str) {}
     fn makes_a_page(&self) {}
     fn has_shared(&self, _lock: &str) {}
@@ -145,10 +147,12 @@ impl<W: Watch> DiskFile for WatchedFile<W> {
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.watch.writes(at, bytes.len());
         self.file.write_at(bytes, at)
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.watch.syncs(self.file.len()?);
         self.file.sync()
     }
 
