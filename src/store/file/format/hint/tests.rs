@@ -1,7 +1,16 @@
 //! A hint reads back, and nothing else does.
 
+use std::time::Duration;
+
+use super::effects::{DESTROY, SWEEP, TOUCH, TRIM};
 use super::*;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
+use crate::model::record::Revision;
+use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frames, NO_KEY};
+use crate::store::file::format::meta::RecordMeta;
+use crate::store::file::format::segment;
 
 const SALT: u64 = 0x5eed;
 const SEGMENT: u32 = 7;
