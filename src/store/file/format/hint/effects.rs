@@ -77,6 +77,11 @@ impl Encoder {
         self.count
     }
 
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.writer.len()
+    }
+
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.writer.into_vec()
     }

@@ -78,10 +78,13 @@ fn header(segment: u32, length: u32, count: u32, seal: &Seal) -> [u8; HEADER] {
     header
 }
 
+/// Takes the effects of this segment's hint.
+pub(crate) fn encoder(segment: u32) -> Encoder {
+    Encoder::appending_to(vec![0; HEADER], segment)
+}
+
 /// The bytes of the hint of this segment.
-pub(crate) fn to_bytes(effects: &[Effect], segment: u32, length: u32, seal: &Seal, salt: u64) -> Vec<u8> {
-    let mut encoder = Encoder::appending_to(vec![0; HEADER], segment);
-    effects.iter().for_each(|effect| encoder.push(effect));
+pub(crate) fn to_bytes(encoder: Encoder, segment: u32, length: u32, seal: &Seal, salt: u64) -> Vec<u8> {
     let header = header(segment, length, encoder.count(), seal);
     let mut bytes = encoder.into_bytes();
     bytes[..HEADER].copy_from_slice(&header);
@@ -92,6 +95,14 @@ pub(crate) fn to_bytes(effects: &[Effect], segment: u32, length: u32, seal: &Sea
 fn checked(mut bytes: Vec<u8>, salt: u64) -> Vec<u8> {
     bytes.extend(xxh3_64_with_seed(&bytes, salt).to_le_bytes());
     bytes
+}
+
+/// The same of effects that are there at once.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn of_effects(effects: &[Effect], segment: u32, length: u32, seal: &Seal, salt: u64) -> Vec<u8> {
+    let mut encoder = encoder(segment);
+    effects.iter().for_each(|effect| encoder.push(effect));
+    to_bytes(encoder, segment, length, seal, salt)
 }
 
 /// A hint with a right checksum, and any bytes in the place of effects.
