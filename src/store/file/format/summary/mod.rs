@@ -7,7 +7,8 @@
 //! A segment is read twice: first it is found which frames count, then those of records are handed over. To keep what they say
 //! from the first time would take several times the memory of all else.
 
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::model::key::{KeyMap, SessionKey};
 use crate::model::lifetime::Expiry;
@@ -21,8 +22,8 @@ type Reach = (Timestamp, SessionKey);
 pub(crate) struct Summary {
     segment: u32,
     cleared: bool,
-    /// Sessions that this segment puts or destroys.
-    own: KeyMap<Own>,
+    /// Sessions that this segment puts or destroys. Not a hash map: that takes twice the memory while it grows.
+    own: BTreeMap<SessionKey, Own>,
     /// Touches of other sessions before each sweep that reaches further than all earlier ones, and since the last of these.
     phases: Vec<(KeyMap<Timestamp>, Reach)>,
     touches: KeyMap<Timestamp>,
@@ -87,7 +88,7 @@ impl Summary {
         Self {
             segment,
             cleared: false,
-            own: KeyMap::default(),
+            own: BTreeMap::new(),
             phases: Vec::new(),
             touches: KeyMap::default(),
             seen: KeyMap::default(),
@@ -181,10 +182,8 @@ impl Summary {
         }
         further.into_iter().for_each(&mut *take);
         others(std::mem::take(&mut self.touches)).into_iter().for_each(|(seen, key)| take(Effect::Touch(key, seen)));
-        let gone = own.iter().filter(|(_, own)| !own.stands() && !*cleared).map(|(key, _)| *key);
-        let mut destroyed: Vec<SessionKey> = gone.collect();
-        destroyed.sort_unstable();
-        destroyed.into_iter().for_each(|key| take(Effect::Destroy(key)));
+        let destroyed = own.iter().filter(|(_, own)| !own.stands() && !*cleared).map(|(key, _)| *key);
+        destroyed.for_each(|key| take(Effect::Destroy(key)));
         own.retain(|_, own| own.stands());
     }
 
