@@ -22,6 +22,7 @@ struct Counting;
 static COUNTING: Counting = Counting;
 
 static TAKEN: AtomicIsize = AtomicIsize::new(0);
+static MOST: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
     /// How often this thread has allocated.
@@ -31,8 +32,9 @@ thread_local! {
 // SAFETY: everything is passed to the system's allocator as it is; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        TAKEN.fetch_add(layout.size() as isize, Ordering::Relaxed);
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        let taken = TAKEN.fetch_add(layout.size() as isize, Ordering::Relaxed) + layout.size() as isize;
+        MOST.fetch_max(taken, Ordering::Relaxed);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
@@ -52,6 +54,14 @@ fn taken<T>(work: impl FnOnce() -> T) -> (T, isize) {
     let before = TAKEN.load(Ordering::Relaxed);
     let done = work();
     (done, TAKEN.load(Ordering::Relaxed) - before)
+}
+
+/// The most that a piece of work takes at one moment, in bytes.
+fn most<T>(work: impl FnOnce() -> T) -> (T, isize) {
+    let before = TAKEN.load(Ordering::Relaxed);
+    MOST.store(before, Ordering::Relaxed);
+    let done = work();
+    (done, MOST.load(Ordering::Relaxed) - before)
 }
 
 const SESSIONS: u32 = 20_000;
@@ -149,4 +159,31 @@ fn what_a_clear_leaves_is_freed() {
     });
     let left = empty + full + freed;
     assert!(full > 5_000_000 && left < 500_000, "{left} bytes are left of {full}");
+}
+
+#[test]
+fn making_a_hint_takes_a_few_times_its_bytes_and_not_what_the_records_say() {
+    let _turn = TURN.lock().unwrap();
+    let (_keep, place) = quick_place();
+    let options = || FileStore::options().durability(Durability::Never).cache_bytes(0).segment_bytes(16 << 20);
+    let hint = place.join("00000001.hint");
+    let store = options().open(&place).unwrap();
+    for n in 0..32_000 {
+        let mut record = record_until(n, &[7; 500], 60 * MINUTE);
+        record.set_owner(Some(format!("user {n}").as_str().into()), None);
+        block_on(store.create(&record, NOW)).unwrap();
+    }
+    store.close().unwrap();
+    let _ = std::fs::remove_file(&hint);
+    std::fs::remove_file(place.join("index.snapshot")).unwrap();
+    let (store, index) = taken(|| options().open(&place).unwrap());
+    let ((), most) = most(|| {
+        while !hint.exists() {
+            std::thread::yield_now();
+        }
+    });
+    store.close().unwrap();
+    let bytes = std::fs::metadata(&hint).unwrap().len();
+    println!("{most} bytes for a hint of {bytes}, beside an index of {index}");
+    assert!(bytes > 500_000 && most < 6 * bytes as isize, "{most} bytes are taken for a hint of {bytes}");
 }

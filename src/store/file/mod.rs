@@ -36,7 +36,7 @@ pub use self::disk::memory::MemoryDisk;
 #[cfg(fuzzing)]
 pub(crate) use self::format::{
     frame::{Frame, Frames, Kind},
-    hint::{Hint, Seal, forged as forged_hint, to_bytes as hint_bytes},
+    hint::{Hint, Seal, forged as forged_hint, of_effects as hint_bytes},
     names::segment as segment_name,
     position::Position,
     segment::Header,

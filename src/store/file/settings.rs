@@ -37,6 +37,8 @@ pub(crate) struct Sizes {
     pub(crate) hint_step: u32,
     /// A hint is made where it is shorter than its segment by this factor. Small sessions have longer ones.
     pub(crate) hint_part: u32,
+    /// A close leaves a snapshot where the log has so many bytes. It takes a moment to read a shorter one.
+    pub(crate) snapshot_from: u64,
     /// How far beyond the tail zeros are written, in bytes. More are written when a third of that is left.
     pub(crate) zeros_ahead: u32,
     /// Bytes of zeros that are written at a time, with the writer lock held. Few, so that no save waits for long (rule 12).
@@ -61,6 +63,7 @@ impl Sizes {
         backlog: 8 << 20,
         hint_step: 256 << 10,
         hint_part: 16,
+        snapshot_from: 1 << 20,
         zeros_ahead: 384 << 10,
         zeros_piece: 64 << 10,
         worth_zeros: 16 << 10,
@@ -76,6 +79,7 @@ impl Sizes {
         backlog: 1 << 10,
         hint_step: 2 << 10,
         hint_part: 1,
+        snapshot_from: 1 << 10,
         zeros_ahead: 600,
         zeros_piece: 150,
         worth_zeros: 1_000,

@@ -23,6 +23,7 @@ pub(crate) mod compact;
 mod failed_sync;
 pub(crate) mod hint_maker;
 mod queue;
+mod snapshot_maker;
 pub(crate) mod submit;
 mod waiters;
 mod zeroed_ahead;
@@ -304,6 +305,12 @@ impl Engine {
         writer.lock.give_up();
         self.freed.store(true, Ordering::Release);
         drop(writer);
+        // The last user makes the snapshot. It finds out by asking for the users' lock exclusively: it may lose the lock by
+        // that, and needs it no more. Shared again, it keeps no opener waiting. An opener that comes in between is no harm.
+        let is_last = || Ok::<_, std::io::Error>(self.users.try_exclusive()? && self.users.try_shared()?);
+        if finished.is_ok() && !self.read_only && is_last().unwrap_or(false) {
+            let _ = snapshot_maker::make(&self.log, self.settings.sizes.snapshot_from);
+        }
         let freed = self.users.unlock().map_err(|error| self.log.segments.io("closing the session store", error));
         finished.and(freed)
     }

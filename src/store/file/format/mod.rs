@@ -1,4 +1,4 @@
-//! The formats: file names, segments, frames and hints, byte by byte, and the effects that they state.
+//! The formats: file names, segments, frames, hints and snapshots, byte by byte, and the effects that they state.
 //!
 //! Nothing here does I/O or reads a clock.
 
@@ -9,4 +9,5 @@ pub(crate) mod meta;
 pub(crate) mod names;
 pub(crate) mod position;
 pub(crate) mod segment;
+pub(crate) mod snapshot;
 pub(crate) mod summary;

@@ -92,7 +92,12 @@ impl Index {
         const SMALL_RECORD: u64 = 600;
         // A file's length is a claim: a sparse file may have any (rule 20).
         const MOST: u64 = 1 << 22;
-        self.arena.reserve((bytes / SMALL_RECORD).min(MOST) as usize);
+        self.expect((bytes / SMALL_RECORD).min(MOST) as usize);
+    }
+
+    /// Makes room for this many sessions.
+    pub(crate) fn expect(&mut self, sessions: usize) {
+        self.arena.reserve(sessions);
     }
 
     /// Gives back room that was expected to be needed, and was not.
@@ -269,6 +274,11 @@ impl Index {
     /// segments are missing.
     pub(crate) fn trimmed(&self) -> u32 {
         self.trimmed
+    }
+
+    /// The segments before the one that `applied` is in, and their lengths.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.lengths.iter().map(|(number, length)| (*number, *length))
     }
 
     pub(crate) fn sealed(&self) -> bool {

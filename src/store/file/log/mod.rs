@@ -3,6 +3,7 @@
 //! Nothing here appends to the log or plans an operation. Syncs, the poison and damaged places belong here, for readers and
 //! writers share them.
 
+pub(crate) mod closing_mark;
 pub(crate) mod damage;
 mod fsync;
 pub(crate) mod hint_files;
@@ -11,6 +12,7 @@ pub(crate) mod replay;
 pub(crate) mod scan;
 pub(crate) mod segments;
 pub(crate) mod shared_sync;
+pub(crate) mod snapshot_file;
 
 use std::ops::Deref;
 use std::sync::PoisonError;

@@ -14,6 +14,7 @@ use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 use crate::store::file::index::Index;
 use crate::store::file::index::deadlines::Place;
+use crate::store::file::log::closing_mark;
 use crate::store::file::log::hint_files::Hints;
 use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::segments::Segments;
@@ -62,7 +63,7 @@ pub(crate) type Take<'a> = &'a mut dyn FnMut(Piece);
 pub(crate) struct End {
     pub(crate) frames: u32,
     /// Bytes that are no frames and not zeros reach up to here.
-    written: u32,
+    pub(crate) written: u32,
 }
 
 /// What recovery finds in the last segment.
@@ -97,13 +98,22 @@ pub(crate) fn replay<T: Send>(
     let length = |number: &u32| segments.length_of(*number, &*segments.file(*number)?).map(u64::from);
     let bytes = numbers.iter().map(length).sum::<Result<u64>>()?;
     index.expect_bytes(bytes);
-    let read = |take: Take<'_>| {
+    stream(segments, index, bytes, |take| {
         let mut reader = Reader { segments, hints, believes: hints.are_used };
         for pair in numbers.windows(2) {
             reader.read(pair[0], pair[1], take)?;
         }
         last(take)
-    };
+    })
+}
+
+/// Applies the pieces that `read` hands over while it reads about so many bytes.
+pub(crate) fn stream<T: Send>(
+    segments: &Segments,
+    index: &mut Index,
+    bytes: u64,
+    read: impl FnOnce(Take<'_>) -> Result<T> + Send,
+) -> Result<T> {
     if bytes < WORTH_A_THREAD {
         return read(&mut |piece| apply(segments, index, piece));
     }
@@ -243,7 +253,7 @@ pub(crate) fn read_last(segments: &Segments, number: u32, take: Take<'_>) -> Res
     let failed = |error| segments.segment_io("recovering the last segment", number, error);
     let length = segments.length_of(number, &*file)?;
     // After an unclean close, the page cache is no witness of what is on disk (rule 4).
-    let mut trusts_cache = ends_clean(&*file, number, length, segments.salt).map_err(failed)?;
+    let mut trusts_cache = closing_mark::find(&*file, number, length, segments.salt).map_err(failed)?.is_some();
     if !trusts_cache {
         file.drop_cache().map_err(failed)?;
     }
@@ -362,29 +372,4 @@ impl Reader<'_> {
         self.believes &= next == number + 1;
         Ok(())
     }
-}
-
-/// Whether a clean close ended this segment: its last frame is a whole mark, which states that all before it was durable.
-/// Zeros may follow the mark.
-fn ends_clean(file: &dyn DiskFile, number: u32, length: u32, salt: u64) -> std::io::Result<bool> {
-    const CHUNK: u32 = 64 * 1024;
-    let mut to = length;
-    while to > segment::HEADER {
-        let from = to.saturating_sub(CHUNK).max(segment::HEADER);
-        let mut bytes = vec![0; (to - from) as usize];
-        file.read_at(&mut bytes, u64::from(from))?;
-        let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else {
-            to = from;
-            continue;
-        };
-        // A mark has no key and no body, so its kind is its last byte that is not zero.
-        let Some(at) = (from + last as u32).checked_sub(Head::KIND).filter(|at| *at >= segment::HEADER) else {
-            return Ok(false);
-        };
-        let mut mark = [0; HEAD];
-        let read = file.read_at(&mut mark, u64::from(at))?;
-        let head = Head::parse(&mark[..read], Position::new(number, at), salt);
-        return Ok(head.is_some_and(|head| head.kind == Kind::Mark && head.durable == at && head.body == 0));
-    }
-    Ok(false)
 }

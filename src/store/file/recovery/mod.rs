@@ -59,7 +59,8 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
     let alone = users.try_exclusive().map_err(failed)?;
     if alone {
         users.unlock().map_err(failed)?;
-    } else if !users.try_shared().map_err(failed)? {
+    } else if !wait::until(settings.lock_wait, || users.try_shared()).map_err(failed)? {
+        // For a moment, a close asks for this lock exclusively, to learn whether it is the last.
         return Err(users_held(path));
     }
     writer.unlock().map_err(failed)?;

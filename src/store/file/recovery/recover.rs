@@ -16,6 +16,7 @@ use crate::store::file::format::segment::{self, BadHeader, Header};
 use crate::store::file::index::Index;
 use crate::store::file::log::Log;
 use crate::store::file::log::replay::{self, LastSegment};
+use crate::store::file::log::snapshot_file::Snapshot;
 use crate::store::file::recovery::first_look::{OPENING, PAGE_VERSION, bad_header, header, new_log};
 use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::file::threads::wait;
@@ -30,6 +31,10 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> 
     let found = Found::read(disk, path, settings)?;
     found.repair()?;
     let (goes_on, first, last) = (found.goes_on_in_a_new_segment(), found.first, found.index.applied.segment());
+    if !found.is_snapshot {
+        // Whatever snapshot there is tells of another log.
+        let _ = found.log.segments.disk.remove(names::SNAPSHOT);
+    }
     let log = found.publish();
     let doubtful: Vec<SessionKey> = match settings.on_damage {
         OnDamage::EndOlder => log.read()?.index.doubtful().copied().collect(),
@@ -89,6 +94,8 @@ pub(crate) struct Found {
     headless: Vec<u32>,
     file: Arc<dyn DiskFile>,
     last: LastSegment,
+    /// Whether a snapshot said all this.
+    is_snapshot: bool,
 }
 
 impl Found {
@@ -111,16 +118,26 @@ impl Found {
         }
         let mut index = log.read_unchecked().index.anew(first);
         let number = segments[segments.len() - 1];
-        let last = replay::replay(&log.segments, &log.hints, &mut index, &segments, |take| {
-            replay::read_last(&log.segments, number, take)
-        })?;
+        // A clean close may have left all that this log says.
+        let snapshot = log.hints.are_used.then(|| Snapshot::of(&log.segments, number)).flatten();
+        let said = snapshot.and_then(|snapshot| snapshot.replay(&log.segments, &mut index, &segments));
+        let is_snapshot = said.is_some();
+        let last = match said {
+            Some(last) => last,
+            None => {
+                index = index.anew(first);
+                replay::replay(&log.segments, &log.hints, &mut index, &segments, |take| {
+                    replay::read_last(&log.segments, number, take)
+                })?
+            }
+        };
         index.shrink_to_fit();
         replay::report_missing(&log.segments, &index, &segments);
         if last.is_cut() && !index.sealed() {
             log.segments.report(number, last.end, last.written, None);
         }
         let file = log.segments.file(number)?;
-        Ok(Self { log, index, first, unfinished, headless, file, last })
+        Ok(Self { log, index, first, unfinished, headless, file, last, is_snapshot })
     }
 
     /// Whether the log goes on in a new segment. Either bytes stand beyond the end, and their positions must not be used

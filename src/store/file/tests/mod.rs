@@ -8,6 +8,7 @@ mod holds;
 mod joining;
 mod opening;
 mod reading;
+mod snapshot;
 mod syncing;
 mod watched;
 mod write_amplification;

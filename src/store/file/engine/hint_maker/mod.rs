@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::store::file::engine::Engine;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::{HEAD, Kind};
+use crate::store::file::format::hint::effects::Encoder;
 use crate::store::file::format::hint::{self, Seal};
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
@@ -34,6 +35,8 @@ struct Making {
     /// Up to here the segment was read.
     at: Position,
     summary: Summary,
+    /// The hint, once the segment is read for the second time.
+    hint: Option<Encoder>,
 }
 
 impl HintMaker {
@@ -88,7 +91,7 @@ impl Making {
     fn next(log: &Log) -> Option<Self> {
         log.hints.remove_spoilt(&*log.segments.disk);
         let number = log.hints.next(log.read_unchecked().index.oldest)?;
-        Some(Self { at: segment::start(number), summary: Summary::of_segment(number) })
+        Some(Self { at: segment::start(number), summary: Summary::of_segment(number), hint: None })
     }
 
     /// One step. `None` when the hint is made, or cannot be made.
@@ -97,27 +100,36 @@ impl Making {
         let file = segments.file(number).ok()?;
         let length = segments.length_of(number, &*file).ok()?;
         // Another process may have made the hint already.
-        if begun == segment::HEADER && Hints::of(segments, number, &*file, length).is_some() {
+        if begun == segment::HEADER && self.hint.is_none() && Hints::of(segments, number, &*file, length).is_some() {
             return None;
         }
         // A longer hint is not worth its memory and its place: to read such a segment takes as long as to apply it.
         let most = (length / sizes.hint_part) as usize;
         let mut scan = Scan::new(&*file, self.at, length, segments.salt);
         while self.at.offset() - begun < sizes.hint_step {
-            if self.summary.fewest_bytes() > most {
+            if self.hint.as_ref().map_or(self.summary.fewest_bytes(), Encoder::len) > most {
                 return None;
             }
             // A damaged segment gets no hint, so that each process that opens the store reads the damage and reports it.
             let Step::Frame(frame) = scan.next().ok()? else { return None };
             self.at = frame.at.plus(frame.head.frame_bytes());
-            Effect::each_of(&frame, segments.salt, &mut |effect| self.summary.add(effect));
+            Effect::each_of(&frame, segments.salt, &mut |effect| match &mut self.hint {
+                Some(hint) => self.summary.record(effect).iter().for_each(|record| hint.push(record)),
+                None => self.summary.add(effect),
+            });
             if frame.head.kind == Kind::Seal {
                 let is_last = self.at.offset() == length;
+                let Some(mut hint) = self.hint.take() else {
+                    let mut hint = hint::encoder(number);
+                    self.summary.begin(&mut |effect| hint.push(&effect));
+                    let again = Self { at: segment::start(number), hint: Some(hint), ..self };
+                    return is_last.then_some(again);
+                };
                 let mut seal: Seal = [0; HEAD];
                 let read = file.read_at(&mut seal, u64::from(frame.at.offset())).ok()?;
                 if is_last && read == HEAD {
-                    let effects = self.summary.into_effects();
-                    let bytes = hint::to_bytes(&effects, number, length, &seal, segments.salt);
+                    self.summary.end().iter().for_each(|effect| hint.push(effect));
+                    let bytes = hint::to_bytes(hint, number, length, &seal, segments.salt);
                     if bytes.len() < most {
                         let _ = segments.disk.replace(&names::hint(number), &bytes);
                     }

@@ -1,7 +1,16 @@
 //! A hint reads back, and nothing else does.
 
+use std::time::Duration;
+
+use super::effects::{DESTROY, SWEEP, TOUCH, TRIM};
 use super::*;
+use crate::model::key::SessionKey;
+use crate::model::lifetime::Expiry;
+use crate::model::record::Revision;
+use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frames, NO_KEY};
+use crate::store::file::format::meta::RecordMeta;
+use crate::store::file::format::segment;
 
 const SALT: u64 = 0x5eed;
 const SEGMENT: u32 = 7;
@@ -42,7 +51,7 @@ fn effects() -> Vec<Effect> {
 }
 
 fn bytes() -> Vec<u8> {
-    to_bytes(&effects(), SEGMENT, LENGTH, &seal(), SALT)
+    of_effects(&effects(), SEGMENT, LENGTH, &seal(), SALT)
 }
 
 fn parse(bytes: &[u8]) -> Option<Hint> {
@@ -127,7 +136,7 @@ fn a_hint_is_of_one_segment_of_one_length_with_one_seal_in_one_store() {
     other[4] ^= 1;
     assert!(Hint::parse(&bytes, SEGMENT, LENGTH, &other, SALT).is_none());
     // A frame that is no valid seal is refused, even where the hint has the same bytes.
-    let planted = to_bytes(&effects(), SEGMENT, LENGTH, &other, SALT);
+    let planted = of_effects(&effects(), SEGMENT, LENGTH, &other, SALT);
     assert!(Hint::parse(&planted, SEGMENT, LENGTH, &other, SALT).is_none());
 }
 
@@ -185,6 +194,6 @@ fn most_sessions_take_no_more_than_24_bytes() {
             ))
         })
         .collect();
-    let bytes = to_bytes(&effects, SEGMENT, 1 << 20, &seal(), SALT);
+    let bytes = of_effects(&effects, SEGMENT, 1 << 20, &seal(), SALT);
     assert!(bytes.len() < 24 * 1000, "{} bytes", bytes.len());
 }

@@ -3,13 +3,17 @@
 //! The last effect on a session counts, and earlier ones of the segment are left out. Nothing else may be left out, because
 //! the summary does not know which sessions stand before the segment. So a destroy, a touch and a sweep stay even if they
 //! concern no record of the segment (protocol rule 8).
+//!
+//! A segment is read twice: first it is found which frames count, then those of records are handed over. To keep what they say
+//! from the first time would take several times the memory of all else.
 
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::model::key::{KeyMap, SessionKey};
+use crate::model::lifetime::Expiry;
 use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
-use crate::store::file::format::meta::RecordMeta;
 
 /// How far a sweep reaches in the order of (end, key).
 type Reach = (Timestamp, SessionKey);
@@ -18,8 +22,8 @@ type Reach = (Timestamp, SessionKey);
 pub(crate) struct Summary {
     segment: u32,
     cleared: bool,
-    /// Sessions that this segment puts or destroys.
-    own: KeyMap<Own>,
+    /// Sessions that this segment puts or destroys. Not a hash map: that takes twice the memory while it grows.
+    own: BTreeMap<SessionKey, Own>,
     /// Touches of other sessions before each sweep that reaches further than all earlier ones, and since the last of these.
     phases: Vec<(KeyMap<Timestamp>, Reach)>,
     touches: KeyMap<Timestamp>,
@@ -29,33 +33,40 @@ pub(crate) struct Summary {
     oldest: Option<u32>,
 }
 
-enum Own {
-    Destroyed,
+/// What this segment does last to a session: 32 bytes, since a segment may have many.
+struct Own {
+    /// Where the record's frame stands; 0 if the session was destroyed.
+    offset: u32,
     /// The record stands, unless the sweep with this number or a later one reaches it.
-    Stands(RecordMeta, usize),
+    since: u32,
+    expiry: Expiry,
 }
 
 impl Own {
-    /// What the sweeps so far have left of it.
-    fn swept(self, sweeps: &Sweeps, key: &SessionKey) -> Self {
-        match self {
-            Self::Stands(meta, since)
-                if sweeps.reach_since(since).is_some_and(|reach| (meta.expiry.ends_at(), *key) <= reach) =>
-            {
-                Self::Destroyed
-            }
-            Self::Stands(meta, _) => Self::Stands(meta, sweeps.count),
-            Self::Destroyed => Self::Destroyed,
+    fn destroyed() -> Self {
+        Self { offset: 0, since: 0, expiry: Expiry::from_parts(Timestamp::EPOCH, None, None) }
+    }
+
+    fn stands(&self) -> bool {
+        self.offset > 0
+    }
+
+    /// Applies what the sweeps so far have done to it.
+    fn sweep(&mut self, sweeps: &Sweeps, key: &SessionKey) {
+        let is_swept = sweeps.reach_since(self.since).is_some_and(|reach| (self.expiry.ends_at(), *key) <= reach);
+        if self.stands() && is_swept {
+            *self = Self::destroyed();
         }
+        self.since = sweeps.count;
     }
 }
 
 /// The sweeps so far. A binary search finds whether one has reached a session, so no sweep looks at every session.
 #[derive(Default)]
 struct Sweeps {
-    count: usize,
+    count: u32,
     /// The sweeps that reach further than all later ones, with their numbers.
-    furthest: Vec<(usize, Reach)>,
+    furthest: Vec<(u32, Reach)>,
 }
 
 impl Sweeps {
@@ -66,7 +77,7 @@ impl Sweeps {
     }
 
     /// How far the furthest of the sweeps from this number on reaches.
-    fn reach_since(&self, number: usize) -> Option<Reach> {
+    fn reach_since(&self, number: u32) -> Option<Reach> {
         let first = self.furthest.partition_point(|(earlier, _)| *earlier < number);
         self.furthest.get(first).map(|(_, reach)| *reach)
     }
@@ -77,7 +88,7 @@ impl Summary {
         Self {
             segment,
             cleared: false,
-            own: KeyMap::default(),
+            own: BTreeMap::new(),
             phases: Vec::new(),
             touches: KeyMap::default(),
             seen: KeyMap::default(),
@@ -90,10 +101,11 @@ impl Summary {
     pub(crate) fn add(&mut self, effect: Effect) {
         match effect {
             Effect::Put(key, meta) | Effect::Move(key, meta) => {
-                self.own.insert(key, Own::Stands(meta, self.sweeps.count));
+                let (offset, expiry) = (meta.at.offset(), meta.expiry);
+                self.own.insert(key, Own { offset, since: self.sweeps.count, expiry });
             }
             Effect::Destroy(key) => {
-                self.own.insert(key, Own::Destroyed);
+                self.own.insert(key, Own::destroyed());
             }
             Effect::Touch(key, seen) => self.touch(key, seen),
             Effect::Sweep(end, key) => self.sweep((end, key)),
@@ -119,10 +131,10 @@ impl Summary {
     fn touch(&mut self, key: SessionKey, seen: Timestamp) {
         match self.own.entry(key) {
             Entry::Occupied(mut entry) => {
-                let own = std::mem::replace(entry.get_mut(), Own::Destroyed).swept(&self.sweeps, &key);
-                *entry.get_mut() = own;
-                if let Own::Stands(meta, _) = entry.get_mut() {
-                    meta.expiry.touch(seen);
+                let own = entry.get_mut();
+                own.sweep(&self.sweeps, &key);
+                if own.stands() {
+                    own.expiry.touch(seen);
                 }
             }
             // The clear has ended this session.
@@ -145,39 +157,47 @@ impl Summary {
         }
     }
 
-    /// All effects but the seal, in the order in which they are to be applied: always the same for the same segment.
-    pub(crate) fn into_effects(self) -> Vec<Effect> {
-        let Self { cleared, own, phases, touches, sweeps, oldest, .. } = self;
-        let mut effects = Vec::with_capacity(own.len() + touches.len() + phases.len() + 2);
-        effects.extend(cleared.then_some(Effect::Clear));
+    /// Hands over all effects that come before the records, in the order in which they are to be applied: always the same for
+    /// the same segment. To be called when all effects were added.
+    pub(crate) fn begin(&mut self, take: &mut dyn FnMut(Effect)) {
+        let Self { own, sweeps, cleared, .. } = self;
+        own.iter_mut().for_each(|(key, own)| own.sweep(sweeps, key));
+        if *cleared {
+            take(Effect::Clear);
+        }
         // A put or a destroy replaces what earlier touches said of its session.
         let others = |touches: KeyMap<Timestamp>| {
             let mut touches: Vec<_> =
                 touches.into_iter().filter(|(key, _)| !own.contains_key(key)).map(|(key, seen)| (seen, key)).collect();
             touches.sort_unstable();
-            touches.into_iter().map(|(seen, key)| Effect::Touch(key, seen))
+            touches
         };
-        for (touches, (end, key)) in phases {
-            effects.extend(others(touches));
+        let mut further = None;
+        for (touches, (end, key)) in std::mem::take(&mut self.phases) {
+            let touches = others(touches);
             // With no touch in between, the sweep that reaches further does the work of both.
-            effects.pop_if(|last| matches!(last, Effect::Sweep(..)));
-            effects.push(Effect::Sweep(end, key));
+            let before = further.replace(Effect::Sweep(end, key));
+            before.filter(|_| !touches.is_empty()).into_iter().for_each(&mut *take);
+            touches.into_iter().for_each(|(seen, key)| take(Effect::Touch(key, seen)));
         }
-        effects.extend(others(touches));
-        let (mut destroyed, mut standing) = (Vec::new(), Vec::new());
-        for (key, own) in own {
-            match own.swept(&sweeps, &key) {
-                Own::Stands(meta, _) => standing.push((key, meta)),
-                Own::Destroyed if cleared => {}
-                Own::Destroyed => destroyed.push(key),
-            }
-        }
-        destroyed.sort_unstable();
-        standing.sort_unstable_by_key(|(_, meta)| meta.at);
-        effects.extend(destroyed.into_iter().map(Effect::Destroy));
-        effects.extend(standing.into_iter().map(|(key, meta)| Effect::Put(key, meta)));
-        effects.extend(oldest.map(Effect::Trim));
-        effects
+        further.into_iter().for_each(&mut *take);
+        others(std::mem::take(&mut self.touches)).into_iter().for_each(|(seen, key)| take(Effect::Touch(key, seen)));
+        let destroyed = own.iter().filter(|(_, own)| !own.stands() && !*cleared).map(|(key, _)| *key);
+        destroyed.for_each(|key| take(Effect::Destroy(key)));
+        own.retain(|_, own| own.stands());
+    }
+
+    /// What is left of an effect when the segment is read again: the last put or move of a session that stands at its end.
+    pub(crate) fn record(&self, effect: Effect) -> Option<Effect> {
+        let (Effect::Put(key, mut meta) | Effect::Move(key, mut meta)) = effect else { return None };
+        let own = self.own.get(&key).filter(|own| own.offset == meta.at.offset())?;
+        meta.expiry = own.expiry;
+        Some(Effect::Put(key, meta))
+    }
+
+    /// What comes after the records.
+    pub(crate) fn end(&self) -> Option<Effect> {
+        self.oldest.map(Effect::Trim)
     }
 }
 

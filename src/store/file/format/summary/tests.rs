@@ -165,7 +165,13 @@ fn seen(index: &mut Index) -> String {
 fn summary(bytes: &[u8]) -> Vec<Effect> {
     let mut summary = Summary::of_segment(SEGMENT);
     each_frame(SEGMENT, bytes, |frame| Effect::each_of(frame, SALT, &mut |effect| summary.add(effect)));
-    summary.into_effects()
+    let mut effects = Vec::new();
+    summary.begin(&mut |effect| effects.push(effect));
+    each_frame(SEGMENT, bytes, |frame| {
+        Effect::each_of(frame, SALT, &mut |effect| effects.extend(summary.record(effect)));
+    });
+    effects.extend(summary.end());
+    effects
 }
 
 proptest! {
@@ -184,7 +190,7 @@ proptest! {
         let effects = summary(&bytes);
         let length = segment::HEADER + bytes.len() as u32;
         let seal = bytes.last_chunk().unwrap();
-        let hint = hint::to_bytes(&effects, SEGMENT, length, seal, SALT);
+        let hint = hint::of_effects(&effects, SEGMENT, length, seal, SALT);
         effects.into_iter().chain([Effect::Seal]).for_each(|effect| in_short.apply(effect));
         prop_assert_eq!(seen(&mut in_short), seen(&mut by_frames));
 
@@ -202,7 +208,7 @@ fn the_same_segment_has_always_the_same_summary() {
     ops.extend((100..200).map(Op::Destroy));
     let bytes = segment(SEGMENT, &ops);
     let seal = bytes.last_chunk().unwrap();
-    let hint = || hint::to_bytes(&summary(&bytes), SEGMENT, 9_000, seal, SALT);
+    let hint = || hint::of_effects(&summary(&bytes), SEGMENT, 9_000, seal, SALT);
     assert_eq!(hint(), hint());
 }
 
