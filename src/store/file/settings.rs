@@ -40,7 +40,7 @@ pub(crate) struct Sizes {
     pub(crate) zeros_ahead: u32,
     /// Bytes of zeros that are written at a time, with the writer lock held. Few, so that no save waits for long (rule 12).
     pub(crate) zeros_piece: u32,
-    /// A process that is more bytes of the log behind than this catches up before it takes the writer lock.
+    /// A process that is more bytes of the log behind than this, with the writer lock taken, gives the lock up and catches up.
     pub(crate) far_behind: u32,
     /// So many writes between two looks make the writer lock worth a look every millisecond.
     pub(crate) busy: u32,
