@@ -156,16 +156,17 @@ fn keys_are_picked_once_though_sessions_end_begin_and_get_other_slots_meanwhile(
 }
 
 #[test]
-fn a_process_catches_up_while_another_has_the_writer_lock() {
+fn a_process_catches_up_while_another_has_the_writer_lock_and_leaves_a_little_unread_once_it_was_refused() {
     let disk = MemoryDisk::default();
     let (ahead, behind) = (by_hand(&disk), by_hand(&disk));
     let is_current = |store: &FileStore| store.engine.log.read_unchecked().index.applied == tail(store);
     let lock = disk.lock(names::WRITER_LOCK).unwrap();
-    for (n, bytes) in [(1, 10), (2, 100_000)] {
+    for (n, bytes, is_read) in [(1, 10, true), (2, 10, false), (3, 100_000, true)] {
         create(&ahead, n, &vec![1; bytes]);
         assert!(lock.try_exclusive().unwrap() && !is_current(&behind));
         assert!(behind.engine.writer().try_lock(&behind.engine.log).unwrap().is_none());
-        assert!(is_current(&behind), "{bytes} bytes");
+        assert_eq!(is_current(&behind), is_read, "{bytes} bytes");
+        behind.engine.wait_in_line();
         lock.unlock().unwrap();
     }
 }
