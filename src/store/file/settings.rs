@@ -46,7 +46,7 @@ pub(crate) struct Sizes {
     /// Zeros are worth writing while a sync makes no more bytes than this durable, in the mean. So many zeros are about as much
     /// for the disk as what the file system's journal writes at a sync without them.
     pub(crate) worth_zeros: u64,
-    /// A process that is more bytes of the log behind than this catches up before it takes the writer lock.
+    /// A process that is more bytes of the log behind than this, with the writer lock taken, gives the lock up and catches up.
     pub(crate) far_behind: u32,
     /// So many writes between two looks make the writer lock worth a look every millisecond.
     pub(crate) busy: u32,

@@ -8,6 +8,7 @@ pub(crate) mod mapping;
 pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod real;
+pub(crate) mod signal;
 
 use std::io;
 use std::sync::Arc;

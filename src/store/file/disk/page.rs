@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::store::file::disk::signal::Signal;
 use crate::store::file::threads::AtomicU64;
 
 /// The length of the page's file, in bytes.
@@ -15,14 +16,15 @@ pub(crate) const PAGE: usize = 4096;
 /// | 64 | durable mark: up to here the log is on disk |
 /// | 128 | intent: where the write under way will end; 0 when there is none |
 /// | 192 | poison: not 0 after a failed sync; then no process writes |
-/// | 256 | version of this layout, 2 |
+/// | 256 | version of this layout, 3 |
 /// | 320 | wanted: not 0 if a process has found the writer lock taken |
 /// | 384 | numbers: the last number that a process has drawn |
 /// | 448 | first in line: the lowest number of the processes that have waited long for the writer lock; 0 when there is none |
 /// | 512 | syncing: the number of the sync that is under way for all processes; 0 when there is none |
+/// | 576 | synced: the signal that the sync of all processes is over |
 ///
-/// The first four carry promises. `wanted`, `first in line` and `syncing` only save time: they may tell of a process that has
-/// died, so no process heeds them for ever.
+/// The first four carry promises. Those from `wanted` on only save time: they may tell of a process that has died, so no
+/// process heeds them for ever.
 #[repr(C)]
 #[derive(Default, Debug)]
 pub struct Page {
@@ -35,6 +37,7 @@ pub struct Page {
     pub(crate) numbers: Line,
     pub(crate) first_in_line: Line,
     pub(crate) syncing: Line,
+    pub(crate) synced: Signal,
 }
 
 /// A word alone in its cache line.

@@ -174,8 +174,8 @@ impl Log {
         }
     }
 
-    /// Whether so much was appended by other processes that no save of theirs should wait until it is read.
-    pub(crate) fn is_far_behind(&self, most: u32) -> bool {
+    /// Whether other processes have appended more than so many bytes, or begun a segment, and this one has not read that.
+    pub(crate) fn is_behind_by(&self, most: u32) -> bool {
         let (applied, tail) = (Position::from_u64(self.applied.load(Ordering::Acquire)), self.segments.tail());
         let is_near = applied.segment() == tail.segment() && tail.offset().saturating_sub(applied.offset()) <= most;
         applied < tail && !is_near

@@ -20,7 +20,7 @@ use crate::store::file::settings::Settings;
 pub(crate) const OPENING: &str = "opening the session store";
 
 /// The version of the page's layout, so that no process takes another version's page for its own.
-pub(crate) const PAGE_VERSION: u64 = 2;
+pub(crate) const PAGE_VERSION: u64 = 3;
 
 /// A log whose index is still empty.
 pub(crate) fn new_log(

@@ -188,19 +188,19 @@ fn an_owner_with_many_sessions_is_listed_in_short_holds_and_what_stands_througho
 }
 
 #[test]
-fn a_process_that_is_far_behind_catches_up_while_another_has_the_writer_lock() {
+fn a_process_catches_up_while_another_has_the_writer_lock_and_leaves_a_little_unread_once_it_was_refused() {
     let disk = MemoryDisk::default();
     let (ahead, behind) = (by_hand(&disk), by_hand(&disk));
     let is_current = |store: &FileStore| store.engine.log.read_unchecked().index.applied == tail(store);
-    create(&ahead, 1, b"little");
     let lock = disk.lock(names::WRITER_LOCK).unwrap();
-    assert!(lock.try_exclusive().unwrap());
-    let try_lock = || behind.engine.writer().try_lock(&behind.engine.log).unwrap().is_some();
-    assert!(!try_lock() && !is_current(&behind), "a little is read when the lock is held");
-    lock.unlock().unwrap();
-    create(&ahead, 2, &[1; 100_000]);
-    assert!(lock.try_exclusive().unwrap());
-    assert!(!try_lock() && is_current(&behind));
+    for (n, bytes, is_read) in [(1, 10, true), (2, 10, false), (3, 100_000, true)] {
+        create(&ahead, n, &vec![1; bytes]);
+        assert!(lock.try_exclusive().unwrap() && !is_current(&behind));
+        assert!(behind.engine.writer().try_lock(&behind.engine.log).unwrap().is_none());
+        assert_eq!(is_current(&behind), is_read, "{bytes} bytes");
+        behind.engine.wait_in_line();
+        lock.unlock().unwrap();
+    }
 }
 
 /// A lock before which another process always comes first, so often.

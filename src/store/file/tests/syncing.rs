@@ -52,6 +52,7 @@ fn a_process_whose_saves_anothers_sync_covers_makes_none_and_hears_of_each_save_
             heard.push(durable);
             segments.page().syncing.set(OTHERS + heard.len() as u64);
             segments.page().durable.raise(ends[heard.len()].as_u64());
+            segments.page().synced.give();
         })
         .unwrap();
     assert_eq!(heard, ends[..3]);
@@ -69,6 +70,20 @@ fn a_stopped_or_dead_process_in_the_middle_of_its_sync_delays_no_other_for_ever(
     SharedSync::default().sync(segments, |_| ()).unwrap();
     assert_eq!((segments.durable(), syncs(&engine)), (tail, 1));
     assert_eq!(segments.page().syncing.get(), 0, "nor does it delay the next sync");
+}
+
+#[test]
+fn a_process_that_has_synced_wakes_those_that_wait_for_it_also_if_the_sync_has_failed() {
+    for fails in [false, true] {
+        let disk = MemoryDisk::default();
+        let engine = engine(&disk);
+        let (segments, signal) = (&engine.log.segments, &engine.log.segments.page().synced);
+        save(&engine, 1);
+        let asked = signal.ask();
+        disk.faults().syncs.store(fails, Relaxed);
+        assert_eq!(SharedSync::default().sync(segments, |_| ()).is_err(), fails);
+        assert!(signal.is_given(asked));
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) use std::{
         Mutex, MutexGuard, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64},
     },
-    thread::{Builder, JoinHandle, Thread, current, sleep},
+    thread::{Builder, JoinHandle, Thread, current, sleep, yield_now},
 };
 
 #[cfg(shuttle)]
@@ -25,7 +25,7 @@ pub(crate) use shuttle::{
         Mutex, MutexGuard, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64},
     },
-    thread::{Builder, JoinHandle, Thread, current, sleep},
+    thread::{Builder, JoinHandle, Thread, current, sleep, yield_now},
 };
 
 /// Wakes one thread that rests.

@@ -67,10 +67,14 @@ impl Writer {
 
     /// Takes the writer lock, if no other process holds it.
     pub(crate) fn try_lock<'a>(&'a mut self, log: &'a Log) -> Result<Option<LockedWriter<'a>>> {
-        // Reading what others have written comes first: with the lock held, their next saves would wait for it (rule 25). A
-        // lock that came too early is given up again, but not for ever: others may write faster than this process reads.
+        // Reading what others have written comes first: with the lock held, their next saves would wait for it (rule 25). So
+        // the time until the lock is free is used. A process that was refused for long reads little before it tries again, or
+        // the others would be quicker each time. A lock that came too early is given up again, but not for ever: others may
+        // write faster than this process reads.
+        let far_behind = self.settings.sizes.far_behind;
+        let left_unread = if self.lock.line.was_refused() { far_behind } else { 0 };
         for turns_left in (0..=TURNS_GIVEN_UP).rev() {
-            if log.is_far_behind(self.settings.sizes.far_behind) {
+            if log.is_behind_by(left_unread) {
                 // An error shows itself again when the lock is held.
                 let _ = log.catch_up();
             }
@@ -78,7 +82,7 @@ impl Writer {
             if !begun.map_err(|error| log.segments.io("taking the writer lock", error))? {
                 return Ok(None);
             }
-            if turns_left == 0 || !log.is_far_behind(self.settings.sizes.far_behind) {
+            if turns_left == 0 || !log.is_behind_by(far_behind) {
                 break;
             }
             self.lock.end(log.segments.page());

@@ -52,6 +52,11 @@ impl WaitingLine {
         false
     }
 
+    /// Whether an attempt has failed since this process last had the lock or last had nothing to write.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refusals > 0
+    }
+
     /// Counts an attempt that has failed. For a process in line, says how long to rest before the next: the first tries often,
     /// and the others the less, the further behind they are.
     pub(crate) fn refuse(&mut self, page: &Page) -> Option<Duration> {
