@@ -135,6 +135,17 @@ pub enum ErrorKind {
 /// ```
 pub struct Error(Box<Parts>);
 
+/// Why a file is [refused](ErrorKind::Refused), on its way through code that knows [`io::Error`] alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::other(refusal)
+    }
+}
+
 struct Parts {
     kind: ErrorKind,
     doing: Cow<'static, str>,
@@ -161,6 +172,7 @@ impl Error {
     /// ```
     pub fn io(doing: impl Into<Cow<'static, str>>, cause: io::Error) -> Self {
         let kind = match cause.kind() {
+            _ if cause.get_ref().is_some_and(|cause| cause.is::<Refusal>()) => ErrorKind::Refused,
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
             io::ErrorKind::ReadOnlyFilesystem => ErrorKind::NotWritable,
             _ => ErrorKind::Io,

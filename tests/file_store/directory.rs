@@ -1,14 +1,14 @@
 //! Which directory is accepted, and what it looks like afterwards. Requirement 22 of docs/security.md.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cloakroom::{Error, ErrorKind, FileStore};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::support::{create, place, segments, value};
+use super::support::{NOW, create, place, segments, value};
 
 fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -120,6 +120,7 @@ fn a_loose_segment_is_refused_with_the_remedy() {
     set_mode(&segment, 0o644);
     let error = FileStore::open(&place).unwrap_err();
     let text = error.to_string();
+    assert_eq!(error.kind(), &ErrorKind::Refused, "{text}");
     assert!(text.contains("00000001.log") && text.contains("chmod 600"), "{text}");
     set_mode(&segment, 0o600);
     FileStore::open(&place).unwrap();
@@ -140,6 +141,89 @@ fn a_symlink_is_refused_also_one_to_nowhere_and_with_a_slash_behind() {
     symlink(keep.path().join("target"), &nowhere).unwrap();
     refusal(&nowhere);
     assert!(!keep.path().join("target").exists());
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_an_error_that_names_it() {
+    let (keep, _) = place();
+    let nowhere = keep.path().join("nowhere");
+    symlink("/no/such/target", &nowhere).unwrap();
+    for path in ["/proc/nowhere", "/proc/no/where", "/sys/nowhere", "/dev/null/sessions"] {
+        let error = FileStore::open(path).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (&ErrorKind::Io, Some(Path::new(path))), "{error}");
+    }
+    for path in [nowhere.join("sessions"), nowhere.join("a/b/sessions")] {
+        let error = FileStore::open(&path).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (&ErrorKind::Io, Some(&*path)), "{error}");
+    }
+    let error = refusal(Path::new(""));
+    assert!(error.to_string().contains("the path is empty"), "{error}");
+    let error = FileStore::verify("", NOW).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Refused, "{error}");
+}
+
+/// The group of what this process makes here.
+fn own_group(path: &Path) -> u32 {
+    path.metadata().unwrap().gid()
+}
+
+#[test]
+fn a_group_that_was_named_may_share_the_store_and_no_other() {
+    let (keep, place) = place();
+    let group = own_group(keep.path());
+    let open = |group| FileStore::options().group(group).segment_bytes(4096).open(&place);
+    let store = open(group).unwrap();
+    for n in 0..50 {
+        create(&store, n, &[n as u8; 100]);
+    }
+    assert!(segments(&place).len() > 1);
+    let last = segments(&place).pop().unwrap();
+    drop(store);
+    let torn = [&fs::read(&last).unwrap()[..], b"no frame"].concat();
+    fs::write(last, torn).unwrap();
+    assert_eq!(open(group).unwrap().damage().len(), 1);
+    assert_eq!(mode(&place), 0o2770);
+    let files = everything_in(&place);
+    assert!(files.iter().any(|path| path.parent().unwrap().ends_with("quarantine")), "{files:?}");
+    for path in &files {
+        assert_eq!(mode(path), if path.is_dir() { 0o2770 } else { 0o660 }, "{}", path.display());
+        assert_eq!(own_group(path), group);
+    }
+
+    let refused = |error: Error, remedy: &str| {
+        assert_eq!((error.kind(), error.path()), (&ErrorKind::Refused, Some(&*place)), "{error}");
+        assert!(error.to_string().contains(remedy), "{error}");
+    };
+    refused(open(group + 1).unwrap_err(), &format!("chgrp {} {}", group + 1, place.display()));
+    refused(FileStore::open(&place).unwrap_err(), "chmod 700");
+    for loose in [0o2771, 0o2774, 0o777] {
+        set_mode(&place, loose);
+        refused(open(group).unwrap_err(), "chmod 2770");
+    }
+    set_mode(&place, 0o2770);
+    set_mode(&segments(&place)[0], 0o664);
+    let error = open(group).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Refused, "{error}");
+    assert!(error.to_string().contains("chmod 660"), "{error}");
+    set_mode(&segments(&place)[0], 0o660);
+    // A tool that only looks need not be told of the group.
+    assert_eq!(FileStore::verify(&place, NOW).unwrap().live, 50);
+    open(group).unwrap();
+}
+
+#[test]
+fn a_volume_whose_group_rights_come_from_outside_can_be_opened_at_each_start() {
+    let (_keep, place) = place();
+    create(&FileStore::open(&place).unwrap(), 1, b"kept");
+    for start in 0..3 {
+        // What a pod's fsGroup does to all that is on the volume, before the server starts.
+        set_mode(&place, 0o2770);
+        everything_in(&place).iter().for_each(|path| set_mode(path, 0o660));
+        assert_eq!(FileStore::open(&place).unwrap_err().kind(), &ErrorKind::Refused);
+        let store = FileStore::options().group(own_group(&place)).open(&place).unwrap();
+        assert_eq!(value(&store, 1), Some(b"kept".to_vec()));
+        create(&store, 10 + start, b"new");
+    }
 }
 
 #[test]

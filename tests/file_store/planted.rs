@@ -4,9 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 
-use cloakroom::{FileStore, Store};
+use cloakroom::{ErrorKind, FileStore, Store};
 
 use super::support::{NOW, block_on, create, place, record, segments, value};
 
@@ -74,6 +76,61 @@ fn a_symlink_planted_as_the_next_segment_is_not_followed_and_the_store_goes_on_w
         assert_eq!(value(&store, n), Some(vec![7; 100]), "session {n}");
     }
     assert_eq!(store.damage(), []);
+}
+
+/// Plants what is no file where one of the store's is expected. Opening it may wait for ever.
+fn plant(what: &str, path: &Path) {
+    let _ = fs::remove_file(path);
+    match what {
+        "fifo" => assert!(Command::new("mkfifo").args(["-m", "600"]).arg(path).status().unwrap().success()),
+        "socket" => drop(UnixListener::bind(path).unwrap()),
+        "directory" => private_directory(path),
+        what => panic!("{what}"),
+    }
+}
+
+#[test]
+fn what_is_no_file_hangs_nothing_in_the_place_of_any_file() {
+    for what in ["fifo", "socket", "directory"] {
+        let names =
+            ["00000001.log", "00000002.log", "00000001.hint", "opening.lock", "users.lock", "writer.lock", "tail.page"];
+        for name in names {
+            let (_keep, place) = place();
+            let options = FileStore::options().segment_bytes(4096);
+            let store = options.clone().open(&place).unwrap();
+            for n in 0..50 {
+                create(&store, n, &[n as u8; 100]);
+            }
+            drop(store);
+            let kept = fs::read(place.join(name)).unwrap_or_default();
+            plant(what, &place.join(name));
+            match options.clone().open(&place) {
+                Ok(store) => {
+                    // Hints are only hints. The page is made anew.
+                    assert!(
+                        name == "00000001.hint" || name == "tail.page" && what != "directory",
+                        "{name} is a {what}"
+                    );
+                    assert_eq!(block_on(store.count(NOW)).unwrap(), 50);
+                }
+                Err(error) => {
+                    assert!(error.path().unwrap().ends_with(name), "{error}");
+                    if what != "directory" {
+                        assert_eq!(error.kind(), &ErrorKind::Refused, "{error}");
+                        assert!(error.to_string().contains("not a regular file"), "{error}");
+                    }
+                    let looked = FileStore::verify(&place, NOW);
+                    assert!(looked.is_err() || name == "tail.page", "{name} is a {what}: {looked:?}");
+                    fs::remove_file(place.join(name)).or_else(|_| fs::remove_dir(place.join(name))).unwrap();
+                    if name.ends_with(".log") {
+                        fs::write(place.join(name), kept).unwrap();
+                        fs::set_permissions(place.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+                    }
+                    assert_eq!(block_on(options.open(&place).unwrap().count(NOW)).unwrap(), 50);
+                }
+            }
+        }
+    }
 }
 
 #[test]

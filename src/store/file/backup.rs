@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::FileStore;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::file::disk::{Disk, DiskFile, real::RealDisk};
+use crate::store::file::disk::{Disk, DiskFile, real::RealDisk, unreadable::read_past};
 use crate::store::file::format::frame::{Frames, Kind, NO_KEY};
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::Log;
 use crate::store::file::log::segments::{Segments, is_not_found};
+use crate::store::file::settings::Settings;
 use crate::store::file::threads::wait::{self, LOCK_WAIT};
 
 /// How much is copied at a time.
@@ -69,7 +70,8 @@ impl FileStore {
         let mut making = tempfile::Builder::new();
         let making = making.prefix(".backup-").permissions(fs::Permissions::from_mode(0o700));
         let making = making.tempdir_in(parent).map_err(failed)?;
-        copy_to(&self.engine.log, &RealDisk::open(making.path(), true)?)?;
+        let settings = Settings { allow_network_file_system: true, ..Settings::default() };
+        copy_to(&self.engine.log, &RealDisk::open(making.path(), &settings)?)?;
         if !self.engine.is_read_only() {
             // What was copied is made durable here before the copy appears. Otherwise a power loss could take from the store
             // what its copy has.
@@ -159,7 +161,8 @@ fn copy(
     let mut at = 0;
     while at < length {
         let wanted = buffer.len().min((length - at) as usize);
-        let read = file.read_at(&mut buffer[..wanted], u64::from(at));
+        // A block that cannot be read is damage in the copy as well.
+        let read = read_past(file, &mut buffer[..wanted], u64::from(at));
         let read = read.map_err(|error| segments.segment_io("reading a segment", number, error))?;
         if read == 0 {
             // The segment is shorter than it should be. That is damage, and the copy has it, too.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::file::settings::{OnDamage, Settings};
+use crate::store::file::settings::{Admitted, OnDamage, Settings};
 use crate::store::{Durability, Limits, OwnerLimit};
 
 /// Options for [`FileStore`](crate::FileStore). Each has a default that suits a web server.
@@ -115,6 +115,29 @@ impl FileOptions {
     /// machine alone uses the directory.
     pub fn allow_network_file_system(mut self, allow: bool) -> Self {
         self.0.allow_network_file_system = allow;
+        self
+    }
+
+    /// Lets the members of a group share the store, where a directory or file that its group can read is refused by default.
+    ///
+    /// The directory and its files must belong to this group, which is given by its number, and this process must be a member.
+    /// A directory that this makes has mode 2770, and files 0660. This is for volumes whose rights come from outside, such as
+    /// a pod's `fsGroup`, and for servers that run as several users.
+    ///
+    /// ```
+    /// use std::os::unix::fs::MetadataExt as _;
+    ///
+    /// use cloakroom::FileStore;
+    ///
+    /// # let kept = tempfile::tempdir()?;
+    /// # let volume = kept.path();
+    /// // The group of the volume is the one that may share what is in it.
+    /// let group = std::fs::metadata(volume)?.gid();
+    /// let store = FileStore::options().group(group).open(volume.join("sessions"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(mut self, group: u32) -> Self {
+        self.0.admitted = Admitted::Group(group);
         self
     }
 

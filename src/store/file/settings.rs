@@ -16,11 +16,22 @@ pub(crate) struct Settings {
     pub(crate) lock_wait: Duration,
     pub(crate) open_wait: Duration,
     pub(crate) allow_network_file_system: bool,
+    pub(crate) admitted: Admitted,
     pub(crate) on_damage: OnDamage,
     pub(crate) zeros_ahead: bool,
     /// Whether a replay believes hints; otherwise it reads every segment.
     pub(crate) uses_hints: bool,
     pub(crate) sizes: Sizes,
+}
+
+/// Whose access to the directory is no reason to refuse it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    OwnerAlone,
+    /// The group with this number, if the directory and its files belong to it.
+    Group(u32),
+    /// Whatever group the directory belongs to: for a process that reads and makes nothing.
+    AnyGroup,
 }
 
 /// How much the engine does at a time, and how much it keeps.
@@ -131,6 +142,7 @@ impl Default for Settings {
             lock_wait: LOCK_WAIT,
             open_wait: Duration::from_secs(60),
             allow_network_file_system: false,
+            admitted: Admitted::OwnerAlone,
             on_damage: OnDamage::Report,
             zeros_ahead: true,
             uses_hints: true,

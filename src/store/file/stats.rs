@@ -42,6 +42,9 @@ pub struct Stats {
     pub syncs: u64,
     /// Damaged places that this process has met since it opened the store, counted up to 1,000.
     pub damaged: u64,
+    /// What kept this process from compacting the log when it last tried: while there is an error, the log may only grow.
+    /// `None` if it could, or had nothing to compact.
+    pub compaction_error: Option<String>,
 }
 
 impl Engine {
@@ -60,6 +63,7 @@ impl Engine {
             disk_waits: self.disk_waits.load(Ordering::Relaxed),
             syncs: self.log.segments.syncs.load(Ordering::Relaxed),
             damaged: self.log.segments.damage.list().len() as u64,
+            compaction_error: self.failed_compaction.tell().err().map(|error| error.to_string()),
         })
     }
 }

@@ -102,13 +102,12 @@ impl FileStore {
     }
 
     fn open_with(settings: Settings, directory: &Path) -> Result<Self> {
-        let network = settings.allow_network_file_system;
-        let opened = RealDisk::open(directory, network)
+        let opened = RealDisk::open(directory, &settings)
             .and_then(|disk| Self::open_on(Arc::new(disk), settings.clone(), directory));
         match opened {
             // A disk that takes no writes must not log every user out (rule 21).
             Err(error) if matches!(error.kind(), ErrorKind::NotWritable | ErrorKind::Full) => {
-                let disk = RealDisk::open_to_read(directory, network);
+                let disk = RealDisk::open_to_read(directory, &settings);
                 let engine = disk.and_then(|disk| recovery::open_to_read(Arc::new(disk), directory, settings));
                 // The first error says why no store could be opened to write, and that is what the caller asked for.
                 engine.map_or(Err(error), |engine| Self::kept(Arc::new(engine)))

@@ -7,10 +7,10 @@ use super::FileStore;
 use crate::model::error::{ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::time::Timestamp;
-use crate::store::file::disk::real::RealDisk;
+use crate::store::file::disk::{Disk, real::RealDisk};
 use crate::store::file::log::damage::Damage;
 use crate::store::file::recovery;
-use crate::store::file::settings::Settings;
+use crate::store::file::settings::{Admitted, Settings};
 
 /// What [`FileStore::verify`] found.
 ///
@@ -85,35 +85,41 @@ impl FileStore {
     /// directory without a store. Damage is reported and no error, unless no segment has a header that can be read.
     pub fn verify(directory: impl AsRef<Path>, now: Timestamp) -> Result<Verified> {
         let directory = directory.as_ref();
-        // A hint says what was written, and not what is there now.
-        let settings = Settings { uses_hints: false, ..FileStore::options().cache_bytes(0).0 };
-        // Also on a network file system, since nothing is written.
-        let disk = RealDisk::open_to_read(directory, true)?;
-        let engine = recovery::open_to_read(Arc::new(disk), directory, settings)?;
-        let (keys, mut verified) = {
-            let state = engine.log.read()?;
-            let index = &state.index;
-            let live = |key: &&SessionKey| index.live_at(key, now).is_some();
-            let keys: Vec<SessionKey> = index.iter().map(|meta| meta.key()).filter(live).copied().collect();
-            let verified = Verified {
-                segments: index.segments().into(),
-                bytes: index.log_bytes(),
-                expired: (index.len() - keys.len()) as u64,
-                doubtful: index.doubtful().filter(live).copied().collect(),
-                ..Verified::default()
-            };
-            (keys, verified)
-        };
-        for key in keys {
-            match engine.log.load(&key, now) {
-                Ok(found) => verified.live += u64::from(found.is_some()),
-                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {
-                    verified.unreadable.push(key);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        verified.damage = engine.log.segments.damage.list();
-        Ok(verified)
+        // Also on a network file system, and whatever group is let in, since nothing is written.
+        let settings =
+            Settings { allow_network_file_system: true, admitted: Admitted::AnyGroup, ..Settings::default() };
+        verify_on(Arc::new(RealDisk::open_to_read(directory, &settings)?), directory, now)
     }
+}
+
+/// [`FileStore::verify`], of a directory on this disk.
+pub(crate) fn verify_on(disk: Arc<dyn Disk>, directory: &Path, now: Timestamp) -> Result<Verified> {
+    // A hint says what was written, and not what is there now.
+    let settings = Settings { uses_hints: false, cache_bytes: 0, ..Settings::default() };
+    let engine = recovery::open_to_read(disk, directory, settings)?;
+    let (keys, mut verified) = {
+        let state = engine.log.read()?;
+        let index = &state.index;
+        let live = |key: &&SessionKey| index.live_at(key, now).is_some();
+        let keys: Vec<SessionKey> = index.iter().map(|meta| meta.key()).filter(live).copied().collect();
+        let verified = Verified {
+            segments: index.segments().into(),
+            bytes: index.log_bytes(),
+            expired: (index.len() - keys.len()) as u64,
+            doubtful: index.doubtful().filter(live).copied().collect(),
+            ..Verified::default()
+        };
+        (keys, verified)
+    };
+    for key in keys {
+        match engine.log.load(&key, now) {
+            Ok(found) => verified.live += u64::from(found.is_some()),
+            Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {
+                verified.unreadable.push(key);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    verified.damage = engine.log.segments.damage.list();
+    Ok(verified)
 }

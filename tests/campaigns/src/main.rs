@@ -40,6 +40,7 @@ const CAMPAIGNS: &[Campaign] = &[
     power_loss::CAMPAIGN,
     errors::CAMPAIGN,
     corrupt::CAMPAIGN,
+    corrupt::UNREADABLE,
     hostile_names::CAMPAIGN,
     bounds::CAMPAIGN,
     stall::CAMPAIGN,

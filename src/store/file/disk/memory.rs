@@ -50,9 +50,7 @@ impl MemoryDisk {
     pub fn copy(&self) -> Self {
         let copy = Self::default();
         for (name, file) in &self.lock().files {
-            copy.lock()
-                .files
-                .insert(name.clone(), MemoryFile(Arc::new(Mutex::new(file.0.lock().unwrap().clone())), copy.1.clone()));
+            copy.lock().files.insert(name.clone(), MemoryFile::of(file.0.lock().unwrap().clone(), &copy.1));
         }
         copy
     }
@@ -69,8 +67,13 @@ impl MemoryDisk {
 
     /// Creates or replaces a file.
     pub fn set(&self, name: &str, bytes: Vec<u8>) {
-        let file = MemoryFile(Arc::new(Mutex::new(bytes)), self.1.clone());
+        let file = MemoryFile::of(bytes, &self.1);
         self.lock().files.insert(name.to_owned(), file);
+    }
+
+    /// From now on these blocks of 4 KiB of a file cannot be read, and no others.
+    pub fn make_unreadable(&self, name: &str, blocks: &[u64]) {
+        *self.lock().files[name].2.lock().unwrap() = blocks.to_vec();
     }
 
     /// The names of the segments, in order.
@@ -90,7 +93,13 @@ impl MemoryDisk {
 }
 
 #[derive(Clone, Default)]
-struct MemoryFile(Arc<Mutex<Vec<u8>>>, Arc<Faults>);
+struct MemoryFile(Arc<Mutex<Vec<u8>>>, Arc<Faults>, Arc<Mutex<Vec<u64>>>);
+
+impl MemoryFile {
+    fn of(bytes: Vec<u8>, faults: &Arc<Faults>) -> Self {
+        Self(Arc::new(Mutex::new(bytes)), faults.clone(), Arc::default())
+    }
+}
 
 struct MemoryLock {
     holders: Arc<Mutex<Holders>>,
@@ -103,7 +112,7 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let file = MemoryFile(Arc::default(), self.1.clone());
+        let file = MemoryFile::of(Vec::new(), &self.1);
         self.lock().files.insert(name.to_owned(), file.clone());
         Ok(Arc::new(file))
     }
@@ -202,11 +211,24 @@ impl DiskFile for MemoryFile {
         let bytes = self.0.lock().unwrap();
         let from = (at as usize).min(bytes.len());
         let count = into.len().min(bytes.len() - from);
+        let blocks = at / 4096..(at + count as u64).div_ceil(4096);
+        if self.2.lock().unwrap().iter().any(|block| blocks.contains(block)) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         into[..count].copy_from_slice(&bytes[from..from + count]);
         Ok(count)
     }
 
     fn write_at(&self, new: &[u8], at: u64) -> io::Result<()> {
+        // What cannot be read can be overwritten as a whole block only: of a part of it, the rest would have to be read.
+        let end = at + new.len() as u64;
+        let mut unreadable = self.2.lock().unwrap();
+        if unreadable.iter().any(|block| {
+            (block * 4096 < at && at < (block + 1) * 4096) || (block * 4096 < end && end < (block + 1) * 4096)
+        }) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        unreadable.retain(|block| !(at <= block * 4096 && (block + 1) * 4096 <= end));
         let full = self.1.space.load(Ordering::Relaxed);
         // A disk that fills up takes a part of the write.
         let new = if full { &new[..new.len() / 2] } else { new };
@@ -224,6 +246,11 @@ impl DiskFile for MemoryFile {
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
+        let mut unreadable = self.2.lock().unwrap();
+        if unreadable.iter().any(|block| block * 4096 < length && length < (block + 1) * 4096) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        unreadable.retain(|block| block * 4096 < length);
         self.0.lock().unwrap().resize(length as usize, 0);
         Ok(())
     }

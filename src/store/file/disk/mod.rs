@@ -8,7 +8,9 @@ pub(crate) mod mapping;
 pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod real;
+mod rights;
 pub(crate) mod signal;
+pub(crate) mod unreadable;
 
 use std::io;
 use std::sync::Arc;
@@ -48,7 +50,8 @@ pub trait Disk: Send + Sync + 'static {
 pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
-    /// Reads up to `into.len()` bytes; fewer only at the file's end.
+    /// Reads up to `into.len()` bytes; fewer only at the file's end. Readers that want to know what is there, and write
+    /// none of it again, read [past](unreadable::read_past) what cannot be read.
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
     /// Writes all the bytes.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;

@@ -1,4 +1,4 @@
-//! The disk of a real file system: one directory. It creates private files only, and never follows a symlink.
+//! The disk of a real file system: one directory. It never follows a symlink, and never waits for a file that is none.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
@@ -8,72 +8,75 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags};
+use rustix::io::Errno;
 
-use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Refusal, Result};
 use crate::store::file::disk::lock::{AbsentLock, FileLock};
 use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::PAGE;
+use crate::store::file::disk::rights::Rights;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 use crate::store::file::format::names;
+use crate::store::file::settings::{Admitted, Settings};
 
-/// A directory of mode 0700, with files of mode 0600.
+/// A directory, by its descriptor.
 pub(crate) struct RealDisk {
     directory: File,
     path: PathBuf,
+    rights: Rights,
     /// Whether files are opened for writing. If not, nothing is created or changed.
     writes: bool,
 }
 
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
-
 impl RealDisk {
     /// Opens the directory, or creates it.
-    pub(crate) fn open(path: &Path, allow_network: bool) -> Result<Self> {
-        Self::open_to(true, path, allow_network)
+    pub(crate) fn open(path: &Path, settings: &Settings) -> Result<Self> {
+        Self::open_to(true, path, settings)
     }
 
     /// Opens the directory, and changes nothing in it.
-    pub(crate) fn open_to_read(path: &Path, allow_network: bool) -> Result<Self> {
-        Self::open_to(false, path, allow_network)
+    pub(crate) fn open_to_read(path: &Path, settings: &Settings) -> Result<Self> {
+        Self::open_to(false, path, settings)
     }
 
-    fn open_to(writes: bool, path: &Path, allow_network: bool) -> Result<Self> {
+    fn open_to(writes: bool, path: &Path, settings: &Settings) -> Result<Self> {
         // Drops a slash at the end: with it, the system would follow a symlink in spite of NOFOLLOW.
         let path: &Path = &path.components().collect::<PathBuf>();
         let doing = "opening the session directory";
         let failed = |error| Error::io(doing, error).at(path);
         let refused = |why: String| Error::new(ErrorKind::Refused, doing).at(path).because(why);
+        if path.as_os_str().is_empty() {
+            return Err(refused("the path is empty; name a directory".into()));
+        }
         let created = writes && create_directory(path).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || rustix::fs::open(path, flags, Mode::empty());
         let opened = match open() {
             // The umask has taken the owner's own rights, which only root can do without.
-            Err(rustix::io::Errno::ACCESS) if created => give_to_owner(path).and_then(|()| open()),
+            Err(Errno::ACCESS) if created => give_to_owner(path).and_then(|()| open()),
             opened => opened,
         };
         let directory = opened.map_err(|error| match error {
-            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
+            Errno::NOTDIR | Errno::LOOP => {
                 refused("it is a symlink or not a directory; name the real directory".into())
             }
             error => failed(error.into()),
         })?;
         if created {
             // The umask may have taken rights of the owner.
-            rustix::fs::fchmod(&directory, Mode::RWXU).map_err(|error| failed(error.into()))?;
+            let (mode, group) = match settings.admitted {
+                Admitted::Group(group) => (Mode::RWXU | Mode::RWXG | Mode::SGID, Some(Gid::from_raw(group))),
+                _ => (Mode::RWXU, None),
+            };
+            let given = group.map_or(Ok(()), |group| rustix::fs::fchown(&directory, None, Some(group)));
+            given.and_then(|()| rustix::fs::fchmod(&directory, mode)).map_err(|error| failed(error.into()))?;
         }
         let stat = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?;
-        let mode = Mode::from_raw_mode(stat.st_mode);
-        if mode.intersects(Mode::RWXG | Mode::RWXO) {
-            let mode = mode.as_raw_mode();
-            return Err(refused(format!(
-                "its mode is {mode:04o}, and other users must have no access to sessions; run: chmod 700 {}",
-                path.display()
-            )));
-        }
+        let rights = Rights::of(&stat, path, settings.admitted).map_err(refused)?;
         let system = rustix::fs::fstatfs(&directory).map_err(|error| failed(error.into()))?;
         if let Some(network) = network_file_system(&system)
-            && !allow_network
+            && !settings.allow_network_file_system
         {
             return Err(refused(format!(
                 "it is on {network}, where locks and shared pages do not hold between machines; \
@@ -83,28 +86,41 @@ impl RealDisk {
         }
         // Absolute, so that a later change of the working directory does not matter.
         let path = std::path::absolute(path).map_err(failed)?;
-        Ok(Self { directory: directory.into(), path, writes })
+        Ok(Self { directory: directory.into(), path, rights, writes })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let access = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
-        let flags = flags | access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.directory, name, flags, PRIVATE)?;
+        // A FIFO or a device in the file's place must not make this process wait.
+        let flags = flags | access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = match rustix::fs::openat(&self.directory, name, flags, self.rights.of_files()) {
+            Err(Errno::ACCESS) => return Err(self.no_access(name)),
+            // A socket.
+            Err(Errno::NXIO) => return Err(irregular()),
+            opened => opened?,
+        };
         let stat = rustix::fs::fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+            return Err(irregular());
         }
         if flags.contains(OFlags::CREATE) {
-            // The umask may have taken rights of the owner.
-            rustix::fs::fchmod(&file, PRIVATE)?;
-        } else if Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "its mode lets other users in; run: chmod 600 on the files of the store",
-            ));
+            self.rights.give(&file, self.rights.of_files())?;
+        } else {
+            self.rights.check(&stat)?;
         }
         Ok(file.into())
     }
+
+    /// Why a file cannot be opened: it may belong to another user, for example because root has made it.
+    fn no_access(&self, name: &str) -> io::Error {
+        let stat = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW);
+        let foreign = stat.ok().and_then(|stat| self.rights.foreign(&stat));
+        foreign.map_or(Errno::ACCESS.into(), io::Error::from)
+    }
+}
+
+fn irregular() -> io::Error {
+    Refusal("it is not a regular file; remove it".into()).into()
 }
 
 /// Gives the owner access to a directory that the owner cannot open. Never changes the target of a symlink in its place.
@@ -117,20 +133,25 @@ fn give_to_owner(path: &Path) -> rustix::io::Result<()> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn give_to_owner(_path: &Path) -> rustix::io::Result<()> {
-    Err(rustix::io::Errno::ACCESS)
+    Err(Errno::ACCESS)
 }
 
 /// Creates a directory and its missing parents; returns whether it did. The caller checks what stands there already when it
 /// opens the directory.
 fn create_directory(path: &Path) -> io::Result<bool> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+    let create = || DirBuilder::new().mode(0o700).create(path);
+    let created = match create() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create_directory(parent)?;
-            return create_directory(path);
+            // If that fails as before, the parent is there, and is a symlink to nowhere or a place like /proc.
+            create()
         }
+        created => created,
+    };
+    match created {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
         Err(error) => return Err(error),
     }
     // Without this sync a power loss could take the directory's name, and the whole store with it (rule 6).
@@ -186,7 +207,7 @@ impl Disk for RealDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.directory, name, rustix::fs::AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(&self.directory, name, AtFlags::empty())?)
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -242,20 +263,25 @@ impl Disk for RealDisk {
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        match rustix::fs::mkdirat(&self.directory, names::QUARANTINE, Mode::RWXU) {
+        let mode = self.rights.of_directories();
+        let created = match rustix::fs::mkdirat(&self.directory, names::QUARANTINE, mode) {
             // The umask may have taken rights. A chmod by name is safe: in a private directory no other user can swap it.
             Ok(()) => {
-                rustix::fs::chmodat(&self.directory, names::QUARANTINE, Mode::RWXU, rustix::fs::AtFlags::empty())?;
+                rustix::fs::chmodat(&self.directory, names::QUARANTINE, mode, AtFlags::empty())?;
+                true
             }
-            Err(rustix::io::Errno::EXIST) => {}
+            Err(Errno::EXIST) => false,
             Err(error) => return Err(error.into()),
-        }
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&self.directory, names::QUARANTINE, flags, Mode::empty())?;
+        if created {
+            self.rights.give(&opened, mode)?;
+        }
         let directory = self.path.join(names::QUARANTINE);
         let mut file = tempfile::NamedTempFile::new_in(&directory)?;
         file.write_all(bytes)?;
-        rustix::fs::fchmod(file.as_file(), PRIVATE)?;
+        self.rights.give(file.as_file(), self.rights.of_files())?;
         file.as_file().sync_all()?;
         file.persist(directory.join(name)).map_err(|error| error.error)?;
         File::from(opened).sync_all()?;
@@ -301,7 +327,7 @@ impl DiskFile for File {
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
         match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes) {
             // On a file system that cannot preallocate the store has no reserve; that is no failure.
-            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => Ok(()),
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::INVAL) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

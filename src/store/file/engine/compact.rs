@@ -8,6 +8,7 @@
 
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
+use crate::store::file::disk::unreadable::read_past;
 use crate::store::file::engine::Engine;
 use crate::store::file::format::frame::{Frame, Kind};
 use crate::store::file::format::position::Position;
@@ -46,7 +47,10 @@ impl Compactor {
     /// may be full; what was moved already is not moved again.
     pub(crate) fn step(&mut self, engine: &Engine) -> bool {
         let is_wasteful = engine.log.read_unchecked().index.is_wasteful(engine.settings.segment_bytes);
-        is_wasteful && self.try_step(engine).unwrap_or(false)
+        let stepped = if is_wasteful { self.try_step(engine) } else { Ok(false) };
+        let has_more = stepped.as_ref().is_ok_and(|has_more| *has_more);
+        engine.failed_compaction.keep(stepped.map(drop));
+        has_more
     }
 
     /// Pays for the segment that the next save needs, if it needs one and the log is overgrown. Says whether the segment may
@@ -73,7 +77,10 @@ impl Compactor {
                 Ok(true) => {}
                 Ok(false) => return false,
                 // Whether the disk is full or the store is poisoned, the operation itself will meet and tell.
-                Err(_) => return true,
+                Err(error) => {
+                    engine.failed_compaction.keep(Err(error));
+                    return true;
+                }
             }
         }
         true
@@ -164,7 +171,7 @@ fn left_in(log: &Log, segment: u32) -> Result<Vec<(SessionKey, Position)>> {
         let stands = log.read()?.index.get(&key).map(|meta| (meta.at(), meta.bytes()));
         let Some((at, length)) = stands.filter(|(at, _)| at.segment() == segment) else { continue };
         let mut bytes = vec![0; length as usize];
-        let read = file.read_at(&mut bytes, u64::from(at.offset()));
+        let read = read_past(&*file, &mut bytes, u64::from(at.offset()));
         read.map_err(|error| log.segments.segment_io("compacting", segment, error))?;
         if Frame::parse_anywhere(&bytes, at, log.segments.salt).is_some_and(|frame| frame.record().is_some()) {
             whole.push((key, at));

@@ -20,7 +20,7 @@
 
 pub(crate) mod background;
 pub(crate) mod compact;
-mod failed_sync;
+mod failure;
 pub(crate) mod hint_maker;
 mod queue;
 mod snapshot_maker;
@@ -32,7 +32,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
-use self::failed_sync::FailedSync;
+use self::failure::Failure;
 use self::queue::{Job, Queue};
 use self::waiters::Waiters;
 use crate::model::error::{Error, ErrorKind, Result};
@@ -53,7 +53,10 @@ pub(crate) struct Engine {
     writer: Mutex<Writer>,
     pub(crate) queue: Queue,
     pub(crate) waiters: Waiters,
-    pub(crate) failed_sync: FailedSync,
+    /// Of the last sync for which no save waited. Saves that do not wait would be acknowledged for ever on a disk that takes
+    /// nothing, so each of them is told, until a sync has succeeded.
+    pub(crate) failed_sync: Failure,
+    pub(crate) failed_compaction: Failure,
     /// How many operations have waited for the disk.
     pub(crate) disk_waits: AtomicU64,
     /// Wakes the store's thread.
@@ -76,7 +79,8 @@ impl Engine {
             settings,
             queue: Queue::default(),
             waiters: Waiters::default(),
-            failed_sync: FailedSync::default(),
+            failed_sync: Failure::default(),
+            failed_compaction: Failure::default(),
             disk_waits: AtomicU64::default(),
             bell: Bell::default(),
             closed: AtomicBool::new(false),

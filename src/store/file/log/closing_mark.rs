@@ -6,6 +6,7 @@ use std::io;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::store::file::disk::DiskFile;
+use crate::store::file::disk::unreadable::read_past;
 use crate::store::file::format::frame::{HEAD, Head, Kind};
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
@@ -19,7 +20,7 @@ pub(crate) fn find(file: &dyn DiskFile, number: u32, length: u32, salt: u64) -> 
     while to > segment::HEADER {
         let from = to.saturating_sub(CHUNK).max(segment::HEADER);
         let mut bytes = vec![0; (to - from) as usize];
-        file.read_at(&mut bytes, u64::from(from))?;
+        read_past(file, &mut bytes, u64::from(from))?;
         let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else {
             to = from;
             continue;
@@ -34,7 +35,7 @@ pub(crate) fn find(file: &dyn DiskFile, number: u32, length: u32, salt: u64) -> 
 /// Whether a mark stands here, which states that all before it was durable.
 pub(crate) fn stands_at(file: &dyn DiskFile, at: Position, salt: u64) -> io::Result<bool> {
     let mut mark = [0; HEAD];
-    let read = file.read_at(&mut mark, u64::from(at.offset()))?;
+    let read = read_past(file, &mut mark, u64::from(at.offset()))?;
     let head = Head::parse(&mark[..read], at, salt);
     Ok(head.is_some_and(|head| head.kind == Kind::Mark && head.durable == at.offset() && head.body == 0))
 }
@@ -43,6 +44,6 @@ pub(crate) fn stands_at(file: &dyn DiskFile, at: Position, salt: u64) -> io::Res
 pub(crate) fn checksum_of_last(file: &dyn DiskFile, end: u32, salt: u64) -> io::Result<u64> {
     let from = end.saturating_sub(LAST).max(segment::HEADER);
     let mut bytes = vec![0; (end - from) as usize];
-    file.read_at(&mut bytes, u64::from(from))?;
+    read_past(file, &mut bytes, u64::from(from))?;
     Ok(xxh3_64_with_seed(&bytes, salt))
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::unreadable::is_of_the_disk;
 use crate::store::file::format::names;
 use crate::store::file::format::segment;
 use crate::store::file::log::segments::{Segments, is_not_found};
@@ -64,7 +65,11 @@ impl Segments {
             // moment.
             let from = if durable.segment() == number { durable.offset() } else { segment::HEADER };
             let mut bytes = vec![0; (age.min(tail).offset() - from) as usize];
-            file.read_at(&mut bytes, u64::from(from)).map_err(failed)?;
+            file.read_at(&mut bytes, u64::from(from)).map_err(|error| match is_of_the_disk(&error) {
+                // They can never be made durable (rule 23).
+                true => self.poisoned_by(number, error),
+                false => failed(error),
+            })?;
             file.write_at(&bytes, u64::from(from)).map_err(failed)?;
         }
         self.syncs.fetch_add(1, Ordering::Relaxed);

@@ -25,6 +25,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::store::file::disk::unreadable::read_past;
 use crate::store::file::format::frame::Frame;
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
@@ -334,7 +335,7 @@ impl Log {
     /// The bytes of a frame; `None` if a checksum is wrong.
     pub(crate) fn read_frame(&self, at: Position, bytes: u32) -> Result<Option<Vec<u8>>> {
         let mut buffer = vec![0; bytes as usize];
-        let read = self.segments.file(at.segment())?.read_at(&mut buffer, u64::from(at.offset()));
+        let read = read_past(&*self.segments.file(at.segment())?, &mut buffer, u64::from(at.offset()));
         read.map_err(|error| self.segments.segment_io("reading a record", at.segment(), error))?;
         Ok(Frame::parse_anywhere(&buffer, at, self.segments.salt).is_some().then_some(buffer))
     }

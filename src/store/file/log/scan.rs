@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::store::file::disk::DiskFile;
+use crate::store::file::disk::unreadable::read_past;
 use crate::store::file::format::frame::{Frame, HEAD, Head};
 use crate::store::file::format::position::Position;
 
@@ -104,7 +105,7 @@ impl<'f> Scan<'f> {
         if (at as usize) < self.window_at as usize || at as usize + count > have {
             let want = count.max(CHUNK).min((self.end - at) as usize);
             self.window.resize(want, 0);
-            let read = self.file.read_at(&mut self.window, u64::from(at))?;
+            let read = read_past(self.file, &mut self.window, u64::from(at))?;
             // Beyond the end of a short file the window holds zeros, in which no frame is found.
             self.window[read..].fill(0);
             self.window_at = at;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::mapping::SharedPage;
+use crate::store::file::disk::unreadable::read_past;
 use crate::store::file::disk::{Disk, DiskFile};
 use crate::store::file::format::names;
 use crate::store::file::format::segment::{self, BadHeader, Header};
@@ -38,7 +39,7 @@ pub(crate) fn new_log(
 
 pub(crate) fn header(file: &dyn DiskFile, path: &Path, number: u32) -> Result<Result<Header, BadHeader>> {
     let mut bytes = [0; segment::HEADER as usize];
-    let read = file.read_at(&mut bytes, 0);
+    let read = read_past(file, &mut bytes, 0);
     read.map_err(|error| Error::io("reading a segment's header", error).at(path.join(names::segment(number))))?;
     Ok(Header::parse(&bytes))
 }

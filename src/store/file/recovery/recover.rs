@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
+use crate::store::file::disk::unreadable::{cut_past, read_past, write_past};
 use crate::store::file::disk::{Disk, DiskFile};
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
@@ -157,7 +158,7 @@ impl Found {
             // A process that joins reads the salt in the last segment's header. And once the other segments are trimmed,
             // only this header can say the salt.
             let (file, header) = (log.segments.file(*number)?, Header { number: *number, salt: log.segments.salt });
-            let written = file.write_at(&header.to_bytes(), 0);
+            let written = write_past(&*file, &header.to_bytes());
             written.map_err(|error| log.segments.segment_io("writing a segment's header again", *number, error))?;
         }
         let number = index.applied.segment();
@@ -176,11 +177,11 @@ impl Found {
         file.write_at(&bytes, u64::from(last.durable)).map_err(failed)?;
         if last.is_cut() && !index.sealed() {
             let mut bytes = vec![0; (last.written - last.end) as usize];
-            file.read_at(&mut bytes, u64::from(last.end)).map_err(failed)?;
+            read_past(&**file, &mut bytes, u64::from(last.end)).map_err(failed)?;
             log.segments.set_aside(Position::new(number, last.end), &bytes)?;
             // The bytes beyond the end go before the end is sealed. A crash in between leaves a shorter log, never a
             // longer one.
-            file.cut(u64::from(last.end)).map_err(failed)?;
+            cut_past(&**file, u64::from(last.end)).map_err(failed)?;
         }
         file.sync().map_err(failed)?;
         if !last.clean {

@@ -98,8 +98,10 @@ fn a_store_opened_to_read_beside_one_that_writes_sees_what_it_writes() {
 #[test]
 fn the_next_openers_page_is_another_one_than_that_of_handles_that_have_closed() {
     let directory = tempfile::tempdir().unwrap();
-    let disks: [Arc<dyn Disk>; 2] =
-        [Arc::new(MemoryDisk::default()), Arc::new(RealDisk::open(&directory.path().join("sessions"), false).unwrap())];
+    let disks: [Arc<dyn Disk>; 2] = [
+        Arc::new(MemoryDisk::default()),
+        Arc::new(RealDisk::open(&directory.path().join("sessions"), &options()).unwrap()),
+    ];
     for disk in disks {
         let open = || recovery::open(disk.clone(), Path::new("here"), options()).unwrap();
         let closed = FileStore::kept(Arc::new(open())).unwrap();

@@ -30,7 +30,7 @@ fn made(name: &str) -> BTreeMap<String, Vec<u8>> {
         fs::set_permissions(place.path().join(&file), Permissions::from_mode(0o600)).unwrap();
     }
     let sizes = Sizes { hint_part: 1, ..Sizes::REAL };
-    let disk = Arc::new(RealDisk::open(place.path(), true).unwrap());
+    let disk = Arc::new(RealDisk::open(place.path(), &options()).unwrap());
     let engine = recovery::open(disk, place.path(), Settings { sizes, ..options() }).unwrap();
     let mut hint_maker = HintMaker::default();
     while hint_maker.step(&engine) {}

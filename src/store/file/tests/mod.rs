@@ -10,6 +10,7 @@ mod opening;
 mod reading;
 mod snapshot;
 mod syncing;
+mod unreadable;
 mod watched;
 mod write_amplification;
 mod writing;

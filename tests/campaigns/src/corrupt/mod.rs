@@ -22,6 +22,7 @@ mod log;
 mod model;
 mod other_files;
 mod store;
+mod unreadable;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -90,11 +91,13 @@ impl List {
         let hints = corruption.hints(left, pass, &mut random);
         // A head that passes its check although no writer wrote it is beyond what damage makes; it may cost what it claims.
         let is_modelled = !matches!(corruption, Corruption::ForgedLength { checked: true, .. });
-        Case { left, files, hints, is_modelled, is_single: corruption.is_single() }
+        Case { left, files, hints, unreadable: None, is_modelled, is_single: corruption.is_single() }
             .run(&mut random)
             .map_err(|failure| format!("{corruption:?}: {failure}"))
     }
 }
+
+pub use unreadable::UNREADABLE;
 
 pub const CAMPAIGN: Campaign = Campaign {
     name: "corrupt",

@@ -150,7 +150,8 @@ impl Faults {
                 happens(self.other).then(input_output)
             }
             Call::Open(_) => happens(self.open).then(|| Errno::NoHandles.error()),
-            Call::Read(..) => happens(self.read).then(input_output),
+            // Not an error of the disk, whose bytes are another campaign's.
+            Call::Read(..) => happens(self.read).then(|| io::Error::from_raw_os_error(12)),
             // A sync's failure is the file's business, and a part of a write fails with the rest.
             Call::Part(..) | Call::Sync(_) | Call::Unlock(_) | Call::DropCache(_) | Call::Lock(_) => None,
             Call::Names | Call::SyncNames | Call::Remove(_) | Call::Rename(_) | Call::Length(_) | Call::Cut(..) => {

@@ -1,5 +1,4 @@
-//! The failure of the last sync for which no save waited. Saves that do not wait would be acknowledged for ever on a disk that
-//! takes nothing, so each of them is told the failure, until a sync has succeeded.
+//! The last failure of work that no caller waits for: a sync at an interval, compaction. It is kept until that work succeeds.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -9,15 +8,18 @@ use crate::store::file::threads::{AtomicBool, Mutex};
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct FailedSync {
-    /// Whether there is an error: a save looks here first, and takes no lock.
+pub(crate) struct Failure {
+    /// Whether there is an error. A save looks here first, and takes no lock.
     is_kept: AtomicBool,
     error: Mutex<Option<Error>>,
 }
 
-impl FailedSync {
-    /// Keeps how the last sync ended.
+impl Failure {
+    /// Keeps how the work ended.
     pub(crate) fn keep(&self, outcome: Result<()>) {
+        if outcome.is_ok() && !self.is_kept() {
+            return;
+        }
         let error = outcome.err();
         self.is_kept.store(error.is_some(), Ordering::Release);
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
@@ -27,7 +29,7 @@ impl FailedSync {
         self.is_kept.load(Ordering::Acquire)
     }
 
-    /// The error that is kept. It stays, for the next save has to hear of it as well.
+    /// The error that is kept. It stays, for the next caller has to hear of it as well.
     pub(crate) fn tell(&self) -> Result<()> {
         if !self.is_kept() {
             return Ok(());
