@@ -72,6 +72,11 @@ impl Arena {
         self.table.find(hash, |number| self.hot[number].key == *key)
     }
 
+    /// What stands in the table where the search for a session begins.
+    pub(crate) fn home_of(&self, key: &SessionKey) -> u64 {
+        self.table.home_of(hash_table::hash(key))
+    }
+
     pub(crate) fn get(&self, key: &SessionKey) -> Option<MetaRef<'_>> {
         self.find(key).map(|number| self.at(number))
     }

@@ -69,6 +69,13 @@ impl HashTable {
         self.shards[shard(hash)].find(hash, is_right)
     }
 
+    /// The place where the search for this hash begins.
+    pub(crate) fn home_of(&self, hash: u32) -> u64 {
+        steps::count(1);
+        let shard = &self.shards[shard(hash)];
+        shard.places.get(shard.home(hash)).copied().unwrap_or(0)
+    }
+
     /// Adds a number that the table does not hold.
     pub(crate) fn insert(&mut self, hash: u32, number: SlotNumber) {
         let shard = &mut self.shards[shard(hash)];

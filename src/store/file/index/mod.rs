@@ -95,6 +95,12 @@ impl Index {
         self.expect((bytes / SMALL_RECORD).min(MOST) as usize);
     }
 
+    /// Brings what finds these sessions into the processor's caches: the waits for memory overlap here, and would not where
+    /// one session is applied after another.
+    pub(crate) fn look_ahead<'a>(&self, keys: impl Iterator<Item = &'a SessionKey>) {
+        std::hint::black_box(keys.fold(0, |seen, key| seen ^ self.arena.home_of(key)));
+    }
+
     /// Makes room for this many sessions.
     pub(crate) fn expect(&mut self, sessions: usize) {
         self.arena.reserve(sessions);

@@ -155,6 +155,10 @@ pub(crate) fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
     let number = index.applied.segment();
     match piece {
         Piece::Items(items, until) => {
+            index.look_ahead(items.iter().filter_map(|item| match item {
+                Item::Effect(Effect::Put(key, _)) => Some(key),
+                _ => None,
+            }));
             for item in items {
                 match item {
                     Item::Effect(effect) => index.apply(effect),
