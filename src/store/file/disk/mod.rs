@@ -51,7 +51,7 @@ pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
     /// Reads up to `into.len()` bytes; fewer only at the file's end. Readers that want to know what is there, and write
-    /// none of it again, read [past](unreadable::read_past) what cannot be read.
+    /// none of it again, read past what cannot be read (`unreadable.rs`).
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
     /// Writes all the bytes.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
