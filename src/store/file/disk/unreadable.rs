@@ -13,6 +13,10 @@ const BLOCK: u64 = 4096;
 /// What stands for a byte that cannot be read. No frame, header or hint holds a run of it where a zero could be.
 const UNREADABLE: u8 = 0xff;
 
+/// How often a block is read that fails. A whim of the disk is over by then, and an index that has taken a block for damage
+/// does not read it again.
+const ATTEMPTS: u32 = 5;
+
 /// How many other places of a file are tried before the whole file counts as unreadable.
 const TRIED: u64 = 16;
 
@@ -32,7 +36,10 @@ pub(crate) fn read_past(file: &dyn DiskFile, into: &mut [u8], at: u64) -> io::Re
     while from < end {
         let to = (from / BLOCK * BLOCK + BLOCK).min(end);
         let block = &mut into[(from - at) as usize..(to - at) as usize];
-        match file.read_at(block, from) {
+        let mut attempt = || file.read_at(block, from);
+        let is_lost = |read: &io::Result<usize>| read.as_ref().is_err_and(is_of_the_disk);
+        let read = (1..ATTEMPTS).map(|_| attempt()).find(|read| !is_lost(read));
+        match read.unwrap_or_else(attempt) {
             Ok(_) => is_readable = true,
             Err(error) if is_of_the_disk(&error) => block.fill(UNREADABLE),
             Err(error) => return Err(error),
