@@ -12,27 +12,12 @@ impl Log {
     /// The keys of the sessions that `picks` accepts, looked up in parts: a session that stands there throughout is picked
     /// once, and any other one at most once.
     pub(crate) fn keys(&self, picks: impl Fn(&Index, &MetaRef<'_>) -> bool) -> Result<Vec<SessionKey>> {
-        let mut keys = Vec::new();
-        let (mut to, mut begun) = (u32::MAX, None);
-        loop {
-            let state = self.read()?;
-            let State { index, rebuilds, .. } = &*state;
-            let (first, before) = *begun.get_or_insert((index.applied, *rebuilds));
-            if before != *rebuilds {
-                keys.clear();
-                (to, begun) = (u32::MAX, None);
-                continue;
-            }
-            let (metas, next) = index.many_before(to);
+        self.in_parts(|index, to: &mut Option<u32>, keys| {
+            let (metas, next) = index.many_before(to.unwrap_or(u32::MAX));
             keys.extend(metas.filter(|meta| picks(index, meta)).map(|meta| *meta.key()));
-            if let Some(next) = next {
-                to = next;
-                continue;
-            }
-            let has_changed = index.applied != first;
-            drop(state);
-            return Ok(once(keys, has_changed));
-        }
+            *to = next;
+            next.is_some()
+        })
     }
 
     /// The live sessions in doubt (rule 11).
@@ -46,36 +31,43 @@ impl Log {
 
     /// The keys of an owner's sessions, with the same promise.
     pub(crate) fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
-        let (mut keys, mut begun) = (Vec::new(), None);
+        self.in_parts(|index, _: &mut (), keys| match index.many_owned_by(owner, keys.last()) {
+            Some(part) => {
+                let has_more = !part.is_empty();
+                keys.extend(part);
+                has_more
+            }
+            // That session has left its owner. What has not been looked at stands after the one before it as well.
+            None => keys.pop().is_some(),
+        })
+    }
+
+    /// Collects keys until `part` says that there are no more, and begins anew after a rebuild. `part` keeps in its second
+    /// argument how far it has come.
+    fn in_parts<Progress: Default>(
+        &self,
+        mut part: impl FnMut(&Index, &mut Progress, &mut Vec<SessionKey>) -> bool,
+    ) -> Result<Vec<SessionKey>> {
+        let (mut keys, mut progress, mut begun) = (Vec::new(), Progress::default(), None);
         loop {
             let state = self.read()?;
             let State { index, rebuilds, .. } = &*state;
             let (first, before) = *begun.get_or_insert((index.applied, *rebuilds));
             if before != *rebuilds {
-                keys.clear();
-                begun = None;
+                (keys, progress, begun) = (Vec::new(), Progress::default(), None);
                 continue;
             }
-            let Some(part) = index.many_owned_by(owner, keys.last()) else {
-                // That session has left its owner. What has not been looked at stands after the one before it as well.
-                keys.pop();
+            if part(index, &mut progress, &mut keys) {
                 continue;
-            };
-            if part.is_empty() {
-                let has_changed = index.applied != first;
-                drop(state);
-                return Ok(once(keys, has_changed));
             }
-            keys.extend(part);
+            let has_changed = index.applied != first;
+            drop(state);
+            // A session that was moved during the look, or ended and began anew, may have been met in two places.
+            if has_changed {
+                keys.sort_unstable();
+                keys.dedup();
+            }
+            return Ok(keys);
         }
     }
-}
-
-/// Each key once. A session that was moved during the look, or ended and began anew, may have been met in two places.
-fn once(mut keys: Vec<SessionKey>, has_changed: bool) -> Vec<SessionKey> {
-    if has_changed {
-        keys.sort_unstable();
-        keys.dedup();
-    }
-    keys
 }
