@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::store::file::{
-    Disk, DiskFile, DiskLock, MemoryDisk, Page, Scheduler, SharedPage, longest_hold, schedule,
+    Disk, DiskFile, DiskLock, Inode, Lost, MemoryDisk, Page, Scheduler, SharedPage, longest_hold, schedule,
 };
 
 use crate::model::error::Result;

@@ -93,6 +93,11 @@ pub enum ErrorKind {
     /// operation that was under way then may be found done, or not.
     #[error("the store no longer accepts writes, because a sync to disk failed; close it everywhere and open it again")]
     Poisoned,
+    /// The store's directory, or a file in it, was removed, replaced or cut while the store was open. The store writes nothing
+    /// more until every process has closed it and one opens it again. An operation that was under way then may be found done,
+    /// or not.
+    #[error("the files that the store has open are not those in its directory any more")]
+    FilesLost,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

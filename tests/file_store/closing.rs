@@ -1,4 +1,4 @@
-//! Closing, and directories that vanish.
+//! Closing.
 
 use cloakroom::{Durability, Error, ErrorKind, FileStore, Store};
 
@@ -98,17 +98,6 @@ fn closing_amid_saves_ends_each_with_an_answer_that_holds() {
         }
         assert_eq!(store.damage(), [], "round {round}");
     }
-}
-
-#[test]
-fn a_directory_removed_under_the_store_is_noticed_before_a_save_is_acknowledged() {
-    let (_keep, place) = place();
-    let store = FileStore::open(&place).unwrap();
-    create(&store, 1, b"");
-    std::fs::remove_dir_all(&place).unwrap();
-    let error = block_on(store.create(&record(2, b""), NOW)).unwrap_err();
-    assert!(error.to_string().contains("the directory was removed"), "{error}");
-    assert_eq!(error.path(), Some(&*place));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod memory;
 mod planted;
 mod space;
 mod sweeping;
+mod vanished;
 mod verify;
 
 #[path = "../support/mod.rs"]

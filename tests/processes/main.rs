@@ -10,6 +10,7 @@ mod locks;
 mod process;
 mod roles;
 mod together;
+mod vanished;
 
 #[path = "../support/mod.rs"]
 mod support;

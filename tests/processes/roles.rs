@@ -26,6 +26,7 @@ fn child_in_its_role() {
         "write" => killed::write_until_killed(&place, &argument),
         "hold" => hold(&place.join(argument)),
         "report" => report(&place),
+        "obey" => obey(&place, &argument),
         role => panic!("no role is called {role}"),
     }
 }
@@ -108,5 +109,23 @@ fn report(place: &Path) {
             let found = value(&store, number(told.as_bytes()));
             say(&found.map_or("none".to_owned(), |value| String::from_utf8(value).unwrap()));
         }
+    }
+}
+
+/// Saves each number that it is told, and says whether that was acknowledged; for the word "close", closes.
+fn obey(place: &Path, durability: &str) {
+    let store = options(durability).open_wait(std::time::Duration::from_millis(50)).open(place);
+    let kind = |error: cloakroom::Error| say(&format!("{:?}", error.kind()));
+    let store = match store {
+        Ok(store) => store,
+        Err(error) => return kind(error),
+    };
+    say("open");
+    while let Some(told) = listen() {
+        let done = match told.as_str() {
+            "close" => store.close(),
+            n => block_on(store.create(&record(number(n.as_bytes()), told.as_bytes()), NOW)).map(drop),
+        };
+        done.map_or_else(kind, |()| say("done"));
     }
 }

@@ -43,7 +43,12 @@ pub(crate) use self::format::{
 };
 #[cfg(feature = "simulation")]
 pub use self::{
-    disk::{Disk, DiskFile, DiskLock, mapping::SharedPage, page::Page},
+    disk::{
+        Disk, DiskFile, DiskLock,
+        held::{Inode, Lost},
+        mapping::SharedPage,
+        page::Page,
+    },
     threads::schedule::{Scheduler, schedule},
     threads::steps::longest_hold,
 };

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::store::file::disk::held::{Inode, Lost};
 use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::Page;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
@@ -161,8 +162,16 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn is_gone(&self) -> io::Result<bool> {
-        Ok(self.1.gone.load(Ordering::Relaxed))
+    fn inode(&self, name: &str) -> io::Result<Inode> {
+        self.lock().files.get(name).ok_or(io::ErrorKind::NotFound)?.inode()
+    }
+
+    fn lost(&self) -> Option<Lost> {
+        self.1.gone.load(Ordering::Relaxed).then(|| Lost::Removed("the directory".into()))
+    }
+
+    fn number(&self) -> u64 {
+        0
     }
 }
 
@@ -205,6 +214,10 @@ impl Drop for MemoryLock {
 impl DiskFile for MemoryFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.lock().unwrap().len() as u64)
+    }
+
+    fn inode(&self) -> io::Result<Inode> {
+        Ok((0, Arc::as_ptr(&self.0).addr() as u64))
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {

@@ -1,6 +1,8 @@
 //! What the log asks of a disk: files, locks and the shared page, by their names. A simulated disk can stand in for the real
 //! one. Of what they hold, only the layout of the shared page stands here; a disk never looks into a file.
 
+mod file_system;
+pub(crate) mod held;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 #[cfg(any(test, fuzzing, feature = "simulation"))]
@@ -15,6 +17,7 @@ pub(crate) mod unreadable;
 use std::io;
 use std::sync::Arc;
 
+use self::held::{Inode, Lost};
 use self::mapping::SharedPage;
 
 /// A directory of files, with what a log needs and nothing more. Names are plain file names.
@@ -34,15 +37,19 @@ pub trait Disk: Send + Sync + 'static {
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Makes the names durable, that is, which files were created and removed.
     fn sync_names(&self) -> io::Result<()>;
-    /// A lock on the file with this name, which is created if need be and never removed.
+    /// A lock on the file with this name, which is created if need be and never removed; or on the directory itself.
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>>;
     /// The page that all processes share which use the directory. `fresh` makes a new one, all zeros; a page that was handed
     /// out before stays as it was left.
     fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage>;
     /// Copies damaged bytes into the quarantine, where a person can look at them.
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
-    /// Whether the directory was removed while the store was open.
-    fn is_gone(&self) -> io::Result<bool>;
+    /// The file to which this name leads now.
+    fn inode(&self, name: &str) -> io::Result<Inode>;
+    /// What is not as it was opened any more: the directory, or a lock or page that was handed out (rule 22).
+    fn lost(&self) -> Option<Lost>;
+    /// A number that is the same in all processes whose locks and page are the same files, and in no others.
+    fn number(&self) -> u64;
 }
 
 /// An open file.
@@ -50,6 +57,8 @@ pub trait Disk: Send + Sync + 'static {
 pub trait DiskFile: Send + Sync {
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
+    /// What file it is, whatever its name.
+    fn inode(&self) -> io::Result<Inode>;
     /// Reads up to `into.len()` bytes; fewer only at the file's end. Readers that want to know what is there, and write
     /// none of it again, read past what cannot be read (`unreadable.rs`).
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize>;

@@ -8,6 +8,15 @@ use crate::store::file::threads::AtomicU64;
 /// The length of the page's file, in bytes.
 pub(crate) const PAGE: usize = 4096;
 
+/// The version of this layout, so that no process takes another version's page for its own.
+pub(crate) const VERSION: u64 = 4;
+
+/// The poison after a failed sync.
+pub(crate) const SYNC_FAILED: u64 = 1;
+
+/// The poison after files were lost that processes have open (rule 22).
+pub(crate) const FILES_LOST: u64 = 2;
+
 /// The page, a cache line for each word. A zeroed page is an empty log of which nothing is known; recovery sets the version.
 ///
 /// | offset | what |
@@ -15,15 +24,16 @@ pub(crate) const PAGE: usize = 4096;
 /// | 0 | tail: where the log ends; stored with release after the write, loaded with acquire before the read |
 /// | 64 | durable mark: up to here the log is on disk |
 /// | 128 | intent: where the write under way will end; 0 when there is none |
-/// | 192 | poison: not 0 after a failed sync; then no process writes |
-/// | 256 | version of this layout, 3 |
-/// | 320 | wanted: not 0 if a process has found the writer lock taken |
-/// | 384 | numbers: the last number that a process has drawn |
-/// | 448 | first in line: the lowest number of the processes that have waited long for the writer lock; 0 when there is none |
-/// | 512 | syncing: the number of the sync that is under way for all processes; 0 when there is none |
-/// | 576 | synced: the signal that the sync of all processes is over |
+/// | 192 | poison: not 0 after a failed sync, or when files were lost; then no process writes |
+/// | 256 | version of this layout, 4 |
+/// | 320 | files: which lock files and which page the processes use that have the log open |
+/// | 384 | wanted: not 0 if a process has found the writer lock taken |
+/// | 448 | numbers: the last number that a process has drawn |
+/// | 512 | first in line: the lowest number of the processes that have waited long for the writer lock; 0 when there is none |
+/// | 576 | syncing: the number of the sync that is under way for all processes; 0 when there is none |
+/// | 640 | synced: the signal that the sync of all processes is over |
 ///
-/// The first four carry promises. Those from `wanted` on only save time: they may tell of a process that has died, so no
+/// Those before `wanted` carry promises. Those from `wanted` on only save time: they may tell of a process that has died, so no
 /// process heeds them for ever.
 #[repr(C)]
 #[derive(Default, Debug)]
@@ -33,6 +43,7 @@ pub struct Page {
     pub(crate) intent: Line,
     pub(crate) poison: Line,
     pub(crate) version: Line,
+    pub(crate) files: Line,
     pub(crate) wanted: Line,
     pub(crate) numbers: Line,
     pub(crate) first_in_line: Line,

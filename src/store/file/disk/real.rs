@@ -12,6 +12,8 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::model::error::{Error, ErrorKind, Refusal, Result};
+use crate::store::file::disk::file_system;
+use crate::store::file::disk::held::{Held, Inode, Lost, inode_at, inode_of};
 use crate::store::file::disk::lock::{AbsentLock, FileLock};
 use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::PAGE;
@@ -25,6 +27,7 @@ pub(crate) struct RealDisk {
     directory: File,
     path: PathBuf,
     rights: Rights,
+    held: Held,
     /// Whether files are opened for writing. If not, nothing is created or changed.
     writes: bool,
 }
@@ -75,7 +78,7 @@ impl RealDisk {
         let stat = rustix::fs::fstat(&directory).map_err(|error| failed(error.into()))?;
         let rights = Rights::of(&stat, path, settings.admitted).map_err(refused)?;
         let system = rustix::fs::fstatfs(&directory).map_err(|error| failed(error.into()))?;
-        if let Some(network) = network_file_system(&system)
+        if let Some(network) = file_system::network(&system)
             && !settings.allow_network_file_system
         {
             return Err(refused(format!(
@@ -86,7 +89,9 @@ impl RealDisk {
         }
         // Absolute, so that a later change of the working directory does not matter.
         let path = std::path::absolute(path).map_err(failed)?;
-        Ok(Self { directory: directory.into(), path, rights, writes })
+        let directory = File::from(directory);
+        let held = Held::of(&directory, &path).map_err(failed)?;
+        Ok(Self { directory, path, rights, held, writes })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -159,35 +164,6 @@ fn create_directory(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Which network file system this is, if it is one.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
-    network_by_magic(system.f_type as u32)
-}
-
-/// These systems mark their local file systems.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn network_file_system(system: &rustix::fs::StatFs) -> Option<&'static str> {
-    const LOCAL: u32 = 0x1000; // MNT_LOCAL of sys/mount.h
-    (system.f_flags as u32 & LOCAL == 0).then_some("a network file system")
-}
-
-/// By the magic numbers of statfs(2). FUSE may be local, but promises nothing about locks.
-#[cfg(any(target_os = "linux", target_os = "android", test))]
-fn network_by_magic(magic: u32) -> Option<&'static str> {
-    Some(match magic {
-        0x6969 => "NFS",
-        0x517b | 0xfe53_4d42 | 0xff53_4d42 => "SMB",
-        0x0102_1997 => "9P",
-        0x00c3_6400 => "Ceph",
-        0x5346_414f => "AFS",
-        0x7375_7245 => "Coda",
-        0x0bd0_0bd0 => "Lustre",
-        0x6573_5546 => "FUSE",
-        _ => return None,
-    })
-}
-
 impl Disk for RealDisk {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
@@ -229,26 +205,34 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
-        if self.writes {
-            return Ok(Box::new(FileLock::on(self.open_file(name, OFlags::CREATE)?)));
+        if name == names::DIRECTORY {
+            // A descriptor of its own, for a lock belongs to the open file.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened = rustix::fs::openat(&self.directory, name, flags, Mode::empty())?;
+            return Ok(Box::new(FileLock::on(opened.into())));
         }
-        match self.open_file(name, OFlags::empty()) {
-            Ok(file) => Ok(Box::new(FileLock::on(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(AbsentLock)),
+        let create = if self.writes { OFlags::CREATE } else { OFlags::empty() };
+        match self.open_file(name, create) {
+            Ok(file) => {
+                // An opener needs its lock for a moment, and no promise of an open store rests on it.
+                if name != names::OPENING_LOCK {
+                    self.held.note(name, &file, false)?;
+                }
+                Ok(Box::new(FileLock::on(file)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.writes => Ok(Box::new(AbsentLock)),
             Err(error) => Err(error),
         }
     }
 
     fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
-        if !self.writes {
-            return if fresh {
-                Ok(SharedPage::InMemory(Arc::default()))
-            } else {
-                SharedPage::map(&self.open_file(name, OFlags::empty())?, false)
-            };
+        if !self.writes && fresh {
+            return Ok(SharedPage::InMemory(Arc::default()));
         }
         if !fresh {
-            return SharedPage::map(&self.open_file(name, OFlags::empty())?, true);
+            let file = self.open_file(name, OFlags::empty())?;
+            self.held.note(name, &file, true)?;
+            return SharedPage::map(&file, self.writes);
         }
         // A new file, for handles that have closed may still look at the page that they have mapped (rule 17).
         match self.remove(name) {
@@ -259,6 +243,7 @@ impl Disk for RealDisk {
         // Written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
         file.write_all_at(&[0; PAGE], 0)?;
         file.sync_all()?;
+        self.held.note(name, &file, true)?;
         SharedPage::map(&file, true)
     }
 
@@ -288,14 +273,26 @@ impl Disk for RealDisk {
         self.sync_names()
     }
 
-    fn is_gone(&self) -> io::Result<bool> {
-        Ok(rustix::fs::fstat(&self.directory)?.st_nlink == 0)
+    fn inode(&self, name: &str) -> io::Result<Inode> {
+        Ok(inode_at(&self.directory, name)?)
+    }
+
+    fn lost(&self) -> Option<Lost> {
+        self.held.lost(&self.directory)
+    }
+
+    fn number(&self) -> u64 {
+        self.held.number()
     }
 }
 
 impl DiskFile for File {
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn inode(&self) -> io::Result<Inode> {
+        Ok(inode_of(&rustix::fs::fstat(self)?))
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
@@ -346,17 +343,5 @@ impl DiskFile for File {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn drop_cache(&self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn network_file_systems_are_told_by_their_numbers() {
-        assert_eq!(network_by_magic(0x6969), Some("NFS"));
-        assert_eq!(network_by_magic(0xff53_4d42), Some("SMB"));
-        assert_eq!(network_by_magic(0xef53), None, "ext4");
     }
 }

@@ -293,24 +293,26 @@ mod tests {
         let intervals = [(Durability::Every(Duration::ZERO), u64::MAX), (Durability::Never, 0)];
         for (durability, backlog) in intervals {
             let disk = MemoryDisk::default();
+            let (other, _) = open(&disk, durability);
+            create(&other, 0).unwrap();
+            // What was written before this process opened the file has to be written again, and the disk is full.
             let (mut engine, _) = open(&disk, durability);
             engine.settings.sizes.backlog = backlog;
             let mut round = Round::of(&engine);
-            create(&engine, 0).unwrap();
-            disk.faults().gone.store(true, Relaxed);
             create(&engine, 1).unwrap();
+            disk.faults().space.store(true, Relaxed);
             round.run(&engine);
             let tail = engine.log.segments.tail();
             for n in 2..5 {
                 let error = create(&engine, n).unwrap_err();
                 assert_eq!(error.kind(), &ErrorKind::Io);
-                assert!(error.to_string().contains("the directory was removed"), "{error}");
+                assert!(error.to_string().contains("syncing the log"), "{error}");
                 round.run(&engine);
             }
             assert_eq!(engine.log.segments.tail(), tail, "nothing was begun");
-            disk.faults().gone.store(false, Relaxed);
+            disk.faults().space.store(false, Relaxed);
             // Another process has synced meanwhile, so there is no backlog any more.
-            engine.log.segments.sync().unwrap();
+            other.log.segments.sync().unwrap();
             round.run(&engine);
             create(&engine, 2).unwrap();
         }

@@ -277,8 +277,12 @@ impl Engine {
     }
 
     /// Catches up and closes trimmed segments, so that an idle process pins no disk space and has little to read later
-    /// (rule 15).
+    /// (rule 15). And looks whether the files are still there, for saves that do not wait for the disk (rule 22).
     pub(crate) fn tick(&self) {
+        if !self.read_only {
+            // The look has told all processes what it has found.
+            let _ = self.log.segments.look();
+        }
         if let Ok(state) = self.log.read() {
             let oldest = state.index.oldest;
             drop(state);
@@ -334,6 +338,7 @@ impl Engine {
         }
         // The writer first: a thread that still has it is done before the sync, and before the directory is given free.
         let writer = self.writer();
+        self.log.segments.look()?;
         self.log.segments.sync()?;
         if self.hold(writer, 1, |locked| drop(locked.write_one(&Op::Mark, false)))?.is_some() {
             self.log.segments.sync()?;

@@ -8,6 +8,8 @@ pub(crate) const OPENING_LOCK: &str = "opening.lock";
 pub(crate) const USERS_LOCK: &str = "users.lock";
 /// The writer lock: the process that holds it may append.
 pub(crate) const WRITER_LOCK: &str = "writer.lock";
+/// The directory itself, which is locked beside the users' lock: that lock goes with no file (rule 22).
+pub(crate) const DIRECTORY: &str = ".";
 /// The page that all processes share.
 pub(crate) const SHARED_PAGE: &str = "tail.page";
 /// What the index held when the log was closed.

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::page::{FILES_LOST, SYNC_FAILED};
 use crate::store::file::disk::unreadable::is_of_the_disk;
 use crate::store::file::format::names;
 use crate::store::file::format::segment;
@@ -33,10 +34,6 @@ impl Segments {
         let tail = self.tail();
         let durable = self.durable();
         if durable < tail {
-            if self.disk.is_gone().map_err(|error| self.io("syncing the log", error))? {
-                let why = "the directory was removed while the store was open; nothing in it can last";
-                return Err(Error::new(ErrorKind::Io, "syncing the log").at(&self.path).because(why));
-            }
             match self.sync_segment(tail.segment()) {
                 // The segment was rolled, which syncs it, and then trimmed, all after the tail was read.
                 Err(error) if is_not_found(&error) && self.durable() > tail => {}
@@ -74,6 +71,8 @@ impl Segments {
         }
         self.syncs.fetch_add(1, Ordering::Relaxed);
         file.sync().map_err(|error| self.poisoned_by(number, error))?;
+        // What is in no file of the directory cannot last. The look comes after the sync: whatever was lost before is noticed.
+        self.look_at(number, &*file, tail)?;
         if age <= tail {
             self.vouch_for(number, file);
         }
@@ -89,13 +88,14 @@ impl Segments {
 
     /// From now on no process writes, until all have closed the store and one opens it anew.
     pub(crate) fn poison(&self) {
-        self.page().poison.set(1);
+        self.page().poison.set(SYNC_FAILED);
     }
 
     pub(crate) fn refuse_if_poisoned(&self) -> Result<()> {
-        if self.page().poison.get() == 0 {
-            return Ok(());
+        match self.page().poison.get() {
+            0 => Ok(()),
+            FILES_LOST => Err(self.lost_files("a process has found that files were removed, replaced or cut")),
+            _ => Err(Error::new(ErrorKind::Poisoned, "saving a session").at(&self.path)),
         }
-        Err(Error::new(ErrorKind::Poisoned, "saving a session").at(&self.path))
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod closing_mark;
 pub(crate) mod damage;
 mod fsync;
 pub(crate) mod hint_files;
+mod identity;
 mod listing;
 pub(crate) mod replay;
 pub(crate) mod scan;

@@ -34,6 +34,8 @@ pub(crate) struct Segments {
     pub(crate) syncs: AtomicU64,
     /// Bytes of the log that a sync of this process makes durable, in the mean of the last few.
     pub(crate) sync_bytes: AtomicU64,
+    /// The end of the log when this process last looked at its files, and what stood before it (rule 22).
+    pub(super) last_look: Mutex<(Position, Vec<u8>)>,
 }
 
 /// A segment's file, and its age: the position up to which something may have been written before this process opened it.
@@ -51,6 +53,7 @@ impl Segments {
             damage: Damages::default(),
             syncs: AtomicU64::default(),
             sync_bytes: AtomicU64::default(),
+            last_look: Mutex::default(),
         }
     }
 

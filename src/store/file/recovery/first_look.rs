@@ -1,4 +1,4 @@
-//! What an opener looks at before it reads the log: the shared page's version, a segment's header, and the salt in it.
+//! What an opener looks at before it reads the log: a segment's header, and the salt in it.
 //! Nothing here changes a file.
 
 use std::path::Path;
@@ -19,9 +19,6 @@ use crate::store::file::settings::Settings;
 
 /// What errors name as the operation that failed.
 pub(crate) const OPENING: &str = "opening the session store";
-
-/// The version of the page's layout, so that no process takes another version's page for its own.
-pub(crate) const PAGE_VERSION: u64 = 3;
 
 /// A log whose index is still empty.
 pub(crate) fn new_log(

@@ -6,15 +6,17 @@
 
 mod first_look;
 mod recover;
+mod users_lock;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use self::first_look::{OPENING, PAGE_VERSION, bad_header, header, new_log};
+use self::first_look::{OPENING, bad_header, header, new_log};
 use self::recover::{Found, recover};
+use self::users_lock::UsersLock;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::file::disk::{Disk, DiskLock};
+use crate::store::file::disk::{Disk, DiskLock, page};
 use crate::store::file::engine::Engine;
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
@@ -30,7 +32,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Resu
     // One opener at a time decides what it is. An opener that gets the users' lock exclusively is alone. The shared lock
     // always means that a recovery was finished (rule 9).
     await_opening(&settings, path, || opening.try_exclusive())?;
-    let alone = users.try_exclusive().map_err(failed)?;
+    let alone = users.is_alone(settings.open_wait, path)?;
     let recovered = if alone { Some(recover(disk.clone(), path, &settings)?) } else { None };
     if !wait::until(settings.open_wait, || users.try_shared()).map_err(failed)? {
         return Err(users_held(path));
@@ -39,7 +41,8 @@ pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Resu
     // recovery out, even if all other users close or die while it reads. So the next opener need not wait for the reading.
     opening.unlock().map_err(failed)?;
     let log = recovered.map_or_else(|| join(disk, path, &settings), Ok)?;
-    Ok(Engine::new(log, settings, writer, users))
+    log.segments.look()?;
+    Ok(Engine::new(log, settings, writer, Box::new(users)))
 }
 
 /// Opens the log to read it only, and changes nothing (rule 21).
@@ -56,7 +59,7 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
         let why = "another process held the writer lock all the time";
         return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
     }
-    let alone = users.try_exclusive().map_err(failed)?;
+    let alone = users.is_alone(settings.lock_wait, path)?;
     if alone {
         users.unlock().map_err(failed)?;
     } else if !wait::until(settings.lock_wait, || users.try_shared()).map_err(failed)? {
@@ -68,7 +71,7 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
         (Found::read(disk, path, &settings)?.publish(), opening)
     } else {
         opening.unlock().map_err(failed)?;
-        (join(disk, path, &settings)?, users)
+        (join(disk, path, &settings)?, Box::new(users) as Box<dyn DiskLock>)
     };
     Ok(Engine::new(log, settings, writer, locked).read_only())
 }
@@ -78,17 +81,17 @@ const TRIMS_FOLLOWED: u32 = 10;
 
 struct Locks {
     opening: Box<dyn DiskLock>,
-    users: Box<dyn DiskLock>,
+    users: UsersLock,
     writer: Box<dyn DiskLock>,
 }
 
 impl Locks {
     fn on(disk: &dyn Disk, path: &Path) -> Result<Self> {
-        let lock = |name: &str| disk.lock(name).map_err(|error| Error::io("opening a lock", error).at(path.join(name)));
+        let failed = |name| move |error| Error::io("opening a lock", error).at(path.join(name));
         Ok(Self {
-            opening: lock(names::OPENING_LOCK)?,
-            users: lock(names::USERS_LOCK)?,
-            writer: lock(names::WRITER_LOCK)?,
+            opening: disk.lock(names::OPENING_LOCK).map_err(failed(names::OPENING_LOCK))?,
+            users: UsersLock::on(disk).map_err(failed(names::USERS_LOCK))?,
+            writer: disk.lock(names::WRITER_LOCK).map_err(failed(names::WRITER_LOCK))?,
         })
     }
 }
@@ -116,21 +119,35 @@ fn join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
             joined => return joined,
         }
     }
-    try_join(disk, path, settings)
+    try_join(disk, path, settings).map_err(|error| match is_not_found(&error) {
+        true => lost(path, "a segment was removed"),
+        false => error,
+    })
+}
+
+/// Files are not those that the processes have open which this one was to join (rule 22).
+fn lost(path: &Path, what: &str) -> Error {
+    let why = format!("{what} while other processes use the store; close it everywhere, and open it again");
+    Error::new(ErrorKind::FilesLost, OPENING).at(path).because(why)
 }
 
 /// Reads the log as far as the shared page says that it reaches.
 fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
-    let shared = disk
-        .shared_page(names::SHARED_PAGE, false)
-        .map_err(|error| Error::io("mapping the shared page", error).at(path.join(names::SHARED_PAGE)))?;
+    let shared = disk.shared_page(names::SHARED_PAGE, false).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => lost(path, "the shared page was removed"),
+        _ => Error::io("mapping the shared page", error).at(path.join(names::SHARED_PAGE)),
+    })?;
     let version = shared.page().version.get();
-    if version != PAGE_VERSION {
+    if version != page::VERSION {
         let why = format!(
-            "processes that use it now run a version of cloakroom with another shared page ({version}, this one has \
-             {PAGE_VERSION}); stop them first"
+            "processes that use it now run a version of cloakroom with another shared page ({version}, this one has {}); \
+             stop them first",
+            page::VERSION
         );
         return Err(Error::new(ErrorKind::NewerFormat, OPENING).at(path).because(why));
+    }
+    if shared.page().files.get() != disk.number() {
+        return Err(lost(path, "a lock file or the shared page was replaced"));
     }
     let end = Position::from_u64(shared.page().tail.get());
     let file = disk.open(&names::segment(end.segment()));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
+use crate::store::file::disk::page;
 use crate::store::file::disk::unreadable::{cut_past, read_past, write_past};
 use crate::store::file::disk::{Disk, DiskFile};
 use crate::store::file::format::names;
@@ -18,7 +19,7 @@ use crate::store::file::index::Index;
 use crate::store::file::log::Log;
 use crate::store::file::log::replay::{self, LastSegment};
 use crate::store::file::log::snapshot_file::Snapshot;
-use crate::store::file::recovery::first_look::{OPENING, PAGE_VERSION, bad_header, header, new_log};
+use crate::store::file::recovery::first_look::{OPENING, bad_header, header, new_log};
 use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::file::threads::wait;
 use crate::store::file::writer::op::Op;
@@ -112,7 +113,8 @@ impl Found {
         let shared = disk.shared_page(names::SHARED_PAGE, true);
         let shared =
             shared.map_err(|error| Error::io("making the shared page", error).at(path.join(names::SHARED_PAGE)))?;
-        shared.page().version.set(PAGE_VERSION);
+        shared.page().version.set(page::VERSION);
+        shared.page().files.set(disk.number());
         let log = new_log(disk, path, salt, shared, first, settings);
         for number in &headless {
             log.segments.report(*number, 0, segment::HEADER, None);

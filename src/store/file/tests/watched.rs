@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::store::file::disk::held::{Inode, Lost};
 use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::{DiskFile, DiskLock};
 
@@ -94,8 +95,16 @@ impl<W: Watch> Disk for Watched<W> {
         self.disk.set_aside(name, bytes)
     }
 
-    fn is_gone(&self) -> io::Result<bool> {
-        self.disk.is_gone()
+    fn inode(&self, name: &str) -> io::Result<Inode> {
+        self.disk.inode(name)
+    }
+
+    fn lost(&self) -> Option<Lost> {
+        self.disk.lost()
+    }
+
+    fn number(&self) -> u64 {
+        self.disk.number()
     }
 }
 
@@ -139,6 +148,10 @@ impl<W> Drop for WatchedFile<W> {
 impl<W: Watch> DiskFile for WatchedFile<W> {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
+    }
+
+    fn inode(&self) -> io::Result<Inode> {
+        self.file.inode()
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {

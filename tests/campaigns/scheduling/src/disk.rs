@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use cloakroom::simulation::{Disk, DiskFile, DiskLock, MemoryDisk, SharedPage};
+use cloakroom::simulation::{Disk, DiskFile, DiskLock, Inode, Lost, MemoryDisk, SharedPage};
 use shuttle::rand::Rng as _;
 
 /// Files by name, as they were when they were last synced.
@@ -78,14 +78,26 @@ impl Disk for PowerDisk {
         self.disk.set_aside(name, bytes)
     }
 
-    fn is_gone(&self) -> io::Result<bool> {
-        self.disk.is_gone()
+    fn inode(&self, name: &str) -> io::Result<Inode> {
+        self.disk.inode(name)
+    }
+
+    fn lost(&self) -> Option<Lost> {
+        self.disk.lost()
+    }
+
+    fn number(&self) -> u64 {
+        self.disk.number()
     }
 }
 
 impl DiskFile for PowerFile {
     fn len(&self) -> io::Result<u64> {
         self.file.len()
+    }
+
+    fn inode(&self) -> io::Result<Inode> {
+        self.file.inode()
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {

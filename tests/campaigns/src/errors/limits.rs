@@ -104,8 +104,8 @@ pub fn directory_removed(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
     for worker in crew.numbers() {
         for _ in 0..3 {
             let creation = creation(&crew, rng);
-            failed(&crew.perform(worker, creation)?, &["Io"])?;
-            failed(&crew.perform(worker, Op::DestroyOwned { owner: 1, except: None })?, &["Io"])?;
+            failed(&crew.perform(worker, creation)?, &["FilesLost"])?;
+            failed(&crew.perform(worker, Op::DestroyOwned { owner: 1, except: None })?, &["FilesLost"])?;
         }
     }
     crew.kill_all()?;

@@ -116,7 +116,7 @@ impl<'a> Lane<'a> {
             ErrorKind::Timeout | ErrorKind::Full => say(&Said::NotDone { lane, error: told }),
             ErrorKind::Poisoned => self.end_poisoned(op, told),
             // Whether it was done must be clear to any process that looks, and stay so.
-            ErrorKind::Io | ErrorKind::NotWritable => match self.look_patiently(op) {
+            ErrorKind::Io | ErrorKind::NotWritable | ErrorKind::FilesLost => match self.look_patiently(op) {
                 Ok(Some(true)) => {
                     op.apply(&mut self.holdings);
                     say(&Said::Visible { lane, error: told });

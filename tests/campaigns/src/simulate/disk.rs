@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use cloakroom::simulation::{Disk, DiskFile, DiskLock, Page, SharedPage};
+use cloakroom::simulation::{Disk, DiskFile, DiskLock, Inode, Lost, Page, SharedPage};
 use fastrand::Rng;
 
 use super::faults::{Call, input_output, no_space};
@@ -253,8 +253,17 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn is_gone(&self) -> io::Result<bool> {
-        self.call(Call::Names, |_| Ok(false))
+    fn inode(&self, name: &str) -> io::Result<Inode> {
+        let found = |inner: &mut Inner| inner.names.get(name).and_then(Name::now).ok_or_else(not_found);
+        self.call(Call::Names, found).map(|inode| (0, inode as u64))
+    }
+
+    fn lost(&self) -> Option<Lost> {
+        None
+    }
+
+    fn number(&self) -> u64 {
+        0
     }
 }
 
@@ -267,6 +276,10 @@ impl SimulatedFile {
 impl DiskFile for SimulatedFile {
     fn len(&self) -> io::Result<u64> {
         self.call(Call::Length(&self.name), |inode| Ok(inode.len() as u64))
+    }
+
+    fn inode(&self) -> io::Result<Inode> {
+        Ok((0, self.inode as u64))
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {

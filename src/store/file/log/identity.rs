@@ -1,0 +1,106 @@
+//! Whether the files that this process writes to are still those in the directory (rule 22). Where they are not, nothing that
+//! is written lasts, and no process writes any more.
+
+use std::io;
+use std::sync::PoisonError;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::DiskFile;
+use crate::store::file::disk::held::Lost;
+use crate::store::file::disk::page::FILES_LOST;
+use crate::store::file::format::frame::Frame;
+use crate::store::file::format::names;
+use crate::store::file::format::position::Position;
+use crate::store::file::format::segment::{self, Header};
+use crate::store::file::log::segments::{Segments, is_not_found};
+
+/// Where more than this is to be made durable at once, it is not read back. Saves that wait are not so many.
+const READ_BACK: u32 = 1 << 20;
+
+/// So many bytes before the end of the log are remembered from one look to the next.
+const REMEMBERED: u32 = 64;
+
+impl Segments {
+    /// Looks at the files that this process relies on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::FilesLost`] if they are not those that it opened. Then no process of the store writes any more.
+    pub(crate) fn look(&self) -> Result<()> {
+        if self.page().poison.get() == FILES_LOST {
+            return self.refuse_if_poisoned();
+        }
+        let tail = self.tail();
+        match self.file(tail.segment()) {
+            Ok(file) => self.look_at(tail.segment(), &*file, tail),
+            Err(error) if is_not_found(&error) && self.tail().segment() == tail.segment() => {
+                Err(self.lose(&Lost::Removed(names::segment(tail.segment()))))
+            }
+            // It proves nothing.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The same, with this segment open, and the log ending there.
+    pub(crate) fn look_at(&self, number: u32, file: &dyn DiskFile, tail: Position) -> Result<()> {
+        let lost = self.disk.lost().or_else(|| {
+            let name = names::segment(number);
+            let lost = match (file.inode(), self.disk.inode(&name)) {
+                (Ok(held), Ok(found)) if held != found => Some(Lost::Replaced(name)),
+                (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Some(Lost::Removed(name)),
+                _ if tail.segment() == number && self.is_cut(file, tail) => Some(Lost::Cut(name)),
+                _ => None,
+            };
+            // A full segment may have been trimmed meanwhile.
+            lost.filter(|_| self.tail().segment() == number)
+        });
+        lost.map_or(Ok(()), |lost| Err(self.lose(&lost)))
+    }
+
+    /// Whether bytes below the tail are not those that were written. A writer may have made the file as long again since it was
+    /// cut, so the length alone does not tell. What cannot be read proves nothing (rule 23).
+    fn is_cut(&self, file: &dyn DiskFile, tail: Position) -> bool {
+        let read = |from: u32, to: u32| {
+            let mut bytes = vec![0; to.saturating_sub(from) as usize];
+            let read = file.read_at(&mut bytes, u64::from(from)).ok()?;
+            bytes.truncate(read);
+            Some(bytes)
+        };
+        let is_ours = |header: Header| header.salt == self.salt && header.number == tail.segment();
+        let header = read(0, segment::HEADER);
+        if header.is_some_and(|bytes| !Header::parse(&bytes).is_ok_and(is_ours)) {
+            return true;
+        }
+        let before = |end: Position| read(end.offset().saturating_sub(REMEMBERED), end.offset());
+        let mut last = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0.segment() == tail.segment() && before(last.0).is_some_and(|bytes| bytes != last.1) {
+            return true;
+        }
+        let durable = self.durable();
+        let mut at = if durable.segment() == tail.segment() { durable } else { segment::start(tail.segment()) };
+        let unsynced =
+            (tail.offset().saturating_sub(at.offset()) <= READ_BACK).then(|| read(at.offset(), tail.offset()));
+        if let Some(bytes) = unsynced.flatten() {
+            let mut rest = &bytes[..];
+            while at < tail {
+                let Some(frame) = Frame::parse(rest, at, self.salt) else { return true };
+                let length = frame.head.frame_bytes();
+                (rest, at) = (&rest[length..], at.plus(length));
+            }
+        }
+        *last = (tail, before(tail).unwrap_or_default());
+        false
+    }
+
+    fn lose(&self, lost: &Lost) -> Error {
+        let _ = self.page().poison.replace(0, FILES_LOST);
+        self.lost_files(&lost.to_string())
+    }
+
+    pub(crate) fn lost_files(&self, what: &str) -> Error {
+        let why = format!(
+            "{what} while the store was open; nothing that is saved would last, so close it in every process, and open it again"
+        );
+        Error::new(ErrorKind::FilesLost, "looking at the store's files").at(&self.path).because(why)
+    }
+}
