@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cloakroom::cookie::Cookie;
+use cloakroom::{MemoryStore, Sessions};
 use serde_json::{Value, json};
 use server::Server;
 use tempfile::TempDir;
@@ -89,6 +91,8 @@ impl<'d> Browser<'d> {
             "--disable-sync",
             "--hide-scrollbars",
             "--window-size=1200,900",
+            // Every host is this one, so that cookies of any domain can be tried.
+            "--host-resolver-rules=MAP * 127.0.0.1",
             &user_data,
         ];
         let capabilities =
@@ -273,6 +277,160 @@ fn a_visit_from_the_banner_to_the_logout() {
     there.go("/nowhere");
     there.shows("h1", "Nothing here");
     there.picture("6-nowhere");
+}
+
+/// A site that sets whatever cookie the query says (`?set=`), logs in (`?login`) with a cookie that anyone may plant, and
+/// answers with the cookies that came and who is logged in.
+fn mirror() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let cookie = Cookie::named("sid").insecure();
+    let sessions = Sessions::builder(MemoryStore::new()).cookie(cookie).build().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let lines: Vec<_> = lines.collect();
+            let value = |name: &str| {
+                let of = |line: &String| {
+                    let (other, value) = line.split_once(": ")?;
+                    other.eq_ignore_ascii_case(name).then(|| value.to_owned())
+                };
+                lines.iter().find_map(of).unwrap_or_default()
+            };
+            let Some(target) = lines.first().and_then(|line| line.split(' ').nth(1)) else { continue };
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            let (host, cookies) = (value("host"), value("cookie"));
+            let presented = sessions.presented([&cookies]).asked_at(|| (&host, path));
+            let session = sessions.blocking().open_presented(presented).unwrap();
+            let who = session.owner().unwrap().map(|owner| owner.to_string()).unwrap_or_default();
+            if query == "login" {
+                session.login("ada").unwrap();
+            }
+            let committed = sessions.blocking().commit(session).unwrap();
+            let headers = committed.into_headers(&mut std::iter::empty());
+            let mut head: String = headers.map(|header| format!("{}: {}\r\n", header.name(), header.value())).collect();
+            if let Some(set) = query.strip_prefix("set=") {
+                let bytes = (0..set.len()).step_by(2).map(|at| u8::from_str_radix(&set[at..at + 2], 16).unwrap());
+                head.push_str(&format!("set-cookie: {}\r\n", String::from_utf8(bytes.collect()).unwrap()));
+            }
+            let body = format!("{cookies}|{who}");
+            let length = body.len();
+            let _ = write!(&stream, "HTTP/1.1 200 OK\r\nconnection: close\r\n{head}content-length: {length}\r\n");
+            let _ = write!(&stream, "content-type: text/plain\r\n\r\n{body}");
+        }
+    });
+    address
+}
+
+impl Browser<'_> {
+    /// What the mirror answers to each of these addresses, asked for one after another by a page of the same host.
+    fn fetch(&self, addresses: &[String]) -> Vec<String> {
+        const SCRIPT: &str = "const [asks, done] = arguments; (async () => { const answers = []; for (const ask of asks) \
+            answers.push(await (await fetch(ask, {cache: 'no-store'})).text()); done(answers); })();";
+        let answers = self.post("execute/async", &json!({ "script": SCRIPT, "args": [addresses] })).unwrap();
+        answers.as_array().unwrap().iter().map(|answer| answer.as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// The address that sets a cookie.
+fn set(cookie: &str) -> String {
+    format!("/?set={}", cookie.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Whether the browser, on a page of `host`, sends the cookie of this scope back to all these paths.
+fn is_sent(browser: &Browser<'_>, scope: &str, paths: &[String]) -> bool {
+    let mut asks = vec![set(&format!("c=1; {scope}"))];
+    asks.extend_from_slice(paths);
+    asks.push(set(&format!("c=; Max-Age=0; {scope}")));
+    browser.fetch(&asks)[1..=paths.len()].iter().all(|answer| answer.contains("c=1"))
+}
+
+#[test]
+fn a_cookie_is_refused_whose_path_or_domain_chromium_never_matches() {
+    let driver = Driver::start();
+    let port = mirror().port();
+    let browser = Browser::open(&driver, format!("http://example.org:{port}"));
+    browser.go("/");
+    let free = || Cookie::named("c").insecure();
+    let paths = [
+        "/",
+        "/shop",
+        "/shop/",
+        "/a//b",
+        "/shop ",
+        "/cafe au lait",
+        "/caf%C3%A9",
+        "/%41",
+        "/%zz",
+        "/a/...",
+        "/a/..b",
+        "/a/b..",
+        "/.b",
+        "/a/../b",
+        "/a/./b",
+        "/a/..",
+        "/a/.",
+        "/..",
+        "/.",
+        "/%2e",
+        "/a/%2E%2e/b",
+        "/.%2e",
+    ];
+    let bytes = (' '..='~').filter(|byte| *byte != ';').map(|byte| format!("/p{byte}q"));
+    for path in paths.map(str::to_owned).into_iter().chain(bytes) {
+        let below = format!("{}/x", path.trim_end_matches('/'));
+        let is_sent = is_sent(&browser, &format!("Path={path}"), &[path.clone(), below]);
+        assert_eq!(free().path(&path).build().is_ok(), is_sent, "{path:?}");
+    }
+    // Names that no host has, although Chromium would match them.
+    let nowhere = ["x.org.", "a..b", "-x", "-x.org", "x-.org", "a.-"];
+    let longest = ["a".repeat(63), "a".repeat(64)].map(|label| format!("{label}.org"));
+    for (host, domain) in [
+        ("example.org", "example.org"),
+        ("shop.example.org", "example.org"),
+        ("shop.example.org", ".example.org"),
+        ("shop.example.org", "..example.org"),
+        ("shop.example.org", "Example.ORG"),
+        ("shop.example.org", "example.org."),
+        ("x.org.", "x.org."),
+        ("a..b", "a..b"),
+        ("-x", "-x"),
+        ("-x.org", "-x.org"),
+        ("x-.org", "x-.org"),
+        ("a.-", "a.-"),
+        ("a_b.org", "a_b.org"),
+        ("localhost", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.1", ".127.0.0.1"),
+        ("1.2.3", "1.2.3"),
+        ("01.2.3.4", "01.2.3.4"),
+        ("0x7f.1", "0x7f.1"),
+        ("a.1b", "a.1b"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        (&longest[0], &longest[0]),
+    ] {
+        browser.go(&format!("http://{host}:{port}/"));
+        let is_sent = is_sent(&browser, &format!("Domain={domain}; Path=/"), &["/x".to_owned()]);
+        let is_taken = free().domain(domain).build().is_ok();
+        assert_eq!(is_taken, is_sent && !nowhere.contains(&domain), "{domain} on {host}");
+    }
+    assert!(free().domain(&longest[1]).build().is_err());
+}
+
+#[test]
+fn a_login_gets_through_though_as_many_planted_cookies_hide_it_as_are_looked_up() {
+    let driver = Driver::start();
+    let browser = Browser::open(&driver, format!("http://shop.example.org:{}", mirror().port()));
+    browser.go("/");
+    let scopes =
+        ["example.org; Path=/a/b", "example.org; Path=/a/", "shop.example.org; Path=/a/b", "example.org; Path=/a"];
+    let plant = |(id, scope): (usize, &str)| set(&format!("sid={}; Domain={scope}", id.to_string().repeat(32)));
+    let mut asks: Vec<_> = scopes.into_iter().enumerate().map(plant).collect();
+    asks.extend(["/a/b", "/a/b?login", "/a/b"].map(str::to_owned));
+    let answers = browser.fetch(&asks);
+    let [.., hidden, _, found] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(hidden.matches("sid=").count(), 4, "{hidden}");
+    assert!(found.matches("sid=").count() == 1 && found.ends_with("|ada"), "{found}");
 }
 
 /// Another site, that puts this page wherever one looks; on another port of this host, so that the browser sends our

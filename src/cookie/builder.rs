@@ -1,17 +1,13 @@
 //! What a cookie is described by, and the rules that the description is checked against.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::error::CookieError;
 use super::prefix::Prefix;
+use super::scope::Scope;
 use super::sign::Keys;
 use super::template::{Cookie, Template};
 use super::{age, name};
-
-/// The most bytes that the value of one attribute may have. Browsers ignore a longer one (RFC 6265bis
-/// section 5.6).
-pub const MAX_ATTRIBUTE_BYTES: usize = 1024;
 
 /// With which requests from other sites' pages a browser sends a cookie (RFC 6265bis section 4.1.2.7).
 ///
@@ -78,8 +74,7 @@ pub struct CookieBuilder {
     secure: bool,
     http_only: bool,
     same_site: SameSite,
-    path: String,
-    domain: Option<String>,
+    scope: Scope,
     partitioned: bool,
     max_age: Option<Duration>,
     keys: Option<Keys>,
@@ -111,8 +106,7 @@ impl CookieBuilder {
             secure: true,
             http_only: true,
             same_site: SameSite::Lax,
-            path: "/".to_owned(),
-            domain: None,
+            scope: Scope { domain: None, path: "/".to_owned() },
             partitioned: false,
             max_age: None,
             keys: None,
@@ -175,10 +169,11 @@ impl CookieBuilder {
         self
     }
 
-    /// The path that the cookie is sent to, with all paths below it. It begins with a slash. It does not
-    /// protect the cookie, which pages of other paths on the same host can reach (RFC 6265bis section 8.5).
+    /// The path that the cookie is sent to, with all paths below it, written as browsers ask for it:
+    /// percent-encoded, and without segments `.` and `..`. It begins with a slash. It does not protect the
+    /// cookie, which pages of other paths on the same host can reach (RFC 6265bis section 8.5).
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
+        self.scope.path = path.into();
         self
     }
 
@@ -195,7 +190,7 @@ impl CookieBuilder {
     /// # Ok::<(), cloakroom::cookie::CookieError>(())
     /// ```
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
-        self.domain = Some(domain.into());
+        self.scope.domain = Some(domain.into());
         self
     }
 
@@ -244,50 +239,19 @@ impl CookieBuilder {
     ///
     /// A [`CookieError`] that names the rule: the name is not a token (RFC 9110 section 5.6.2), or only a
     /// prefix; the prefix, SameSite=None or Partitioned demands an attribute that is missing; an attribute
-    /// contains a control or `;`, is longer than [`MAX_ATTRIBUTE_BYTES`], or would be ignored by browsers;
+    /// is longer than [`MAX_ATTRIBUTE_BYTES`](super::MAX_ATTRIBUTE_BYTES), or is one that browsers ignore, change,
+    /// or never match;
     /// Max-Age is under one second; the name alone is longer than a cookie may be.
     pub fn build(self) -> Result<Cookie, CookieError> {
         let name = name::finish(&self.name, self.prefix)?;
-        self.check_path(&name)?;
-        self.check_domain(&name)?;
+        self.scope.check(&name)?;
         self.check_prefix(&name)?;
         self.check_secure(&name)?;
         if self.max_age.is_some_and(|max_age| age::seconds(max_age) == 0) {
             return Err(CookieError::ZeroMaxAge { name });
         }
-        let attributes = self.attributes();
-        Cookie::new(Template { name, attributes, max_age: self.max_age, keys: self.keys })
-    }
-
-    /// Browsers replace a path without a leading slash by one of their own choice.
-    fn check_path(&self, name: &str) -> Result<(), CookieError> {
-        const ALLOWED: &str = "printable ASCII but `;`";
-        check_attribute(name, "Path", &self.path, ALLOWED, |byte| matches!(byte, b' '..=b'~') && byte != b';')?;
-        if !self.path.starts_with('/') {
-            return Err(CookieError::AttributeIgnored {
-                name: name.to_owned(),
-                attribute: "Path",
-                why: "does not begin with `/`, so browsers would put a path of their own in its place",
-            });
-        }
-        Ok(())
-    }
-
-    /// Browsers ignore an empty domain, and match only the characters of a host's name.
-    fn check_domain(&self, name: &str) -> Result<(), CookieError> {
-        const ALLOWED: &str = "letters, digits, `-`, `_` and `.`";
-        let Some(domain) = &self.domain else { return Ok(()) };
-        check_attribute(name, "Domain", domain, ALLOWED, |byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
-        })?;
-        if domain.trim_matches('.').is_empty() {
-            return Err(CookieError::AttributeIgnored {
-                name: name.to_owned(),
-                attribute: "Domain",
-                why: "names no host; leave it away for a cookie of this host only",
-            });
-        }
-        Ok(())
+        let flags = self.flags();
+        Cookie::new(Template { name, scope: self.scope, flags, max_age: self.max_age, keys: self.keys })
     }
 
     /// The finished name decides, as it does in browsers, whether the builder or the caller put the prefix there.
@@ -296,8 +260,8 @@ impl CookieBuilder {
         let demands = [
             (prefix.demands_secure() && !self.secure, "Secure (for plain http, call insecure())"),
             (prefix.demands_http_only() && !self.http_only, "HttpOnly"),
-            (prefix.demands_host() && self.path != "/", "Path=/"),
-            (prefix.demands_host() && self.domain.is_some(), "no Domain"),
+            (prefix.demands_host() && self.scope.path != "/", "Path=/"),
+            (prefix.demands_host() && self.scope.domain.is_some(), "no Domain"),
         ];
         match demands.into_iter().find(|(broken, _)| *broken) {
             Some((_, demand)) => Err(CookieError::PrefixRule { name: name.to_owned(), prefix, demand }),
@@ -315,39 +279,19 @@ impl CookieBuilder {
         Err(CookieError::NeedsSecure { name: name.to_owned(), attribute })
     }
 
-    fn attributes(&self) -> String {
+    fn flags(&self) -> String {
         let mut text = String::new();
-        if let Some(domain) = &self.domain {
-            let _ = write!(text, "; Domain={domain}");
-        }
-        let _ = write!(text, "; Path={}", self.path);
         if self.secure {
             text.push_str("; Secure");
         }
         if self.http_only {
             text.push_str("; HttpOnly");
         }
-        let _ = write!(text, "; SameSite={}", self.same_site.as_str());
+        text.push_str("; SameSite=");
+        text.push_str(self.same_site.as_str());
         if self.partitioned {
             text.push_str("; Partitioned");
         }
         text
-    }
-}
-
-fn check_attribute(
-    name: &str,
-    attribute: &'static str,
-    value: &str,
-    allowed: &'static str,
-    is_allowed: impl Fn(u8) -> bool,
-) -> Result<(), CookieError> {
-    let name = || name.to_owned();
-    if value.len() > MAX_ATTRIBUTE_BYTES {
-        return Err(CookieError::AttributeTooLong { name: name(), attribute, length: value.len() });
-    }
-    match value.bytes().enumerate().find(|(_, byte)| !is_allowed(*byte)) {
-        Some((position, byte)) => Err(CookieError::AttributeByte { name: name(), attribute, position, byte, allowed }),
-        None => Ok(()),
     }
 }

@@ -31,15 +31,17 @@ mod error;
 mod header;
 mod name;
 mod prefix;
+mod scope;
 mod set_cookie;
 mod sign;
 mod template;
 
 pub use age::MAX_AGE;
-pub use builder::{CookieBuilder, MAX_ATTRIBUTE_BYTES, SameSite};
+pub use builder::{CookieBuilder, SameSite};
 pub use error::CookieError;
 pub use header::{MAX_HEADER_BYTES, MAX_PAIRS, Pairs, pairs};
 pub use prefix::Prefix;
+pub use scope::MAX_ATTRIBUTE_BYTES;
 pub use set_cookie::{SetCookie, SetCookies};
 pub use sign::{Key, Keys, MIN_SECRET_BYTES};
 pub use template::{Cookie, MAX_COOKIE_BYTES};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::error::CookieError;
+use super::prefix::Prefix;
+use super::scope::Scope;
 use super::set_cookie::SetCookie;
 use super::sign::{Keys, SIGNATURE_BYTES};
 use super::{age, header};
@@ -12,6 +14,9 @@ use super::{age, header};
 /// The most bytes that name and value of a cookie have together, signature included
 /// (RFC 6265bis section 5.6).
 pub const MAX_COOKIE_BYTES: usize = 4096;
+
+/// The most bytes of removals that one response carries for a cookie. Servers and proxies take some KiB of headers.
+const MAX_REMOVAL_BYTES: usize = 2048;
 
 /// One cookie of a site: its name, its attributes and its keys. They are checked once, by
 /// [`CookieBuilder::build`](super::CookieBuilder::build), and serve for any number of header values. A
@@ -34,8 +39,9 @@ pub struct Cookie(Arc<Template>);
 /// What [`CookieBuilder::build`](super::CookieBuilder::build) has checked.
 pub(super) struct Template {
     pub(super) name: String,
-    /// All attributes but the age, as they stand in the header, with their leading semicolon.
-    pub(super) attributes: String,
+    pub(super) scope: Scope,
+    /// The attributes without scope and age, as they stand in the header, with their leading semicolon.
+    pub(super) flags: String,
     pub(super) max_age: Option<Duration>,
     pub(super) keys: Option<Keys>,
 }
@@ -136,6 +142,41 @@ impl Cookie {
         self.finish(format!("{}=", self.name()), age::write_removal)
     }
 
+    /// Removes what hides this cookie in requests for this host and path: cookies of its name with another Domain or
+    /// Path, which a neighbouring host or another page of this host may have planted. Set this cookie after them in the
+    /// response.
+    ///
+    /// The server cannot see where such a cookie came from. So these are guesses, of the parents of host and path, as many
+    /// as fit into 2 KiB. A cookie whose prefix is `__Host-` has none, because browsers keep only one of it. `host` may
+    /// name a port.
+    ///
+    /// ```
+    /// use cloakroom::cookie::{Cookie, Prefix};
+    ///
+    /// let sid = Cookie::named("sid").prefix(Prefix::Secure).build()?;
+    /// let removals = sid.remove_others("shop.example.org:8443", "/cart");
+    /// let parent = "__Secure-sid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Domain=example.org; Path=/;";
+    /// assert!(removals[0].as_str().starts_with(parent));
+    /// assert!(Cookie::named("sid").build()?.remove_others("shop.example.org", "/cart").is_empty());
+    /// # Ok::<(), cloakroom::cookie::CookieError>(())
+    /// ```
+    pub fn remove_others(&self, host: &str, path: &str) -> Vec<SetCookie> {
+        let port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let host = port.map_or(host, |(host, _)| host).to_ascii_lowercase();
+        let request = Scope { domain: Some(host.clone()), path: path.to_owned() };
+        if Prefix::of(self.name()).demands_host() || request.check(self.name()).is_err() {
+            return Vec::new();
+        }
+        let mut room = MAX_REMOVAL_BYTES;
+        let removal = |scope: &Scope| self.finish_in(scope, format!("{}=", self.name()), age::write_removal);
+        let mut fits = |removal: &SetCookie| {
+            room = room.saturating_sub(removal.as_str().len());
+            room > 0
+        };
+        let others = Scope::around(&host, path).filter(|scope| *scope != self.0.scope);
+        others.map(|scope| removal(&scope)).take_while(&mut fits).collect()
+    }
+
     /// Reads the values of this cookie from a request's `Cookie` headers, in order.
     ///
     /// The name must match exactly, case and prefix included. There may be several values, because a cookie
@@ -192,9 +233,14 @@ impl Cookie {
 
     /// The one place that decides the order of the attributes: the age, then the template's.
     fn finish(&self, pair: String, write_age: impl FnOnce(&mut String)) -> SetCookie {
+        self.finish_in(&self.0.scope, pair, write_age)
+    }
+
+    fn finish_in(&self, scope: &Scope, pair: String, write_age: impl FnOnce(&mut String)) -> SetCookie {
         SetCookie::new(self.name(), pair, |text| {
             write_age(text);
-            text.push_str(&self.0.attributes);
+            scope.write(text);
+            text.push_str(&self.0.flags);
         })
     }
 }
@@ -203,7 +249,8 @@ impl fmt::Debug for Cookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cookie")
             .field("name", &self.0.name)
-            .field("attributes", &self.0.attributes.trim_start_matches("; "))
+            .field("scope", &self.0.scope)
+            .field("flags", &self.0.flags.trim_start_matches("; "))
             .field("max_age", &self.0.max_age)
             .field("keys", &self.0.keys)
             .finish()

@@ -13,7 +13,7 @@ use crate::model::value;
 use crate::session::changes::{Changes, Modify};
 use crate::session::entry::{AnyEntry, EntryName, checked, is_reserved, misfit};
 use crate::session::policy::Policy;
-use crate::session::state::{Access, State};
+use crate::session::state::{Access, State, Visitor};
 use crate::session::stored::{Found, modification};
 
 /// How often a modification runs again because another clone of the handle changed the same entry meanwhile.
@@ -60,8 +60,8 @@ impl Session {
     /// A stored session without its visitor, for changes from outside of its requests.
     pub(crate) fn without_visitor(policy: Arc<Policy>, record: Record) -> Self {
         let changes = Changes::default();
-        let access = Access::NoVisitor;
-        Self::new(policy, State { access, id: None, record, is_stored: true, ended: None, changes })
+        let (access, visitor) = (Access::NoVisitor, Visitor::default());
+        Self::new(policy, State { access, visitor, id: None, record, is_stored: true, ended: None, changes })
     }
 
     /// The value of an entry, decoded; `None` if there is no such entry.

@@ -81,7 +81,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session (a logout), and removes its cookie. The changes that this request has made before are dropped.
+    /// Ends the session (a logout), and removes its cookie, also one whose session was over already. The changes that this
+    /// request has made before are dropped.
     ///
     /// From now on the handle is a blank session. What the handler puts into it begins a new session, with a new id.
     ///

@@ -19,5 +19,5 @@ pub(crate) use entry::checked;
 pub use entry::{AnyEntry, Entry, EntryName};
 pub use handle::Session;
 pub(crate) use policy::Policy;
-pub(crate) use state::{Access, State};
+pub(crate) use state::{Access, HiddenAt, State, Visitor};
 pub(crate) use stored::decode;

@@ -1,5 +1,7 @@
 //! What a session handle holds between opening and commit.
 
+use std::sync::Arc;
+
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::id::SessionId;
 use crate::model::record::Record;
@@ -8,6 +10,7 @@ use crate::session::changes::Changes;
 /// All clones of a handle share it, under one lock. No code of the application runs under that lock.
 pub(crate) struct State {
     pub(crate) access: Access,
+    pub(crate) visitor: Visitor,
     /// The id by which the visitor came, if that is this session's.
     pub(crate) id: Option<SessionId>,
     /// The session without `changes`: as it was loaded, or blank.
@@ -17,6 +20,19 @@ pub(crate) struct State {
     pub(crate) ended: Option<Box<Record>>,
     pub(crate) changes: Changes,
 }
+
+/// What the request showed of its visitor, whatever session that opened.
+#[derive(Clone, Default)]
+pub(crate) struct Visitor {
+    /// Whether an id came.
+    pub(crate) has_cookie: bool,
+    /// Whether the visitor logs out of what that id opens no more.
+    pub(crate) leaves: bool,
+    pub(crate) hidden_at: Option<HiddenAt>,
+}
+
+/// Host and path of a request with several ids, some of which may hide the session's.
+pub(crate) type HiddenAt = Arc<(Box<str>, Box<str>)>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -65,6 +81,7 @@ impl State {
         if self.is_stored {
             self.ended = Some(Box::new(record));
         }
+        self.visitor.leaves = self.visitor.has_cookie;
         self.is_stored = false;
         self.changes = Changes::default();
     }
@@ -74,6 +91,7 @@ impl State {
         self.access = Access::Committed;
         State {
             access: Access::Committed,
+            visitor: std::mem::take(&mut self.visitor),
             id: self.id.take(),
             record: self.record.clone(),
             is_stored: self.is_stored,

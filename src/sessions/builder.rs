@@ -147,8 +147,8 @@ impl<S: Store> SessionsBuilder<S> {
         self
     }
 
-    /// Whether each response to a live session sets the cookie again. It costs one load for each response. The default
-    /// is no.
+    /// Whether each response to a live session sets the cookie again, and may then be stored by no cache. A response that
+    /// caches may store goes without it. It costs one load for each response. The default is no.
     pub fn rolling(mut self, rolling: bool) -> Self {
         self.rolling = rolling;
         self

@@ -101,7 +101,10 @@ impl<S: Store> Sessions<S> {
             state.changes = Changes::default();
         }
         let is_idle = state.access == Access::ReadOnly
-            || state.ended.is_none() && state.changes.is_empty() && (!state.is_stored || self.is_quiet(&state.record));
+            || state.ended.is_none()
+                && state.changes.is_empty()
+                && !state.visitor.leaves
+                && (!state.is_stored || self.is_quiet(&state.record));
         if is_idle {
             state.access = Access::Committed;
             return Ok(None);
@@ -117,14 +120,20 @@ impl<S: Store> Sessions<S> {
     }
 
     async fn carry_out(&self, session: &Session, taken: State) -> Result<Committed> {
-        let State { id, record: seen, is_stored, ended, changes, .. } = taken;
+        let State { visitor, id, record: seen, is_stored, ended, changes, .. } = taken;
         let committing = Committing { sessions: self, session, id, seen, changes };
-        match ended {
-            Some(ended) => committing.end(*ended).await,
-            None if !is_stored => committing.create().await,
-            None if committing.changes.is_empty() => committing.keep_alive().await,
-            None => committing.store().await,
+        let mut committed = match ended {
+            Some(ended) => committing.end(*ended).await?,
+            None if !is_stored => committing.create(visitor.leaves).await?,
+            None if committing.changes.is_empty() => committing.keep_alive().await?,
+            None => committing.store().await?,
+        };
+        if committed.set_cookie.is_some()
+            && let Some(at) = visitor.hidden_at
+        {
+            committed.removals = self.cookie().remove_others(&at.0, &at.1);
         }
+        Ok(committed)
     }
 }
 
@@ -138,10 +147,10 @@ struct Committing<'a, S> {
 }
 
 impl<S: Store> Committing<'_, S> {
-    /// Commits a session that is not stored yet.
-    async fn create(self) -> Result<Committed> {
+    /// Commits a session that is not stored yet. A visitor who `leaves` has a cookie that opens nothing.
+    async fn create(self, leaves: bool) -> Result<Committed> {
         let Some((id, mut record)) = self.first_record()? else {
-            return Ok(Committed::new(Outcome::Unchanged, None));
+            return Ok(Committed::new(Outcome::Unchanged, leaves.then(|| self.sessions.cookie().remove())));
         };
         let now = self.now();
         record.touch(now);
@@ -181,7 +190,10 @@ impl<S: Store> Committing<'_, S> {
         // A cookie may go out only for a session that is still there under this id. The touch does not tell: after a
         // rotation, it may have met the trace.
         match self.sessions.load(key, now).await? {
-            Some(record) => Ok(Committed::new(outcome, self.cookie(&record, self.id.as_ref(), now))),
+            Some(record) => {
+                let cookie = self.cookie(&record, self.id.as_ref(), now);
+                Ok(Committed { is_renewal: true, ..Committed::new(outcome, cookie) })
+            }
             None => Ok(self.lost()),
         }
     }
@@ -202,7 +214,8 @@ impl<S: Store> Committing<'_, S> {
         let Some(record) = self.sessions.swap(swap).await? else { return Ok(self.lost()) };
         let Some(id) = rotated else {
             let id = self.id.take().filter(|_| self.cookie_changes());
-            return Ok(self.stored(Outcome::Stored, record, id.as_ref()));
+            let is_renewal = !self.changes.concern_cookie();
+            return Ok(Committed { is_renewal, ..self.stored(Outcome::Stored, record, id.as_ref()) });
         };
         self.leave_trace(record.key()).await;
         Ok(self.stored(Outcome::Rotated, record, Some(&id)))

@@ -1,7 +1,7 @@
 //! What a commit did, and what it means for the response.
 
 use crate::cookie::SetCookie;
-use crate::sessions::headers::ResponseHeader;
+use crate::sessions::headers::{ResponseHeader, may_be_stored};
 
 /// What a commit did, and what the response has to carry for it.
 ///
@@ -12,7 +12,8 @@ use crate::sessions::headers::ResponseHeader;
 /// session.insert("theme", "dark")?;
 /// let committed = sessions.commit(session)?;
 /// assert_eq!(committed.outcome(), Outcome::Created);
-/// for header in committed.into_headers() {
+/// let present = [("content-type", b"text/html".as_slice())]; // what the response has already
+/// for header in committed.into_headers(&mut present.into_iter()) {
 ///     println!("{}: {}", header.name(), header.value());
 /// }
 /// # Ok::<(), cloakroom::Error>(())
@@ -22,6 +23,10 @@ use crate::sessions::headers::ResponseHeader;
 pub struct Committed {
     pub(super) outcome: Outcome,
     pub(super) set_cookie: Option<SetCookie>,
+    /// Whether the cookie only gets a new age, which another response can carry as well.
+    pub(super) is_renewal: bool,
+    /// The removals of what may hide the cookie.
+    pub(super) removals: Vec<SetCookie>,
     pub(super) lost: Vec<String>,
     pub(super) looked_at: bool,
 }
@@ -59,7 +64,7 @@ pub enum Outcome {
 
 impl Committed {
     pub(super) fn new(outcome: Outcome, set_cookie: Option<SetCookie>) -> Self {
-        Self { outcome, set_cookie, lost: Vec::new(), looked_at: false }
+        Self { outcome, set_cookie, is_renewal: false, removals: Vec::new(), lost: Vec::new(), looked_at: false }
     }
 
     /// The value of the one `Set-Cookie` header that the response must carry, if any.
@@ -75,11 +80,24 @@ impl Committed {
     /// All headers that the response must carry: the cookie, if any; and those that keep caches from storing the
     /// response, if it has a cookie or if a handler [looked at](crate::Session::was_looked_at) the session.
     ///
-    /// [`ResponseHeader`] says how they meet the headers that the response has already.
-    pub fn into_headers(self) -> impl Iterator<Item = ResponseHeader> {
-        let is_private = self.looked_at || self.set_cookie.is_some();
-        let private = is_private.then_some(ResponseHeader::PRIVATE);
-        private.into_iter().flatten().chain(self.set_cookie.map(ResponseHeader::set_cookie))
+    /// `present` are the headers that the response has already, each with its name. If they let caches store it, as an
+    /// image's may, then a cookie that only gets a new age is left out, for it would forbid that. [`ResponseHeader`] says
+    /// how the others meet the headers that are there.
+    pub fn into_headers(
+        mut self,
+        present: &mut dyn Iterator<Item = (&str, &[u8])>,
+    ) -> impl Iterator<Item = ResponseHeader> + use<> {
+        if self.is_renewal && may_be_stored(present) {
+            self.set_cookie = None;
+            self.removals.clear();
+        }
+        let private = match self.set_cookie {
+            Some(_) => Some(ResponseHeader::WITH_COOKIE),
+            None => self.looked_at.then_some(ResponseHeader::PRIVATE),
+        };
+        let cookies = self.removals.into_iter().chain(self.set_cookie).enumerate();
+        let cookies = cookies.map(|(at, cookie)| ResponseHeader::set_cookie(cookie, at == 0));
+        private.into_iter().flatten().chain(cookies)
     }
 
     /// What was done.

@@ -7,7 +7,7 @@ use crate::model::id::SessionId;
 use crate::model::key::SessionKey;
 use crate::model::record::Record;
 use crate::model::time::Timestamp;
-use crate::session::{Access, Changes, Session, State};
+use crate::session::{Access, Changes, Session, State, Visitor};
 use crate::sessions::grace;
 use crate::sessions::handle::Sessions;
 use crate::sessions::presented::Presented;
@@ -69,12 +69,13 @@ impl<S: Store> Sessions<S> {
     /// The error of the store's [`load`](Store::load).
     pub async fn open_presented(&self, presented: Presented) -> Result<Session> {
         let now = self.policy().now();
-        for id in presented.0.into_iter().flatten() {
+        let visitor = presented.visitor();
+        for id in presented.ids.into_iter().flatten() {
             if let Some(state) = self.find(id, now).await? {
-                return Ok(Session::new(Arc::clone(&self.0.policy), state));
+                return Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..state }));
             }
         }
-        Ok(self.blank_at(now))
+        Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..self.blank_state(now) }))
     }
 
     /// Drops the session's changes, and loads it again. A session that is gone becomes a blank one.
@@ -98,11 +99,11 @@ impl<S: Store> Sessions<S> {
     /// [`load`](Store::load), and then the session stays as it was.
     pub async fn reload(&self, session: &Session) -> Result<()> {
         let now = self.policy().now();
-        let (access, id, key) = {
+        let (access, visitor, id, key) = {
             let state = session.unseen_state();
             state.check_open()?;
             let stored = if state.is_stored { Some(&state.record) } else { state.ended.as_deref() };
-            (state.access, state.id.clone(), stored.map(|record| *record.key()))
+            (state.access, state.visitor.clone(), state.id.clone(), stored.map(|record| *record.key()))
         };
         let record = match key {
             Some(key) => self.load(&key, now).await?,
@@ -111,36 +112,27 @@ impl<S: Store> Sessions<S> {
         let mut state = session.unseen_state();
         state.check_open()?;
         *state = match record {
-            Some(record) => State { access, id, record, is_stored: true, ended: None, changes: Changes::default() },
-            None => State { access, ..self.blank_state(now) },
+            Some(record) => State { visitor, ..stored(access, id, record) },
+            None => State { access, visitor, ..self.blank_state(now) },
         };
         Ok(())
     }
 
     pub(super) fn blank(&self) -> Session {
-        self.blank_at(self.policy().now())
-    }
-
-    fn blank_at(&self, now: Timestamp) -> Session {
-        Session::new(Arc::clone(&self.0.policy), self.blank_state(now))
+        Session::new(Arc::clone(&self.0.policy), self.blank_state(self.policy().now()))
     }
 
     fn blank_state(&self, now: Timestamp) -> State {
-        let record = self.policy().blank(now);
-        let changes = Changes::default();
-        State { access: Access::Full, id: None, record, is_stored: false, ended: None, changes }
+        State { is_stored: false, ..stored(Access::Full, None, self.policy().blank(now)) }
     }
 
     async fn find(&self, id: SessionId, now: Timestamp) -> Result<Option<State>> {
         let Some(record) = self.0.store.load(&SessionKey::of(&id), now).await? else { return Ok(None) };
-        let stored = |access, id, record| {
-            Some(State { access, id, record, is_stored: true, ended: None, changes: Changes::default() })
-        };
         match grace::successor(&record) {
             // The trace of a rotation leads to its successor, and no trace leads further.
-            Some(key) => Ok(self.load(&key, now).await?.and_then(|record| stored(Access::ReadOnly, None, record))),
+            Some(key) => Ok(self.load(&key, now).await?.map(|record| stored(Access::ReadOnly, None, record))),
             None if self.policy().is_over(&record, now) => Ok(None),
-            None => Ok(stored(Access::Full, Some(id), record)),
+            None => Ok(Some(stored(Access::Full, Some(id), record))),
         }
     }
 
@@ -153,4 +145,9 @@ impl<S: Store> Sessions<S> {
     pub(super) fn is_live(&self, record: &Record, now: Timestamp) -> bool {
         grace::successor(record).is_none() && !self.policy().is_over(record, now)
     }
+}
+
+fn stored(access: Access, id: Option<SessionId>, record: Record) -> State {
+    let visitor = Visitor::default();
+    State { access, visitor, id, record, is_stored: true, ended: None, changes: Changes::default() }
 }

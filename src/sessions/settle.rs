@@ -11,7 +11,9 @@ impl<S: Store> Sessions<S> {
     /// the handler failed or panicked, so that there is no response.
     ///
     /// Below 500 this is [`commit`](Sessions::commit). From 500 to 599, and without a response, it is
-    /// [`commit_after_error`](Sessions::commit_after_error), which drops the changes but carries out a logout.
+    /// [`commit_after_error`](Sessions::commit_after_error), which drops the changes but carries out a logout. So it is at
+    /// 408 and 499, by which a timeout says that the handler was cut off: what that had changed so far is half of what it
+    /// meant to change.
     ///
     /// With [`presented`](Sessions::presented), [`slot`](Sessions::slot) and
     /// [`into_headers`](Committed::into_headers), it is all that an adapter for a framework needs:
@@ -31,7 +33,8 @@ impl<S: Store> Sessions<S> {
     ///     let mut headers = Headers::new();
     ///     if let Some(session) = slot.opened() {
     ///         let committed = sessions.settle(session.clone(), Some(status)).await?;
-    ///         headers.extend(committed.into_headers().map(|header| (header.name(), header.value().to_owned())));
+    ///         let added = committed.into_headers(&mut std::iter::empty()); // this response has no headers of its own
+    ///         headers.extend(added.map(|header| (header.name(), header.value().to_owned())));
     ///     }
     ///     Ok((status, headers))
     /// }
@@ -52,7 +55,7 @@ impl<S: Store> Sessions<S> {
     /// [`Error::for_visitors`](crate::Error::for_visitors) say what to send instead.
     pub async fn settle(&self, session: Session, status: Option<u16>) -> Result<Committed> {
         match status {
-            None | Some(500..=599) => self.commit_after_error(session).await,
+            None | Some(408 | 499 | 500..=599) => self.commit_after_error(session).await,
             Some(_) => self.commit(session).await,
         }
     }
@@ -74,12 +77,12 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_stored_unless_the_status_is_500_to_599_or_there_is_no_response() {
+    fn changes_are_stored_unless_the_status_is_of_a_failure_or_a_timeout_or_there_is_no_response() {
         let change = |session: &Session| session.insert("n", &2);
-        for status in [200, 303, 404, 499, 600] {
+        for status in [200, 303, 404, 409, 498, 600] {
             assert_eq!(outcome(false, Some(status), change), Outcome::Stored, "{status}");
         }
-        for status in [Some(500), Some(503), Some(599), None] {
+        for status in [Some(408), Some(499), Some(500), Some(503), Some(599), None] {
             assert_eq!(outcome(false, status, change), Outcome::Unchanged, "{status:?}");
             assert_eq!(outcome(true, status, change), Outcome::Stored, "{status:?}");
         }

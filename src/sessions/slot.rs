@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use crate::cookie::Cookie;
-use crate::model::error::Result;
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 use crate::sessions::handle::{Sessions, Shared};
 use crate::sessions::presented::Presented;
@@ -79,10 +79,26 @@ impl SessionSlot {
         self.0.session.get()
     }
 
-    /// Whether the session's cookie has the same name as `cookie`. An adapter that finds such a slot in the request
-    /// leaves the session, and its commit, to the outer adapter that has put the slot there.
-    pub fn is_of(&self, cookie: &Cookie) -> bool {
-        self.0.sessions.cookie().name() == cookie.name()
+    /// Whether the slot is of these `Sessions`. An adapter that finds such a slot in the request leaves the session, and
+    /// its commit, to the outer adapter that has put the slot there. It stands beside a slot with a cookie of another
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if other `Sessions` have put the slot there whose cookie has the same name: the browser keeps
+    /// one cookie of a name, and two stores would take turns to lose their sessions.
+    pub fn is_of<S: Store>(&self, sessions: &Sessions<S>) -> Result<bool> {
+        let (outer, inner) = (self.0.sessions.cookie().name(), sessions.cookie().name());
+        if std::ptr::addr_eq(Arc::as_ptr(&self.0.sessions), Arc::as_ptr(&sessions.0)) {
+            return Ok(true);
+        }
+        if outer != inner {
+            return Ok(false);
+        }
+        Err(Error::new(ErrorKind::Config, "putting a session layer into another").because(format!(
+            "both have the cookie {outer:?} and each has Sessions of its own; give both a clone of the same Sessions, or \
+             their cookies different names"
+        )))
     }
 }
 
@@ -131,10 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_belongs_to_the_cookie_of_its_name() {
-        let sessions = Sessions::builder(MemoryStore::new()).build().unwrap();
-        let slot = sessions.slot(Presented::default());
-        assert!(slot.is_of(&Cookie::named("sid").build().unwrap()));
-        assert!(!slot.is_of(&Cookie::named("admin").build().unwrap()));
+    fn a_slot_belongs_to_its_own_sessions_and_others_of_the_same_cookie_are_an_error() {
+        let sessions = |name| Sessions::builder(MemoryStore::new()).cookie(Cookie::named(name)).build().unwrap();
+        let site = sessions("sid");
+        let slot = site.slot(Presented::default());
+        assert!(slot.is_of(&site.clone()).unwrap());
+        assert!(!slot.is_of(&sessions("admin")).unwrap());
+        let error = slot.is_of(&sessions("sid")).unwrap_err();
+        assert!(error.kind() == &ErrorKind::Config && error.to_string().contains("__Host-sid"), "{error}");
     }
 }

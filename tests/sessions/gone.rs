@@ -133,17 +133,39 @@ fn what_is_put_in_after_destroy_begins_a_new_session_in_the_same_step() {
     assert_eq!(site.count(), 1);
 }
 
+fn insert_and_destroy(session: &cloakroom::Session) {
+    session.insert("a", &1).unwrap();
+    session.destroy().unwrap();
+    assert!(!session.is_destroyed());
+}
+
 #[test]
 fn destroying_what_is_not_stored_does_nothing() {
     let site = site();
-    for mut browser in [Browser::default(), Browser::with_id(&SessionId::generate().unwrap().expose())] {
-        assert_nothing(&site.request(&mut browser, |session| {
-            session.insert("a", &1).unwrap();
-            session.destroy().unwrap();
-            assert!(!session.is_destroyed());
-        }));
+    for mut browser in [Browser::default(), Browser::with_id("no id")] {
+        assert_nothing(&site.request(&mut browser, insert_and_destroy));
     }
     assert_eq!(site.count(), 0);
+}
+
+#[test]
+fn a_logout_with_a_dead_id_removes_the_cookie() {
+    let site = site();
+    for status in [200, 303, 500] {
+        let browser = Browser::with_id(&SessionId::generate().unwrap().expose());
+        let session = site.open(&browser);
+        insert_and_destroy(&session);
+        let committed = site.sessions.blocking().settle(session, Some(status)).unwrap();
+        assert_eq!((committed.outcome(), max_age(&committed)), (Outcome::Unchanged, Some(0)));
+    }
+    // Whoever begins anew gets a new cookie instead.
+    let mut browser = Browser::with_id(&SessionId::generate().unwrap().expose());
+    site.visit(&mut browser, |session| {
+        session.destroy().unwrap();
+        session.insert("a", &1).unwrap();
+    });
+    assert_eq!(site.open(&browser).get("a").unwrap(), Some(1));
+    assert_eq!(site.count(), 1);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cloakroom::cookie::Cookie;
+use cloakroom::cookie::{Cookie, Prefix};
 use cloakroom::tower::{FailureResponse, SessionLayer, SessionSlot, session_of};
 use cloakroom::{Error, ErrorKind, ManualClock, Session, Sessions, SessionsBuilder, Timestamp};
 use faulty::Faulty;
@@ -209,7 +209,8 @@ async fn a_response_made_without_looking_at_the_session_may_be_cached() {
 #[tokio::test]
 async fn a_cache_control_of_the_handlers_own_stays() {
     let site = Site::new();
-    let response = ask(site.layer(), "", |session| {
+    let cookie = site.visitor().await;
+    let response = ask(site.layer(), &cookie, |session| {
         add_one(&session);
         Response::builder().header(CACHE_CONTROL, "private, max-age=5").body(String::new()).unwrap()
     })
@@ -225,6 +226,113 @@ async fn a_response_that_carries_the_cookie_is_not_cached_even_if_nobody_looked(
     let response = ask_nothing(site.layer(), &site.visitor().await).await;
     assert!(header(&response, SET_COOKIE).is_some());
     assert_eq!((header(&response, CACHE_CONTROL), header(&response, VARY)), (Some("no-store"), Some("Cookie")));
+}
+
+/// What a handler may say of caches, and what each of it means to some cache: "store it".
+const CACHEABLE: [(&str, &str); 7] = [
+    ("cache-control", "public, max-age=600"),
+    ("cache-control", "private, max-age=600"),
+    ("cdn-cache-control", "max-age=600"),
+    ("cloudflare-cdn-cache-control", "max-age=600"),
+    ("surrogate-control", "max-age=600"),
+    ("edge-control", "max-age=600"),
+    ("x-accel-expires", "600"),
+];
+
+#[tokio::test]
+async fn a_response_with_the_sessions_cookie_is_no_store_whatever_the_handler_said() {
+    let site = Site::new();
+    let before = site.visitor().await;
+    let changes: [fn(&Session); 4] =
+        [add_one, |session| session.login("user 42").unwrap(), |session| session.set_permanent(true).unwrap(), destroy];
+    for (name, value) in CACHEABLE {
+        let mut cookie = String::new();
+        for change in changes {
+            let response = ask(site.layer(), &cookie, move |session| {
+                change(&session);
+                let reply = Response::builder().header(CACHE_CONTROL, "max-age=5").header(CACHE_CONTROL, "immutable");
+                reply.header(name, value).header("x-cache", "kept").body(String::new()).unwrap()
+            })
+            .await;
+            cookie = cookie_after(&response);
+            let all: Vec<_> = response.headers().get_all(CACHE_CONTROL).iter().collect();
+            assert_eq!(all, ["no-store"], "{name}");
+            assert_eq!((header(&response, VARY), response.headers().len()), (Some("Cookie"), 4), "{name}");
+        }
+    }
+    assert_eq!(site.stored(&before).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_cookie_that_only_gets_a_new_age_does_not_keep_an_image_from_caches() {
+    for settings in [
+        |builder: SessionsBuilder<Faulty>| builder.rolling(true),
+        |builder: SessionsBuilder<Faulty>| builder.permanent(true).no_absolute_timeout(),
+    ] {
+        let site = Site::with(settings);
+        let cookie = site.visitor().await;
+        for (name, value) in CACHEABLE {
+            site.clock.advance(20 * MINUTE);
+            let image = service_fn(move |_: Request<()>| {
+                ready(Ok::<_, Infallible>(Response::builder().header(name, value).body(String::new()).unwrap()))
+            });
+            let response = site.layer().layer(image).oneshot(request(&cookie)).await.unwrap();
+            assert_eq!(response.headers().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [name]);
+        }
+        // Neither does it make way where a handler changed what the cookie says.
+        let response = ask(site.layer(), &cookie, |session| {
+            session.set_permanent(!session.is_permanent()).unwrap();
+            Response::builder().header(CACHE_CONTROL, "public").body(String::new()).unwrap()
+        })
+        .await;
+        assert_eq!(header(&response, CACHE_CONTROL), Some("no-store"));
+        assert!(header(&response, SET_COOKIE).is_some());
+        // And a page that no cache may store carries it.
+        site.clock.advance(20 * MINUTE);
+        let page = ask(site.layer(), &cookie, |session| {
+            session.set_permanent(true).unwrap();
+            reply(200)
+        });
+        assert!(header(&page.await, SET_COOKIE).is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_sets_the_cookie_removes_what_hides_it_in_this_request() {
+    let site = Site::with(|builder| builder.cookie(Cookie::named("sid").prefix(Prefix::Secure)));
+    let planted: Vec<_> = ["A", "B", "C", "D"].map(|id| format!("__Secure-sid={}", id.repeat(32))).into();
+    let ask = |cookies: String| {
+        let service = service_fn(|request: Request<()>| {
+            add_one(request.extensions().get::<Session>().unwrap());
+            ready(Ok::<_, Infallible>(Response::builder().header(SET_COOKIE, "__Secure-sid=x").body(()).unwrap()))
+        });
+        let request =
+            Request::builder().uri("/cart/add").header(COOKIE, cookies).header("host", "shop.example.org:8443");
+        let service = site.layer().layer(service);
+        async move {
+            let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
+            let set = response.headers().get_all(SET_COOKIE).iter().map(|set| set.to_str().unwrap().to_owned());
+            set.collect::<Vec<_>>()
+        }
+    };
+    let sets = ask(planted.join("; ")).await;
+    let (own, removals) = sets.split_last().unwrap();
+    assert!(own.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax") && !own.contains("Max-Age=0"), "{own}");
+    assert!(removals.iter().all(|removal| removal.starts_with("__Secure-sid=; Max-Age=0; ")));
+    for domain in ["Domain=example.org; ", "Domain=shop.example.org; ", ""] {
+        for path in ["/", "/cart", "/cart/", "/cart/add"] {
+            let scope = format!("1970 00:00:00 GMT; {domain}Path={path}; Secure");
+            let is_own = domain.is_empty() && path == "/";
+            assert_eq!(
+                removals.iter().filter(|removal| removal.contains(&scope)).count(),
+                usize::from(!is_own),
+                "{scope}"
+            );
+        }
+    }
+    assert_eq!(removals.len(), 11);
+    // One id hides nothing.
+    assert_eq!(ask(planted[0].clone()).await.len(), 1);
 }
 
 // A store that fails
@@ -435,6 +543,24 @@ async fn an_inner_layer_of_the_same_cookie_reuses_the_session_and_leaves_the_com
 }
 
 #[tokio::test]
+async fn an_inner_layer_of_the_same_cookie_and_another_store_is_an_error_that_says_so() {
+    let (site, admin) = (Site::new(), Site::new());
+    for (outer, inner) in [(site.layer(), admin.layer()), (site.layer().lazy(), admin.layer().lazy())] {
+        let handler = service_fn(|_: Request<()>| -> Ready<Result<Reply, Infallible>> { panic!("never called") });
+        let response = outer.layer(inner.layer(handler)).oneshot(request("")).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let error = response.extensions().get::<Arc<Error>>().unwrap();
+        assert_eq!(error.kind(), &ErrorKind::Config);
+        assert!(error.to_string().contains("\"__Host-sid\""), "{error}");
+    }
+    // A request that the inner layer skips is no concern of its.
+    let skipped =
+        admin.layer().skip(|_| true).layer(service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(reply(200)))));
+    assert_eq!(site.layer().layer(skipped).oneshot(request("")).await.unwrap().status(), 200);
+    assert!(site.store.asked().is_empty() && admin.store.asked().is_empty());
+}
+
+#[tokio::test]
 async fn layers_of_two_cookies_stand_beside_each_other() {
     let site = Site::new();
     let admin = Site::with(|builder| builder.cookie(Cookie::named("admin")));
@@ -468,7 +594,7 @@ async fn layers_of_two_cookies_stand_beside_each_other() {
 async fn responses_below_500_commit() {
     let site = Site::new();
     let cookie = site.visitor().await;
-    for (stored, status) in (2..).zip([200, 204, 303, 404, 422, 499]) {
+    for (stored, status) in (2..).zip([200, 204, 303, 404, 409, 422]) {
         ask(site.layer(), &cookie, move |session| {
             add_one(&session);
             reply(status)
@@ -479,10 +605,10 @@ async fn responses_below_500_commit() {
 }
 
 #[tokio::test]
-async fn responses_from_500_on_drop_changes_but_carry_out_a_destroy() {
+async fn a_failure_and_a_timeout_drop_changes_but_carry_out_a_destroy() {
     let site = Site::new();
     let cookie = site.visitor().await;
-    for status in [500, 503, 599] {
+    for status in [408, 499, 500, 503, 599] {
         let response = ask(site.layer(), &cookie, move |session| {
             add_one(&session);
             reply(status)

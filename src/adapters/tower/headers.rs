@@ -10,10 +10,8 @@ use crate::sessions::ResponseHeader;
 /// Adds the headers, each beside or in place of those that the response has.
 pub(super) fn add(headers: &mut HeaderMap, added: impl IntoIterator<Item = ResponseHeader>) {
     for header in added {
+        remove_replaced(headers, &header);
         let name = HeaderName::from_static(header.name());
-        if headers.get_all(&name).iter().any(|value| header.replaces(value.as_bytes())) {
-            remove_replaced(headers, &name, &header);
-        }
         if headers.get_all(&name).iter().any(|value| header.is_covered_by(value.as_bytes())) {
             continue;
         }
@@ -27,12 +25,14 @@ pub(super) fn add(headers: &mut HeaderMap, added: impl IntoIterator<Item = Respo
     }
 }
 
-fn remove_replaced(headers: &mut HeaderMap, name: &HeaderName, header: &ResponseHeader) {
-    if let Entry::Occupied(present) = headers.entry(name) {
+fn remove_replaced(headers: &mut HeaderMap, header: &ResponseHeader) {
+    let is_replaced = |name: &HeaderName, value: &HeaderValue| header.replaces(name.as_str(), value.as_bytes());
+    while let Some(name) = headers.iter().find_map(|(name, value)| is_replaced(name, value).then(|| name.clone())) {
+        let Entry::Occupied(present) = headers.entry(&name) else { return };
         let (_, values) = present.remove_entry_mult();
-        let kept: Vec<_> = values.filter(|value| !header.replaces(value.as_bytes())).collect();
+        let kept: Vec<_> = values.filter(|value| !is_replaced(&name, value)).collect();
         for value in kept {
-            headers.append(name, value);
+            headers.append(&name, value);
         }
     }
 }

@@ -15,8 +15,12 @@ type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 /// Opens the session before each request, and commits it after the request; see [the module](super).
 ///
-/// An inner layer whose cookie has the same name uses the outer layer's session, and leaves the commit to the outer
-/// layer. Layers with cookies of different names each have their own session; a handler finds that of the innermost.
+/// An inner layer of the same [`Sessions`] uses the outer layer's session, and leaves the commit to the outer layer. Layers
+/// with cookies of different names each have their own session; a handler finds that of the innermost. A layer inside
+/// another with the same name and `Sessions` of its own answers each request with an [`ErrorKind::Config`], for a browser
+/// keeps one cookie of a name.
+///
+/// [`ErrorKind::Config`]: crate::ErrorKind::Config
 ///
 /// ```
 /// use cloakroom::tower::{SessionLayer, session_of};
@@ -67,7 +71,9 @@ impl<S, F> SessionLayer<S, F> {
         self
     }
 
-    /// Leaves alone the requests for which `skip` says yes, such as those for assets. They have no session.
+    /// Leaves alone the requests for which `skip` says yes, such as those for assets. They have no session, count as no
+    /// activity, and never carry its cookie. Of a site whose assets and pages go through one layer, `skip` or
+    /// [`lazy`](SessionLayer::lazy) keeps assets cheap.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions, tower::SessionLayer};

@@ -21,11 +21,21 @@
 //! | what the inner service does | what becomes of the session |
 //! |---|---|
 //! | answers with a status below 500 | it is committed |
-//! | answers with 500 to 599, fails, or panics | its changes are dropped, but for `destroy` ([configurable](crate::SessionsBuilder::keep_changes_on_error)) |
+//! | answers with 408, 499 or 500 to 599, fails, or panics | its changes are dropped, but for `destroy` ([configurable](crate::SessionsBuilder::keep_changes_on_error)) |
 //! | is cancelled, because the client has closed the connection | nothing is stored, nothing is destroyed |
 //!
-//! A response that a handler made by looking at the session, or that sets its cookie, gets `Vary: Cookie` and, unless
-//! the handler has set a Cache-Control of its own, `Cache-Control: no-store`.
+//! A response that a handler made by looking at the session gets `Vary: Cookie` and, unless the handler has set a
+//! Cache-Control of its own, `Cache-Control: no-store`. One that sets the session's cookie is `no-store` whatever the
+//! handler has said, and headers for some caches alone, such as `CDN-Cache-Control`, are taken out. A cookie that only
+//! gets a new age is left out of a response that caches may store.
+//!
+//! # The order of layers
+//!
+//! A layer that ends requests early, such as a timeout, may stand on either side of this one. Inside, it must answer with
+//! 408, 499 or 500 to 599, as tower-http's does, so that the half of the changes that the handler came to is dropped; a
+//! status below that commits them. Outside, it drops the whole future: nothing is stored then, or all of it. A layer that
+//! stores or compresses responses, or writes Cache-Control, stands inside: what it says of caches must be there when the
+//! cookie is added.
 //!
 //! A store that fails gives an error response (see [`Error::http_status`](crate::Error::http_status); 503 in most
 //! cases), never an empty session. The error itself is in the response's extensions, as an `Arc<Error>`, for a layer

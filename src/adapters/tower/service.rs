@@ -5,7 +5,7 @@ use std::mem;
 use std::panic::resume_unwind;
 use std::task::{Context, Poll};
 
-use http::header::COOKIE;
+use http::header::{COOKIE, HOST};
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -57,8 +57,15 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (skipped, request) = self.layer.skips(request);
-        if skipped || self.layer.has_session(&request) {
-            return ResponseFuture::plain(self.inner.call(request));
+        // Whether an outer layer of these Sessions has put its session here, and will commit it.
+        let outer = request.extensions().get::<SessionSlot>();
+        match outer.map_or(Ok(false), |slot| slot.is_of(&self.layer.sessions)) {
+            Ok(false) if !skipped => (),
+            Err(error) if !skipped => {
+                let response = fail(&self.layer.failure, error);
+                return ResponseFuture::session(Box::pin(async { Ok(response) }));
+            }
+            _ => return ResponseFuture::plain(self.inner.call(request)),
         }
         // The service that was polled ready takes the request: its clone may not be ready.
         let next = self.inner.clone();
@@ -74,14 +81,10 @@ impl<S: Store, F> SessionLayer<S, F> {
         (skip(&parts), Request::from_parts(parts, body))
     }
 
-    /// Whether an outer layer of the same cookie has put its session here, and will commit it.
-    fn has_session<A>(&self, request: &Request<A>) -> bool {
-        request.extensions().get::<SessionSlot>().is_some_and(|slot| slot.is_of(self.sessions.cookie()))
-    }
-
     /// Puts the slot, and the session if it is opened, where the inner service finds them.
     async fn provide<A>(&self, request: &mut Request<A>) -> Result<SessionSlot> {
         let presented = self.sessions.presented(request.headers().get_all(COOKIE));
+        let presented = presented.asked_at(|| (host(request), request.uri().path()));
         let slot = if self.lazy { self.sessions.slot(presented) } else { self.sessions.open_slot(presented).await? };
         match slot.opened() {
             Some(session) => request.extensions_mut().insert(session.clone()),
@@ -91,6 +94,12 @@ impl<S: Store, F> SessionLayer<S, F> {
         request.extensions_mut().insert(slot.clone());
         Ok(slot)
     }
+}
+
+/// The host that the browser asked for: HTTP/2 has it in the address, HTTP/1 in a header.
+fn host<A>(request: &Request<A>) -> &str {
+    let header = || request.headers().get(HOST)?.to_str().ok();
+    request.uri().host().or_else(header).unwrap_or_default()
 }
 
 async fn serve<Inner, S, F, A, B>(
@@ -118,7 +127,9 @@ where
     let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
     match settled {
         Ok(committed) => {
-            add(response.headers_mut(), committed.into_headers());
+            let mut present = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+            let added = committed.into_headers(&mut present);
+            add(response.headers_mut(), added);
             Ok(response)
         }
         Err(error) => Ok(fail(&layer.failure, error)),
