@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cloakroom::{Durability, Error, ErrorKind, FileStore, Store};
+use cloakroom::{Durability, Error, ErrorKind, FileStore, OnDamage, Store};
 
 use super::support::{NOW, block_on, create, key, place, quick_place, record, segments, value};
 
@@ -230,5 +230,32 @@ fn what_was_acknowledged_while_a_cleaner_took_the_lock_files_is_there() {
         for n in acknowledged {
             assert_eq!(value(&store, n), Some(n.to_le_bytes().to_vec()), "session {n}");
         }
+    }
+}
+
+#[test]
+fn a_newest_segment_that_is_missing_at_open_is_reported_and_what_was_ended_in_it_can_stay_ended() {
+    for on_damage in [OnDamage::Report, OnDamage::EndOlder] {
+        let (_keep, place) = quick_place();
+        let options = || FileStore::options().segment_bytes(4096).on_damage(on_damage);
+        let store = options().open(&place).unwrap();
+        let mut n = 0;
+        while segments(&place).len() < 3 {
+            create(&store, n, &[1; 100]);
+            n += 1;
+        }
+        block_on(store.destroy(&key(0))).unwrap();
+        drop(store);
+        let last = segments(&place).pop().unwrap();
+        remove(&last);
+        let name = last.file_name().unwrap().to_str().unwrap();
+        let verified = FileStore::verify(&place, NOW).unwrap();
+        assert_eq!((&*verified.damage[0].file, verified.damage.len()), (name, 1));
+        assert!(verified.doubtful.contains(&key(0)));
+        let store = options().open(&place).unwrap();
+        assert_eq!(store.damage(), verified.damage);
+        let is_back = value(&store, 0).is_some();
+        assert_eq!(is_back, on_damage == OnDamage::Report);
+        assert_eq!(store.doubtful(NOW).unwrap().contains(&key(0)), is_back);
     }
 }

@@ -31,7 +31,7 @@ impl SharedPage {
 
     pub(crate) fn page(&self) -> &Page {
         match self {
-            // SAFETY: the mapping is PAGE bytes long and page-aligned, which is enough for `Page` (704 bytes, aligned
+            // SAFETY: the mapping is PAGE bytes long and page-aligned, which is enough for `Page` (960 bytes, aligned
             // to 64); it lives as long as `self`; every bit pattern is a valid `Page`; and all access, here and in the
             // other processes, goes through its atomics. The file is never shortened after it was mapped.
             #[cfg(not(shuttle))]

@@ -77,6 +77,16 @@ impl MemoryDisk {
         *self.lock().files[name].2.lock().unwrap() = blocks.to_vec();
     }
 
+    /// The shared page.
+    pub fn page(&self) -> Arc<Page> {
+        self.lock().page.clone()
+    }
+
+    /// Puts another page in its place.
+    pub fn set_page(&self, page: Page) {
+        self.lock().page = Arc::new(page);
+    }
+
     /// The names of the segments, in order.
     pub fn segments(&self) -> Vec<String> {
         self.lock().files.keys().filter(|name| name.ends_with(".log")).cloned().collect()
@@ -152,7 +162,7 @@ impl Disk for MemoryDisk {
     fn shared_page(&self, _: &str, fresh: bool) -> io::Result<SharedPage> {
         let mut inner = self.lock();
         if fresh {
-            inner.page = Arc::default();
+            inner.page = Arc::new(inner.page.successor());
         }
         Ok(SharedPage::InMemory(inner.page.clone()))
     }

@@ -39,8 +39,8 @@ pub trait Disk: Send + Sync + 'static {
     fn sync_names(&self) -> io::Result<()>;
     /// A lock on the file with this name, which is created if need be and never removed; or on the directory itself.
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>>;
-    /// The page that all processes share which use the directory. `fresh` makes a new one, all zeros; a page that was handed
-    /// out before stays as it was left.
+    /// The page that all processes share which use the directory. `fresh` makes a new one, zeros but for what the one before has
+    /// left to it; a page that was handed out before stays as it was left.
     fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage>;
     /// Copies damaged bytes into the quarantine, where a person can look at them.
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()>;

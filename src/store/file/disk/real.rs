@@ -16,7 +16,7 @@ use crate::store::file::disk::file_system;
 use crate::store::file::disk::held::{Held, Inode, Lost, inode_at, inode_of};
 use crate::store::file::disk::lock::{AbsentLock, FileLock};
 use crate::store::file::disk::mapping::SharedPage;
-use crate::store::file::disk::page::PAGE;
+use crate::store::file::disk::page::{Legacy, PAGE, Page};
 use crate::store::file::disk::rights::Rights;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 use crate::store::file::format::names;
@@ -116,6 +116,26 @@ impl RealDisk {
         Ok(file.into())
     }
 
+    /// Makes a page's file, written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
+    fn new_page(&self, name: &str, legacy: Legacy) -> io::Result<File> {
+        self.replace_by(name, |file| file.write_all_at(&legacy.to_bytes(), 0).and_then(|()| file.sync_all()))
+    }
+
+    /// Puts a new file in the place of the one with this name, once all of it is written.
+    fn replace_by(&self, name: &str, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
+        // A random name, not the process id: two stores of one process may write the same file at once.
+        let mut random = [0; 8];
+        crate::model::id::fill(&mut random).map_err(io::Error::other)?;
+        let half = names::half_written(u64::from_le_bytes(random));
+        let file = self.open_file(&half, OFlags::CREATE | OFlags::EXCL)?;
+        let written = write(&file);
+        let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&self.directory, &half, &self.directory, name)?));
+        if renamed.is_err() {
+            let _ = self.remove(&half);
+        }
+        renamed.map(|()| file)
+    }
+
     /// Why a file cannot be opened: it may belong to another user, for example because root has made it.
     fn no_access(&self, name: &str) -> io::Error {
         let stat = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -187,17 +207,7 @@ impl Disk for RealDisk {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        // A random name, not the process id: two stores of one process may write the same file at once.
-        let mut random = [0; 8];
-        crate::model::id::fill(&mut random).map_err(io::Error::other)?;
-        let half = names::half_written(u64::from_le_bytes(random));
-        let file = self.open_file(&half, OFlags::CREATE | OFlags::EXCL)?;
-        let written = file.write_all_at(bytes, 0);
-        let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&self.directory, &half, &self.directory, name)?));
-        if renamed.is_err() {
-            let _ = self.remove(&half);
-        }
-        renamed
+        self.replace_by(name, |file| file.write_all_at(bytes, 0)).map(drop)
     }
 
     fn sync_names(&self) -> io::Result<()> {
@@ -226,23 +236,28 @@ impl Disk for RealDisk {
     }
 
     fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
-        if !self.writes && fresh {
-            return Ok(SharedPage::InMemory(Arc::default()));
-        }
         if !fresh {
             let file = self.open_file(name, OFlags::empty())?;
             self.held.note(name, &file, true)?;
             return SharedPage::map(&file, self.writes);
         }
-        // A new file, for handles that have closed may still look at the page that they have mapped (rule 17).
-        match self.remove(name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let mut before = [0; PAGE];
+        let read = self.open_file(name, OFlags::empty()).and_then(|file| DiskFile::read_at(&file, &mut before, 0));
+        // One that cannot be read says nothing.
+        let legacy = Legacy::of(&before[..read.unwrap_or_default()]);
+        if !self.writes {
+            return Ok(SharedPage::InMemory(Arc::new(Page::new(legacy))));
         }
-        let file = self.open_file(name, OFlags::CREATE | OFlags::EXCL)?;
-        // Written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
-        file.write_all_at(&[0; PAGE], 0)?;
-        file.sync_all()?;
+        // A new file, for handles that have closed may still look at the page that they have mapped (rule 17). It takes the place
+        // of the old one when it is whole, for a crash must not take what that one says.
+        let file = match self.new_page(name, legacy) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // The old one has the room for the new one.
+                self.remove(name)?;
+                self.new_page(name, legacy)?
+            }
+            made => made?,
+        };
         self.held.note(name, &file, true)?;
         SharedPage::map(&file, true)
     }

@@ -5,7 +5,8 @@ use std::sync::PoisonError;
 use crate::model::key::SessionKey;
 use crate::store::file::threads::Mutex;
 
-/// A place in a file whose bytes are not those that were written there.
+/// A place in a file whose bytes are not those that were written there. The file may be missing, if the log was durable once
+/// beyond where it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The file, relative to the store's directory.

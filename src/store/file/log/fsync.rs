@@ -39,7 +39,7 @@ impl Segments {
                 Err(error) if is_not_found(&error) && self.durable() > tail => {}
                 synced => synced?,
             }
-            self.page().durable.raise(tail.as_u64());
+            self.page().raise_durable(tail.as_u64());
             let from = if durable.segment() == tail.segment() { durable.offset() } else { segment::HEADER };
             let mean = self.sync_bytes.load(Ordering::Relaxed);
             let bytes = u64::from(tail.offset() - from);

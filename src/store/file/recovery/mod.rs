@@ -5,6 +5,7 @@
 //! engine's.
 
 mod first_look;
+mod gap;
 mod recover;
 mod users_lock;
 

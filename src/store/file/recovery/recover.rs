@@ -20,6 +20,7 @@ use crate::store::file::log::Log;
 use crate::store::file::log::replay::{self, LastSegment};
 use crate::store::file::log::snapshot_file::Snapshot;
 use crate::store::file::recovery::first_look::{OPENING, bad_header, header, new_log};
+use crate::store::file::recovery::gap;
 use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::file::threads::wait;
 use crate::store::file::writer::op::Op;
@@ -27,12 +28,19 @@ use crate::store::file::writer::{LockedWriter, Writer};
 
 /// Recovers the log. No other process may use the directory meanwhile.
 pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log> {
-    if segments(&*disk, path)?.is_empty() || is_half_created(&*disk, path)? {
+    let is_new = segments(&*disk, path)?.is_empty() || is_half_created(&*disk, path)?;
+    if is_new {
         first_segment(&*disk, path)?;
     }
-    let found = Found::read(disk, path, settings)?;
+    let mut found = Found::read(disk, path, settings)?;
+    if is_new {
+        // Whatever store the page tells of, it was here.
+        found.gap = gap::find(found.log.segments.page().legacy(), found.index.applied);
+        found.report_gap();
+    }
     found.repair()?;
     let (goes_on, first, last) = (found.goes_on_in_a_new_segment(), found.first, found.index.applied.segment());
+    let used = found.gap.map_or(0, Position::segment);
     if !found.is_snapshot {
         // Whatever snapshot there is tells of another log.
         let _ = found.log.segments.disk.remove(names::SNAPSHOT);
@@ -60,10 +68,12 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> 
             return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
         };
         if goes_on {
-            locked.roll()?;
+            locked.roll(used)?;
         }
         end_doubtful(&log, locked, &doubtful)?;
     }
+    // Not before: a crash until here leaves the gap to the next recovery.
+    log.segments.page().begin(log.segments.salt);
     log.hints.remove_stray(&*log.segments.disk, last);
     // A process that died between a trim and the removal left these files (rule 7).
     if first < log.read()?.index.oldest {
@@ -98,6 +108,8 @@ pub(crate) struct Found {
     last: LastSegment,
     /// Whether a snapshot said all this.
     is_snapshot: bool,
+    /// Up to here the log was durable, and it ends before.
+    gap: Option<Position>,
 }
 
 impl Found {
@@ -140,13 +152,27 @@ impl Found {
             log.segments.report(number, last.end, last.written, None);
         }
         let file = log.segments.file(number)?;
-        Ok(Self { log, index, first, unfinished, headless, file, last, is_snapshot })
+        let legacy = Some(log.segments.page().legacy()).filter(|legacy| legacy.salt == salt);
+        let gap = legacy.and_then(|legacy| gap::find(legacy, index.applied));
+        let mut found = Self { log, index, first, unfinished, headless, file, last, is_snapshot, gap };
+        found.report_gap();
+        Ok(found)
     }
 
-    /// Whether the log goes on in a new segment. Either bytes stand beyond the end, and their positions must not be used
-    /// twice (rule 5); or a process died after it had sealed the segment and before it had begun the next.
+    /// Reports what the page knew and the log does not hold. Any session may have been ended there (rules 11 and 28).
+    fn report_gap(&mut self) {
+        let Some(gap) = self.gap else { return };
+        let Self { log, index, .. } = self;
+        let from = if gap.segment() == index.applied.segment() { index.applied.offset().min(gap.offset()) } else { 0 };
+        log.segments.report(gap.segment(), from, gap.offset(), None);
+        index.doubt(gap);
+        log.segments.page().gap.set(gap.as_u64());
+    }
+
+    /// Whether the log goes on in a new segment. Either bytes stand or stood beyond the end, and their positions must not be
+    /// used twice (rule 5); or a process died after it had sealed the segment and before it had begun the next.
     fn goes_on_in_a_new_segment(&self) -> bool {
-        self.last.is_cut() || self.index.sealed()
+        self.last.is_cut() || self.index.sealed() || self.gap.is_some_and(|gap| gap > self.index.applied)
     }
 
     /// Makes durable what is kept, and sets the rest aside.

@@ -6,6 +6,7 @@ mod failing;
 mod frozen;
 mod holds;
 mod joining;
+mod missing;
 mod opening;
 mod reading;
 mod snapshot;

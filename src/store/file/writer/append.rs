@@ -47,7 +47,7 @@ pub(crate) fn adopt(segments: &Segments) -> Result<()> {
         file.write_at(&bytes, u64::from(tail.offset())).map_err(failed)?;
         segments.sync_segment(tail.segment())?;
         let end = Position::new(tail.segment(), end);
-        segments.page().durable.raise(end.as_u64());
+        segments.page().raise_durable(end.as_u64());
         segments.page().tail.set(end.as_u64());
     }
     segments.page().intent.set(0);

@@ -156,7 +156,7 @@ impl LockedWriter<'_> {
             if !may_roll {
                 return Ok(false);
             }
-            match self.roll() {
+            match self.roll(0) {
                 // On a full disk without room for a new segment, a logout still fits the old one: its limit is soft.
                 Err(error) if *error.kind() == ErrorKind::Full && end.offset() < LARGEST_SEGMENT => {}
                 rolled => rolled?,
@@ -194,10 +194,10 @@ impl LockedWriter<'_> {
         Ok(true)
     }
 
-    /// Seals the segment and begins the next.
-    pub(crate) fn roll(&mut self) -> Result<()> {
+    /// Seals the segment and begins the next, whose number is above this one too.
+    pub(crate) fn roll(&mut self, used: u32) -> Result<()> {
         self.writer.reserved = Position::default();
-        roll::roll(self.log)
+        roll::roll(self.log, used)
     }
 
     /// Reserves space for a group. Says whether the group fits without the last bytes ([`RESERVE`]), which are kept for ending

@@ -11,15 +11,16 @@ use crate::store::file::writer::append::append;
 /// out (rule 7).
 pub(crate) const RESERVE: u32 = 64 * 1024;
 
-/// Begins a new segment, durably at every step, so that a sealed segment is always a synced one (rule 6).
-pub(crate) fn roll(log: &Log) -> Result<()> {
+/// Begins a new segment, durably at every step, so that a sealed segment is always a synced one (rule 6). Its number is above
+/// this one, up to which positions were used.
+pub(crate) fn roll(log: &Log, used: u32) -> Result<()> {
     let segments = &log.segments;
     let (at, sealed) = {
         let state = log.read_unchecked();
         (state.index.applied, state.index.sealed())
     };
     let number = at.segment();
-    let next = number.checked_add(1).ok_or_else(|| {
+    let next = number.max(used).checked_add(1).ok_or_else(|| {
         Error::new(ErrorKind::Full, "beginning a segment").at(&segments.path).because("all segment numbers are used")
     })?;
     // Space for the next segment comes first, while it is easy to turn back: a file without a header is no segment yet. If a
@@ -51,7 +52,7 @@ pub(crate) fn roll(log: &Log) -> Result<()> {
     // Only now do other processes see the new segment.
     let start = segment::start(next);
     log.change(|state| {
-        segments.page().durable.raise(start.as_u64());
+        segments.page().raise_durable(start.as_u64());
         segments.page().tail.set(start.as_u64());
         state.index.go_on(next, end.offset());
     });

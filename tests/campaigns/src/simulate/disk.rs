@@ -73,7 +73,8 @@ impl SharedDisk {
             }
             name.since.clear();
         }
-        inner.page = Arc::default();
+        // What it says was durable may be on the disk as well, and the rest of a page means nothing to a recovery.
+        inner.page = Arc::new(inner.page.successor());
     }
 
     /// The system writes something back by itself: well, or not.
@@ -239,7 +240,7 @@ impl Disk for SimulatedDisk {
     fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
         self.call(Call::Open(name), |inner| {
             if fresh {
-                inner.page = Arc::default();
+                inner.page = Arc::new(inner.page.successor());
                 inner.recovering = Some(self.life);
             }
             Ok(SharedPage::InMemory(inner.page.clone()))
