@@ -47,6 +47,12 @@ pub enum ErrorKind {
     /// A handle was used after its session had been committed.
     #[error("the session was already committed")]
     Committed,
+    /// Another request ended the session while this one was under way, so what this one set in it could not be kept.
+    #[error("the session was ended meanwhile, and the changes of {entries:?} are lost")]
+    Lost {
+        /// The names of the entries that this request set or modified.
+        entries: Vec<String>,
+    },
     /// The request came with the id that the session had before its rotation, within the grace window. Such a session
     /// can be read and not changed.
     #[error("the session is read-only: its id was rotated a moment ago")]

@@ -156,9 +156,12 @@ impl Changes {
         self.cookie.is_some() || self.lifetime.is_some()
     }
 
-    /// The application's entries that were changed.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.entries.keys().filter(|name| !is_reserved(name)).map(|name| name.to_string()).collect()
+    /// The application's entries that were set or modified. Where the session is gone, what was removed from it is so,
+    /// too.
+    pub(crate) fn names_set(&self) -> Vec<String> {
+        let is_set = |change: &EntryChange| !matches!(change.base, Base::Removed) || !change.modify.is_empty();
+        let set = self.entries.iter().filter(|(name, change)| is_set(change) && !is_reserved(name));
+        set.map(|(name, _)| name.to_string()).collect()
     }
 
     /// The record as this request sees it: the changes applied to the record that it opened.

@@ -41,8 +41,9 @@ const ATTEMPTS: u32 = 256;
 ///
 /// After its session's commit, each method that gives a `Result` fails with [`ErrorKind::Committed`]. A method that
 /// changes something fails with [`ErrorKind::ReadOnly`] if the session was opened within the grace window of a
-/// rotation. A name that is empty, too long or reserved is an [`ErrorKind::Entry`]. Each method's own page says what
-/// else it fails with.
+/// rotation. Of a session that is there and cannot be read ([`ErrorKind::Damaged`], [`ErrorKind::NewerFormat`]) every
+/// method fails but [`login`](Session::login) and [`destroy`](Session::destroy), which end it. A name that is empty, too
+/// long or reserved is an [`ErrorKind::Entry`]. Each method's own page says what else it fails with.
 #[derive(Clone)]
 pub struct Session(pub(super) Arc<Shared>);
 
@@ -61,7 +62,10 @@ impl Session {
     pub(crate) fn without_visitor(policy: Arc<Policy>, record: Record) -> Self {
         let changes = Changes::default();
         let (access, visitor) = (Access::NoVisitor, Visitor::default());
-        Self::new(policy, State { access, visitor, id: None, record, is_stored: true, ended: None, changes })
+        Self::new(
+            policy,
+            State { access, visitor, id: None, record, is_stored: true, ended: None, damage: None, changes },
+        )
     }
 
     /// The value of an entry, decoded; `None` if there is no such entry.

@@ -51,6 +51,7 @@ impl Session {
         check_owner(&owner)?;
         let now = self.0.policy.now();
         let mut state = self.state();
+        state.end_damaged();
         state.check_rotatable()?;
         state.changes.login(owner, now);
         state.changes.set_lifetime(own.unwrap_or(self.0.policy.lifetime), own.is_some(), now);
@@ -102,6 +103,7 @@ impl Session {
     pub fn destroy(&self) -> Result<()> {
         let blank = self.0.policy.blank(self.0.policy.now());
         let mut state = self.state();
+        state.end_damaged();
         state.check_writable()?;
         state.destroy(blank);
         Ok(())

@@ -18,6 +18,6 @@ pub(crate) use changes::Changes;
 pub(crate) use entry::checked;
 pub use entry::{AnyEntry, Entry, EntryName};
 pub use handle::Session;
-pub(crate) use policy::Policy;
-pub(crate) use state::{Access, HiddenAt, State, Visitor};
+pub(crate) use policy::{OnLost, Policy};
+pub(crate) use state::{Access, Damage, HiddenAt, State, Visitor};
 pub(crate) use stored::decode;

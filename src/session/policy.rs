@@ -11,6 +11,8 @@ use crate::model::lifetime::{Expiry, Lifetime};
 use crate::model::record::{CookieKind, Record};
 use crate::model::time::{Clock, Timestamp};
 
+pub(crate) type OnLost = Arc<dyn Fn(&str, &[String]) -> bool + Send + Sync>;
+
 /// The settings of [`SessionsBuilder`](crate::SessionsBuilder), checked.
 pub(crate) struct Policy {
     pub(crate) lifetime: Lifetime,
@@ -21,6 +23,8 @@ pub(crate) struct Policy {
     pub(crate) rolling: bool,
     pub(crate) rotation_grace: Option<Duration>,
     pub(crate) keep_changes_on_error: bool,
+    /// Whether lost changes of these entries are an error of a request with this method.
+    pub(crate) on_lost: OnLost,
     pub(crate) clock: Arc<dyn Clock>,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::id::SessionId;
+use crate::model::key::SessionKey;
 use crate::model::record::Record;
 use crate::session::changes::Changes;
 
@@ -18,6 +19,8 @@ pub(crate) struct State {
     pub(crate) is_stored: bool,
     /// The session that this request destroyed. `record` is blank then.
     pub(crate) ended: Option<Box<Record>>,
+    /// The session that the visitor's id names, if that is there and cannot be read. `record` is blank then.
+    pub(crate) damage: Option<Box<Damage>>,
     pub(crate) changes: Changes,
 }
 
@@ -29,6 +32,14 @@ pub(crate) struct Visitor {
     /// Whether the visitor logs out of what that id opens no more.
     pub(crate) leaves: bool,
     pub(crate) hidden_at: Option<HiddenAt>,
+}
+
+/// A session that cannot be read.
+pub(crate) struct Damage {
+    pub(crate) key: SessionKey,
+    pub(crate) error: Error,
+    /// Whether a login or a logout ends it. All that looks at the session fails before.
+    pub(crate) ends: bool,
 }
 
 /// Host and path of a request with several ids, some of which may hide the session's.
@@ -48,9 +59,17 @@ pub(crate) enum Access {
 
 impl State {
     pub(crate) fn check_open(&self) -> Result<()> {
-        match self.access {
-            Access::Committed => Err(Error::new(ErrorKind::Committed, "using a session")),
-            Access::Full | Access::NoVisitor | Access::ReadOnly => Ok(()),
+        match (self.access, &self.damage) {
+            (Access::Committed, _) => Err(Error::new(ErrorKind::Committed, "using a session")),
+            (_, Some(damage)) if !damage.ends => Err(damage.error.repeated()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets the visitor begin anew in the place of a session that cannot be read.
+    pub(crate) fn end_damaged(&mut self) {
+        if let Some(damage) = &mut self.damage {
+            damage.ends = true;
         }
     }
 
@@ -96,6 +115,7 @@ impl State {
             record: self.record.clone(),
             is_stored: self.is_stored,
             ended: self.ended.clone(),
+            damage: self.damage.take(),
             changes: std::mem::take(&mut self.changes),
         }
     }

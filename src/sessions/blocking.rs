@@ -103,9 +103,10 @@ impl<S: RuntimeFree> Blocking<S> {
     ///
     /// # Errors
     ///
-    /// Those of [`commit`](Blocking::commit). The response is then not to be sent.
-    pub fn settle(&self, session: Session, status: Option<u16>) -> Result<Committed> {
-        block_on(self.0.settle(session, status))
+    /// Those of [`commit`](Blocking::commit), and [`ErrorKind::Lost`](crate::ErrorKind::Lost). The response is then not to
+    /// be sent.
+    pub fn settle(&self, session: Session, method: &str, status: Option<u16>) -> Result<Committed> {
+        block_on(self.0.settle(session, method, status))
     }
 
     /// Drops the session's changes, and loads it again. As [`Sessions::reload`].

@@ -9,7 +9,7 @@ use crate::model::id::SessionId;
 use crate::model::lifetime::Lifetime;
 use crate::model::record::CookieKind;
 use crate::model::time::{Clock, SystemClock};
-use crate::session::Policy;
+use crate::session::{OnLost, Policy};
 use crate::sessions::handle::{Sessions, Shared};
 use crate::store::Store;
 
@@ -44,6 +44,7 @@ pub struct SessionsBuilder<S> {
     rolling: bool,
     rotation_grace: Duration,
     keep_changes_on_error: bool,
+    on_lost: OnLost,
     clock: Arc<dyn Clock>,
 }
 
@@ -67,6 +68,7 @@ impl<S: Store> SessionsBuilder<S> {
             rolling: false,
             rotation_grace: Duration::ZERO,
             keep_changes_on_error: false,
+            on_lost: Arc::new(|method, _| !matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")),
             clock: Arc::new(SystemClock),
         }
     }
@@ -164,8 +166,26 @@ impl<S: Store> SessionsBuilder<S> {
         self
     }
 
+    /// Whether [`settle`](Sessions::settle) fails with [`ErrorKind::Lost`] when another request ended the session meanwhile
+    /// and changes are lost: `is_error` gets the request's method and the names of the entries that were set or modified.
+    /// By default they are an error of methods that are not safe (RFC 9110 section 9.2.1), so that no form is answered
+    /// with "done" whose effect is gone; a page that only noted what was looked at is shown.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// let sessions = Sessions::builder(MemoryStore::new())
+    ///     .on_lost(|_method, entries| entries.iter().any(|name| name == "cart"))
+    ///     .build()?;
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    pub fn on_lost(mut self, is_error: impl Fn(&str, &[String]) -> bool + Send + Sync + 'static) -> Self {
+        self.on_lost = Arc::new(is_error);
+        self
+    }
+
     /// Whether [`commit_after_error`](Sessions::commit_after_error) keeps the changes, as [`commit`](Sessions::commit)
-    /// does. The default is no.
+    /// does. The default is no. Where there is no response at all, because of a panic, changes that need a cookie are
+    /// dropped with all others: a new session, a new id, a cookie of another age.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Outcome, Sessions};
@@ -173,7 +193,7 @@ impl<S: Store> SessionsBuilder<S> {
     /// let sessions = builder.build()?.blocking();
     /// # let session = sessions.open([""; 0])?;
     /// session.insert("attempts", &1)?;
-    /// assert_eq!(sessions.settle(session, Some(500))?.outcome(), Outcome::Created);
+    /// assert_eq!(sessions.settle(session, "POST", Some(500))?.outcome(), Outcome::Created);
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
     pub fn keep_changes_on_error(mut self, keep: bool) -> Self {
@@ -247,6 +267,7 @@ impl<S: Store> SessionsBuilder<S> {
             rolling: self.rolling,
             rotation_grace: Some(self.rotation_grace).filter(|grace| !grace.is_zero()),
             keep_changes_on_error: self.keep_changes_on_error,
+            on_lost: self.on_lost,
             clock: self.clock,
         };
         Ok(Sessions(Arc::new(Shared { store: Arc::new(self.store), policy: Arc::new(policy) })))

@@ -13,6 +13,15 @@ use crate::sessions::handle::Sessions;
 use crate::sessions::swap::Swap;
 use crate::store::Store;
 
+/// What becomes of a request's changes. A logout is carried out in any case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Kept,
+    /// Those that need a cookie are dropped with all others, since no response can carry one.
+    KeptWithoutCookie,
+    Dropped,
+}
+
 impl<S: Store> Sessions<S> {
     /// Stores what the request changed. Call it before the response leaves, so that the visitor's next request finds
     /// the changes.
@@ -52,7 +61,7 @@ impl<S: Store> Sessions<S> {
     ///
     /// Nothing is stored then, as far as the store can tell.
     pub async fn commit(&self, session: Session) -> Result<Committed> {
-        self.finish(session, false).await
+        self.finish(session, Fate::Kept).await
     }
 
     /// Commits after the request failed (a status of 500 to 599, a panic): the changes are dropped, but a
@@ -80,13 +89,17 @@ impl<S: Store> Sessions<S> {
     ///
     /// Those of [`commit`](Sessions::commit).
     pub async fn commit_after_error(&self, session: Session) -> Result<Committed> {
-        self.finish(session, !self.policy().keep_changes_on_error).await
+        self.finish(session, self.after_error(Fate::Kept)).await
     }
 
-    async fn finish(&self, session: Session, drop_changes: bool) -> Result<Committed> {
+    pub(super) fn after_error(&self, kept: Fate) -> Fate {
+        if self.policy().keep_changes_on_error { kept } else { Fate::Dropped }
+    }
+
+    pub(super) async fn finish(&self, session: Session, fate: Fate) -> Result<Committed> {
         // Read first: what a task does with its clone from now on is not part of the response.
         let looked_at = session.was_looked_at();
-        let committed = match self.take(&session, drop_changes)? {
+        let committed = match self.take(&session, fate)? {
             Some(taken) => self.carry_out(&session, taken).await?,
             None => Committed::new(Outcome::Unchanged, None),
         };
@@ -94,11 +107,20 @@ impl<S: Store> Sessions<S> {
     }
 
     /// What there is to commit, if anything. The handle is used up.
-    fn take(&self, session: &Session, drop_changes: bool) -> Result<Option<State>> {
+    fn take(&self, session: &Session, fate: Fate) -> Result<Option<State>> {
         let mut state = session.unseen_state();
+        if let Some(damage) = state.damage.take_if(|damage| !damage.ends) {
+            state.access = Access::Committed;
+            // A response that was made without the session does not depend on it.
+            let is_error = session.was_looked_at() && fate == Fate::Kept;
+            return if is_error { Err(damage.error) } else { Ok(None) };
+        }
         state.check_open()?;
-        if drop_changes {
+        let needs_cookie = !state.is_stored || state.changes.rotates() || state.changes.concern_cookie();
+        if fate == Fate::Dropped || fate == Fate::KeptWithoutCookie && needs_cookie {
             state.changes = Changes::default();
+            // The login that was to end it is dropped as well.
+            state.damage = state.damage.take().filter(|_| state.visitor.leaves);
         }
         let is_idle = state.access == Access::ReadOnly
             || state.ended.is_none()
@@ -120,11 +142,16 @@ impl<S: Store> Sessions<S> {
     }
 
     async fn carry_out(&self, session: &Session, taken: State) -> Result<Committed> {
-        let State { visitor, id, record: seen, is_stored, ended, changes, .. } = taken;
+        let State { visitor, id, record: seen, is_stored, ended, damage, changes, .. } = taken;
+        let mut nothing = Committed::new(Outcome::Unchanged, visitor.leaves.then(|| self.cookie().remove()));
+        if let Some(damage) = damage {
+            self.0.store.destroy(&damage.key).await?;
+            nothing.outcome = Outcome::Destroyed;
+        }
         let committing = Committing { sessions: self, session, id, seen, changes };
         let mut committed = match ended {
             Some(ended) => committing.end(*ended).await?,
-            None if !is_stored => committing.create(visitor.leaves).await?,
+            None if !is_stored => committing.create().await?.unwrap_or(nothing),
             None if committing.changes.is_empty() => committing.keep_alive().await?,
             None => committing.store().await?,
         };
@@ -147,16 +174,14 @@ struct Committing<'a, S> {
 }
 
 impl<S: Store> Committing<'_, S> {
-    /// Commits a session that is not stored yet. A visitor who `leaves` has a cookie that opens nothing.
-    async fn create(self, leaves: bool) -> Result<Committed> {
-        let Some((id, mut record)) = self.first_record()? else {
-            return Ok(Committed::new(Outcome::Unchanged, leaves.then(|| self.sessions.cookie().remove())));
-        };
+    /// Commits a session that is not stored yet, if anything was put into it.
+    async fn create(self) -> Result<Option<Committed>> {
+        let Some((id, mut record)) = self.first_record()? else { return Ok(None) };
         let now = self.now();
         record.touch(now);
         let revision = self.sessions.0.store.create(&record, now).await?;
         record.set_revision(revision);
-        Ok(self.stored(Outcome::Created, record, Some(&id)))
+        Ok(Some(self.stored(Outcome::Created, record, Some(&id))))
     }
 
     /// A new id, and the blank session's record with what the handler put into it; `None` if it put in nothing.
@@ -274,7 +299,7 @@ impl<S: Store> Committing<'_, S> {
     }
 
     fn lost(&self) -> Committed {
-        Committed { lost: self.changes.names(), ..Committed::new(Outcome::Lost, None) }
+        Committed { lost: self.changes.names_set(), ..Committed::new(Outcome::Lost, None) }
     }
 
     fn cookie(&self, record: &Record, id: Option<&SessionId>, now: Timestamp) -> Option<SetCookie> {

@@ -1,6 +1,7 @@
 //! What a commit did, and what it means for the response.
 
 use crate::cookie::SetCookie;
+use crate::model::error::{Error, ErrorKind};
 use crate::sessions::headers::{ResponseHeader, may_be_stored};
 
 /// What a commit did, and what the response has to carry for it.
@@ -105,7 +106,8 @@ impl Committed {
         self.outcome
     }
 
-    /// The names of the entries whose changes were not stored, because the session was gone.
+    /// The names of the entries that were set or modified, and were not stored because the session was gone.
+    /// [`settle`](crate::Sessions::settle) makes an error of it where the site wants that.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -119,5 +121,12 @@ impl Committed {
     /// ```
     pub fn lost(&self) -> &[String] {
         &self.lost
+    }
+
+    /// The error that names what was [lost](Committed::lost), if anything was. An adapter puts it where logs find it, also
+    /// beside a response that goes out.
+    pub fn loss(&self) -> Option<Error> {
+        let kind = || ErrorKind::Lost { entries: self.lost.clone() };
+        (!self.lost.is_empty()).then(|| Error::new(kind(), "committing a session"))
     }
 }

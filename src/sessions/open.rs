@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::model::error::Result;
+use crate::model::error::{ErrorKind, Result};
 use crate::model::id::SessionId;
 use crate::model::key::SessionKey;
 use crate::model::record::Record;
 use crate::model::time::Timestamp;
-use crate::session::{Access, Changes, Session, State, Visitor};
+use crate::session::{Access, Changes, Damage, Session, State, Visitor};
 use crate::sessions::grace;
 use crate::sessions::handle::Sessions;
 use crate::sessions::presented::Presented;
@@ -40,7 +40,9 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// The error of the store's [`load`](Store::load). A store that fails never gives a blank session.
+    /// The error of the store's [`load`](Store::load). A store that fails never gives a blank session. A session that is
+    /// there and cannot be read is opened: its visitor can log in or out, which ends it, and whatever else looks at it
+    /// fails ([`Session`](Session#errors)).
     pub fn open<I, H>(&self, headers: I) -> impl Future<Output = Result<Session>> + Send
     where
         I: IntoIterator<Item = H>,
@@ -127,7 +129,16 @@ impl<S: Store> Sessions<S> {
     }
 
     async fn find(&self, id: SessionId, now: Timestamp) -> Result<Option<State>> {
-        let Some(record) = self.0.store.load(&SessionKey::of(&id), now).await? else { return Ok(None) };
+        let key = SessionKey::of(&id);
+        let record = match self.0.store.load(&key, now).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {
+                let damage = Some(Box::new(Damage { key, error, ends: false }));
+                return Ok(Some(State { damage, ..self.blank_state(now) }));
+            }
+            Err(error) => return Err(error),
+        };
         match grace::successor(&record) {
             // The trace of a rotation leads to its successor, and no trace leads further.
             Some(key) => Ok(self.load(&key, now).await?.map(|record| stored(Access::ReadOnly, None, record))),
@@ -149,5 +160,5 @@ impl<S: Store> Sessions<S> {
 
 fn stored(access: Access, id: Option<SessionId>, record: Record) -> State {
     let visitor = Visitor::default();
-    State { access, visitor, id, record, is_stored: true, ended: None, changes: Changes::default() }
+    State { access, visitor, id, record, is_stored: true, ended: None, damage: None, changes: Changes::default() }
 }

@@ -2,13 +2,14 @@
 
 use crate::model::error::Result;
 use crate::session::Session;
+use crate::sessions::commit::Fate;
 use crate::sessions::committed::Committed;
 use crate::sessions::handle::Sessions;
 use crate::store::Store;
 
 impl<S: Store> Sessions<S> {
-    /// Commits the session as the end of its request asks for. `status` is the response's HTTP status; `None` says that
-    /// the handler failed or panicked, so that there is no response.
+    /// Commits the session as the end of its request asks for. `method` is the request's; `status` is the response's HTTP
+    /// status; `None` says that the handler failed or panicked, so that there is no response.
     ///
     /// Below 500 this is [`commit`](Sessions::commit). From 500 to 599, and without a response, it is
     /// [`commit_after_error`](Sessions::commit_after_error), which drops the changes but carries out a logout. So it is at
@@ -32,7 +33,7 @@ impl<S: Store> Sessions<S> {
     ///     let status = handler(slot.session().await?).await.unwrap_or_else(|error| error.http_status());
     ///     let mut headers = Headers::new();
     ///     if let Some(session) = slot.opened() {
-    ///         let committed = sessions.settle(session.clone(), Some(status)).await?;
+    ///         let committed = sessions.settle(session.clone(), "GET", Some(status)).await?;
     ///         let added = committed.into_headers(&mut std::iter::empty()); // this response has no headers of its own
     ///         headers.extend(added.map(|header| (header.name(), header.value().to_owned())));
     ///     }
@@ -50,13 +51,20 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// Those of [`commit`](Sessions::commit). The response is then not to be sent: the visitor would believe that the
-    /// changes are stored. [`Error::http_status`](crate::Error::http_status) and
+    /// Those of [`commit`](Sessions::commit); and [`ErrorKind::Lost`](crate::ErrorKind::Lost) where changes are
+    /// [lost](Committed::lost) and the site takes that for an error, as it does by default with methods such as POST
+    /// ([`on_lost`](crate::SessionsBuilder::on_lost)). The response is then not to be sent: the visitor would believe that
+    /// the changes are stored. [`Error::http_status`](crate::Error::http_status) and
     /// [`Error::for_visitors`](crate::Error::for_visitors) say what to send instead.
-    pub async fn settle(&self, session: Session, status: Option<u16>) -> Result<Committed> {
-        match status {
-            None | Some(408 | 499 | 500..=599) => self.commit_after_error(session).await,
-            Some(_) => self.commit(session).await,
+    pub async fn settle(&self, session: Session, method: &str, status: Option<u16>) -> Result<Committed> {
+        let committed = match status {
+            None => return self.finish(session, self.after_error(Fate::KeptWithoutCookie)).await,
+            Some(408 | 499 | 500..=599) => return self.commit_after_error(session).await,
+            Some(_) => self.commit(session).await?,
+        };
+        match committed.loss() {
+            Some(loss) if (self.policy().on_lost)(method, committed.lost()) => Err(loss),
+            _ => Ok(committed),
         }
     }
 }
@@ -73,7 +81,7 @@ mod tests {
         let cookie = block_on(sessions.test_cookie(|session| session.insert("n", &1))).unwrap();
         let session = block_on(sessions.open([cookie])).unwrap();
         change(&session).unwrap();
-        block_on(sessions.settle(session, status)).unwrap().outcome()
+        block_on(sessions.settle(session, "POST", status)).unwrap().outcome()
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn r26_a_file_that_cannot_be_read_is_an_error_and_never_an_empty_session() {
     let segment = segments(&place).pop().unwrap();
     let bytes = fs::read(&segment).unwrap();
     fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(70).unwrap();
-    let error = sessions.blocking().open([&cookie]).unwrap_err();
+    let error = sessions.blocking().open([&cookie]).unwrap().owner().unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Damaged, "{error}");
     assert!(error.path().is_some_and(|path| path.ends_with("00000001.log")), "{error}");
     // Nobody was logged out by it.
@@ -90,7 +90,8 @@ fn r28_nothing_that_the_file_store_shows_has_an_id() {
     // Damaged, closed, locked out: every error that names a session.
     let segment = segments(&place).pop().unwrap();
     fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(70).unwrap();
-    shown.push(show(blocking.open([&pair]).unwrap_err()));
+    let unreadable = blocking.open([&pair]).unwrap();
+    shown.push(format!("{unreadable:?} {}", show(unreadable.owner().unwrap_err())));
     shown.push(format!("{:?}", store.damage()));
     store.close().unwrap_or_else(|error| shown.push(show(error)));
     shown.push(show(blocking.open([&pair]).unwrap_err()));

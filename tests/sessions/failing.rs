@@ -86,3 +86,35 @@ fn a_store_that_fails_fails_the_commit() {
         assert_eq!(error.kind(), &ErrorKind::Unavailable, "{operation}");
     }
 }
+
+#[test]
+fn what_needs_a_cookie_is_not_committed_where_no_response_can_carry_it() {
+    let site = site_with(|builder| builder.keep_changes_on_error(true));
+    let settle = |browser: &Browser, handler: fn(&Session)| {
+        let session = site.open(browser);
+        handler(&session);
+        site.sessions.blocking().settle(session, "POST", None).unwrap()
+    };
+    let need_a_cookie: [fn(&Session); 5] = [
+        |session| session.insert("a", &2).unwrap(),
+        |session| session.login("user 43").unwrap(),
+        |session| session.rotate().unwrap(),
+        |session| session.set_permanent(true).unwrap(),
+        |session| session.set_lifetime(cloakroom::Lifetime::AAL3).unwrap(),
+    ];
+    for (handler, browser) in
+        need_a_cookie.into_iter().zip([Browser::default()].into_iter().chain((1..5).map(|_| logged_in(&site))))
+    {
+        let before = (site.count(), browser.handle(&site));
+        assert_nothing(&settle(&browser, handler));
+        assert_eq!((site.count(), browser.handle(&site)), before);
+    }
+    let browser = logged_in(&site);
+    assert_eq!(settle(&browser, |session| session.insert("a", &2).unwrap()).outcome(), cloakroom::Outcome::Stored);
+    let restarting: fn(&Session) = |session| {
+        session.destroy().unwrap();
+        session.insert("a", &3).unwrap();
+    };
+    assert_eq!(settle(&browser, restarting).outcome(), cloakroom::Outcome::Destroyed);
+    assert!(browser.handle(&site).is_none());
+}

@@ -6,12 +6,14 @@ mod support;
 
 mod changing;
 mod cookies;
+mod damaged;
 mod edits;
 mod failing;
 mod gone;
 mod grace;
 mod handles;
 mod login;
+mod lost;
 mod opening;
 mod owners;
 mod settings;

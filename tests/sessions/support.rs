@@ -164,6 +164,7 @@ struct Watch {
     /// What happens before the next operations of these names.
     hooks: Mutex<VecDeque<(&'static str, Hook)>>,
     fails: Mutex<Option<&'static str>>,
+    damaged: Mutex<Vec<SessionKey>>,
     /// How often each operation yields to other tasks, before its work and after it.
     slow: Mutex<bool>,
 }
@@ -187,6 +188,11 @@ impl Watched {
     /// Makes all operations of this name fail.
     pub fn fail(&self, operation: &'static str) {
         *self.watch.fails.lock().unwrap() = Some(operation);
+    }
+
+    /// Makes a session one that cannot be read.
+    pub fn damage(&self, key: SessionKey) {
+        self.watch.damaged.lock().unwrap().push(key);
     }
 
     /// Makes each operation wait, once before its work and once after it.
@@ -237,7 +243,12 @@ impl Store for Watched {
         self.called("load").await?;
         let done = self.memory.load(key, now).await;
         self.pause().await;
-        done
+        match done {
+            Ok(Some(_)) if self.watch.damaged.lock().unwrap().contains(key) => {
+                Err(Error::new(ErrorKind::Damaged, "reading a session"))
+            }
+            done => done,
+        }
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         self.called("update").await?;

@@ -406,6 +406,31 @@ async fn a_change_that_another_request_has_overtaken_gives_409() {
     assert_eq!(site.stored(&cookie).await, Some(2));
 }
 
+#[tokio::test]
+async fn changes_that_are_lost_are_named_in_the_responses_extensions_and_a_post_is_a_409() {
+    let site = Site::new();
+    for (method, status) in [("POST", StatusCode::CONFLICT), ("GET", StatusCode::OK)] {
+        let cookie = site.visitor().await;
+        let (sessions, theirs) = (site.sessions.clone(), cookie.clone());
+        let service = service_fn(move |request: Request<()>| {
+            let (sessions, theirs) = (sessions.clone(), theirs.clone());
+            async move {
+                add_one(&session_of(request.extensions()).await.unwrap());
+                let other = sessions.open([theirs]).await.unwrap();
+                other.destroy().unwrap();
+                let _ = sessions.commit(other).await.unwrap();
+                Ok::<_, Infallible>(reply(200))
+            }
+        });
+        let mut request = request(&cookie);
+        *request.method_mut() = method.parse().unwrap();
+        let response = site.layer().layer(service).oneshot(request).await.unwrap();
+        assert_eq!((response.status(), header(&response, SET_COOKIE)), (status, None));
+        let error = response.extensions().get::<Arc<Error>>().unwrap();
+        assert_eq!(error.kind(), &ErrorKind::Lost { entries: vec!["n".to_owned()] });
+    }
+}
+
 // Activity, and lazy layers
 
 #[tokio::test]

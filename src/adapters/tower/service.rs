@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{COOKIE, HOST};
@@ -116,17 +117,21 @@ where
         Ok(slot) => slot,
         Err(error) => return Ok(fail(&layer.failure, error)),
     };
+    let method = request.method().clone();
     let handled = catch(|| inner.call(request)).await;
     let Some(session) = slot.opened() else { return handled.unwrap_or_else(|panic| resume_unwind(panic)) };
     let status = match &handled {
         Ok(Ok(response)) => Some(response.status().as_u16()),
         Ok(Err(_)) | Err(_) => None,
     };
-    let settled = layer.sessions.settle(session.clone(), status).await;
+    let settled = layer.sessions.settle(session.clone(), method.as_str(), status).await;
     // The handler's panic or failure goes on from here, also if the commit failed as well: it came first.
     let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
     match settled {
         Ok(committed) => {
+            if let Some(loss) = committed.loss() {
+                response.extensions_mut().insert(Arc::new(loss));
+            }
             let mut present = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
             let added = committed.into_headers(&mut present);
             add(response.headers_mut(), added);
