@@ -94,7 +94,8 @@ impl Session {
     /// Sets an entry.
     ///
     /// If this request has read the entry with [`get`](Session::get), and another request changes it before this one
-    /// commits, then the commit fails with [`ErrorKind::Conflict`] instead of undoing the other request's change. Use
+    /// commits, then the commit fails with [`ErrorKind::Conflict`] instead of undoing the other request's change. It does
+    /// not if both set the same value, for that is no change: of two that each count one, one is counted. Use
     /// [`overwrite`](Session::overwrite) where the last write should win, and [`modify`](Session::modify) where the
     /// new value depends on the old one.
     ///
@@ -202,7 +203,7 @@ impl Session {
         let existed = Found::new(&state, name).bytes(name).is_some();
         // The removal is noted even where the entry is absent: another request may add it before the commit.
         if existed || state.is_stored {
-            state.changes.remove(name);
+            state.changes.remove(name, false);
         }
         Ok(existed)
     }

@@ -231,9 +231,13 @@ impl<S: Store> Committing<'_, S> {
             record.set_key(key);
             record
         };
+        let changed = under_key(self.changes.onto_seen(&self.seen));
+        if changed == self.seen {
+            return self.keep_alive().await;
+        }
         let swap = Swap {
             seen: &self.seen,
-            changed: under_key(self.changes.onto_seen(&self.seen)),
+            changed,
             change: |current: &Record| self.changes.onto_current(&self.seen, current).map(under_key),
         };
         let Some(record) = self.sessions.swap(swap).await? else { return Ok(self.lost()) };
@@ -255,7 +259,7 @@ impl<S: Store> Committing<'_, S> {
     async fn leave_trace(&self, new: &SessionKey) {
         // Never after a change of the owner: an attacker may have planted the old id.
         if let Some(grace) = self.sessions.policy().rotation_grace
-            && !self.changes.sets_owner()
+            && !self.changes.log_in()
         {
             let now = self.now();
             let trace = grace::trace(*self.seen.key(), new, grace, now);

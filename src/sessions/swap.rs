@@ -53,6 +53,9 @@ impl<S: Store> Sessions<S> {
                 Swapped::Gone => return Ok(None),
                 Swapped::Conflict(current) => {
                     next = (swap.change)(&current)?;
+                    if next == current {
+                        return Ok(Some(current)); // another request has stored the same
+                    }
                     expected = current.revision();
                 }
             }

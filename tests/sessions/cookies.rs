@@ -31,7 +31,6 @@ fn a_cookie_is_set_when_the_session_is_created_or_rotated_or_its_kind_or_lifetim
     assert!(!sets(|session| session.set_permanent(false).unwrap()), "it is none already");
     assert!(sets(|session| session.set_permanent(true).unwrap()));
     assert!(sets(|session| session.set_lifetime(Lifetime::AAL2).unwrap()));
-    assert!(!sets(|session| session.set_owner(None).unwrap()));
     assert!(!sets(|session| session.clear().unwrap()));
     assert!(sets(|session| session.set_permanent(false).unwrap()));
     assert!(!sets(|_| ()));
