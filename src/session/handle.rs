@@ -62,9 +62,21 @@ impl Session {
     pub(crate) fn without_visitor(policy: Arc<Policy>, record: Record) -> Self {
         let changes = Changes::default();
         let (access, visitor) = (Access::NoVisitor, Visitor::default());
+        let (arrived, seen_before) = (record.last_seen(), None);
         Self::new(
             policy,
-            State { access, visitor, id: None, record, is_stored: true, ended: None, damage: None, changes },
+            State {
+                access,
+                arrived,
+                seen_before,
+                visitor,
+                id: None,
+                record,
+                is_stored: true,
+                ended: None,
+                damage: None,
+                changes,
+            },
         )
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::model::error::Result;
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
@@ -87,7 +87,8 @@ impl<S: Store> Sessions<S> {
     /// The store's errors.
     pub async fn end(&self, owner: impl Into<Owner>, handle: &SessionKey) -> Result<bool> {
         let owner = owner.into();
-        let found = self.load(handle, self.policy().now()).await?;
+        // Also one that is over by today's policy, or for a clock that was set back: either may change again.
+        let found = self.0.store.load(handle, self.policy().now()).await?;
         if found.is_none_or(|record| record.owner() != Some(&owner)) {
             return Ok(false);
         }
@@ -140,6 +141,22 @@ impl<S: Store> Sessions<S> {
     pub async fn end_others(&self, owner: impl Into<Owner>, keep: &SessionKey) -> Result<u64> {
         let owner = owner.into();
         self.0.store.destroy_owned_by(&owner, Some(keep)).await
+    }
+
+    /// After a refusal by the limit on a user's sessions: ends those that are over by today's policy. The store counts
+    /// them, for it knows the deadlines alone that they were stored with. Any other error stays, and so does this one if
+    /// there are none.
+    pub(super) async fn make_room(&self, error: Error, owner: Option<&Owner>) -> Result<()> {
+        let (Some(owner), ErrorKind::OwnerLimit { .. }) = (owner, error.kind()) else { return Err(error) };
+        let now = self.policy().now();
+        let mut has_room = false;
+        for record in self.0.store.owned_by(owner, now).await? {
+            if self.policy().expiry(&record).is_expired_at(now) {
+                self.0.store.destroy(record.key()).await?;
+                has_room = true;
+            }
+        }
+        if has_room { Ok(()) } else { Err(error) }
     }
 }
 
