@@ -348,7 +348,7 @@ fn r28_neither_debug_nor_any_error_shows_an_id() {
     ]);
     // A conflict, a commit again, a record too large, a store that fails, an old id, a key that is taken.
     let read: Option<u8> = session.get("a").unwrap();
-    session.insert("a", &read).unwrap();
+    session.insert("a", &(read.unwrap() + 10)).unwrap();
     site.visit(&mut browser.clone(), |other| other.insert("a", &2).unwrap());
     let blocking = site.sessions.blocking();
     let failed = |session: &cloakroom::Session| show(blocking.commit(session.clone()).unwrap_err());

@@ -30,13 +30,12 @@ pub async fn login(visitor: Visitor, headers: HeaderMap, form: Form) -> cloakroo
         return Ok((StatusCode::UNAUTHORIZED, page::page("Log in", &visitor, &body)).into_response());
     }
     let session = visitor.session;
-    let remember = form.field("remember") == "on";
-    if remember {
-        session.login_for(user, REMEMBERED)?;
+    if form.field("remember") == "on" {
+        session.remember(user, REMEMBERED)?;
     } else {
         session.login(user)?;
+        session.set_permanent(false)?;
     }
-    session.set_permanent(remember)?;
     form.keep_token(&session)?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     session.insert(AGENT, &agent.chars().take(200).collect())?;

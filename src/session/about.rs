@@ -55,7 +55,8 @@ impl Session {
     /// When the session was last seen before this request, as precisely as the store was told; see
     /// [`touch_after`](crate::SessionsBuilder::touch_after).
     pub fn last_seen(&self) -> Timestamp {
-        self.state().record.last_seen()
+        let state = self.state();
+        state.seen_before.unwrap_or(state.record.last_seen())
     }
 
     /// When the owner logged in; `None` without a login.

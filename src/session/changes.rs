@@ -10,6 +10,7 @@ use crate::model::lifetime::Lifetime;
 use crate::model::owner::Owner;
 use crate::model::record::{CookieKind, Record};
 use crate::model::time::Timestamp;
+use crate::model::value;
 use crate::session::entry::is_reserved;
 
 /// Makes an entry's new encoded value out of its old one. May run any number of times.
@@ -23,7 +24,8 @@ pub(crate) struct Changes {
     entries: BTreeMap<Arc<str>, EntryChange>,
     /// Entries of the stored record that were read.
     reads: BTreeSet<Box<str>>,
-    owner: Option<OwnerChange>,
+    /// Who logged in, and when.
+    login: Option<(Owner, Timestamp)>,
     lifetime: Option<LifetimeChange>,
     cookie: Option<CookieKind>,
     rotate: bool,
@@ -42,13 +44,8 @@ enum Base {
     Stored,
     /// This value. If it is guarded, only where the store still has the value that this request has read.
     Set { value: Arc<[u8]>, guarded: bool },
-    /// No value.
-    Removed,
-}
-
-enum OwnerChange {
-    Set(Option<Owner>),
-    Login(Owner, Timestamp),
+    /// No value. If it is guarded, only where the store still has the value that this request has taken.
+    Removed { guarded: bool },
 }
 
 struct LifetimeChange {
@@ -69,7 +66,7 @@ impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
         !self.cleared
             && self.entries.is_empty()
-            && self.owner.is_none()
+            && self.login.is_none()
             && self.lifetime.is_none()
             && self.cookie.is_none()
             && !self.rotate
@@ -102,8 +99,9 @@ impl Changes {
         self.entries.insert(name.into(), EntryChange { base, modify: Vec::new(), value: Some(value) });
     }
 
-    pub(crate) fn remove(&mut self, name: &str) {
-        self.entries.insert(name.into(), EntryChange { base: Base::Removed, modify: Vec::new(), value: None });
+    pub(crate) fn remove(&mut self, name: &str, taken: bool) {
+        let base = Base::Removed { guarded: taken && self.reads.contains(name) };
+        self.entries.insert(name.into(), EntryChange { base, modify: Vec::new(), value: None });
     }
 
     /// Adds a modification, and the value that it made of what this request sees.
@@ -126,12 +124,8 @@ impl Changes {
         self.rotate = true;
     }
 
-    pub(crate) fn set_owner(&mut self, owner: Option<Owner>) {
-        self.owner = Some(OwnerChange::Set(owner));
-    }
-
     pub(crate) fn login(&mut self, owner: Owner, now: Timestamp) {
-        self.owner = Some(OwnerChange::Login(owner, now));
+        self.login = Some((owner, now));
         self.rotate = true;
     }
 
@@ -147,8 +141,8 @@ impl Changes {
         self.rotate
     }
 
-    pub(crate) fn sets_owner(&self) -> bool {
-        self.owner.is_some()
+    pub(crate) fn log_in(&self) -> bool {
+        self.login.is_some()
     }
 
     /// Whether the visitor's cookie has to be sent again, because its age changes.
@@ -159,7 +153,7 @@ impl Changes {
     /// The application's entries that were set or modified. Where the session is gone, what was removed from it is so,
     /// too.
     pub(crate) fn names_set(&self) -> Vec<String> {
-        let is_set = |change: &EntryChange| !matches!(change.base, Base::Removed) || !change.modify.is_empty();
+        let is_set = |change: &EntryChange| !matches!(change.base, Base::Removed { .. }) || !change.modify.is_empty();
         let set = self.entries.iter().filter(|(name, change)| is_set(change) && !is_reserved(name));
         set.map(|(name, _)| name.to_string()).collect()
     }
@@ -174,20 +168,26 @@ impl Changes {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] for an entry that this request read and set, and that has another value now; the error
-    /// of a modification.
+    /// [`ErrorKind::Conflict`] for an entry that this request read and set or took, and that has another value now, but
+    /// for the one that it set; the error of a modification.
     pub(crate) fn onto_current(&self, seen: &Record, current: &Record) -> Result<Record> {
         let mut values = Vec::with_capacity(self.entries.len());
         for (name, change) in &self.entries {
             let stored = current.data().get(name);
+            let was_seen = || is_same(stored, seen.data().get(name));
+            let is_conflict = match &change.base {
+                Base::Set { value, guarded: true } => !was_seen() && !is_same(stored, Some(value)),
+                Base::Removed { guarded: true } => !was_seen(),
+                _ => false,
+            };
             let value = match &change.base {
-                Base::Set { guarded: true, .. } if stored != seen.data().get(name) => {
+                _ if is_conflict => {
                     let kind = ErrorKind::Conflict { entry: name.to_string() };
                     return Err(Error::new(kind, format!("committing session {}", current.key())));
                 }
                 Base::Set { value, .. } => Some(&**value),
                 Base::Stored if !self.cleared => stored,
-                Base::Stored | Base::Removed => None,
+                Base::Stored | Base::Removed { .. } => None,
             };
             let value = match change.modify.split_first() {
                 None => value.map(<[u8]>::to_vec),
@@ -206,7 +206,11 @@ impl Changes {
             let mut entries: BTreeMap<&str, &[u8]> = stored.collect();
             for (name, value) in values {
                 match value {
-                    Some(value) => entries.insert(name, value),
+                    // An equal value stays as it is stored, so that its bytes tell whether anything changed.
+                    Some(value) => match record.data().get(name).filter(|stored| value::is_same(stored, value)) {
+                        Some(stored) => entries.insert(name, stored),
+                        None => entries.insert(name, value),
+                    },
                     None => entries.remove(name),
                 };
             }
@@ -217,12 +221,8 @@ impl Changes {
 
     /// All changes but those of the entries.
     pub(crate) fn apply_head(&self, record: &mut Record) {
-        match &self.owner {
-            // Without an owner there was no login.
-            Some(OwnerChange::Set(None)) => record.set_owner(None, None),
-            Some(OwnerChange::Set(owner)) => record.set_owner(owner.clone(), record.authenticated_at()),
-            Some(OwnerChange::Login(owner, at)) => record.set_owner(Some(owner.clone()), Some(*at)),
-            None => (),
+        if let Some((owner, at)) = &self.login {
+            record.set_owner(Some(owner.clone()), Some(*at));
         }
         if let Some(LifetimeChange { lifetime, own, since }) = self.lifetime {
             record.set_lifetime(lifetime, own, since);
@@ -230,5 +230,13 @@ impl Changes {
         if let Some(kind) = self.cookie {
             record.set_cookie(kind);
         }
+    }
+}
+
+/// Whether two entries are equal, absent ones included.
+fn is_same(one: Option<&[u8]>, other: Option<&[u8]>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => value::is_same(one, other),
+        (one, other) => one == other,
     }
 }

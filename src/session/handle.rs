@@ -62,9 +62,21 @@ impl Session {
     pub(crate) fn without_visitor(policy: Arc<Policy>, record: Record) -> Self {
         let changes = Changes::default();
         let (access, visitor) = (Access::NoVisitor, Visitor::default());
+        let (arrived, seen_before) = (record.last_seen(), None);
         Self::new(
             policy,
-            State { access, visitor, id: None, record, is_stored: true, ended: None, damage: None, changes },
+            State {
+                access,
+                arrived,
+                seen_before,
+                visitor,
+                id: None,
+                record,
+                is_stored: true,
+                ended: None,
+                damage: None,
+                changes,
+            },
         )
     }
 
@@ -94,7 +106,8 @@ impl Session {
     /// Sets an entry.
     ///
     /// If this request has read the entry with [`get`](Session::get), and another request changes it before this one
-    /// commits, then the commit fails with [`ErrorKind::Conflict`] instead of undoing the other request's change. Use
+    /// commits, then the commit fails with [`ErrorKind::Conflict`] instead of undoing the other request's change. It does
+    /// not if both set the same value, for that is no change: of two that each count one, one is counted. Use
     /// [`overwrite`](Session::overwrite) where the last write should win, and [`modify`](Session::modify) where the
     /// new value depends on the old one.
     ///
@@ -202,7 +215,7 @@ impl Session {
         let existed = Found::new(&state, name).bytes(name).is_some();
         // The removal is noted even where the entry is absent: another request may add it before the commit.
         if existed || state.is_stored {
-            state.changes.remove(name);
+            state.changes.remove(name, false);
         }
         Ok(existed)
     }

@@ -8,8 +8,12 @@ use crate::session::handle::Session;
 
 impl Session {
     /// Makes the session that of a user who has authenticated: it gets a new id (OWASP ASVS 5.0, 7.2.4), this owner,
-    /// and the site's lifetime, whose two deadlines begin anew. The entries stay. A session that is not stored yet will
-    /// be.
+    /// and the site's lifetime, whose two deadlines begin anew. A session that is not stored yet will be.
+    ///
+    /// The entries of an anonymous visitor stay, and those of the same user. Another user's go, with all that this request
+    /// put in before: nobody finds a stranger's cart. There is no other way to change the owner with a visitor present, for
+    /// an id that somebody planted must not become one that is logged in;
+    /// [`Sessions::rename_owner`](crate::Sessions::rename_owner) is for users whose id changes.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -28,17 +32,9 @@ impl Session {
         self.login_with(owner.into(), None)
     }
 
-    /// As [`login`](Session::login), with a lifetime of this session's own ("remember me"), which no later change
-    /// of the site's policy shortens.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use cloakroom::{Lifetime, MemoryStore, Sessions};
-    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
-    /// session.login_for("user 42", Lifetime::idle(Duration::from_secs(30 * 24 * 60 * 60)))?;
-    /// session.set_permanent(true)?;
-    /// # Ok::<(), cloakroom::Error>(())
-    /// ```
+    /// As [`login`](Session::login), with a lifetime of this session's own, which no later change of the site's policy
+    /// shortens. The cookie still ends with the browser unless it is [permanent](Session::set_permanent);
+    /// [`remember`](Session::remember) does both.
     ///
     /// # Errors
     ///
@@ -47,12 +43,37 @@ impl Session {
         self.login_with(owner.into(), Some(lifetime))
     }
 
+    /// As [`login_for`](Session::login_for), with a cookie that outlives the browser: "remember me".
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cloakroom::{Lifetime, MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
+    /// # let session = sessions.open([""; 0])?;
+    /// session.remember("user 42", Lifetime::idle(Duration::from_secs(30 * 24 * 60 * 60)))?;
+    /// let committed = sessions.commit(session)?;
+    /// assert!(committed.set_cookie().unwrap().as_str().contains("; Max-Age=2592000;"));
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`login`](Session::login).
+    pub fn remember(&self, owner: impl Into<Owner>, lifetime: Lifetime) -> Result<()> {
+        self.login_for(owner, lifetime)?;
+        self.set_permanent(true)
+    }
+
     fn login_with(&self, owner: Owner, own: Option<Lifetime>) -> Result<()> {
         check_owner(&owner)?;
         let now = self.0.policy.now();
         let mut state = self.state();
         state.end_damaged();
         state.check_rotatable()?;
+        if state.head().owner().is_some_and(|before| *before != owner) {
+            state.changes.clear();
+            state.changes.set_cookie(self.0.policy.kind);
+        }
         state.changes.login(owner, now);
         state.changes.set_lifetime(own.unwrap_or(self.0.policy.lifetime), own.is_some(), now);
         Ok(())
@@ -109,30 +130,6 @@ impl Session {
         Ok(())
     }
 
-    /// Sets or removes the owner without a login: the id and the deadlines stay. Removing the owner also removes
-    /// [`authenticated_at`](Session::authenticated_at).
-    ///
-    /// ```
-    /// # use cloakroom::{MemoryStore, Sessions};
-    /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
-    /// session.set_owner(Some("guest 7".into()))?; // known, and not logged in
-    /// assert_eq!(session.authenticated_at(), None);
-    /// session.login("user 42")?;
-    /// assert!(session.authenticated_at().is_some());
-    /// # Ok::<(), cloakroom::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`].
-    pub fn set_owner(&self, owner: Option<Owner>) -> Result<()> {
-        owner.iter().try_for_each(check_owner)?;
-        let mut state = self.state();
-        state.check_writable()?;
-        state.changes.set_owner(owner);
-        Ok(())
-    }
-
     /// Gives the session a lifetime of its own, whose two deadlines begin now. No later change of the site's policy
     /// shortens it.
     ///
@@ -180,7 +177,8 @@ impl Session {
     }
 }
 
-fn check_owner(owner: &Owner) -> Result<()> {
+/// Refuses an owner that no store takes.
+pub(crate) fn check_owner(owner: &Owner) -> Result<()> {
     let size = owner.as_str().len();
     if size <= MAX_OWNER_BYTES {
         return Ok(());

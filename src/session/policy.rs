@@ -11,6 +11,13 @@ use crate::model::lifetime::{Expiry, Lifetime};
 use crate::model::record::{CookieKind, Record};
 use crate::model::time::{Clock, Timestamp};
 
+/// How far another machine's clock, or this one's, may have been ahead.
+const AHEAD: Duration = Duration::from_secs(5 * 60);
+/// How long activity may go by that the store does not learn of.
+const UNNOTED: Duration = Duration::from_secs(5 * 60);
+/// How near its end a session is noted as seen before the request is handled, at most.
+const NEAR: Duration = Duration::from_secs(5 * 60);
+
 pub(crate) type OnLost = Arc<dyn Fn(&str, &[String]) -> bool + Send + Sync>;
 
 /// The settings of [`SessionsBuilder`](crate::SessionsBuilder), checked.
@@ -51,15 +58,25 @@ impl Policy {
         record.expiry().capped(self.lifetime.idle_timeout(), absolute)
     }
 
+    /// Whether a session answers as one that has expired. One that was seen in the future was stored under a clock that
+    /// was wrong, and its deadlines are, too.
     pub(crate) fn is_over(&self, record: &Record, now: Timestamp) -> bool {
-        self.expiry(record).is_expired_at(now)
+        self.expiry(record).is_expired_at(now) || record.last_seen().since(now) > AHEAD
     }
 
-    /// Whether so much of the idle timeout has passed that the store must learn of this request. Without an idle
-    /// timeout there is no deadline that a touch could move.
-    pub(crate) fn touch_is_due(&self, record: &Record, now: Timestamp) -> bool {
+    /// Whether the store must learn of a request of this time. It does under every lifetime: which of a user's sessions is
+    /// in use decides what a limit ends.
+    pub(crate) fn touch_is_due(&self, record: &Record, arrived: Timestamp) -> bool {
         let expiry = self.expiry(record);
-        expiry.idle().is_some_and(|idle| now.since(expiry.last_seen()) >= idle.mul_f64(self.touch_after))
+        let part = expiry.idle().map_or(UNNOTED, |idle| idle.mul_f64(self.touch_after).min(UNNOTED));
+        arrived.since(expiry.last_seen()) >= part
+    }
+
+    /// Whether the session may end for want of a touch while the request is handled.
+    pub(crate) fn may_end_meanwhile(&self, record: &Record, arrived: Timestamp) -> bool {
+        let expiry = self.expiry(record);
+        expiry.idle().is_some_and(|idle| expiry.ends_at().since(arrived) < NEAR.min(idle / 2))
+            && self.touch_is_due(record, arrived)
     }
 
     /// The cookie that carries `id`, for as long as the session may live or until the browser is closed.
@@ -83,13 +100,19 @@ impl Policy {
         }
     }
 
-    /// Whether the session may outlive the visitor's cookie, so that the cookie must be sent again.
+    /// Whether the session may outlive the visitor's cookie, so that a request must send the cookie again that comes after
+    /// one which `before` is the time of.
     ///
     /// With an absolute deadline, the cookie's Max-Age reaches the deadline unless that is beyond the greatest age that
-    /// a cookie may have. The distance is taken from `seen.last_seen()`, because the cookie was sent then.
-    pub(crate) fn renews_cookie(&self, seen: &Record) -> bool {
-        let absolute = self.expiry(seen).absolute();
-        seen.cookie() == CookieKind::Permanent
-            && absolute.is_none_or(|absolute| absolute.since(seen.last_seen()) > MAX_AGE)
+    /// a cookie may have. Nobody knows when the cookie was sent. So each tenth of its age, counted from the session's
+    /// beginning, has one request that sends it: the first in it.
+    pub(crate) fn renews_cookie(&self, record: &Record, before: Timestamp, arrived: Timestamp) -> bool {
+        if record.cookie() != CookieKind::Permanent {
+            return false;
+        }
+        let part = self.cookie_age(record, arrived).min(MAX_AGE) / 10;
+        let absolute = self.expiry(record).absolute();
+        let tenth = |time: Timestamp| time.since(record.created()).as_millis() / part.as_millis().max(1);
+        absolute.is_none_or(|absolute| absolute.since(before) + part > MAX_AGE) && tenth(before) != tenth(arrived)
     }
 }

@@ -6,11 +6,16 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::id::SessionId;
 use crate::model::key::SessionKey;
 use crate::model::record::Record;
+use crate::model::time::Timestamp;
 use crate::session::changes::Changes;
 
 /// All clones of a handle share it, under one lock. No code of the application runs under that lock.
 pub(crate) struct State {
     pub(crate) access: Access,
+    /// When the request came. The session counts as seen then, however long the request takes.
+    pub(crate) arrived: Timestamp,
+    /// When the session was seen before, if the store knows of this request already.
+    pub(crate) seen_before: Option<Timestamp>,
     pub(crate) visitor: Visitor,
     /// The id by which the visitor came, if that is this session's.
     pub(crate) id: Option<SessionId>,
@@ -31,6 +36,8 @@ pub(crate) struct Visitor {
     pub(crate) has_cookie: bool,
     /// Whether the visitor logs out of what that id opens no more.
     pub(crate) leaves: bool,
+    /// The session under that id which is stored and over by today's policy or for this clock.
+    pub(crate) over: Option<SessionKey>,
     pub(crate) hidden_at: Option<HiddenAt>,
 }
 
@@ -110,6 +117,8 @@ impl State {
         self.access = Access::Committed;
         State {
             access: Access::Committed,
+            arrived: self.arrived,
+            seen_before: self.seen_before,
             visitor: std::mem::take(&mut self.visitor),
             id: self.id.take(),
             record: self.record.clone(),

@@ -178,6 +178,15 @@ impl<S: RuntimeFree> Blocking<S> {
         block_on(self.0.end_others(owner, keep))
     }
 
+    /// Gives one of a user's sessions to the same user under another name. As [`Sessions::rename_owner`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sessions::rename_owner`].
+    pub fn rename_owner(&self, owner: impl Into<Owner>, handle: &SessionKey, new: impl Into<Owner>) -> Result<bool> {
+        block_on(self.0.rename_owner(owner, handle, new))
+    }
+
     /// Changes all live sessions of a user. Says how many were changed. As [`Sessions::update_owned_by`].
     ///
     /// ```

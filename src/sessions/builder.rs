@@ -143,7 +143,11 @@ impl<S: Store> SessionsBuilder<S> {
     }
 
     /// The part of the idle timeout, from 0 to below 1, that passes before the store is told again that a session was
-    /// seen. A session may end earlier by that part, never later. The default is 0.1.
+    /// seen: at most five minutes, whatever the lifetime. A session may end earlier by that part, never later. The default
+    /// is 0.1.
+    ///
+    /// What counts is when a request came, and not how long it took. Near its end a session is noted as seen before the
+    /// request is handled.
     pub fn touch_after(mut self, part: f64) -> Self {
         self.touch_after = part;
         self

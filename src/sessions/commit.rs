@@ -126,7 +126,7 @@ impl<S: Store> Sessions<S> {
             || state.ended.is_none()
                 && state.changes.is_empty()
                 && !state.visitor.leaves
-                && (!state.is_stored || self.is_quiet(&state.record));
+                && (!state.is_stored || state.seen_before.is_none() && self.is_quiet(&state.record, state.arrived));
         if is_idle {
             state.access = Access::Committed;
             return Ok(None);
@@ -136,19 +136,20 @@ impl<S: Store> Sessions<S> {
 
     /// Whether an unchanged session needs neither a touch nor a cookie. Most requests end here, so the only cost is a
     /// look at the clock.
-    fn is_quiet(&self, record: &Record) -> bool {
-        let (policy, now) = (self.policy(), self.policy().now());
-        !policy.rolling && !policy.is_over(record, now) && !policy.touch_is_due(record, now)
+    fn is_quiet(&self, record: &Record, arrived: Timestamp) -> bool {
+        let policy = self.policy();
+        !policy.rolling && !policy.touch_is_due(record, arrived) && !policy.is_over(record, policy.now())
     }
 
     async fn carry_out(&self, session: &Session, taken: State) -> Result<Committed> {
-        let State { visitor, id, record: seen, is_stored, ended, damage, changes, .. } = taken;
+        let State { arrived, seen_before, visitor, id, record: seen, is_stored, ended, damage, changes, .. } = taken;
         let mut nothing = Committed::new(Outcome::Unchanged, visitor.leaves.then(|| self.cookie().remove()));
-        if let Some(damage) = damage {
-            self.0.store.destroy(&damage.key).await?;
+        let over = visitor.over.filter(|_| visitor.leaves);
+        if let Some(key) = damage.map(|damage| damage.key).or(over) {
+            self.0.store.destroy(&key).await?;
             nothing.outcome = Outcome::Destroyed;
         }
-        let committing = Committing { sessions: self, session, id, seen, changes };
+        let committing = Committing { sessions: self, session, arrived, seen_before, id, seen, changes };
         let mut committed = match ended {
             Some(ended) => committing.end(*ended).await?,
             None if !is_stored => committing.create().await?.unwrap_or(nothing),
@@ -167,6 +168,8 @@ impl<S: Store> Sessions<S> {
 struct Committing<'a, S> {
     sessions: &'a Sessions<S>,
     session: &'a Session,
+    arrived: Timestamp,
+    seen_before: Option<Timestamp>,
     /// The id by which the visitor came.
     id: Option<SessionId>,
     seen: Record,
@@ -178,8 +181,13 @@ impl<S: Store> Committing<'_, S> {
     async fn create(self) -> Result<Option<Committed>> {
         let Some((id, mut record)) = self.first_record()? else { return Ok(None) };
         let now = self.now();
-        record.touch(now);
-        let revision = self.sessions.0.store.create(&record, now).await?;
+        let revision = match self.sessions.0.store.create(&record, now).await {
+            Ok(revision) => revision,
+            Err(error) => {
+                self.sessions.make_room(error, record.owner()).await?;
+                self.sessions.0.store.create(&record, now).await?
+            }
+        };
         record.set_revision(revision);
         Ok(Some(self.stored(Outcome::Created, record, Some(&id))))
     }
@@ -203,12 +211,13 @@ impl<S: Store> Committing<'_, S> {
         if policy.is_over(&self.seen, now) {
             return Ok(self.lost());
         }
-        let touch = policy.touch_is_due(&self.seen, now);
-        if touch && !self.sessions.0.store.touch(key, now).await? {
+        let touch = self.seen_before.is_none() && policy.touch_is_due(&self.seen, self.arrived);
+        if touch && !self.sessions.0.store.touch(key, self.arrived).await? {
             return Ok(self.lost());
         }
-        let outcome = if touch { Outcome::Touched } else { Outcome::Unchanged };
-        let renew = policy.rolling || (touch && policy.renews_cookie(&self.seen));
+        let is_noted = touch || self.seen_before.is_some();
+        let outcome = if is_noted { Outcome::Touched } else { Outcome::Unchanged };
+        let renew = policy.rolling || (is_noted && self.renews_cookie());
         if !renew {
             return Ok(Committed::new(outcome, None));
         }
@@ -231,9 +240,14 @@ impl<S: Store> Committing<'_, S> {
             record.set_key(key);
             record
         };
+        let changed = under_key(self.changes.onto_seen(&self.seen));
+        if changed == self.seen {
+            return self.keep_alive().await;
+        }
         let swap = Swap {
             seen: &self.seen,
-            changed: under_key(self.changes.onto_seen(&self.seen)),
+            arrived: self.arrived,
+            changed,
             change: |current: &Record| self.changes.onto_current(&self.seen, current).map(under_key),
         };
         let Some(record) = self.sessions.swap(swap).await? else { return Ok(self.lost()) };
@@ -248,14 +262,19 @@ impl<S: Store> Committing<'_, S> {
 
     fn cookie_changes(&self) -> bool {
         let policy = self.sessions.policy();
-        policy.rolling || self.changes.concern_cookie() || policy.renews_cookie(&self.seen)
+        policy.rolling || self.changes.concern_cookie() || self.renews_cookie()
+    }
+
+    fn renews_cookie(&self) -> bool {
+        let before = self.seen_before.unwrap_or(self.seen.last_seen());
+        self.sessions.policy().renews_cookie(&self.seen, before, self.arrived)
     }
 
     /// Opens the grace window, if the site has one.
     async fn leave_trace(&self, new: &SessionKey) {
         // Never after a change of the owner: an attacker may have planted the old id.
         if let Some(grace) = self.sessions.policy().rotation_grace
-            && !self.changes.sets_owner()
+            && !self.changes.log_in()
         {
             let now = self.now();
             let trace = grace::trace(*self.seen.key(), new, grace, now);
@@ -271,7 +290,8 @@ impl<S: Store> Committing<'_, S> {
             return self.destroy(ended).await;
         };
         // The store does it as a rotation, in one step, so that there is no moment with both sessions or with neither.
-        let swap = Swap { seen: &ended, changed: record.clone(), change: |_: &Record| Ok(record.clone()) };
+        let change = |_: &Record| Ok(record.clone());
+        let swap = Swap { seen: &ended, arrived: self.arrived, changed: record.clone(), change };
         match self.sessions.swap(swap).await? {
             Some(record) => Ok(self.stored(Outcome::Created, record, Some(&id))),
             None => Ok(self.lost()),

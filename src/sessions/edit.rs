@@ -153,9 +153,10 @@ fn run<T>(policy: &Arc<Policy>, record: &Record, f: impl Fn(&Session) -> Result<
         state.check_open()?;
         state.take()
     };
+    let changed = changes.onto_seen(&record);
     let wish = match ended {
-        None if changes.is_empty() => Wish::Nothing,
-        None => Wish::Store(changes.onto_seen(&record)),
+        None if changed == record => Wish::Nothing,
+        None => Wish::Store(changed),
         Some(_) if changes.is_empty() => Wish::End,
         Some(_) => return Err(Error::new(ErrorKind::NoVisitor, "beginning a session in place of another")),
     };

@@ -71,9 +71,9 @@ impl<S: Store> Sessions<S> {
     /// The error of the store's [`load`](Store::load).
     pub async fn open_presented(&self, presented: Presented) -> Result<Session> {
         let now = self.policy().now();
-        let visitor = presented.visitor();
+        let mut visitor = presented.visitor();
         for id in presented.ids.into_iter().flatten() {
-            if let Some(state) = self.find(id, now).await? {
+            if let Some(state) = self.find(id, now, &mut visitor).await? {
                 return Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..state }));
             }
         }
@@ -101,11 +101,11 @@ impl<S: Store> Sessions<S> {
     /// [`load`](Store::load), and then the session stays as it was.
     pub async fn reload(&self, session: &Session) -> Result<()> {
         let now = self.policy().now();
-        let (access, visitor, id, key) = {
+        let (access, visitor, arrived, id, key) = {
             let state = session.unseen_state();
             state.check_open()?;
             let stored = if state.is_stored { Some(&state.record) } else { state.ended.as_deref() };
-            (state.access, state.visitor.clone(), state.id.clone(), stored.map(|record| *record.key()))
+            (state.access, state.visitor.clone(), state.arrived, state.id.clone(), stored.map(|record| *record.key()))
         };
         let record = match key {
             Some(key) => self.load(&key, now).await?,
@@ -114,8 +114,8 @@ impl<S: Store> Sessions<S> {
         let mut state = session.unseen_state();
         state.check_open()?;
         *state = match record {
-            Some(record) => State { visitor, ..stored(access, id, record) },
-            None => State { access, visitor, ..self.blank_state(now) },
+            Some(record) => State { visitor, ..stored(access, id, record, arrived) },
+            None => State { access, visitor, arrived, ..self.blank_state(now) },
         };
         Ok(())
     }
@@ -125,10 +125,10 @@ impl<S: Store> Sessions<S> {
     }
 
     fn blank_state(&self, now: Timestamp) -> State {
-        State { is_stored: false, ..stored(Access::Full, None, self.policy().blank(now)) }
+        State { is_stored: false, ..stored(Access::Full, None, self.policy().blank(now), now) }
     }
 
-    async fn find(&self, id: SessionId, now: Timestamp) -> Result<Option<State>> {
+    async fn find(&self, id: SessionId, now: Timestamp, visitor: &mut Visitor) -> Result<Option<State>> {
         let key = SessionKey::of(&id);
         let record = match self.0.store.load(&key, now).await {
             Ok(Some(record)) => record,
@@ -141,10 +141,29 @@ impl<S: Store> Sessions<S> {
         };
         match grace::successor(&record) {
             // The trace of a rotation leads to its successor, and no trace leads further.
-            Some(key) => Ok(self.load(&key, now).await?.map(|record| stored(Access::ReadOnly, None, record))),
-            None if self.policy().is_over(&record, now) => Ok(None),
-            None => Ok(Some(stored(Access::Full, Some(id), record))),
+            Some(key) => Ok(self.load(&key, now).await?.map(|record| stored(Access::ReadOnly, None, record, now))),
+            None if self.policy().is_over(&record, now) => {
+                visitor.over = Some(key);
+                Ok(None)
+            }
+            None if self.policy().may_end_meanwhile(&record, now) => self.see(id, record, now).await,
+            None => Ok(Some(stored(Access::Full, Some(id), record, now))),
         }
+    }
+
+    /// Notes that a session near its end is seen, before the request is handled.
+    async fn see(&self, id: SessionId, mut record: Record, now: Timestamp) -> Result<Option<State>> {
+        let before = record.last_seen();
+        // Whether a store that takes no touch matters is decided at the commit.
+        let seen_before = match self.0.store.touch(record.key(), now).await {
+            Ok(false) => return Ok(None),
+            Ok(true) => {
+                record.touch(now);
+                Some(before)
+            }
+            Err(_) => None,
+        };
+        Ok(Some(State { seen_before, ..stored(Access::Full, Some(id), record, now) }))
     }
 
     /// A session by its key. A session that has expired by today's policy and the trace of a rotation are `None`, too.
@@ -158,7 +177,18 @@ impl<S: Store> Sessions<S> {
     }
 }
 
-fn stored(access: Access, id: Option<SessionId>, record: Record) -> State {
-    let visitor = Visitor::default();
-    State { access, visitor, id, record, is_stored: true, ended: None, damage: None, changes: Changes::default() }
+fn stored(access: Access, id: Option<SessionId>, record: Record, arrived: Timestamp) -> State {
+    let (visitor, seen_before) = (Visitor::default(), None);
+    State {
+        access,
+        arrived,
+        seen_before,
+        visitor,
+        id,
+        record,
+        is_stored: true,
+        ended: None,
+        damage: None,
+        changes: Changes::default(),
+    }
 }

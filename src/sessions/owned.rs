@@ -4,14 +4,15 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::model::error::Result;
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
 use crate::model::record::{CookieKind, Record};
 use crate::model::time::Timestamp;
-use crate::session::{EntryName, checked, decode};
+use crate::session::{EntryName, check_owner, checked, decode};
 use crate::sessions::handle::Sessions;
+use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
 use crate::store::Store;
 
 /// One of a user's sessions. It does not hold the session's id, and its handle can end the session but never open it.
@@ -86,7 +87,8 @@ impl<S: Store> Sessions<S> {
     /// The store's errors.
     pub async fn end(&self, owner: impl Into<Owner>, handle: &SessionKey) -> Result<bool> {
         let owner = owner.into();
-        let found = self.load(handle, self.policy().now()).await?;
+        // Also one that is over by today's policy, or for a clock that was set back: either may change again.
+        let found = self.0.store.load(handle, self.policy().now()).await?;
         if found.is_none_or(|record| record.owner() != Some(&owner)) {
             return Ok(false);
         }
@@ -139,6 +141,68 @@ impl<S: Store> Sessions<S> {
     pub async fn end_others(&self, owner: impl Into<Owner>, keep: &SessionKey) -> Result<u64> {
         let owner = owner.into();
         self.0.store.destroy_owned_by(&owner, Some(keep)).await
+    }
+
+    /// After a refusal by the limit on a user's sessions: ends those that are over by today's policy. The store counts
+    /// them, for it knows the deadlines alone that they were stored with. Any other error stays, and so does this one if
+    /// there are none.
+    pub(super) async fn make_room(&self, error: Error, owner: Option<&Owner>) -> Result<()> {
+        let (Some(owner), ErrorKind::OwnerLimit { .. }) = (owner, error.kind()) else { return Err(error) };
+        let now = self.policy().now();
+        let mut has_room = false;
+        for record in self.0.store.owned_by(owner, now).await? {
+            if self.policy().expiry(&record).is_expired_at(now) {
+                self.0.store.destroy(record.key()).await?;
+                has_room = true;
+            }
+        }
+        if has_room { Ok(()) } else { Err(error) }
+    }
+}
+
+impl<S: Store> Sessions<S> {
+    /// Gives one of a user's sessions to the same user under another name: the application's id of the user has changed.
+    /// Id, entries and deadlines stay. Says whether the user had a session of this handle.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # sessions.test_cookie(|session| session.login("ada@example.org")).await?;
+    /// for device in sessions.owned_by("ada@example.org").await? {
+    ///     sessions.rename_owner("ada@example.org", &device.handle(), "user 42").await?;
+    /// }
+    /// assert_eq!(sessions.owned_by("user 42").await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for a new name beyond
+    /// [`MAX_OWNER_BYTES`](crate::MAX_OWNER_BYTES); [`ErrorKind::Contention`](crate::ErrorKind::Contention) after 256
+    /// conflicts; the store's errors, its limit on the sessions of a user included.
+    pub async fn rename_owner(
+        &self,
+        owner: impl Into<Owner>,
+        handle: &SessionKey,
+        new: impl Into<Owner>,
+    ) -> Result<bool> {
+        let (owner, new) = (owner.into(), new.into());
+        check_owner(&new)?;
+        let mut found = self.load(handle, self.policy().now()).await?;
+        for attempt in 0..ATTEMPTS {
+            let Some(record) = found.filter(|record| record.owner() == Some(&owner)) else { return Ok(false) };
+            let mut renamed = record.clone();
+            renamed.set_owner(Some(new.clone()), record.authenticated_at());
+            found = match self.try_swap(handle, record.revision(), renamed, attempt).await? {
+                Swapped::Stored(_) => return Ok(true),
+                Swapped::Conflict(current) => Some(current),
+                Swapped::Gone => None,
+            };
+        }
+        Err(contention(handle))
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::Poll;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::record::{Record, Revision};
+use crate::model::time::Timestamp;
 use crate::sessions::handle::Sessions;
 use crate::store::{Store, Update};
 
@@ -28,6 +29,8 @@ pub(super) enum Swapped {
 pub(super) struct Swap<'a, F> {
     /// The session as the request opened it.
     pub(super) seen: &'a Record,
+    /// When the request came.
+    pub(super) arrived: Timestamp,
     /// `seen` with the request's changes; under another key if the session is to be rotated.
     pub(super) changed: Record,
     /// Applies the request's changes to what other requests have stored.
@@ -47,12 +50,25 @@ impl<S: Store> Sessions<S> {
             return Ok(None);
         }
         for attempt in 0..ATTEMPTS {
-            next.touch(self.policy().now());
-            match self.try_swap(key, expected, next, attempt).await? {
+            next.touch(swap.arrived);
+            // A limit refuses new owners alone.
+            let owner = next.owner().filter(|owner| swap.seen.owner() != Some(owner)).cloned();
+            let swapped = match self.try_swap(key, expected, next, attempt).await {
+                Ok(swapped) => swapped,
+                Err(error) => {
+                    self.make_room(error, owner.as_ref()).await?;
+                    let current = self.load(key, self.policy().now()).await?;
+                    current.map_or(Swapped::Gone, Swapped::Conflict)
+                }
+            };
+            match swapped {
                 Swapped::Stored(record) => return Ok(Some(record)),
                 Swapped::Gone => return Ok(None),
                 Swapped::Conflict(current) => {
                     next = (swap.change)(&current)?;
+                    if next == current {
+                        return Ok(Some(current)); // another request has stored the same
+                    }
                     expected = current.revision();
                 }
             }

@@ -30,12 +30,11 @@ fn add(by: i32) -> impl Fn(Option<i32>) -> Option<i32> + Send + Sync + 'static {
 fn a_changed_session_costs_one_store_call_when_nobody_interfered() {
     let site = site();
     let mut browser = stored(&site);
-    let changes: [fn(&Session); 6] = [
+    let changes: [fn(&Session); 5] = [
         |session| session.insert("a", &2).unwrap(),
         |session| session.modify("b", add(1)).unwrap(),
         |session| session.set_permanent(true).unwrap(),
         |session| session.set_lifetime(Lifetime::AAL2).unwrap(),
-        |session| session.set_owner(Some("user 42".into())).unwrap(),
         |session| session.clear().unwrap(),
     ];
     for change in changes {
@@ -89,16 +88,14 @@ fn requests_that_change_different_entries_both_survive() {
 fn changes_beside_the_entries_survive_as_well() {
     let site = site();
     let browser = stored(&site);
-    let [owner, kind, lifetime, entry] = [(); 4].map(|()| site.open(&browser));
-    owner.set_owner(Some("user 42".into())).unwrap();
+    let [kind, lifetime, entry] = [(); 3].map(|()| site.open(&browser));
     kind.set_permanent(true).unwrap();
     lifetime.set_lifetime(Lifetime::AAL1).unwrap();
     entry.insert("a", &2).unwrap();
-    for session in [owner, kind, lifetime, entry] {
+    for session in [kind, lifetime, entry] {
         assert_eq!(site.commit(session).outcome(), Outcome::Stored);
     }
     let session = site.open(&browser);
-    assert_eq!(session.owner().unwrap(), Some("user 42".into()));
     assert!(session.is_permanent());
     assert_eq!(session.ends_at(), START.plus(30 * DAY));
     assert_eq!(session.get("a").unwrap(), Some(2));
@@ -204,9 +201,9 @@ fn an_absent_entry_that_was_read_is_guarded_too() {
     let site = site();
     let browser = stored(&site);
     let [first, second] = [site.open(&browser), site.open(&browser)];
-    for session in [&first, &second] {
+    for (session, token) in [(&first, 5), (&second, 6)] {
         assert_eq!(session.get::<i32>("token").unwrap(), None);
-        session.insert("token", &5).unwrap();
+        session.insert("token", &token).unwrap();
     }
     let _ = site.commit(first);
     let error = site.sessions.blocking().commit(second).unwrap_err();
@@ -349,4 +346,102 @@ fn a_flash_message_of_another_type_is_an_error_and_stays() {
     assert_eq!(error.kind(), &ErrorKind::Entry { entry: "cloakroom.flash".into() });
     assert!(!session.is_changed());
     assert_eq!(session.take_flashes::<(String, u8)>().unwrap(), [("level".into(), 3)]);
+}
+
+#[test]
+fn what_is_stored_already_is_no_change_and_no_conflict_and_writes_nothing() {
+    let site = site();
+    let mut browser = stored(&site);
+    let unchanged: [fn(&Session); 5] = [
+        |session| session.insert("a", &1).unwrap(),
+        |session| session.overwrite("b", &1).unwrap(),
+        |session| session.modify("a", |n: Option<i32>| n).unwrap(),
+        |session| assert!(!session.remove("absent").unwrap()),
+        |session| {
+            session.clear().unwrap();
+            session.insert("a", &1).unwrap();
+            session.insert("b", &1).unwrap();
+        },
+    ];
+    for handler in unchanged {
+        assert_nothing(&site.request(&mut browser, handler));
+        assert_eq!(site.store.calls(), ["load"]);
+    }
+    // It counts as seen all the same.
+    site.advance(10 * MINUTE);
+    assert_eq!(site.request(&mut browser, unchanged[0]).outcome(), Outcome::Touched);
+    site.store.calls();
+
+    // Two requests that store the same, which both had read to be something else.
+    let both = [(); 2].map(|()| site.open(&browser));
+    for session in &both {
+        assert_eq!(session.get("a").unwrap(), Some(1));
+        session.insert("a", &2).unwrap();
+    }
+    for session in both {
+        assert_eq!(site.commit(session).outcome(), Outcome::Stored);
+    }
+    assert_eq!(site.store.calls(), ["load", "load", "update", "update"], "the second is told, and writes nothing");
+    assert_eq!(entries(&site, &browser)[0], ("a".into(), 2));
+    let handle = browser.handle(&site).unwrap();
+    site.store.calls();
+    site.sessions.blocking().edit(&handle, |session| session.insert("a", &2)).unwrap();
+    assert_eq!(site.store.calls(), ["load"]);
+}
+
+#[test]
+fn equal_maps_are_equal_whatever_the_order_of_their_entries() {
+    use serde_json::{Map, Value, json};
+    /// A map that is written in the order of its list.
+    struct InOrder<'a>(&'a [(&'a str, Value)]);
+    impl serde::Serialize for InOrder<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+        }
+    }
+    let site = site();
+    let mut browser = Browser::default();
+    let (one, other) = (("one", json!(1)), ("other", json!([2])));
+    site.visit(&mut browser, |session| session.insert("map", &InOrder(&[one.clone(), other.clone()])).unwrap());
+    let insert = |session: &Session| {
+        assert_eq!(session.get::<Map<String, Value>>("map").unwrap().unwrap().len(), 2);
+        session.insert("map", &InOrder(&[other.clone(), one.clone()])).unwrap();
+    };
+    assert_nothing(&site.request(&mut browser, insert));
+}
+
+#[test]
+fn of_two_requests_that_make_a_value_where_there_is_none_the_first_wins() {
+    let site = site();
+    let mut browser = stored(&site);
+    let make = |session: &Session, value: i32| session.get_or_insert_with("made", || value).unwrap();
+    let [first, other, same] = [(); 3].map(|()| site.open(&browser));
+    assert_eq!((make(&first, 7), make(&first, 8)), (7, 7));
+    assert_eq!((make(&other, 8), make(&same, 7)), (8, 7));
+    assert_eq!(site.commit(first).outcome(), Outcome::Stored);
+    let error = site.sessions.blocking().commit(other).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Conflict { entry: "made".into() }, "it has given away another value");
+    assert_eq!(site.commit(same).outcome(), Outcome::Stored);
+    assert_nothing(&site.request(&mut browser, |session| assert_eq!(make(session, 9), 7)));
+}
+
+#[test]
+fn of_two_requests_that_take_a_value_one_has_it() {
+    let site = site();
+    let mut browser = stored(&site);
+    let [first, second, other] = [(); 3].map(|()| site.open(&browser));
+    for session in [&first, &second] {
+        assert_eq!(session.take("a").unwrap(), Some(1));
+        assert_eq!(session.take::<i32>("a").unwrap(), None);
+        assert!(!session.contains("a").unwrap());
+    }
+    other.insert("b", &2).unwrap();
+    for session in [other, first] {
+        assert_eq!(site.commit(session).outcome(), Outcome::Stored);
+    }
+    let error = site.sessions.blocking().commit(second).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Conflict { entry: "a".into() });
+    assert_nothing(&site.request(&mut browser, |session| assert_eq!(session.take::<i32>("a").unwrap(), None)));
+    assert!(site.open(&browser).take::<String>("b").is_err());
+    assert_eq!(entries(&site, &browser), [("b".into(), 2)]);
 }

@@ -45,7 +45,8 @@ fn after_its_commit_any_clone_gets_an_error_that_says_so() {
         clone.login("user 42").unwrap_err(),
         clone.rotate().unwrap_err(),
         clone.destroy().unwrap_err(),
-        clone.set_owner(None).unwrap_err(),
+        clone.take::<u8>("a").unwrap_err(),
+        clone.get_or_insert_with("b", || 1).unwrap_err(),
         clone.set_lifetime(cloakroom::Lifetime::AAL1).unwrap_err(),
         clone.set_permanent(true).unwrap_err(),
         clone.owner().unwrap_err(),
@@ -196,7 +197,7 @@ fn a_modification_that_cannot_read_what_another_request_stored_fails_the_commit(
     let mut browser = Browser::default();
     site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
     let session = site.open(&browser);
-    session.modify("n", |n: Option<u8>| n).unwrap();
+    session.modify("n", |n: Option<u8>| Some(n? + 1)).unwrap();
     site.visit(&mut browser, |other| other.insert("n", "text").unwrap());
     let error = site.sessions.blocking().commit(session).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Entry { entry: "n".into() });

@@ -112,20 +112,70 @@ fn rotate_changes_the_id_and_no_deadline() {
 }
 
 #[test]
-fn set_owner_changes_the_owner_alone() {
+fn another_users_entries_do_not_survive_a_login_and_an_anonymous_visitors_and_ones_own_do() {
     let site = site();
     let mut browser = Browser::default();
-    site.visit(&mut browser, |session| session.login("user 42").unwrap());
-    let id = browser.id().to_owned();
+    site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
+    for _ in 0..2 {
+        site.visit(&mut browser, |session| session.remember("ada", Lifetime::AAL1).unwrap());
+        assert_eq!(site.open(&browser).get("cart").unwrap(), Some(1));
+    }
+    // Also what this request put in before, and messages; and another request's change meanwhile.
+    let session = site.open(&browser);
+    session.insert("address", "ada's").unwrap();
+    session.flash("Hello, ada").unwrap();
+    session.login("bob").unwrap();
+    session.insert("theme", "dark").unwrap();
+    assert_eq!(session.names().unwrap(), ["theme"]);
+    site.visit(&mut browser.clone(), |other| other.insert("cart", &2).unwrap());
+    let committed = site.commit(session);
+    browser.receive(&site, &committed);
+    let session = site.open(&browser);
+    assert_eq!((session.owner().unwrap(), session.names().unwrap()), (Some("bob".into()), vec!["theme".to_owned()]));
+    assert_eq!(session.take_flashes::<String>().unwrap(), [""; 0]);
+    assert!(!session.is_permanent(), "nor that ada wanted to be remembered");
+    assert_eq!(session.ends_at(), START.plus(30 * MINUTE));
+}
+
+#[test]
+fn a_session_is_given_to_another_name_of_its_owner_by_its_handle_with_all_that_is_in_it() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| {
+        session.login("ada").unwrap();
+        session.insert("cart", &1).unwrap();
+    });
+    let blocking = site.sessions.blocking();
+    let handle = browser.handle(&site).unwrap();
+    assert!(!blocking.rename_owner("bob", &handle, "user 42").unwrap());
+    assert!(!blocking.rename_owner("ada", &cloakroom::SessionKey::from_bytes([1; 16]), "user 42").unwrap());
+    let (sessions, slow) = (site.sessions.clone(), site.open(&browser));
+    let other = browser.clone();
+    site.store.before("update", move || {
+        let session = sessions.blocking().open([format!("__Host-sid={}", other.id())]).unwrap();
+        session.insert("theme", "dark").unwrap();
+        let _ = sessions.blocking().commit(session).unwrap();
+    });
     site.advance(MINUTE);
-    site.visit(&mut browser, |session| session.set_owner(Some("user 43".into())).unwrap());
-    assert_eq!(browser.id(), id);
+    assert!(blocking.rename_owner("ada", &handle, "user 42").unwrap());
+    slow.insert("cart", &2).unwrap();
+    assert_eq!(site.commit(slow).outcome(), Outcome::Stored);
     let session = site.open(&browser);
-    assert_eq!(session.owner().unwrap(), Some("user 43".into()));
-    assert_eq!(session.authenticated_at(), Some(START));
-    site.visit(&mut browser, |session| session.set_owner(None).unwrap());
+    assert_eq!(session.owner().unwrap(), Some("user 42".into()));
+    assert_eq!((session.handle(), session.authenticated_at()), (Some(handle), Some(START)));
+    assert_eq!((session.get("cart").unwrap(), session.names().unwrap().len()), (Some(2), 2));
+    assert!(blocking.owned_by("ada").unwrap().is_empty());
+}
+
+#[test]
+fn to_remember_somebody_is_one_call() {
+    let site = site();
+    let mut browser = Browser::default();
+    let committed = site.request(&mut browser, |session| session.remember("ada", Lifetime::idle(30 * DAY)).unwrap());
+    assert_eq!(max_age(&committed), Some((30 * DAY).as_secs()));
+    site.advance(29 * DAY);
     let session = site.open(&browser);
-    assert_eq!((session.owner().unwrap(), session.authenticated_at()), (None, None));
+    assert!(session.is_permanent() && session.owner().unwrap() == Some("ada".into()));
 }
 
 #[test]
@@ -151,7 +201,7 @@ fn an_owner_that_no_store_takes_is_refused_at_once() {
     for refused in [
         session.login(owner.as_str()),
         session.login_for(owner.as_str(), Lifetime::AAL1),
-        session.set_owner(Some(owner.as_str().into())),
+        session.remember(owner.as_str(), Lifetime::AAL1),
     ] {
         assert_eq!(refused.unwrap_err().kind(), &ErrorKind::TooLarge { what: "the owner", size: 256, limit: 255 });
     }

@@ -18,7 +18,6 @@ fn nothing_is_stored_and_no_cookie_set_until_something_was_put_into_the_session(
         session.rotate().unwrap();
         session.set_permanent(true).unwrap();
         session.set_lifetime(Lifetime::AAL1).unwrap();
-        session.set_owner(None).unwrap();
         session.flash("read at once").unwrap();
         assert_eq!(session.take_flashes::<String>().unwrap(), ["read at once"]);
         assert_eq!(session.handle(), None);
@@ -35,7 +34,6 @@ fn nothing_is_stored_and_no_cookie_set_until_something_was_put_into_the_session(
     for put in [
         (|session| session.flash("hello")) as fn(&cloakroom::Session) -> cloakroom::Result<()>,
         |session| session.modify("n", |_: Option<u8>| Some(1)),
-        |session| session.set_owner(Some("user 42".into())),
         |session| session.login("user 42"),
     ] {
         let committed = site.request(&mut Browser::default(), |session| put(session).unwrap());

@@ -158,3 +158,32 @@ fn a_limit_of_sessions_a_user_ends_the_oldest_or_refuses() {
     session.login("ada").unwrap();
     assert_eq!(refuse.commit(session).unwrap().outcome(), Outcome::Rotated);
 }
+
+#[test]
+fn a_session_that_is_over_by_todays_policy_keeps_no_login_out() {
+    let limits =
+        Limits { per_owner: Some(OwnerLimit { sessions: 2, beyond: BeyondLimit::Refuse }), ..Limits::default() };
+    let (store, clock) = (MemoryStore::with_limits(limits), cloakroom::ManualClock::at(START));
+    let site = |idle| {
+        let builder = cloakroom::Sessions::builder(store.clone()).clock(clock.clone());
+        builder.idle_timeout(idle).build().unwrap().blocking()
+    };
+    let login = |session: &cloakroom::Session| session.login("ada");
+    let before = site(HOUR);
+    before.test_cookie(login).unwrap();
+    clock.set(START.plus(20 * MINUTE));
+    before.test_cookie(login).unwrap();
+    // A deploy with a shorter timeout: one of the two is over.
+    let shorter = site(15 * MINUTE);
+    assert_eq!(shorter.owned_by("ada").unwrap().len(), 1);
+    let cookie = shorter.test_cookie(|session| session.insert("cart", &1)).unwrap();
+    let session = shorter.open([cookie]).unwrap();
+    session.login("ada").unwrap();
+    assert_eq!(shorter.commit(session).unwrap().outcome(), Outcome::Rotated);
+    assert_eq!(shorter.owned_by("ada").unwrap().len(), 2);
+    // None is over now, so the limit holds; and where it is a new session that begins, it is the same.
+    assert_eq!(shorter.test_cookie(login).unwrap_err().kind(), &ErrorKind::OwnerLimit { limit: 2 });
+    clock.set(START.plus(35 * MINUTE));
+    shorter.test_cookie(login).unwrap();
+    assert_eq!(shorter.owned_by("ada").unwrap().len(), 1);
+}

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cloakroom::{Lifetime, Outcome};
+use cloakroom::{Lifetime, Outcome, SessionId, SessionKey, Timestamp};
 
 use crate::support::*;
 
@@ -30,8 +30,8 @@ fn an_unchanged_session_costs_nothing_until_a_tenth_of_its_idle_window_has_gone_
 
 #[test]
 fn the_part_of_the_idle_window_is_configurable() {
-    for (part, due) in [(0.0, Duration::ZERO), (0.5, 15 * MINUTE), (0.99, 1782 * Duration::from_secs(1))] {
-        let site = site_with(|builder| builder.touch_after(part));
+    for (part, due) in [(0.0, Duration::ZERO), (0.25, 2 * MINUTE), (0.5, 4 * MINUTE), (0.99, 5 * MINUTE)] {
+        let site = site_with(|builder| builder.touch_after(part).idle_timeout(8 * MINUTE));
         let mut browser = Browser::default();
         site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
         if let Some(just_before) = due.checked_sub(MILLISECOND) {
@@ -51,9 +51,8 @@ fn the_touch_throttle_may_end_a_session_a_tenth_early_and_never_late() {
     // The session was seen, but too soon for a touch.
     site.advance(3 * MINUTE - MILLISECOND);
     site.visit(&mut browser, |_| ());
-    site.advance(27 * MINUTE);
-    assert!(browser.handle(&site).is_some(), "nine tenths after it was seen");
-    site.advance(MILLISECOND);
+    assert_eq!(site.open(&browser).ends_at(), START.plus(30 * MINUTE), "nine tenths after it was seen");
+    site.advance(27 * MINUTE + MILLISECOND);
     assert_eq!(browser.handle(&site), None, "30 minutes after what was noted");
 }
 
@@ -70,21 +69,86 @@ fn a_changed_session_counts_as_seen_without_a_touch() {
 }
 
 #[test]
-fn a_session_without_idle_timeout_has_nothing_that_a_touch_could_move() {
-    let site = site_with(|builder| builder.lifetime(Lifetime::absolute(DAY)));
-    let mut browser = Browser::default();
-    site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
-    site.advance(DAY - MINUTE);
-    assert_nothing(&site.request(&mut browser, |_| ()));
-    assert!(browser.handle(&site).is_some());
+fn activity_is_noted_whatever_the_lifetime_and_at_most_five_minutes_late() {
+    for lifetime in [Lifetime::absolute(DAY), Lifetime::idle(30 * DAY), Lifetime::AAL1, Lifetime::AAL2] {
+        let site = site_with(|builder| builder.lifetime(lifetime));
+        let mut browser = Browser::default();
+        site.visit(&mut browser, |session| session.login("ada").unwrap());
+        site.advance(5 * MINUTE - MILLISECOND);
+        assert_nothing(&site.request(&mut browser, |_| ()));
+        site.advance(MILLISECOND);
+        assert_eq!(site.request(&mut browser, |_| ()).outcome(), Outcome::Touched);
+        let listed = site.sessions.blocking().owned_by("ada").unwrap();
+        assert_eq!(listed[0].last_seen(), START.plus(5 * MINUTE));
+    }
 }
 
 #[test]
-fn a_clock_set_back_touches_nothing() {
+fn a_request_that_arrives_before_the_end_and_is_answered_after_it_keeps_its_session_and_its_change() {
     let site = site();
+    for change in [false, true] {
+        let mut browser = Browser::default();
+        site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
+        let began = site.open(&browser).last_seen();
+        site.advance(29 * MINUTE);
+        site.store.calls();
+        let session = site.open(&browser);
+        assert_eq!(site.store.calls(), ["load", "touch"], "before the handler");
+        assert_eq!((session.last_seen(), session.ends_at()), (began, began.plus(59 * MINUTE)));
+        site.advance(2 * MINUTE);
+        if change {
+            session.insert("n", &2).unwrap();
+        }
+        let committed = site.commit(session);
+        assert_eq!(committed.outcome(), if change { Outcome::Stored } else { Outcome::Touched });
+        // Seen when the request came, and not when it was answered.
+        assert_eq!(site.open(&browser).last_seen(), began.plus(29 * MINUTE));
+        // What is over at the commit stays over.
+        let session = site.open(&browser);
+        site.advance(28 * MINUTE);
+        assert_lost(&site.commit(session));
+    }
+    // Not where there is time: the commit's own touch, or write, is enough. And not for a touch that fails.
     let mut browser = Browser::default();
     site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
-    site.clock.set(cloakroom::Timestamp::EPOCH);
+    site.advance(25 * MINUTE);
+    site.store.calls();
+    let session = site.open(&browser);
+    assert_eq!(site.store.calls(), ["load"]);
+    drop(session);
+    site.advance(MINUTE);
+    site.store.fail("touch");
+    assert_eq!(site.open(&browser).get("n").unwrap(), Some(1));
+}
+
+#[test]
+fn a_clock_set_back_touches_nothing_and_more_than_five_minutes_back_opens_nothing() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.advance(HOUR);
+    site.visit(&mut browser, |session| session.login("ada").unwrap());
+    let blocking = site.sessions.blocking();
+    let before = site.open(&browser);
+    before.insert("n", &1).unwrap();
+    site.clock.set(START.plus(55 * MINUTE));
     assert_nothing(&site.request(&mut browser, |_| ()));
-    assert_eq!(site.open(&browser).ends_at(), START.plus(30 * MINUTE));
+    assert_eq!(site.open(&browser).ends_at(), START.plus(90 * MINUTE));
+    assert_eq!(blocking.owned_by("ada").unwrap().len(), 1);
+
+    // It was seen in the future: by a clock that was a year ahead, for instance.
+    site.clock.set(Timestamp::from_millis(START.plus(55 * MINUTE).as_millis() - 1));
+    assert!(site.open(&browser).is_new() && blocking.owned_by("ada").unwrap().is_empty());
+    assert_lost(&site.commit(before));
+    assert_eq!(site.store.calls().iter().filter(|call| !["load", "owned_by"].contains(call)).count(), 1, "the login");
+    // Ending it works, in each way.
+    let handle = SessionKey::of(&SessionId::parse(browser.id()).unwrap());
+    let mut other = Browser::default();
+    site.clock.set(START.plus(HOUR));
+    site.visit(&mut other, |session| session.login("ada").unwrap());
+    site.clock.set(START);
+    let committed = site.request(&mut other, |session| session.destroy().unwrap());
+    assert_eq!((committed.outcome(), max_age(&committed)), (Outcome::Destroyed, Some(0)));
+    assert!(blocking.end("ada", &handle).unwrap());
+    site.clock.set(START.plus(HOUR));
+    assert_eq!(site.count(), 0);
 }

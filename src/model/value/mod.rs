@@ -102,5 +102,15 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ValueError> {
     serde_json::from_value(to_json(bytes)?).map_err(ValueError::Type)
 }
 
+/// Whether two encoded values are equal when they are decoded: the order of a map's entries does not count.
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let may_hold_a_map = |bytes: &[u8]| matches!(bytes.first(), Some(&(layout::tag::LIST | layout::tag::MAP)));
+    // The same entries in another order take as many bytes, and a value without a map has one spelling.
+    one == other
+        || one.len() == other.len()
+            && may_hold_a_map(one)
+            && to_json(one).is_ok_and(|one| to_json(other).is_ok_and(|other| one == other))
+}
+
 #[cfg(test)]
 mod tests;

@@ -354,3 +354,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn maps_of_the_same_entries_are_the_same_value_in_any_order() {
+    use serde::ser::{SerializeMap, Serializer};
+    struct InOrder(&'static [(&'static str, u8)]);
+    impl Serialize for InOrder {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(None)?;
+            self.0.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+            map.end()
+        }
+    }
+    let map = |entries| encode(&(InOrder(entries), 7)).unwrap();
+    let (one, other) = (map(&[("a", 1), ("b", 2)]), map(&[("b", 2), ("a", 1)]));
+    assert!(one != other && is_same(&one, &other));
+    for different in [map(&[("a", 2), ("b", 1)]), map(&[("a", 1)]), encode(&7).unwrap()] {
+        assert!(!is_same(&one, &different));
+    }
+    assert!(!is_same(&encode(&[1, 2]).unwrap(), &encode(&[2, 1]).unwrap()), "a list has an order");
+    assert!(!is_same(&encode("ab").unwrap(), &encode("ba").unwrap()));
+    assert!(!is_same(&[8, 9], &[7, 7]), "bytes that are no value are the same as themselves only");
+}
