@@ -66,7 +66,7 @@ fn seal() -> Seal {
 /// A frame in decoded form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// Any frame; the kinds are numbered 1 to 10.
+    /// Any frame; the kinds are numbered 1 to 11.
     Plain {
         /// Its kind's number.
         kind: u8,

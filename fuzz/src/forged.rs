@@ -20,6 +20,7 @@ pub enum Forged {
     Move { key: u8, revision: u64, session: Session },
     Trim { oldest: u32 },
     Sweep { key: u8, seconds: u16 },
+    EndOwned { but: Option<u8>, owner: u8 },
     Seal,
     Mark,
     Clear,
@@ -61,11 +62,15 @@ impl Forged {
             }
             Self::Trim { oldest } => (6, 0, oldest.to_le_bytes().to_vec()),
             Self::Sweep { key, seconds } => (7, key % KEYS, after(*seconds)),
+            Self::EndOwned { but, owner: n } => {
+                let owner = owner(*n).unwrap_or_default();
+                (11, but.unwrap_or(0) % KEYS, [&[u8::from(but.is_some())], owner.as_bytes()].concat())
+            }
             Self::Seal => (8, 0, Vec::new()),
             Self::Mark => (9, 0, Vec::new()),
             Self::Clear => (10, 0, Vec::new()),
             Self::Batch(inner) => return Frame::Batch(inner.iter().flat_map(Self::within_batch).collect()),
-            Self::Odd { kind, key, body } => (kind % 10 + 1, key % KEYS, body.clone()),
+            Self::Odd { kind, key, body } => (kind % 11 + 1, key % KEYS, body.clone()),
         };
         Frame::Plain { kind, key: *key_of_byte(n).as_bytes(), body }
     }

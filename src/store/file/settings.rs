@@ -63,6 +63,8 @@ pub(crate) struct Sizes {
     pub(crate) busy: u32,
     /// So many writes in a millisecond make the writer lock worth keeping between them.
     pub(crate) worth_keeping: u32,
+    /// So many dead sessions leave the index in one hold of its lock.
+    pub(crate) let_go: usize,
     /// After so many refusals a process gets in line for the writer lock. In a real store that takes a fifth of a second.
     pub(crate) patience: u32,
 }
@@ -81,6 +83,7 @@ impl Sizes {
         far_behind: 64 << 10,
         busy: 64,
         worth_keeping: 4,
+        let_go: 500,
         patience: 48,
     };
 
@@ -97,6 +100,7 @@ impl Sizes {
         far_behind: 200,
         busy: 1,
         worth_keeping: 1,
+        let_go: 1,
         patience: 2,
     };
 }

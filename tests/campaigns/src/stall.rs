@@ -2,8 +2,8 @@
 //!
 //! A case is a store that grows from nothing, by one thread, while two other threads load and save, and while
 //! all of this comes around again and again: sessions are touched and saved, sweeps of any budget end those of one deadline,
-//! an owner of thousands of sessions logs in again and again with a limit, the store is counted, scanned and asked for
-//! its figures, hints are made, segments compacted, a second handle sleeps and catches up, and at the end the store is cleared.
+//! an owner of thousands of sessions logs in again and again with a limit and ends all sessions but one, the store is counted,
+//! scanned and asked for its figures, hints are made, segments compacted, a second handle sleeps and catches up, and at the end the store is cleared.
 //!
 //! What fails a case is the longest hold of the index's lock, in steps: slots looked at or moved, and lines of a table that
 //! grows. A step is up to some 200 ns, for it may wait for memory; [`MOST_STEPS`] of them are about a millisecond. The
@@ -37,7 +37,10 @@ pub const CAMPAIGN: Campaign =
 const MOST_STEPS: u64 = 5_000;
 
 /// What one owner may have.
-const OWNED: usize = 5_000;
+const OWNED: usize = 20_000;
+
+/// The owner of a quarter of all sessions.
+const ONE: &str = "one";
 
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -134,6 +137,7 @@ fn case(rng: &mut Rng, times: &mut Times) -> Result<(), Failure> {
         let loads = loading.join().expect("a thread ends");
         others.into_iter().chain([grown]).collect::<Result<Vec<()>, Error>>()?;
         // What is left goes at once, and the other handle hears of it.
+        block_on(scene.store.destroy_owned_by(&ONE.into(), None))?;
         block_on(scene.store.sweep(NOW.plus(2 * IDLE), usize::MAX))?;
         block_on(scene.store.clear())?;
         block_on(sleeper.count(NOW))?;
@@ -159,7 +163,7 @@ impl Scene {
         let mut record = Record::new(key(n), Lifetime::idle(IDLE), seen);
         let name: Arc<str> = "v".into();
         record.set_data(Data::from_entries(&BTreeMap::from([(name, vec![b'x'; (n % 64) as usize])])));
-        let owner = if n.is_multiple_of(4) { "one".to_owned() } else { format!("owner {}", n / 3) };
+        let owner = if n.is_multiple_of(4) { ONE.to_owned() } else { format!("owner {}", n / 3) };
         record.set_owner(Some(owner.as_str().into()), None);
         record
     }
@@ -218,7 +222,7 @@ impl Scene {
     /// The housekeeping of a server, again and again until all is over.
     fn keep(&self, sleeper: &FileStore, mut rng: Rng) -> Result<(), Error> {
         while !self.over.load(Ordering::Acquire) {
-            match rng.u8(..8) {
+            match rng.u8(..9) {
                 0..3 => {
                     let now = NOW.plus(IDLE + Duration::from_secs(rng.u64(..300)));
                     block_on(self.store.sweep(now, rng.usize(1..100_000)))?;
@@ -233,7 +237,11 @@ impl Scene {
                     }))?;
                 }
                 // The other handle has slept since it was asked last.
-                6 => drop(block_on(sleeper.load(&key(0), NOW))?),
+                6 => {
+                    let except = key(rng.u32(..self.sessions) / 4 * 4);
+                    self.timed(|| block_on(self.store.destroy_owned_by(&ONE.into(), Some(&except))))?;
+                }
+                7 => drop(block_on(sleeper.load(&key(0), NOW))?),
                 _ => drop(block_on(self.store.owned_by(&"owner 7".into(), NOW))?),
             }
             thread::sleep(Duration::from_millis(rng.u64(..50)));

@@ -99,11 +99,11 @@ impl Round {
             let pauses = self.pauses.get_or_insert_with(Pauses::new);
             engine.wait_in_line().or_else(|| Some(pauses.next()))
         };
-        engine.log.drop_cleared();
         let now = wait::now();
         if self.tick.is_due(now) {
             engine.tick();
         }
+        let letting_go = engine.log.let_go(engine.settings.sizes.let_go);
         // A read-only process has nothing to sync or to compact, and leaves hints to other processes.
         let writes = !engine.is_read_only();
         let is_due = self.sync.as_mut().is_some_and(|sync| sync.is_due(now));
@@ -135,7 +135,7 @@ impl Round {
         // A thread that adds work after the look wakes this thread, and a wake-up before the rest ends the rest at once.
         Some(if let Some(pause) = pause {
             pause
-        } else if idle && !compacting && !hinting {
+        } else if idle && !compacting && !hinting && !letting_go {
             self.rest(wait::now())
         } else {
             Duration::ZERO

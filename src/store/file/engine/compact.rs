@@ -90,6 +90,8 @@ impl Compactor {
     /// process has the writer lock.
     pub(crate) fn try_step(&mut self, engine: &Engine) -> Result<bool> {
         let log = &engine.log;
+        // What is dead need not live in the oldest segment for longer.
+        log.let_all_go();
         let (oldest, current, living) = {
             let State { index, .. } = &*log.read()?;
             let (oldest, current) = (index.oldest, index.applied.segment());

@@ -1,6 +1,7 @@
 //! Effects: what frames and hints do to an index, decoded. An effect holds values and no bytes of a file.
 
 use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
 use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frame, Kind};
 use crate::store::file::format::meta::RecordMeta;
@@ -17,6 +18,8 @@ pub(crate) enum Effect {
     Destroy(SessionKey),
     /// Ends every session that stands before this effect and whose (end, key) is not above this one.
     Sweep(Timestamp, SessionKey),
+    /// Ends every session of this owner that stands before this effect, but for the one under this key, if there is a key.
+    EndOwned(Owner, Option<SessionKey>),
     /// Segments below this number are no longer part of the log.
     Trim(u32),
     /// Ends every session that stands before this effect.
@@ -45,6 +48,10 @@ impl Effect {
             Kind::Sweep => match time() {
                 Some(end) => Self::Sweep(end, key),
                 None => return,
+            },
+            Kind::EndOwned => match frame.body.split_first().map(|(but, owner)| (but, std::str::from_utf8(owner))) {
+                Some((but @ (0 | 1), Ok(owner))) => Self::EndOwned(owner.into(), (*but == 1).then_some(key)),
+                _ => return,
             },
             Kind::Trim => match frame.oldest() {
                 Some(oldest) => Self::Trim(oldest),

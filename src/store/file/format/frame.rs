@@ -29,6 +29,7 @@
 //! | 8 | seal | empty: the segment ends here, and the log goes on in the next |
 //! | 9 | mark | empty: only its statement counts; a clean close leaves one |
 //! | 10 | clear | empty: ends each session before this frame |
+//! | 11 | end owned | 1 byte, and an owner: ends each session of it before this frame; if the byte is 1, not the frame's own |
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -53,12 +54,13 @@ pub(crate) enum Kind {
     Seal = 8,
     Mark = 9,
     Clear = 10,
+    EndOwned = 11,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        use Kind::{Batch, Clear, Destroy, Mark, Move, Put, Seal, Sweep, Touch, Trim};
-        let kinds = [Put, Touch, Destroy, Batch, Move, Trim, Sweep, Seal, Mark, Clear];
+        use Kind::{Batch, Clear, Destroy, EndOwned, Mark, Move, Put, Seal, Sweep, Touch, Trim};
+        let kinds = [Put, Touch, Destroy, Batch, Move, Trim, Sweep, Seal, Mark, Clear, EndOwned];
         kinds.get(usize::from(byte).checked_sub(1)?).copied()
     }
 }
@@ -333,7 +335,7 @@ mod tests {
     #[test]
     fn a_kind_reads_back_and_no_other_byte_is_one() {
         use Kind::*;
-        let kinds = [Put, Touch, Destroy, Batch, Move, Trim, Sweep, Seal, Mark, Clear];
+        let kinds = [Put, Touch, Destroy, Batch, Move, Trim, Sweep, Seal, Mark, Clear, EndOwned];
         for byte in 0..=u8::MAX {
             let expected = kinds.into_iter().find(|kind| *kind as u8 == byte);
             assert_eq!(Kind::from_byte(byte), expected);

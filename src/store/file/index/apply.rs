@@ -9,10 +9,15 @@ use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 use crate::store::file::index::Index;
+use crate::store::file::index::arena::Arena;
 use crate::store::file::index::deadlines::Bucket;
 use crate::store::file::index::hash_table::{self, SlotNumber};
 use crate::store::file::index::live_bytes::LiveBytes;
+use crate::store::file::index::ranks::Ranks;
 use crate::store::file::threads::steps;
+
+/// What effects have put aside to be dropped: to drop so much takes longer than a lock may be held.
+pub(crate) type Left = (Option<Box<Arena>>, Vec<Ranks>);
 
 impl Index {
     /// Applies the log's next effect.
@@ -24,6 +29,10 @@ impl Index {
             Effect::Touch(key, seen) => self.touch(&key, seen),
             Effect::Destroy(key) => self.end(&key),
             Effect::Sweep(end, key) => self.sweep(end, key),
+            Effect::EndOwned(owner, but) => {
+                self.sweeps += 1;
+                self.arena.end_owned(&owner, but.as_ref());
+            }
             Effect::Trim(oldest) => self.trim(oldest),
             Effect::Clear => {
                 self.sweeps += 1;
@@ -44,7 +53,7 @@ impl Index {
             // be a guess. An index that is rebuilt after that version left the log could not make the same one (rule 3).
             let expiry = Expiry::from_parts(Timestamp::NEVER, None, None);
             self.place(head.key, RecordMeta::unreadable(at, head, expiry), head.kind == Kind::Move);
-        } else if head.kind == Kind::Batch {
+        } else if matches!(head.kind, Kind::Batch | Kind::EndOwned) {
             self.doubt(at);
         }
     }
@@ -60,7 +69,11 @@ impl Index {
     /// Applies a put or a move. A put clears doubt, because its session lived then; a move does not.
     fn place(&mut self, key: SessionKey, meta: RecordMeta, is_move: bool) {
         let hash = hash_table::hash(&key);
-        let stood = self.arena.find_hashed(hash, &key);
+        let mut stood = self.arena.find_hashed(hash, &key);
+        // A dead session has nothing to do with the one that begins.
+        if let Some(dead) = stood.take_if(|number| self.arena.is_dead(*number)) {
+            self.remove(dead);
+        }
         if is_move {
             let stood = stood.map(|number| self.arena.at(number).at());
             self.doubts().for_each(|doubt| doubt.moved(key, stood));
@@ -132,6 +145,15 @@ impl Index {
     fn remove(&mut self, number: SlotNumber) {
         self.leave(number);
         self.arena.remove(number);
+    }
+
+    /// Lets so many dead sessions leave the index, and hands over what is to be dropped. Says whether there are more.
+    pub(crate) fn let_go(&mut self, many: usize) -> (Left, bool) {
+        for _ in 0..many {
+            let Some(number) = self.arena.owners.first_dead() else { break };
+            self.remove(number);
+        }
+        ((self.cleared.take(), self.arena.owners.take_dead_ranks()), self.has_dead())
     }
 
     /// A session is about to leave the arena.

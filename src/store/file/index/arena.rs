@@ -3,6 +3,7 @@
 //! What every load asks for stands in one cache line, and the rest elsewhere. There are no free slots: the last session takes
 //! the slot of one that leaves, so that memory goes back as sessions go. Nothing here reads a file.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use crate::model::bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::store::file::index::deadlines::{Bucket, Deadlines, Place, end_of};
 use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
-use crate::store::file::index::ranks::{self, Order, Rank, Ranks};
+use crate::store::file::index::ranks::{self, Order, Rank};
 use crate::store::file::index::slot::{Cold, Hot, MetaRef};
 use crate::store::file::threads::{AtomicBool, steps};
 
@@ -27,7 +28,7 @@ pub(crate) struct Arena {
     table: HashTable,
     hot: Chunks<Hot>,
     cold: Chunks<Cold>,
-    owners: Owners,
+    pub(super) owners: Owners,
     /// A touch that puts a deadline off leaves its session in its bucket, so a session may stand too early, never too late.
     deadlines: Deadlines,
     /// Bytes of the records that are cached.
@@ -59,15 +60,15 @@ impl Arena {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() - self.owners.dead_sessions()
     }
 
     /// The number of a session's slot.
     pub(crate) fn find(&self, key: &SessionKey) -> Option<SlotNumber> {
-        self.find_hashed(hash_table::hash(key), key)
+        self.find_hashed(hash_table::hash(key), key).filter(|number| !self.is_dead(*number))
     }
 
-    /// The same, where the key's hash is known.
+    /// The same, where the key's hash is known. It may find a dead session.
     pub(crate) fn find_hashed(&self, hash: u32, key: &SessionKey) -> Option<SlotNumber> {
         self.table.find(hash, |number| self.hot[number].key == *key)
     }
@@ -87,7 +88,7 @@ impl Arena {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = MetaRef<'_>> {
-        (0..self.cold.len()).map(|number| self.at(number))
+        self.within(0..self.cold.len())
     }
 
     /// The sessions in many slots before this one, and the slot to go on before. From the last slot down: a session moves only
@@ -96,7 +97,11 @@ impl Arena {
         let to = to.min(self.cold.len());
         let from = to.saturating_sub(MANY as u32);
         steps::count(MANY);
-        ((from..to).map(|number| self.at(number)), (from > 0).then_some(from))
+        (self.within(from..to), (from > 0).then_some(from))
+    }
+
+    fn within(&self, slots: Range<SlotNumber>) -> impl Iterator<Item = MetaRef<'_>> {
+        slots.filter(|number| !self.is_dead(*number)).map(|number| self.at(number))
     }
 
     pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
@@ -128,18 +133,14 @@ impl Arena {
         few.into_iter().chain(ranked.inspect(ranks::looked_at))
     }
 
-    /// How many sessions an owner has.
-    pub(crate) fn count_of(&self, owner: &Owner) -> usize {
-        self.owners.ranks_of(owner).map_or_else(|| self.owners.slots_of(owner).count(), Ranks::len)
-    }
-
     /// Bucket after bucket, the sessions that may end by this place: all that do, and others.
     pub(crate) fn ending_by(&self, last: Place) -> impl Iterator<Item = impl Iterator<Item = SlotNumber>> {
         let counted = |number: SlotNumber| {
             steps::count(1);
             number
         };
-        self.deadlines.until(&self.cold, last).map(move |bucket| bucket.map(counted))
+        let lives = |number: &SlotNumber| !self.is_dead(*number);
+        self.deadlines.until(&self.cold, last).map(move |bucket| bucket.map(counted).filter(lives))
     }
 
     /// Counts the sessions that have ended by this time, from bucket `from` on. After many sessions it stops at the end of a
@@ -150,7 +151,7 @@ impl Arena {
             for number in self.cold.chain(first) {
                 steps::count(1);
                 seen += 1;
-                *ended += usize::from(self.hot[number].expiry.is_expired_at(now));
+                *ended += usize::from(self.hot[number].expiry.is_expired_at(now) && !self.is_dead(number));
             }
             from = here.next();
             if seen >= MANY {
@@ -315,6 +316,19 @@ impl Arena {
             let added = self.owners.add(owner, number, |slot| (&hot[slot].key, &hot[slot].expiry));
             self.hot[number].owner = added;
         }
+    }
+
+    /// Ends the sessions of an owner, but for the one under this key: they are dead at once, and leave later.
+    pub(crate) fn end_owned(&mut self, owner: &Owner, but: Option<&SessionKey>) {
+        let kept = but.and_then(|key| self.find(key)).filter(|number| self.at(*number).owner() == Some(owner));
+        kept.into_iter().for_each(|number| self.set_owner(number, None));
+        self.owners.end(owner);
+        kept.into_iter().for_each(|number| self.set_owner(number, Some(owner.clone())));
+    }
+
+    /// Whether the session in this slot has ended with all others of its owner. Nothing finds or counts it any more.
+    pub(crate) fn is_dead(&self, number: SlotNumber) -> bool {
+        self.owners.has_dead() && self.owners.is_dead(self.hot[number].owner)
     }
 
     /// Caches a record's bytes, or drops them.

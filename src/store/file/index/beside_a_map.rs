@@ -9,6 +9,7 @@ use super::*;
 use crate::model::lifetime::Expiry;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::meta::RecordMeta;
+use crate::store::file::index::ranks::Ranks;
 
 fn key(n: u32) -> SessionKey {
     let mut bytes = [0; 16];
@@ -30,6 +31,8 @@ enum Step {
     Touch { key: u32, seen: u32 },
     Destroy { key: u32 },
     Sweep { end: u32, key: u32 },
+    EndOwned { owner: u32, but: Option<u32> },
+    LetGo { many: usize },
     Clear,
 }
 
@@ -44,6 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..KEYS, 0..LATEST).prop_map(|(key, seen)| Step::Touch { key, seen }),
         3 => (0..KEYS).prop_map(|key| Step::Destroy { key }),
         1 => (0..LATEST / 2, 0..KEYS).prop_map(|(end, key)| Step::Sweep { end, key }),
+        1 => (0..3u32, prop::option::of(0..KEYS)).prop_map(|(owner, but)| Step::EndOwned { owner, but }),
+        1 => (0..40usize).prop_map(|many| Step::LetGo { many }),
     ]
 }
 
@@ -83,6 +88,15 @@ fn apply(step: &Step, index: &mut Index, map: &mut Map) {
             index.apply(Effect::Sweep(seconds(end), key(n)));
             map.retain(|other, (expiry, _)| (expiry.ends_at(), *other) > (seconds(end), key(n)));
         }
+        Step::EndOwned { owner: n, but } => {
+            let (owner, but) = (owner(n), but.map(key));
+            index.apply(Effect::EndOwned(owner.clone(), but));
+            map.retain(|key, (_, of)| of.as_ref() != Some(&owner) || Some(*key) == but);
+        }
+        Step::LetGo { many } => {
+            let has_more = index.let_go(many).1;
+            assert_eq!(has_more, index.has_dead());
+        }
         Step::Clear => {
             index.apply(Effect::Clear);
             map.clear();
@@ -100,7 +114,8 @@ fn compare(index: &Index, map: &Map) {
     let seen: Map = index.iter().map(|meta| (*meta.key(), (*meta.expiry(), meta.owner().cloned()))).collect();
     assert_eq!(&seen, map);
     assert_eq!(index.len(), map.len());
-    assert_eq!(index.live_bytes(), 40 * map.len() as u64);
+    let live = 40 * map.len() as u64;
+    assert!(if index.has_dead() { index.live_bytes() > live } else { index.live_bytes() == live });
     for n in 0..KEYS {
         let found = index.get(&key(n)).map(|meta| (*meta.key(), meta.owner().cloned()));
         assert_eq!(found, map.get(&key(n)).map(|(_, owner)| (key(n), owner.clone())));
@@ -143,15 +158,28 @@ proptest! {
 }
 
 #[test]
-fn what_a_clear_leaves_is_put_aside_to_be_dropped_elsewhere() {
+fn what_a_clear_or_the_end_of_an_owners_sessions_leaves_is_put_aside_to_be_dropped_elsewhere() {
     let (mut index, mut map) = (Index::new(1).limited(true), Map::new());
     for key in 0..KEYS {
         apply(&Step::Put { key, owner: Some(0), seen: 1, idle: 1 }, &mut index, &mut map);
     }
-    assert!(!index.has_cleared());
+    assert!(!index.has_left());
     index.apply(Effect::Clear);
-    assert!(index.has_cleared());
-    assert_eq!(index.take_cleared().map(|arena| arena.len()), Some(KEYS as usize));
-    assert!(!index.has_cleared());
+    assert!(index.has_left());
+    let ((cleared, ranks), has_more) = index.let_go(1);
+    assert_eq!((cleared.map(|arena| arena.len()), ranks.len(), has_more), (Some(KEYS as usize), 0, false));
+    assert!(!index.has_left());
+    compare(&index, &Map::new());
+    for key in 0..KEYS {
+        apply(&Step::Put { key, owner: Some(0), seen: 1, idle: 1 }, &mut index, &mut map);
+    }
+    apply(&Step::EndOwned { owner: 0, but: None }, &mut index, &mut map);
+    assert!(index.has_left());
+    let ((cleared, ranks), has_more) = index.let_go(KEYS as usize - 1);
+    assert_eq!(
+        (cleared.is_some(), ranks.iter().map(Ranks::len).sum::<usize>(), has_more),
+        (false, KEYS as usize, true)
+    );
+    assert!(!index.let_go(1).1 && !index.has_left());
     compare(&index, &Map::new());
 }

@@ -4,7 +4,7 @@
 //! So all processes that have read up to the same position have the same index. Nothing here reads a file.
 
 mod apply;
-mod arena;
+pub(crate) mod arena;
 pub(crate) mod cache;
 mod chunks;
 pub(crate) mod deadlines;
@@ -112,14 +112,14 @@ impl Index {
         self.cleared = None;
     }
 
-    /// Whether a clear has left something to drop.
-    pub(crate) fn has_cleared(&self) -> bool {
-        self.cleared.is_some()
+    /// Whether effects have left anything for [`Self::let_go`].
+    pub(crate) fn has_left(&self) -> bool {
+        self.cleared.is_some() || self.arena.owners.has_left()
     }
 
-    /// What a clear has left, to be dropped where no lock is held.
-    pub(crate) fn take_cleared(&mut self) -> Option<Box<Arena>> {
-        self.cleared.take()
+    /// Whether the ended sessions of an owner are still in the index, where nothing finds them.
+    pub(crate) fn has_dead(&self) -> bool {
+        self.arena.owners.has_dead()
     }
 
     pub(crate) fn get(&self, key: &SessionKey) -> Option<MetaRef<'_>> {
@@ -138,6 +138,7 @@ impl Index {
         self.arena.len()
     }
 
+    #[cfg(test)]
     pub(crate) fn owned_by(&self, owner: &Owner) -> impl Iterator<Item = MetaRef<'_>> {
         self.arena.owned_by(owner)
     }
@@ -153,7 +154,7 @@ impl Index {
     }
 
     pub(crate) fn count_of(&self, owner: &Owner) -> usize {
-        self.arena.count_of(owner)
+        self.arena.owners.count_of(owner)
     }
 
     /// The sessions that have ended by this time and were not swept.

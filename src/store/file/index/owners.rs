@@ -18,6 +18,11 @@ pub(crate) struct Owners {
     first: HashTable,
     hasher: RandomState,
     owned: Chunks<Owned>,
+    /// The chains of sessions that ended with all others of their owner, and have not left the index: the first of each, by the
+    /// address of its name. A new chain of that owner has a name of its own.
+    dead: BTreeMap<usize, u32>,
+    dead_sessions: usize,
+    dead_ranks: Vec<Ranks>,
     /// The orders of owners that have many sessions; `None` in a store without a limit on an owner's sessions.
     ranked: Option<BTreeMap<Owner, Ranks>>,
 }
@@ -27,12 +32,19 @@ struct Owned {
     owner: Owner,
     slot: SlotNumber,
     link: Link,
-    /// In the first of a chain, how many sessions it has at most.
-    most: u32,
+    /// In the first of a chain, how many sessions it has.
+    count: u32,
 }
 
 /// An owner's sessions are looked through when a limit asks for their order. Owners with more of them have ranks.
 const FEW: usize = 64;
+
+impl Owned {
+    /// The address of the owner's name, which tells a chain from a dead one of the same owner.
+    fn name(&self) -> usize {
+        self.owner.as_str().as_ptr() as usize
+    }
+}
 
 impl Linked for Chunks<Owned> {
     fn link(&self, number: u32) -> Link {
@@ -63,12 +75,14 @@ impl Owners {
     ) -> u32 {
         let hash = self.hasher.hash_one(&owner) as u32;
         let first = self.find(hash, &owner);
-        let (owner, most) = first.map_or((owner, 1), |first| {
-            let first = &self.owned[first];
-            (first.owner.clone(), first.most.saturating_add(1))
-        });
-        let number = self.owned.push(Owned { owner: owner.clone(), slot, link: Link::default(), most });
-        // All chains have the number 0: a session's owner says which chain it leaves.
+        let (owner, count) = match first.map(|first| &self.owned[first]) {
+            Some(first) => (first.owner.clone(), first.count + 1),
+            // No dead chain may have this name.
+            None if self.has_dead() => (owner.as_str().into(), 1),
+            None => (owner, 1),
+        };
+        let number = self.owned.push(Owned { owner: owner.clone(), slot, link: Link::default(), count });
+        // All chains have the number 0: a session's name of its owner says which chain it leaves.
         self.owned.join(0, &mut first.unwrap_or(NONE), number);
         match first {
             Some(first) => self.first.renumber(hash, first, number),
@@ -78,15 +92,11 @@ impl Owners {
             if let Some(ranks) = ranked.get_mut(&owner) {
                 let (key, expiry) = session(slot);
                 ranks.insert(key, expiry);
-            } else if most as usize > FEW {
-                let slots = || self.owned.chain(number).map(|number| self.owned[number].slot);
-                let count = slots().take(FEW + 1).count();
-                if count > FEW {
-                    let mut ranks = Ranks::default();
-                    slots().map(session).for_each(|(key, expiry)| ranks.insert(key, expiry));
-                    ranked.insert(owner, ranks);
-                }
-                self.owned[number].most = count as u32;
+            } else if count as usize > FEW {
+                let mut ranks = Ranks::default();
+                let slots = self.owned.chain(number).map(|number| self.owned[number].slot);
+                slots.map(session).for_each(|(key, expiry)| ranks.insert(key, expiry));
+                ranked.insert(owner, ranks);
             }
         }
         number
@@ -95,16 +105,30 @@ impl Owners {
     /// Takes the owner of a session away. The last session gets its number, and the slot of that session is returned if it
     /// is another one.
     pub(crate) fn remove(&mut self, number: u32, key: &SessionKey, expiry: &Expiry) -> Option<SlotNumber> {
-        match self.owned.leave(number) {
-            Some((_, NONE)) => self.first.remove(self.hash_of(number), number),
-            Some((_, first)) => {
-                self.owned[first].most = self.owned[number].most;
-                self.first.renumber(self.hash_of(number), number, first);
+        let (is_dead, left) = (self.is_dead(number), self.owned.leave(number));
+        if is_dead {
+            self.dead_sessions -= 1;
+            match left {
+                Some((_, NONE)) => drop(self.dead.remove(&self.owned[number].name())),
+                Some((_, first)) => drop(self.dead.insert(self.owned[number].name(), first)),
+                None => {}
             }
-            None => {}
+        } else {
+            let hash = self.hash_of(number);
+            match left {
+                Some((_, NONE)) => self.first.remove(hash, number),
+                Some((_, first)) => {
+                    self.owned[first].count = self.owned[number].count - 1;
+                    self.first.renumber(hash, number, first);
+                }
+                None => {
+                    let first = self.find(hash, &self.owned[number].owner).expect("a chain is found by its first");
+                    self.owned[first].count -= 1;
+                }
+            }
         }
         let Owned { owner, .. } = self.owned.swap_remove(number);
-        if let Some(ranked) = &mut self.ranked
+        if let Some(ranked) = self.ranked.as_mut().filter(|_| !is_dead)
             && let Some(ranks) = ranked.get_mut(&owner)
         {
             ranks.remove(key, expiry);
@@ -118,9 +142,56 @@ impl Owners {
             return None;
         }
         if self.owned.moved(number).is_some() {
-            self.first.renumber(self.hash_of(number), last, number);
+            match self.dead.get_mut(&self.owned[number].name()) {
+                Some(first) => *first = number,
+                None => self.first.renumber(self.hash_of(number), last, number),
+            }
         }
         Some(self.owned[number].slot)
+    }
+
+    /// All of an owner's sessions are dead. That takes one step; the sessions leave later, one by one.
+    pub(crate) fn end(&mut self, owner: &Owner) {
+        let hash = self.hasher.hash_one(owner) as u32;
+        let Some(first) = self.find(hash, owner) else { return };
+        self.first.remove(hash, first);
+        self.dead.insert(self.owned[first].name(), first);
+        self.dead_sessions += self.owned[first].count as usize;
+        self.dead_ranks.extend(self.ranked.as_mut().and_then(|ranked| ranked.remove(owner)));
+    }
+
+    /// Whether the session with this number is dead; none is that has no owner.
+    pub(crate) fn is_dead(&self, number: u32) -> bool {
+        self.has_dead() && number != NONE && self.dead.contains_key(&self.owned[number].name())
+    }
+
+    pub(crate) fn has_dead(&self) -> bool {
+        !self.dead.is_empty()
+    }
+
+    /// Whether there are dead sessions, or orders of some.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_dead() || !self.dead_ranks.is_empty()
+    }
+
+    pub(crate) fn dead_sessions(&self) -> usize {
+        self.dead_sessions
+    }
+
+    /// The slot of a dead session.
+    pub(crate) fn first_dead(&self) -> Option<SlotNumber> {
+        self.dead.values().next().map(|first| self.owned[*first].slot)
+    }
+
+    /// The orders of sessions that are dead. To drop them takes longer than a lock may be held.
+    pub(crate) fn take_dead_ranks(&mut self) -> Vec<Ranks> {
+        std::mem::take(&mut self.dead_ranks)
+    }
+
+    /// How many sessions an owner has.
+    pub(crate) fn count_of(&self, owner: &Owner) -> usize {
+        let first = self.find(self.hasher.hash_one(owner) as u32, owner);
+        first.map_or(0, |first| self.owned[first].count as usize)
     }
 
     /// The session with this number has another slot.

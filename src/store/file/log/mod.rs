@@ -33,6 +33,7 @@ use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
 use crate::store::file::index::cache::Cache;
 use crate::store::file::index::deadlines::{Bucket, Place, end_of};
+use crate::store::file::settings::Sizes;
 use crate::store::file::threads::steps::Hold;
 use crate::store::file::threads::wait::{self, LOCK_WAIT};
 use crate::store::file::threads::{AtomicBool, AtomicU64, Mutex, RwLock, RwLockReadGuard};
@@ -130,17 +131,22 @@ impl Log {
         changed
     }
 
-    /// Drops what a clear has left of the index, with no lock held. The store's thread calls this.
-    pub(crate) fn drop_cleared(&self) {
-        if self.read_unchecked().index.has_cleared() {
-            drop(self.change(|state| state.index.take_cleared()));
-        }
+    /// Drops what a clear has left of the index, with no lock held, and lets some of the sessions go that have ended with
+    /// all others of their owner. Says whether there are more. The store's thread calls this again and again.
+    pub(crate) fn let_go(&self, many: usize) -> bool {
+        self.read_unchecked().index.has_left() && self.change(|state| state.index.let_go(many)).1
+    }
+
+    /// Lets all of them go, before many sessions are looked at.
+    pub(crate) fn let_all_go(&self) {
+        while self.let_go(Sizes::REAL.let_go) {}
     }
 
     /// Puts up to `wanted` sessions that expired by `now` in the order of their ends. Each touch costs at most one step here,
     /// and each session of a large bucket one step a level.
     pub(crate) fn sort_deadlines(&self, now: Timestamp, wanted: usize) -> Result<()> {
         drop(self.read()?);
+        self.let_all_go();
         self.sort_until(&end_of(now), wanted);
         Ok(())
     }
@@ -201,7 +207,12 @@ impl Log {
         replay::follow(&self.segments, from, tail, &mut |piece| {
             // What the sweep ends is found in order then, and in few steps.
             if let Some(last) = piece.sweep() {
+                self.let_all_go();
                 self.sort_until(&last, usize::MAX);
+            }
+            // A trim looks for sessions that nobody could move, and would meet the dead.
+            if piece.trims() {
+                self.let_all_go();
             }
             self.change(|state| replay::apply(&self.segments, &mut state.index, piece));
         })
@@ -260,7 +271,9 @@ impl Log {
         let mut index = self.read_unchecked().index.anew(*numbers.first().unwrap_or(&last));
         replay::replay(&self.segments, &self.hints, &mut index, &numbers, |_| Ok(()))?;
         let (from, tail) = (index.applied, self.segments.tail());
-        replay::follow(&self.segments, from, tail, &mut |piece| replay::apply(&self.segments, &mut index, piece))?;
+        replay::follow(&self.segments, from, tail, &mut |piece| {
+            replay::apply_alone(&self.segments, &mut index, piece)
+        })?;
         replay::report_missing(&self.segments, &index, &numbers);
         index.shrink_to_fit();
         Ok(index)

@@ -53,6 +53,11 @@ impl Piece {
             Self::End(..) => None,
         }
     }
+
+    /// Whether segments leave the log in this piece.
+    pub(crate) fn trims(&self) -> bool {
+        matches!(self, Self::Items(items, _) if items.iter().any(|item| matches!(item, Item::Effect(Effect::Trim(_)))))
+    }
 }
 
 /// Receives the pieces.
@@ -115,13 +120,13 @@ pub(crate) fn stream<T: Send>(
     read: impl FnOnce(Take<'_>) -> Result<T> + Send,
 ) -> Result<T> {
     if bytes < WORTH_A_THREAD {
-        return read(&mut |piece| apply(segments, index, piece));
+        return read(&mut |piece| apply_alone(segments, index, piece));
     }
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
         // A send fails only if the thread that applies has panicked.
         let reading = scope.spawn(move || read(&mut |piece| drop(sender.send(piece))));
-        receiver.into_iter().for_each(|piece| apply(segments, index, piece));
+        receiver.into_iter().for_each(|piece| apply_alone(segments, index, piece));
         reading.join().unwrap_or_else(|_| {
             let why = "the thread that reads it has panicked";
             Err(Error::new(ErrorKind::Io, "reading the log").at(&segments.path).because(why))
@@ -150,6 +155,12 @@ pub(crate) fn follow(segments: &Segments, mut at: Position, tail: Position, take
     Ok(())
 }
 
+/// Applies a piece to an index that nothing else looks at.
+pub(crate) fn apply_alone(segments: &Segments, index: &mut Index, piece: Piece) {
+    apply(segments, index, piece);
+    index.let_go(usize::MAX);
+}
+
 /// Applies a piece to the index, and reports the damage in it.
 pub(crate) fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
     let number = index.applied.segment();
@@ -164,7 +175,9 @@ pub(crate) fn apply(segments: &Segments, index: &mut Index, piece: Piece) {
                     Item::Effect(effect) => index.apply(effect),
                     Item::BadBody(at, head) => {
                         index.apply_damaged(at, &head);
-                        segments.report(number, at.offset(), at.plus(head.frame_bytes()).offset(), Some(head.key));
+                        // The key of an end of an owner's sessions is that of another session.
+                        let key = (head.kind != Kind::EndOwned).then_some(head.key);
+                        segments.report(number, at.offset(), at.plus(head.frame_bytes()).offset(), key);
                     }
                     Item::Gap(from, to) => {
                         segments.report(number, from, to, None);
@@ -216,8 +229,9 @@ fn read_frames(
         let step = scan.next().map_err(|error| segments.segment_io("reading the log", number, error))?;
         is_whole &= matches!(step, Step::Frame(_));
         let end = read_step(segments, &step, &mut items);
-        // A sweep ends its piece: it is as much work as a piece.
-        let is_full = items.len() >= PIECE || matches!(items.last(), Some(Item::Effect(Effect::Sweep(..))));
+        // A sweep ends its piece: it is as much work as a piece. So may be what the end of an owner's sessions leaves.
+        let is_last = matches!(items.last(), Some(Item::Effect(Effect::Sweep(..) | Effect::EndOwned(..))));
+        let is_full = items.len() >= PIECE || is_last;
         if is_full || end.is_some() {
             take(Piece::Items(std::mem::take(&mut items), Position::new(number, end_of(&step))));
         }

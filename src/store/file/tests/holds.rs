@@ -10,11 +10,12 @@ use crate::store::file::format::names;
 use crate::store::file::format::segment::Header;
 use crate::store::file::settings::Sizes;
 use crate::store::file::threads::steps;
+use crate::store::file::writer::op::Answer;
 
 /// More than all that is done at a time.
-const SHORT: u64 = 5_000;
+pub(super) const SHORT: u64 = 5_000;
 const SESSIONS: u32 = 200_000;
-const LATER: Timestamp = Timestamp::from_secs(1_000_601);
+pub(super) const LATER: Timestamp = Timestamp::from_secs(1_000_601);
 
 /// A disk with one segment of sessions that all end in the same millisecond.
 fn one_bucket() -> MemoryDisk {
@@ -29,25 +30,29 @@ fn one_bucket() -> MemoryDisk {
     disk
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     FileStore::options().segment_bytes(1 << 30).durability(Durability::Never).0
 }
 
 /// A store without a thread, so that this thread does all of it and counts its steps.
-fn by_hand(disk: &MemoryDisk) -> FileStore {
+pub(super) fn by_hand(disk: &MemoryDisk) -> FileStore {
     by_hand_with(disk, settings())
 }
 
-fn by_hand_with(disk: &MemoryDisk, settings: Settings) -> FileStore {
+pub(super) fn by_hand_with(disk: &MemoryDisk, settings: Settings) -> FileStore {
     let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
     FileStore { background: Arc::new(Background::by_hand(engine.clone())), engine }
 }
 
-/// Carries out an operation, and begins a segment if need be.
 fn write(store: &FileStore, op: Op) {
+    answer_of(store, op);
+}
+
+/// Carries out an operation, and begins a segment if need be. It does not wait for the disk.
+pub(super) fn answer_of(store: &FileStore, op: Op) -> Answer {
     let written = store.engine.with_writer(store.engine.writer(), 1, |locked| locked.write(&[&op], true).ok());
     let (answer, _) = written.unwrap().flatten().unwrap().pop().unwrap();
-    answer.unwrap();
+    answer.unwrap()
 }
 
 #[test]

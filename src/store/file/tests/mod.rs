@@ -2,6 +2,7 @@
 
 mod bounds;
 mod closing;
+mod ending_owned;
 mod failing;
 mod frozen;
 mod holds;

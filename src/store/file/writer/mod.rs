@@ -137,13 +137,28 @@ impl LockedWriter<'_> {
         segments.refuse_if_poisoned()?;
         // The last writer may have died in the middle of a write. Its whole frames become part of the log first (rule 5).
         adopt(segments)?;
-        if let [Op::Sweep { now, budget }] = ops {
+        match ops {
             // The sweep's budget takes the sessions that ended first, so the index has to know their order. One more tells
             // whether there are more.
-            log.sort_deadlines(*now, (*budget).max(1).saturating_add(1))?;
+            [Op::Sweep { now, budget }] => log.sort_deadlines(*now, (*budget).max(1).saturating_add(1))?,
+            // A trim looks for sessions that nobody could move, and would meet the dead.
+            [Op::Trim { .. }] => {
+                log.read()?;
+                log.let_all_go();
+            }
+            _ => {}
         }
+        let bytes: usize = ops.iter().map(|op| op.size()).sum();
         // Conditions are checked against all that any process has written, so the index catches up first.
         let mut state = log.read()?;
+        if state.index.has_dead()
+            && state.index.live_bytes().saturating_add(bytes as u64) > self.writer.settings.store_bytes
+        {
+            // What is dead takes no room.
+            drop(state);
+            log.let_all_go();
+            state = log.read()?;
+        }
         let end = state.index.applied;
         let segment_bytes = self.writer.settings.segment_bytes;
         let mut full_at = segment_bytes;
@@ -166,7 +181,6 @@ impl LockedWriter<'_> {
                 return Err(Error::new(ErrorKind::Full, "beginning a segment").at(&segments.path));
             }
         }
-        let bytes: usize = ops.iter().map(|op| op.size()).sum();
         let full = !self.reserve(bytes)?;
         let mut plan =
             Plan::new(log, &state.index, &self.writer.settings, ops.len(), std::mem::take(&mut self.writer.memory));

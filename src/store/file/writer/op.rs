@@ -64,7 +64,8 @@ impl Op {
 
     /// Whether it changes so much at once that no operation can be planned after it in the same group (rule 14).
     pub(crate) const fn is_alone(&self) -> bool {
-        matches!(self, Self::Sweep { .. } | Self::Clear | Self::Move { .. } | Self::Trim { .. } | Self::Mark)
+        use Op::{Clear, DestroyOwned, Mark, Move, Sweep, Trim};
+        matches!(self, DestroyOwned { .. } | Sweep { .. } | Clear | Move { .. } | Trim { .. } | Mark)
     }
 
     /// Whether it ends sessions, frees space, or marks a clean close. Such operations may use the last space of a full disk

@@ -119,13 +119,6 @@ impl<'a> Overlay<'a> {
         self.planned.get(key).map_or_else(|| self.index.get(key).is_some(), Option::is_some)
     }
 
-    pub(crate) fn owned(&mut self, owner: &Owner) -> Vec<SessionKey> {
-        let index = self.index;
-        let Changes { hidden, planned, .. } = self.changes(owner);
-        let standing = index.owned_by(owner).map(|meta| *meta.key()).filter(|key| !hidden.contains(key));
-        standing.chain(planned.after(Order::Seen, None).map(|(_, key)| key)).collect()
-    }
-
     /// The sessions of an owner that have to end so that the owner has `most` with a new one under this key, and whether the
     /// live ones alone are too many. Those that have expired come first, then those that were seen longest ago.
     pub(crate) fn beyond(
@@ -285,7 +278,8 @@ mod tests {
                         }
                         overlay.set(key(n), Some(new.clone()));
                         all.insert(key(n), new);
-                        let mut owned = overlay.owned(&of);
+                        let owned = overlay.changes(&of).in_order(&index, &of, Order::Seen);
+                        let mut owned: Vec<SessionKey> = owned.map(|(_, key)| key).collect();
                         owned.sort_unstable();
                         let expected = all.iter().filter(|(_, planned)| planned.owner.as_ref() == Some(&of));
                         prop_assert_eq!(owned, expected.map(|(key, _)| *key).collect::<Vec<_>>());

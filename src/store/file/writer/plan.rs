@@ -91,7 +91,7 @@ impl<'a> Plan<'a> {
             Op::Rotate { old, expected, record, now } => self.rotate(old, *expected, record, *now),
             Op::Touch { key, now } => Ok(self.touch(key, *now)),
             Op::Destroy { key } => Ok(self.destroy(key)),
-            Op::DestroyOwned { owner, except } => Ok(self.destroy_owned(owner, except.as_ref())),
+            Op::DestroyOwned { owner, except } => Ok(self.end_owned(owner, except.as_ref())),
             Op::End { keys } => Ok(self.end_all(keys)),
             Op::Sweep { now, budget } => Ok(self.sweep(*now, *budget)),
             Op::Clear => Ok(self.frame(Kind::Clear, &[], Waits::Always)),
@@ -164,9 +164,16 @@ impl<'a> Plan<'a> {
         Answered { answer: Ok(Answer::Done), waits: Waits::Always }
     }
 
-    fn destroy_owned(&mut self, owner: &Owner, except: Option<&SessionKey>) -> Answered {
-        let ended: Vec<SessionKey> = self.overlay.owned(owner).into_iter().filter(|key| Some(key) != except).collect();
-        self.end_all(&ended)
+    /// One frame ends all of them, so that neither the write nor what every process does with it grows with their number.
+    fn end_owned(&mut self, owner: &Owner, except: Option<&SessionKey>) -> Answered {
+        let index = self.overlay.index;
+        let is_kept = except.and_then(|key| index.get(key)).is_some_and(|meta| meta.owner() == Some(owner));
+        let ended = index.count_of(owner) - usize::from(is_kept);
+        if ended > 0 {
+            let body = [&[u8::from(except.is_some())], owner.as_str().as_bytes()];
+            self.frames.push(Kind::EndOwned, except.unwrap_or(&NO_KEY), &body);
+        }
+        Answered { answer: Ok(Answer::Counted(ended as u64)), waits: Waits::Always }
     }
 
     fn end_all(&mut self, ended: &[SessionKey]) -> Answered {

@@ -35,10 +35,11 @@ pub enum Kind {
     Seal,
     Mark,
     Clear,
+    EndOwned,
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Put,
         Self::Touch,
         Self::Destroy,
@@ -49,6 +50,7 @@ impl Kind {
         Self::Seal,
         Self::Mark,
         Self::Clear,
+        Self::EndOwned,
     ];
 }
 

@@ -98,7 +98,7 @@ impl Model {
                         }
                     }
                     // Whom it ended stood in its body.
-                    Kind::Batch => self.doubt(),
+                    Kind::Batch | Kind::EndOwned => self.doubt(),
                     _ => {}
                 }
                 return;
@@ -135,6 +135,12 @@ impl Model {
                     Found::Live(record) => (record.expiry().ends_at(), *key) > last,
                     Found::Unreadable => true,
                 });
+            }
+            Kind::EndOwned => {
+                let (but, name) = body.split_first().expect("a byte says whether one session stays");
+                let is_owned = |record: &Record| record.owner().is_some_and(|owner| owner.as_str().as_bytes() == name);
+                let ends = |found: &Found| matches!(found, Found::Live(record) if is_owned(record));
+                self.found.retain(|key, (_, found)| *but == 1 && *key == frame.key || !ends(found));
             }
             Kind::Clear => self.found.clear(),
             Kind::Seal | Kind::Mark => {}

@@ -1,7 +1,7 @@
 //! Effects in bytes, as hints and snapshots hold them. Their layout; no I/O here.
 //!
 //! [`codec`](crate::model::codec) encodes the numbers. An effect begins with a byte that says its kind. The session's key in
-//! 16 bytes follows, except after clear and trim. Then:
+//! 16 bytes follows, except after clear, trim and 6. Then:
 //!
 //! | byte | | what follows |
 //! |---|---|---|
@@ -10,6 +10,8 @@
 //! | 3 | sweep | the time, in milliseconds since the Unix epoch |
 //! | 4 | destroy | |
 //! | 5 | trim | the oldest segment that stays |
+//! | 6 | end owned | the owner, a string |
+//! | 7 | end owned, but for the session of this key | the same |
 //! | 128 and flags | put | see below |
 //!
 //! A put stores how it differs from what is usual; each flag says that its field follows:
@@ -43,6 +45,8 @@ pub(super) const TOUCH: u8 = 2;
 pub(super) const SWEEP: u8 = 3;
 pub(super) const DESTROY: u8 = 4;
 pub(super) const TRIM: u8 = 5;
+pub(super) const END_OWNED: u8 = 6;
+pub(super) const END_OTHERS: u8 = 7;
 const PUT: u8 = 128;
 
 /// Flags of a put.
@@ -120,6 +124,11 @@ impl Before {
             Effect::Destroy(key) => {
                 writer.byte(DESTROY);
                 writer.fixed(key.as_bytes());
+            }
+            Effect::EndOwned(owner, but) => {
+                writer.byte(if but.is_some() { END_OTHERS } else { END_OWNED });
+                but.iter().for_each(|but| writer.fixed(but.as_bytes()));
+                writer.bytes(owner.as_str().as_bytes());
             }
             Effect::Trim(oldest) => {
                 writer.byte(TRIM);
@@ -203,6 +212,11 @@ impl<'a> Decoder<'a> {
                 Effect::Sweep(time(self.reader.number()?)?, key)
             }
             DESTROY => Effect::Destroy(self.key()?),
+            END_OWNED => Effect::EndOwned(self.reader.text()?.into(), None),
+            END_OTHERS => {
+                let but = Some(self.key()?);
+                Effect::EndOwned(self.reader.text()?.into(), but)
+            }
             put if put & PUT > 0 => self.put(put)?,
             _ => return Err(CodecError::Malformed),
         })

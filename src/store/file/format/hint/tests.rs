@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::effects::{DESTROY, SWEEP, TOUCH, TRIM};
+use super::effects::{DESTROY, END_OTHERS, END_OWNED, SWEEP, TOUCH, TRIM};
 use super::*;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
@@ -42,6 +42,8 @@ fn effects() -> Vec<Effect> {
         Effect::Sweep(Timestamp::from_millis(70_000), key(2)),
         Effect::Touch(key(3), Timestamp::from_millis(900)),
         Effect::Destroy(key(4)),
+        Effect::EndOwned("ada".into(), None),
+        Effect::EndOwned("ada".into(), Some(key(5))),
         put(6, 64, 1_000, Some(500), Some(9_000), Some("ada")),
         put(8, 164, 1_100, Some(500), Some(9_100), None),
         put(9, 1_000, 1_050, None, None, None),
@@ -69,6 +71,7 @@ fn said(effects: impl Iterator<Item = Effect>) -> Vec<String> {
             Effect::Touch(key, seen) => format!("touch {key} {seen:?}"),
             Effect::Sweep(end, key) => format!("sweep {end:?} {key}"),
             Effect::Destroy(key) => format!("destroy {key}"),
+            Effect::EndOwned(owner, but) => format!("end owned {owner} {but:?}"),
             Effect::Trim(oldest) => format!("trim {oldest}"),
             Effect::Clear => "clear".into(),
             Effect::Seal => "seal".into(),
@@ -90,7 +93,7 @@ fn a_hint_reads_back() {
 
 #[test]
 fn the_layout_is_the_documented_one() {
-    let mut expected = b"cloakht\0\x01\0\0\0\x07\0\0\0\0\x10\0\0\x0a\0\0\0".to_vec();
+    let mut expected = b"cloakht\0\x01\0\0\0\x07\0\0\0\0\x10\0\0\x0c\0\0\0".to_vec();
     expected.extend(seal());
     expected.extend([0; 3]);
     let touched = |n: u8, rest: &[u8]| [&[TOUCH][..], &[n; 16], rest].concat();
@@ -100,6 +103,8 @@ fn the_layout_is_the_documented_one() {
     expected.extend([&[SWEEP][..], &[2; 16], &[252, 0x70, 0x11, 1, 0]].concat());
     expected.extend(touched(3, &[199]));
     expected.extend([&[DESTROY][..], &[4; 16]].concat());
+    expected.extend([&[END_OWNED][..], &[3], b"ada"].concat());
+    expected.extend([&[END_OTHERS][..], &[5; 16], &[3], b"ada"].concat());
     // 100 longer, 100 later; idle for 500, then a deadline after 8,000.
     expected.extend([&[128 + 4 + 16][..], &[6; 16], &[200, 200, 251, 0xf5, 1, 251, 0x80, 0x3e, 3], b"ada"].concat());
     expected.extend([&[128][..], &[8; 16], &[0, 200]].concat());

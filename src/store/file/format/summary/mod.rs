@@ -12,6 +12,7 @@ use std::collections::btree_map::Entry;
 
 use crate::model::key::{KeyMap, SessionKey};
 use crate::model::lifetime::Expiry;
+use crate::model::owner::Owner;
 use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 
@@ -30,6 +31,11 @@ pub(crate) struct Summary {
     /// When other sessions were last seen at all: a touch with an earlier time changes nothing.
     seen: KeyMap<Timestamp>,
     sweeps: Sweeps,
+    /// For each end of all sessions of an owner, or of all but one: the key of that one, and where the last record before the
+    /// end stands.
+    ended: BTreeMap<Owner, Vec<(Option<SessionKey>, u32)>>,
+    /// Where the last record so far stands.
+    last: u32,
     oldest: Option<u32>,
 }
 
@@ -93,6 +99,8 @@ impl Summary {
             touches: KeyMap::default(),
             seen: KeyMap::default(),
             sweeps: Sweeps::default(),
+            ended: BTreeMap::new(),
+            last: 0,
             oldest: None,
         }
     }
@@ -102,6 +110,7 @@ impl Summary {
         match effect {
             Effect::Put(key, meta) | Effect::Move(key, meta) => {
                 let (offset, expiry) = (meta.at.offset(), meta.expiry);
+                self.last = offset;
                 self.own.insert(key, Own { offset, since: self.sweeps.count, expiry });
             }
             Effect::Destroy(key) => {
@@ -109,11 +118,13 @@ impl Summary {
             }
             Effect::Touch(key, seen) => self.touch(key, seen),
             Effect::Sweep(end, key) => self.sweep((end, key)),
+            Effect::EndOwned(owner, but) => self.ended.entry(owner).or_default().push((but, self.last)),
             // No writer trims segments that do not exist yet; the index ignores such a trim, too.
             Effect::Trim(oldest) if oldest > self.segment => {}
             Effect::Trim(oldest) => self.oldest = self.oldest.max(Some(oldest)),
             Effect::Clear => {
                 self.own.clear();
+                self.ended.clear();
                 self.phases.clear();
                 self.touches.clear();
                 self.cleared = true;
@@ -165,6 +176,10 @@ impl Summary {
         if *cleared {
             take(Effect::Clear);
         }
+        // They come before the records, which an end has left or has come before. After a clear there is nothing else to end.
+        for (owner, ends) in self.ended.iter().filter(|_| !*cleared) {
+            ends.iter().for_each(|(but, _)| take(Effect::EndOwned(owner.clone(), *but)));
+        }
         // A put or a destroy replaces what earlier touches said of its session.
         let others = |touches: KeyMap<Timestamp>| {
             let mut touches: Vec<_> =
@@ -187,10 +202,16 @@ impl Summary {
         own.retain(|_, own| own.stands());
     }
 
-    /// What is left of an effect when the segment is read again: the last put or move of a session that stands at its end.
+    /// What is left of an effect when the segment is read again: the last put or move of a session that stands at its end, or
+    /// the end of a session that ended with the others of its owner. Which owner a session has, only now is known.
     pub(crate) fn record(&self, effect: Effect) -> Option<Effect> {
         let (Effect::Put(key, mut meta) | Effect::Move(key, mut meta)) = effect else { return None };
         let own = self.own.get(&key).filter(|own| own.offset == meta.at.offset())?;
+        let ends = meta.owner.as_ref().and_then(|owner| self.ended.get(owner));
+        let last_end = ends.and_then(|ends| ends.iter().rfind(|(but, _)| *but != Some(key)));
+        if last_end.is_some_and(|(_, last)| own.offset <= *last) {
+            return Some(Effect::Destroy(key));
+        }
         meta.expiry = own.expiry;
         Some(Effect::Put(key, meta))
     }

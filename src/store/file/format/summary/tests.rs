@@ -30,6 +30,7 @@ enum Op {
     Touch(u8, u64),
     Destroy(u8),
     Sweep(u64, u8),
+    EndOwned(usize, Option<u8>),
     Trim(u32),
     Clear,
     Mark,
@@ -65,9 +66,10 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (0..KEYS, 0..2 * TIMES).prop_map(|(key, time)| Op::Touch(key, time)),
         3 => (0..KEYS).prop_map(Op::Destroy),
         4 => (0..2 * TIMES, 0..KEYS).prop_map(|(time, key)| Op::Sweep(time, key)),
+        2 => (0..OWNERS.len(), prop::option::of(0..KEYS)).prop_map(|(owner, but)| Op::EndOwned(owner, but)),
         1 => (0..6u32).prop_map(Op::Trim),
         1 => Just(Op::Mark),
-        1 => (1..11u8, 0..KEYS, prop::collection::vec(any::<u8>(), 0..12))
+        1 => (1..12u8, 0..KEYS, prop::collection::vec(any::<u8>(), 0..12))
             .prop_map(|(kind, key, body)| if [4, 8].contains(&kind) { Op::Mark } else { Op::Odd(kind, key, body) }),
     ];
     prop_oneof![30 => single.boxed(), 1 => Just(Op::Clear)]
@@ -91,6 +93,10 @@ fn push(frames: &mut Frames, op: &Op) {
         Op::Touch(n, time) => frames.push(Kind::Touch, &key(*n), &[&time.to_le_bytes()]),
         Op::Destroy(n) => frames.push(Kind::Destroy, &key(*n), &[]),
         Op::Sweep(time, n) => frames.push(Kind::Sweep, &key(*n), &[&time.to_le_bytes()]),
+        Op::EndOwned(owner, but) => {
+            let body = [&[u8::from(but.is_some())], OWNERS[*owner].as_bytes()];
+            frames.push(Kind::EndOwned, &key(but.unwrap_or(0)), &body)
+        }
         Op::Trim(oldest) => frames.push(Kind::Trim, &NO_KEY, &[&oldest.to_le_bytes()]),
         Op::Clear => frames.push(Kind::Clear, &NO_KEY, &[]),
         Op::Mark => frames.push(Kind::Mark, &NO_KEY, &[]),
@@ -138,6 +144,7 @@ fn prior(before: &[Vec<Op>; 2]) -> Index {
 
 /// All that can be seen of an index.
 fn seen(index: &mut Index) -> String {
+    index.let_go(usize::MAX);
     let mut from = Some(Bucket::FIRST);
     while let Some(next) = from {
         from = index.sort_deadlines(next, &end_of(Timestamp::NEVER), &mut { usize::MAX });
