@@ -24,7 +24,7 @@ fi
 
 cargo build --quiet --release
 failed=
-for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors corrupt unreadable hostile-names bounds stall mutants; do
+for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors corrupt unreadable vanish hostile-names bounds stall mutants; do
     cargo run --quiet --release -- "$campaign" || failed="$failed $campaign"
 done
 if [ -n "$failed" ]; then

@@ -24,6 +24,7 @@ mod scheduling;
 mod simulate;
 mod stall;
 mod support;
+mod vanish;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,7 @@ const CAMPAIGNS: &[Campaign] = &[
     errors::CAMPAIGN,
     corrupt::CAMPAIGN,
     corrupt::UNREADABLE,
+    vanish::CAMPAIGN,
     hostile_names::CAMPAIGN,
     bounds::CAMPAIGN,
     stall::CAMPAIGN,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use cloakroom::simulation::{Disk, DiskFile, DiskLock, Inode, Lost, Page, SharedPage};
+use cloakroom::simulation::{Disk, DiskFile, DiskLock, Inode as FileNumber, Lost, Page, SharedPage};
 use fastrand::Rng;
 
 use super::faults::{Call, input_output, no_space};
@@ -254,7 +254,7 @@ impl Disk for SimulatedDisk {
         })
     }
 
-    fn inode(&self, name: &str) -> io::Result<Inode> {
+    fn inode(&self, name: &str) -> io::Result<FileNumber> {
         let found = |inner: &mut Inner| inner.names.get(name).and_then(Name::now).ok_or_else(not_found);
         self.call(Call::Names, found).map(|inode| (0, inode as u64))
     }
@@ -279,7 +279,7 @@ impl DiskFile for SimulatedFile {
         self.call(Call::Length(&self.name), |inode| Ok(inode.len() as u64))
     }
 
-    fn inode(&self) -> io::Result<Inode> {
+    fn inode(&self) -> io::Result<FileNumber> {
         Ok((0, self.inode as u64))
     }
 
