@@ -274,8 +274,8 @@ impl Disk for RealDisk {
         // of the old one when it is whole, for a crash must not take what that one says.
         let file = match self.new_page(name, legacy) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // The old one has the room for the new one.
-                self.remove(name)?;
+                // The old one has the room for the new one. Without an old one, the disk is full.
+                self.remove(name).map_err(|_| error)?;
                 self.new_page(name, legacy)?
             }
             made => made?,
