@@ -45,7 +45,7 @@ pub use sessions::{
 pub use store::any::{AnyStore, DynStore};
 #[cfg(feature = "conformance")]
 pub use store::conformance;
-pub use store::file::{Damage, FileOptions, FileStore, OnDamage, Stats, Verified};
+pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stats, Verified};
 pub use store::memory::MemoryStore;
 pub use store::sweeper::{Sweeper, SweeperBuilder};
 pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cloakroom::{Durability, Error, ErrorKind, FileStore, OnDamage, Store};
+use cloakroom::{Durability, Error, ErrorKind, FileStore, OnDamage, PageAccess, Store};
 
 use super::support::{NOW, block_on, create, key, place, quick_place, record, segments, value};
 
@@ -258,4 +258,16 @@ fn a_newest_segment_that_is_missing_at_open_is_reported_and_what_was_ended_in_it
         assert_eq!(is_back, on_damage == OnDamage::Report);
         assert_eq!(store.doubtful(NOW).unwrap().contains(&key(0)), is_back);
     }
+}
+
+#[test]
+fn the_figures_say_how_the_shared_page_is_reached() {
+    let (_keep, place) = quick_place();
+    let store = FileStore::open(&place).unwrap();
+    // In memory it is mapped, unless this run is to have it otherwise.
+    let is_mapped = std::env::var_os("CLOAKROOM_PAGE_BY_CALLS").is_none() && cfg!(target_os = "linux");
+    let expected = if is_mapped { PageAccess::Mapped } else { PageAccess::ByCalls };
+    assert_eq!(store.stats(NOW).unwrap().page, expected);
+    // One that comes later takes the way of those that are there.
+    assert_eq!(FileStore::open(&place).unwrap().stats(NOW).unwrap().page, expected);
 }

@@ -112,9 +112,11 @@ fn report(place: &Path) {
     }
 }
 
-/// Saves each number that it is told, and says whether that was acknowledged; for the word "close", closes.
-fn obey(place: &Path, durability: &str) {
-    let store = options(durability).open_wait(std::time::Duration::from_millis(50)).open(place);
+/// Saves each number that it is told, and says whether that was acknowledged; for the word "close", closes. The argument says
+/// for how many milliseconds it waits to open.
+fn obey(place: &Path, argument: &str) {
+    let wait = std::time::Duration::from_millis(number(argument.as_bytes()));
+    let store = options("always").open_wait(wait).open(place);
     let kind = |error: cloakroom::Error| say(&format!("{:?}", error.kind()));
     let store = match store {
         Ok(store) => store,

@@ -17,7 +17,7 @@ fn save(process: &mut Process, n: u32) -> String {
 
 /// Under so many processes; says which sessions were acknowledged. `harm` is done after some were.
 fn acknowledged(place: &Path, processes: u32, harm: &dyn Fn()) -> Vec<u32> {
-    let mut all: Vec<Process> = (0..processes).map(|_| Process::start("obey", place, "always")).collect();
+    let mut all: Vec<Process> = (0..processes).map(|_| Process::start("obey", place, 60_000)).collect();
     all.iter_mut().for_each(|process| process.expect("open"));
     let saved: Vec<u32> = (0..20).collect();
     for n in &saved {
@@ -25,7 +25,7 @@ fn acknowledged(place: &Path, processes: u32, harm: &dyn Fn()) -> Vec<u32> {
     }
     harm();
     // One that comes now gets neither a recovery nor a place beside them, unless it finds another directory.
-    let mut late = Process::start("obey", place, "always");
+    let mut late = Process::start("obey", place, 50);
     let heard = late.hear().expect("no signal has killed it");
     assert!(["Timeout", "FilesLost", "Damaged", "open"].contains(&&*heard), "{heard}");
     for n in 100..110 {

@@ -23,6 +23,7 @@ mod threads;
 mod verify;
 mod writer;
 
+pub use self::disk::page::PageAccess;
 pub use self::log::damage::Damage;
 pub use self::options::FileOptions;
 pub use self::settings::OnDamage;

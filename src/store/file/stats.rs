@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::model::error::Result;
 use crate::model::time::Timestamp;
+use crate::store::file::disk::page::PageAccess;
 use crate::store::file::engine::Engine;
 
 /// Figures about a file store, for a monitoring page, from [`FileStore::stats`](crate::FileStore::stats).
@@ -42,6 +43,8 @@ pub struct Stats {
     pub syncs: u64,
     /// Damaged places that this process has met since it opened the store, counted up to 1,000.
     pub damaged: u64,
+    /// How this process reaches the page that it shares with others.
+    pub page: PageAccess,
     /// What kept this process from compacting the log when it last tried: while there is an error, the log may only grow.
     /// `None` if it could, or had nothing to compact.
     pub compaction_error: Option<String>,
@@ -63,6 +66,7 @@ impl Engine {
             disk_waits: self.disk_waits.load(Ordering::Relaxed),
             syncs: self.log.segments.syncs.load(Ordering::Relaxed),
             damaged: self.log.segments.damage.list().len() as u64,
+            page: self.log.segments.page_access(),
             compaction_error: self.failed_compaction.tell().err().map(|error| error.to_string()),
         })
     }

@@ -29,6 +29,34 @@ fn network_by_magic(magic: u32) -> Option<&'static str> {
     })
 }
 
+/// Whether a page that was written ahead can be mapped: a store to it never needs space there, not even on a full disk. On
+/// btrfs, and on an overlay on it, a full disk kills the process with a signal.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn maps_well(system: &rustix::fs::StatFs) -> bool {
+    // The project's tests force the other way, to run over it on any file system.
+    let forced = cfg!(any(debug_assertions, feature = "simulation")) && std::env::var_os(BY_CALLS).is_some();
+    !forced && maps_well_by_magic(system.f_type as u32)
+}
+
+/// It was tried on no other system.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn maps_well(_: &rustix::fs::StatFs) -> bool {
+    false
+}
+
+/// Set in the environment of tests and campaigns, this has the page read and written by calls.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const BY_CALLS: &str = "CLOAKROOM_PAGE_BY_CALLS";
+
+/// By the magic numbers.
+#[cfg(any(target_os = "linux", target_os = "android", test))]
+fn maps_well_by_magic(magic: u32) -> bool {
+    const EXT4: u32 = 0xef53;
+    const XFS: u32 = 0x5846_5342;
+    const TMPFS: u32 = 0x0102_1994;
+    [EXT4, XFS, TMPFS].contains(&magic)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +66,12 @@ mod tests {
         assert_eq!(network_by_magic(0x6969), Some("NFS"));
         assert_eq!(network_by_magic(0xff53_4d42), Some("SMB"));
         assert_eq!(network_by_magic(0xef53), None, "ext4");
+    }
+
+    #[test]
+    fn the_page_is_mapped_where_that_was_shown_to_hold_and_nowhere_else() {
+        let [btrfs, overlay, zfs, fuse] = [0x9123_683e, 0x794c_7630, 0x2fc1_2fc1, 0x6573_5546];
+        assert_eq!([0xef53, 0x5846_5342, 0x0102_1994].map(maps_well_by_magic), [true; 3]);
+        assert_eq!([btrfs, overlay, zfs, fuse, 0].map(maps_well_by_magic), [false; 5]);
     }
 }

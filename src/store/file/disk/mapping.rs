@@ -3,16 +3,23 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use memmap2::{MmapOptions, MmapRaw};
 
+use crate::store::file::disk::line::Line;
 use crate::store::file::disk::page::{PAGE, Page};
+use crate::store::file::disk::page_file::APART;
+use crate::store::file::disk::signal::Signal;
+use crate::store::file::threads::AtomicU64;
 
 /// A handle on the page.
 #[derive(Debug)]
 pub enum SharedPage {
-    /// Mapped from a file of a page's length.
-    Mapped(MmapRaw),
+    /// Mapped from a file of a page's length. The page's words lie in the mapping.
+    Mapped(Page, #[allow(dead_code, reason = "it is kept for the words")] MmapRaw),
+    /// Read and written by calls.
+    ByCalls(Page),
     /// In this process's memory: for a lone reader of a directory that it does not write to, and for simulated disks.
     InMemory(Arc<Page>),
 }
@@ -26,21 +33,29 @@ impl SharedPage {
         }
         let mut options = MmapOptions::new();
         let options = options.len(PAGE);
-        if writes { options.map_raw(file) } else { options.map_raw_read_only(file) }.map(Self::Mapped)
+        let map = if writes { options.map_raw(file) } else { options.map_raw_read_only(file) }?;
+        Ok(Self::Mapped(in_it(&map), map))
     }
 
     pub(crate) fn page(&self) -> &Page {
         match self {
-            // SAFETY: the mapping is PAGE bytes long and page-aligned, which is enough for `Page` (960 bytes, aligned
-            // to 64); it lives as long as `self`; every bit pattern is a valid `Page`; and all access, here and in the
-            // other processes, goes through its atomics. The file is never shortened after it was mapped.
-            #[cfg(not(shuttle))]
-            Self::Mapped(map) => unsafe { &*map.as_ptr().cast::<Page>() },
-            #[cfg(shuttle)]
-            Self::Mapped(_) => panic!("a page of shuttle's atomics lies in memory only"),
+            Self::Mapped(page, _) | Self::ByCalls(page) => page,
             Self::InMemory(page) => page,
         }
     }
+}
+
+fn in_it(map: &MmapRaw) -> Page {
+    if cfg!(shuttle) {
+        panic!("a page of shuttle's atomics lies in memory only");
+    }
+    // SAFETY: the mapping is PAGE bytes long and page-aligned, and the page has no word beyond that. It lives as long as the
+    // page, which hands out no word. Every bit pattern is a valid word, and all access goes through atomics. The file is
+    // never shortened after it was mapped.
+    let word = |number: usize| unsafe { &*map.as_ptr().add(number * APART).cast::<AtomicU64>() };
+    // SAFETY: as above.
+    let signal = unsafe { &*map.as_ptr().add(Page::SYNCED * APART).cast::<AtomicU32>() };
+    Page::of(|number| Line::Mapped(word(number)), Signal::Mapped(signal))
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 
 mod file_system;
 pub(crate) mod held;
+mod line;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 #[cfg(any(test, fuzzing, feature = "simulation"))]
 #[allow(dead_code, reason = "tests, fuzz targets and campaigns each use another part of it")]
 pub(crate) mod memory;
 pub(crate) mod page;
+pub(crate) mod page_file;
 pub(crate) mod real;
 mod rights;
 pub(crate) mod signal;

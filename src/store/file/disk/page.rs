@@ -1,7 +1,7 @@
 //! The shared page: what the processes that use a directory tell each other about its log.
 
-use std::sync::atomic::Ordering;
-
+use crate::store::file::disk::line::Line;
+use crate::store::file::disk::page_file::{APART, POISON, twice};
 use crate::store::file::disk::signal::Signal;
 use crate::store::file::threads::AtomicU64;
 
@@ -11,11 +11,32 @@ pub(crate) const PAGE: usize = 4096;
 /// The version of this layout, so that no process takes another version's page for its own.
 pub(crate) const VERSION: u64 = 4;
 
-/// The poison after a failed sync.
-pub(crate) const SYNC_FAILED: u64 = 1;
+/// In the version: the page is read and written by calls, and mapped by no process.
+pub(crate) const BY_CALLS: u64 = 1 << 32;
 
-/// The poison after files were lost that processes have open (rule 22).
-pub(crate) const FILES_LOST: u64 = 2;
+/// How a process reaches the page that all processes of a store share.
+///
+/// ```
+/// use cloakroom::{Clock, FileStore, PageAccess, SystemClock};
+///
+/// # let kept = tempfile::tempdir()?;
+/// let store = FileStore::open(kept.path().join("sessions"))?;
+/// if store.stats(SystemClock.now())?.page == PageAccess::ByCalls {
+///     println!("on this file system, loads and saves take some system calls more");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PageAccess {
+    /// It is mapped into memory, on ext4, xfs and tmpfs.
+    #[default]
+    Mapped,
+    /// It is read and written by system calls. On other file systems, a mapped page could kill the process.
+    ByCalls,
+    /// There is none: no other process writes, and this one only reads.
+    Alone,
+}
 
 /// The page, a cache line for each word. A zeroed page is an empty log of which nothing is known; recovery sets the version.
 ///
@@ -38,7 +59,6 @@ pub(crate) const FILES_LOST: u64 = 2;
 ///
 /// Those before `wanted` carry promises. Those from `wanted` on only save time: they may tell of a process that has died, so no
 /// process heeds them for ever.
-#[repr(C)]
 #[derive(Default, Debug)]
 pub struct Page {
     pub(crate) tail: Line,
@@ -71,10 +91,13 @@ impl Legacy {
     /// Where its words stand in the page: the version, the salt, what is known, and the gap.
     const WORDS: [usize; 5] = [4, 5, 6, 7, 8];
 
+    /// Where the version stands.
+    pub(crate) const VERSION_AT: u64 = (Self::WORDS[0] * APART) as u64;
+
     /// From a page's file, or what is left of one. Another version's page says nothing.
     pub(crate) fn of(page: &[u8]) -> Self {
         let word = |number: usize| {
-            let bytes = page.get(number * 64..).and_then(<[u8]>::first_chunk);
+            let bytes = page.get(number * APART..).and_then(<[u8]>::first_chunk);
             bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
         };
         Self::from_words(Self::WORDS.map(word))
@@ -82,18 +105,19 @@ impl Legacy {
 
     fn from_words([version, salt, known, again, gap]: [u64; 5]) -> Self {
         // A word that was garbled to more than was durable would make a healthy log look cut.
-        if version == VERSION { Self { salt, known: known.min(again), gap } } else { Self::default() }
+        if version & !BY_CALLS == VERSION { Self { salt, known: known.min(again), gap } } else { Self::default() }
     }
 
     fn to_words(self) -> [u64; 5] {
         [VERSION, self.salt, self.known, self.known, self.gap]
     }
 
-    /// A new page's bytes.
-    pub(crate) fn to_bytes(self) -> [u8; PAGE] {
+    /// A new page's bytes. `way` is 0 or [`BY_CALLS`].
+    pub(crate) fn to_bytes(self, way: u64) -> [u8; PAGE] {
         let mut page = [0; PAGE];
-        for (number, word) in Self::WORDS.into_iter().zip(self.to_words()) {
-            page[number * 64..][..8].copy_from_slice(&word.to_ne_bytes());
+        let [version, others @ ..] = self.to_words();
+        for (number, word) in Self::WORDS.into_iter().zip([version | way].into_iter().chain(others)) {
+            page[number * APART..][..16].copy_from_slice(&twice(word));
         }
         page
     }
@@ -103,12 +127,35 @@ impl Page {
     /// What it leaves to the next page.
     pub(crate) fn legacy(&self) -> Legacy {
         let Self { version, salt, known: [known, again], gap, .. } = self;
-        Legacy::from_words([version, salt, known, again, gap].map(|line| line.0.load(Ordering::Acquire)))
+        Legacy::from_words([version, salt, known, again, gap].map(Line::peek))
     }
+
+    /// A page of which `line` makes the words, by their numbers.
+    pub(crate) fn of(line: impl Fn(usize) -> Line, synced: Signal) -> Self {
+        Self {
+            tail: line(0),
+            durable: line(1),
+            intent: line(2),
+            poison: line(POISON),
+            version: line(4),
+            salt: line(5),
+            known: [line(6), line(7)],
+            gap: line(8),
+            files: line(9),
+            wanted: line(10),
+            numbers: line(11),
+            first_in_line: line(12),
+            syncing: line(13),
+            synced,
+        }
+    }
+
+    /// The number of the signal's word.
+    pub(crate) const SYNCED: usize = 14;
 
     /// A new page.
     pub(crate) fn new(before: Legacy) -> Self {
-        let [version, salt, known, again, gap] = before.to_words().map(|word| Line(AtomicU64::new(word)));
+        let [version, salt, known, again, gap] = before.to_words().map(|word| Line::Here(AtomicU64::new(word)));
         Self { version, salt, known: [known, again], gap, ..Self::default() }
     }
 
@@ -133,56 +180,7 @@ impl Page {
     }
 }
 
-/// A word alone in its cache line.
-#[repr(C, align(64))]
-#[derive(Default, Debug)]
-pub(crate) struct Line(AtomicU64);
-
-impl Line {
-    pub(crate) fn get(&self) -> u64 {
-        pause();
-        self.0.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn set(&self, word: u64) {
-        pause();
-        self.0.store(word, Ordering::Release);
-    }
-
-    /// Sets the word, unless it is higher already.
-    pub(crate) fn raise(&self, word: u64) {
-        pause();
-        self.0.fetch_max(word, Ordering::AcqRel);
-    }
-
-    /// Sets the word, unless it is lower already and not 0.
-    pub(crate) fn lower(&self, word: u64) {
-        pause();
-        let lower = |now| (now == 0 || now > word).then_some(word);
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, lower);
-    }
-
-    /// Sets the word, if it is this one; the other word if it is not.
-    pub(crate) fn replace(&self, before: u64, word: u64) -> Result<(), u64> {
-        pause();
-        self.0.compare_exchange(before, word, Ordering::AcqRel, Ordering::Acquire).map(drop)
-    }
-
-    /// The next number, which no other process gets.
-    pub(crate) fn draw(&self) -> u64 {
-        pause();
-        self.0.fetch_add(1, Ordering::AcqRel) + 1
-    }
-}
-
-/// A simulation lets other processes change the page before any access to it, or kills this one.
-#[inline]
-fn pause() {
-    #[cfg(feature = "simulation")]
-    crate::store::file::threads::schedule::step();
-}
-
-const _: () = assert!(size_of::<Page>() <= PAGE && align_of::<Page>() <= PAGE);
+const _: () = assert!((Page::SYNCED + 1) * APART <= PAGE);
 
 #[cfg(test)]
 mod tests {
@@ -192,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_page_takes_over_what_the_one_before_has_left() {
-        assert_eq!(Legacy::of(&LEGACY.to_bytes()), LEGACY);
+        assert_eq!(Legacy::of(&LEGACY.to_bytes(0)), LEGACY);
         assert_eq!(Page::new(LEGACY).successor().legacy(), LEGACY);
         let page = Page::new(Legacy { gap: 7, ..LEGACY });
         page.durable.set(90);
@@ -205,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_page_of_another_version_or_a_part_of_one_or_a_garbled_one_never_says_more_than_was_known() {
-        let bytes = LEGACY.to_bytes();
+        let bytes = LEGACY.to_bytes(0);
         for length in 0..PAGE {
             assert!([Legacy::default(), LEGACY, Legacy { known: 0, ..LEGACY }].contains(&Legacy::of(&bytes[..length])));
         }

@@ -14,10 +14,13 @@ use rustix::io::Errno;
 use crate::model::error::{Error, ErrorKind, Refusal, Result};
 use crate::store::file::disk::file_system;
 use crate::store::file::disk::held::{Held, Inode, Lost, inode_at, inode_of};
+use crate::store::file::disk::line::Line;
 use crate::store::file::disk::lock::{AbsentLock, FileLock};
 use crate::store::file::disk::mapping::SharedPage;
-use crate::store::file::disk::page::{Legacy, PAGE, Page};
+use crate::store::file::disk::page::{BY_CALLS, Legacy, PAGE, Page};
+use crate::store::file::disk::page_file::PageFile;
 use crate::store::file::disk::rights::Rights;
+use crate::store::file::disk::signal::Signal;
 use crate::store::file::disk::{Disk, DiskFile, DiskLock};
 use crate::store::file::format::names;
 use crate::store::file::settings::{Admitted, Settings};
@@ -28,6 +31,8 @@ pub(crate) struct RealDisk {
     path: PathBuf,
     rights: Rights,
     held: Held,
+    /// Whether a page that this process makes may be mapped (rule 17).
+    maps_well: bool,
     /// Whether files are opened for writing. If not, nothing is created or changed.
     writes: bool,
 }
@@ -91,7 +96,8 @@ impl RealDisk {
         let path = std::path::absolute(path).map_err(failed)?;
         let directory = File::from(directory);
         let held = Held::of(&directory, &path).map_err(failed)?;
-        Ok(Self { directory, path, rights, held, writes })
+        let maps_well = file_system::maps_well(&system);
+        Ok(Self { directory, path, rights, held, maps_well, writes })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
@@ -118,7 +124,12 @@ impl RealDisk {
 
     /// Makes a page's file, written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
     fn new_page(&self, name: &str, legacy: Legacy) -> io::Result<File> {
-        self.replace_by(name, |file| file.write_all_at(&legacy.to_bytes(), 0).and_then(|()| file.sync_all()))
+        self.replace_by(name, |file| file.write_all_at(&legacy.to_bytes(self.way()), 0).and_then(|()| file.sync_all()))
+    }
+
+    /// How a page that this process makes is reached: 0, or [`BY_CALLS`].
+    fn way(&self) -> u64 {
+        if self.maps_well { 0 } else { BY_CALLS }
     }
 
     /// Puts a new file in the place of the one with this name, once all of it is written.
@@ -142,6 +153,14 @@ impl RealDisk {
         let foreign = stat.ok().and_then(|stat| self.rights.foreign(&stat));
         foreign.map_or(Errno::ACCESS.into(), io::Error::from)
     }
+}
+
+fn reach(file: File, way: u64, writes: bool) -> io::Result<SharedPage> {
+    if way != BY_CALLS {
+        return SharedPage::map(&file, writes);
+    }
+    let file = Arc::new(PageFile::of(file));
+    Ok(SharedPage::ByCalls(Page::of(|number| Line::ByCalls(file.clone(), number), Signal::Silent)))
 }
 
 fn irregular() -> io::Error {
@@ -239,7 +258,10 @@ impl Disk for RealDisk {
         if !fresh {
             let file = self.open_file(name, OFlags::empty())?;
             self.held.note(name, &file, true)?;
-            return SharedPage::map(&file, self.writes);
+            let mut version = [0; 8];
+            DiskFile::read_at(&file, &mut version, Legacy::VERSION_AT)?;
+            // As the processes do that use it already.
+            return reach(file, u64::from_ne_bytes(version) & BY_CALLS, self.writes);
         }
         let mut before = [0; PAGE];
         let read = self.open_file(name, OFlags::empty()).and_then(|file| DiskFile::read_at(&file, &mut before, 0));
@@ -252,14 +274,14 @@ impl Disk for RealDisk {
         // of the old one when it is whole, for a crash must not take what that one says.
         let file = match self.new_page(name, legacy) {
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                // The old one has the room for the new one.
-                self.remove(name)?;
+                // The old one has the room for the new one. Without an old one, the disk is full.
+                self.remove(name).map_err(|_| error)?;
                 self.new_page(name, legacy)?
             }
             made => made?,
         };
         self.held.note(name, &file, true)?;
-        SharedPage::map(&file, true)
+        reach(file, self.way(), true)
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

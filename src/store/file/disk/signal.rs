@@ -10,43 +10,64 @@ use std::time::Duration;
 #[cfg(all(target_os = "linux", not(shuttle)))]
 use rustix::thread::futex;
 
-#[cfg(any(feature = "simulation", not(target_os = "linux"), shuttle))]
 use crate::store::file::threads::wait;
 
-/// The lowest bit says that a process may rest. Each signal clears it, and changes the other bits.
-#[repr(C, align(64))]
-#[derive(Default, Debug)]
-pub(crate) struct Signal(AtomicU32);
+/// The lowest bit of its word says that a process may rest. Each signal clears it, and changes the other bits.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// In this process's memory.
+    Here(AtomicU32),
+    /// In the mapped page, which lives as long as the signal.
+    Mapped(&'static AtomicU32),
+    /// None can be given where the page is not mapped: a process looks again after a short pause.
+    Silent,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self::Here(AtomicU32::default())
+    }
+}
 
 /// What the word said when a process asked for the next signal.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked(u32);
 
 impl Signal {
+    fn word(&self) -> Option<&AtomicU32> {
+        match self {
+            Self::Here(word) => Some(word),
+            Self::Mapped(word) => Some(word),
+            Self::Silent => None,
+        }
+    }
+
     /// Asks for the next signal. The caller looks next at what it waits for, and then waits: a signal that was given since ends
     /// the wait at once.
     pub(crate) fn ask(&self) -> Asked {
-        Asked(self.0.fetch_or(1, Ordering::SeqCst) | 1)
+        Asked(self.word().map_or(1, |word| word.fetch_or(1, Ordering::SeqCst) | 1))
     }
 
     /// Whether the signal was given since.
     pub(crate) fn is_given(&self, asked: Asked) -> bool {
-        self.0.load(Ordering::SeqCst) != asked.0
+        self.word().is_some_and(|word| word.load(Ordering::SeqCst) != asked.0)
     }
 
     /// Rests until the signal is given, or the pause is over; sometimes less long.
     pub(crate) fn wait(&self, asked: Asked, pause: Duration) {
-        if !self.is_given(asked) {
-            rest(&self.0, asked.0, pause);
+        match self.word() {
+            Some(word) if !self.is_given(asked) => rest(word, asked.0, pause),
+            Some(_) => {}
+            None => wait::sleep(pause.min(wait::FIRST_PAUSE)),
         }
     }
 
     /// Wakes all that wait. The caller has stored before what they wait for. Where none waits, this is no system call.
     pub(crate) fn give(&self) {
         fence(Ordering::SeqCst);
-        if self.0.load(Ordering::SeqCst) & 1 != 0 {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            wake(&self.0);
+        if let Some(word) = self.word().filter(|word| word.load(Ordering::SeqCst) & 1 != 0) {
+            word.fetch_add(1, Ordering::SeqCst);
+            wake(word);
         }
     }
 }
@@ -103,14 +124,14 @@ mod tests {
     fn a_signal_that_no_process_has_asked_for_changes_nothing_and_a_wait_without_one_has_a_limit() {
         let signal = Signal::default();
         signal.give();
-        assert_eq!(signal.0.load(Ordering::Relaxed), 0);
+        assert_eq!(signal.word().unwrap().load(Ordering::Relaxed), 0);
         let (asked, begun) = (signal.ask(), Instant::now());
         while begun.elapsed() < Duration::from_millis(1) {
             signal.wait(asked, Duration::from_micros(100));
         }
         signal.give();
-        let said = signal.0.load(Ordering::Relaxed);
+        let said = signal.word().unwrap().load(Ordering::Relaxed);
         signal.give();
-        assert_eq!(signal.0.load(Ordering::Relaxed), said, "once");
+        assert_eq!(signal.word().unwrap().load(Ordering::Relaxed), said, "once");
     }
 }

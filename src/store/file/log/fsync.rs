@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::file::disk::page::{FILES_LOST, SYNC_FAILED};
+use crate::store::file::disk::page_file::{FILES_LOST, SYNC_FAILED};
 use crate::store::file::disk::unreadable::is_of_the_disk;
 use crate::store::file::format::names;
 use crate::store::file::format::segment;

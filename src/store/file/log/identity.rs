@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskFile;
 use crate::store::file::disk::held::Lost;
-use crate::store::file::disk::page::FILES_LOST;
+use crate::store::file::disk::page_file::FILES_LOST;
 use crate::store::file::format::frame::Frame;
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
@@ -88,7 +88,9 @@ impl Segments {
                 (rest, at) = (&rest[length..], at.plus(length));
             }
         }
-        *last = (tail, before(tail).unwrap_or_default());
+        if let Some(bytes) = before(tail) {
+            *last = (tail, bytes);
+        }
         false
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError};
 use crate::model::error::{Error, Result};
 use crate::model::key::SessionKey;
 use crate::store::file::disk::mapping::SharedPage;
-use crate::store::file::disk::page::Page;
+use crate::store::file::disk::page::{Page, PageAccess};
 use crate::store::file::disk::{Disk, DiskFile};
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
@@ -59,6 +59,15 @@ impl Segments {
 
     pub(crate) fn page(&self) -> &Page {
         self.shared.page()
+    }
+
+    /// How this process reaches the shared page.
+    pub(crate) fn page_access(&self) -> PageAccess {
+        match self.shared {
+            SharedPage::Mapped(..) => PageAccess::Mapped,
+            SharedPage::ByCalls(_) => PageAccess::ByCalls,
+            SharedPage::InMemory(_) => PageAccess::Alone,
+        }
     }
 
     /// Where the log ends now.

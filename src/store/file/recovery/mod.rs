@@ -139,7 +139,7 @@ fn try_join(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> Result<Log
         _ => Error::io("mapping the shared page", error).at(path.join(names::SHARED_PAGE)),
     })?;
     let version = shared.page().version.get();
-    if version != page::VERSION {
+    if version & !page::BY_CALLS != page::VERSION {
         let why = format!(
             "processes that use it now run a version of cloakroom with another shared page ({version}, this one has {}); \
              stop them first",

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
-use crate::store::file::disk::page;
 use crate::store::file::disk::unreadable::{cut_past, read_past, write_past};
 use crate::store::file::disk::{Disk, DiskFile};
 use crate::store::file::format::names;
@@ -125,7 +124,6 @@ impl Found {
         let shared = disk.shared_page(names::SHARED_PAGE, true);
         let shared =
             shared.map_err(|error| Error::io("making the shared page", error).at(path.join(names::SHARED_PAGE)))?;
-        shared.page().version.set(page::VERSION);
         shared.page().files.set(disk.number());
         let log = new_log(disk, path, salt, shared, first, settings);
         for number in &headless {

@@ -165,3 +165,16 @@ fn what_keeps_the_log_from_being_compacted_is_told() {
     assert_eq!(store.stats(NOW).unwrap().compaction_error, None);
     assert!(!disk.segments().contains(&"00000001.log".into()));
 }
+
+#[test]
+fn a_look_at_the_files_that_could_not_read_proves_nothing_and_neither_does_it_mislead_the_next() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    for n in 0..3 {
+        create(&store, n, b"");
+        disk.make_unreadable("00000001.log", &[0]);
+        store.engine.log.segments.look().unwrap();
+        disk.make_unreadable("00000001.log", &[]);
+        store.engine.log.segments.look().unwrap();
+    }
+}

@@ -12,6 +12,8 @@ pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     let (start, end) = (frames.start(), frames.end());
     let file = segments.file(start.segment())?;
     segments.page().intent.set(end.as_u64());
+    // A page that could not be written shows itself as poison.
+    segments.refuse_if_poisoned()?;
     let Err(error) = file.write_at(frames.bytes(), u64::from(start.offset())) else { return Ok(()) };
     let mut failed = segments.segment_io("appending to the log", start.segment(), error);
     if file.cut(u64::from(start.offset())).and_then(|()| file.sync()).is_err() {
