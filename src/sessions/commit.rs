@@ -119,8 +119,6 @@ impl<S: Store> Sessions<S> {
         let needs_cookie = !state.is_stored || state.changes.rotates() || state.changes.concern_cookie();
         if fate == Fate::Dropped || fate == Fate::KeptWithoutCookie && needs_cookie {
             state.changes = Changes::default();
-            // The login that was to end it is dropped as well.
-            state.damage = state.damage.take().filter(|_| state.visitor.leaves);
         }
         let is_idle = state.access == Access::ReadOnly
             || state.ended.is_none()
