@@ -3,6 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::COOKIE;
@@ -118,6 +119,9 @@ where
     let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
     match settled {
         Ok(committed) => {
+            if let Some(error) = committed.touch_error() {
+                response.extensions_mut().insert(Arc::clone(error));
+            }
             add(response.headers_mut(), committed.into_headers());
             Ok(response)
         }
