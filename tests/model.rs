@@ -127,7 +127,8 @@ impl Notation for Records {
     }
 }
 
-const MODEL: Model<'static, Records> = Model { notation: &Records, per_owner: None };
+const MODEL: Model<'static, Records> =
+    Model { notation: &Records, per_owner: None, swept_behind: Duration::from_secs(5 * 60) };
 
 /// A revision that no session ever had.
 const NEVER: Revision = Revision::from_u64(1);

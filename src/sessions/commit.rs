@@ -26,7 +26,8 @@ impl<S: Store> Sessions<S> {
     /// Stores what the request changed. Call it before the response leaves, so that the visitor's next request finds
     /// the changes.
     ///
-    /// An unchanged session costs at most a touch. A changed session costs one call of the store, a compare-and-swap,
+    /// An unchanged session costs at most a touch, which is best effort: where nothing can be written, the response goes
+    /// out all the same, and [`Committed::touch_error`] tells of it. A changed session costs one call of the store, a compare-and-swap,
     /// if no other request has changed it meanwhile. Otherwise the commit applies the changes again, to what the other
     /// request has stored: requests that change different entries both succeed. If the session is gone, nothing is
     /// written and no cookie is set or removed, because another request may have logged the visitor in and given them a
@@ -202,7 +203,8 @@ impl<S: Store> Committing<'_, S> {
         Ok(Some((id, record)))
     }
 
-    /// Commits a stored session that is unchanged.
+    /// Commits a stored session that is unchanged. Whatever fails here, the handler's response is as true as before, and
+    /// the visitor's next request tries the touch again.
     async fn keep_alive(self) -> Result<Committed> {
         let now = self.now();
         let (policy, key) = (self.sessions.policy(), self.seen.key());
@@ -210,8 +212,12 @@ impl<S: Store> Committing<'_, S> {
             return Ok(self.lost());
         }
         let touch = self.seen_before.is_none() && policy.touch_is_due(&self.seen, self.arrived);
-        if touch && !self.sessions.0.store.touch(key, self.arrived).await? {
-            return Ok(self.lost());
+        if touch {
+            match self.sessions.0.store.touch(key, self.arrived).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(self.lost()),
+                Err(error) => return Ok(Committed::untouched(Outcome::Unchanged, error)),
+            }
         }
         let is_noted = touch || self.seen_before.is_some();
         let outcome = if is_noted { Outcome::Touched } else { Outcome::Unchanged };
@@ -221,12 +227,13 @@ impl<S: Store> Committing<'_, S> {
         }
         // A cookie may go out only for a session that is still there under this id. The touch does not tell: after a
         // rotation, it may have met the trace.
-        match self.sessions.load(key, now).await? {
-            Some(record) => {
+        match self.sessions.load(key, now).await {
+            Ok(Some(record)) => {
                 let cookie = self.cookie(&record, self.id.as_ref(), now);
                 Ok(Committed { is_renewal: true, ..Committed::new(outcome, cookie) })
             }
-            None => Ok(self.lost()),
+            Ok(None) => Ok(self.lost()),
+            Err(error) => Ok(Committed::untouched(outcome, error)),
         }
     }
 

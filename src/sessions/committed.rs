@@ -1,5 +1,7 @@
 //! What a commit did, and what it means for the response.
 
+use std::sync::Arc;
+
 use crate::cookie::SetCookie;
 use crate::model::error::{Error, ErrorKind};
 use crate::sessions::headers::{ResponseHeader, may_be_stored};
@@ -30,6 +32,7 @@ pub struct Committed {
     pub(super) removals: Vec<SetCookie>,
     pub(super) lost: Vec<String>,
     pub(super) looked_at: bool,
+    pub(super) touch_error: Option<Arc<Error>>,
 }
 
 /// What a commit did, from [`Committed::outcome`]; most applications have no use for it.
@@ -65,7 +68,20 @@ pub enum Outcome {
 
 impl Committed {
     pub(super) fn new(outcome: Outcome, set_cookie: Option<SetCookie>) -> Self {
-        Self { outcome, set_cookie, is_renewal: false, removals: Vec::new(), lost: Vec::new(), looked_at: false }
+        Self {
+            outcome,
+            set_cookie,
+            is_renewal: false,
+            removals: Vec::new(),
+            lost: Vec::new(),
+            looked_at: false,
+            touch_error: None,
+        }
+    }
+
+    /// Of an unchanged session that this error kept from being noted as seen, or from getting its cookie.
+    pub(super) fn untouched(outcome: Outcome, error: Error) -> Self {
+        Self { touch_error: Some(Arc::new(error)), ..Self::new(outcome, None) }
     }
 
     /// The value of the one `Set-Cookie` header that the response must carry, if any.
@@ -104,6 +120,22 @@ impl Committed {
     /// What was done.
     pub fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// The error that kept the store from noting that an unchanged session was seen, or from renewing its cookie. The
+    /// response goes out all the same: it shows nothing that was not stored. The session ends earlier unless a later
+    /// request is noted.
+    ///
+    /// ```
+    /// # use cloakroom::Committed;
+    /// fn log(committed: &Committed) {
+    ///     if let Some(error) = committed.touch_error() {
+    ///         eprintln!("a session was seen, and the store could not note it: {error}");
+    ///     }
+    /// }
+    /// ```
+    pub fn touch_error(&self) -> Option<&Arc<Error>> {
+        self.touch_error.as_ref()
     }
 
     /// The names of the entries that were set or modified, and were not stored because the session was gone.

@@ -58,6 +58,9 @@ impl<S: Store> Sessions<S> {
 
     /// The settings of a sweeper for this store and this clock.
     ///
+    /// A site may do without one: in a `MemoryStore` and a `FileStore`, expired sessions leave with later ones that are created,
+    /// two with each. A sweeper removes all of them, also while no session is created.
+    ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
     /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;

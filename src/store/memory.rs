@@ -10,12 +10,14 @@ use crate::model::key::{KeyMap, KeySet, SessionKey};
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::store::sweeper::beside_creates::{self, over_by};
 use crate::store::{BeyondLimit, Durability, Limits, RuntimeFree, Store, Swept, Update};
 
 /// A store in memory. It keeps the whole [`Store`] contract, and no session outlives the process.
 ///
 /// Clones share the same sessions. Its futures are ready at the first poll and need no runtime. The number of sessions
-/// is not limited. A [`Sweeper`](crate::Sweeper) gives back the memory of expired sessions.
+/// is not limited. Expired sessions leave with later creates, two with each, five minutes after their end; a
+/// [`Sweeper`](crate::Sweeper) gives back the memory of all of them.
 ///
 /// ```
 /// use cloakroom::{MemoryStore, Sessions};
@@ -118,6 +120,13 @@ impl Sessions {
         }
     }
 
+    /// Removes a few sessions that were over by this time, beside a create under this key.
+    fn sweep_beside(&mut self, key: &SessionKey, over_by: Timestamp) {
+        let over = self.by_end.iter().take_while(|(end, _)| *end <= over_by).map(|(_, key)| *key);
+        let swept: Vec<_> = over.filter(|over| over != key).take(beside_creates::SWEPT).collect();
+        swept.iter().for_each(|key| drop(self.remove(key)));
+    }
+
     /// Refuses a key that a live session has.
     fn check_free(&self, key: &SessionKey, now: Timestamp) -> Result<()> {
         match self.live(key, now) {
@@ -175,7 +184,9 @@ impl Store for MemoryStore {
         let mut sessions = self.lock();
         sessions.check_free(record.key(), now)?;
         sessions.make_room(record, None, &self.0.limits, now)?;
-        Ok(sessions.insert(record.clone()))
+        let revision = sessions.insert(record.clone());
+        sessions.sweep_beside(record.key(), over_by(now, beside_creates::BEHIND));
+        Ok(revision)
     }
 
     async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
@@ -323,6 +334,20 @@ mod tests {
         assert_eq!(swept, Swept { removed: 99, more: false });
         let sessions = store.lock();
         assert!(sessions.records.is_empty() && sessions.by_owner.is_empty() && sessions.by_end.is_empty());
+    }
+
+    #[test]
+    fn a_store_that_nobody_sweeps_does_not_grow_without_bound() {
+        let store = MemoryStore::new();
+        // A visitor a second. 60 of them live, and 300 have been over for less than five minutes.
+        for n in 0..2_000_u64 {
+            let now = Timestamp::from_secs(n);
+            let key = SessionKey::from_bytes(u128::from(n).to_be_bytes());
+            block_on(store.create(&Record::new(key, Lifetime::idle(MINUTE), now), now)).unwrap();
+            assert!(store.lock().records.len() <= 361, "{} after {n} visitors", store.lock().records.len());
+        }
+        let sessions = store.lock();
+        assert_eq!((sessions.by_end.len(), sessions.records.len()), (360, 360));
     }
 
     #[test]

@@ -294,7 +294,8 @@ pub trait Store: Send + Sync + 'static {
     /// swept or not.
     ///
     /// The cost is in proportion to the sessions that have expired, and not to those that are stored. A
-    /// [`Sweeper`](crate::Sweeper) makes these calls in the background.
+    /// [`Sweeper`](crate::Sweeper) makes these calls in the background. A store may remove sessions without being asked, beside
+    /// a `create` above all, if they were over well before its `now`; it counts them in no answer.
     ///
     /// ```
     /// # use std::time::Duration;

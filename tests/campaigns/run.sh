@@ -8,6 +8,8 @@ missing=
 command -v strace >/dev/null 2>&1 || missing="$missing strace"
 command -v mkfs.ext4 >/dev/null 2>&1 || missing="$missing e2fsprogs"
 command -v losetup >/dev/null 2>&1 || missing="$missing mount"
+command -v mkfs.xfs >/dev/null 2>&1 || missing="$missing xfsprogs"
+command -v mkfs.btrfs >/dev/null 2>&1 || missing="$missing btrfs-progs"
 command -v prlimit >/dev/null 2>&1 || missing="$missing util-linux"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -24,7 +26,7 @@ fi
 
 cargo build --quiet --release
 failed=
-for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors corrupt unreadable vanish hostile-names bounds stall mutants; do
+for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors full-disks corrupt unreadable vanish hostile-names bounds stall mutants; do
     cargo run --quiet --release -- "$campaign" || failed="$failed $campaign"
 done
 if [ -n "$failed" ]; then

@@ -12,6 +12,7 @@ mod durability;
 mod limits;
 mod listing;
 mod memory;
+mod operations;
 mod planted;
 mod space;
 mod sweeping;

@@ -51,6 +51,34 @@ fn only_the_system_clock_reads_the_clock() {
     assert_eq!(files_with("OffsetDateTime::now"), [""; 0]);
 }
 
+/// What the lines of docs/operations.md are shown by: the names in the brackets at a line's end.
+fn shown_by(line: &str) -> Vec<&str> {
+    let Some((_, brackets)) = line.trim_end().strip_suffix(']').and_then(|line| line.rsplit_once('[')) else {
+        return Vec::new();
+    };
+    brackets.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn each_line_about_operations_names_what_shows_it_and_that_exists() {
+    let text = |path: &PathBuf| fs::read_to_string(path).unwrap();
+    let mut code: String =
+        ["src", "tests"].iter().flat_map(|folder| sources(&root().join(folder))).map(|path| text(&path)).collect();
+    code.retain(|letter| letter != '\r');
+    let page = text(&root().join("docs/operations.md"));
+    let lines: Vec<String> =
+        page.split("\n- ").skip(1).map(|item| item.split("\n\n").next().unwrap().replace('\n', " ")).collect();
+    assert!(lines.len() > 30, "the page was read: {} lines", lines.len());
+    for line in lines {
+        let names = shown_by(&line);
+        assert!(!names.is_empty(), "nothing shows this: {line}");
+        for name in names {
+            let is_there = code.contains(&format!("fn {name}(")) || code.contains(&format!("name: \"{name}\""));
+            assert!(is_there, "{name} is neither a test nor a campaign: {line}");
+        }
+    }
+}
+
 /// The layers, from the lowest up: a file imports files of its own layer and of those before it.
 const LAYERS: &[&[&str]] = &[&["model/"], &["cookie/"], &["store/"], &["session/"], &["sessions/"], &["adapters/"]];
 

@@ -1,6 +1,7 @@
 //! Processes that hold a lock and do not move, as after SIGSTOP.
 
 use std::fs::File;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cloakroom::{ErrorKind, FileStore, Store};
@@ -44,6 +45,26 @@ fn a_process_that_holds_the_writer_lock_makes_others_time_out_and_its_death_free
 }
 
 #[test]
+fn a_child_that_was_forked_keeps_the_writer_lock_of_its_killed_parent_until_the_child_ends() {
+    let (_keep, place) = place();
+    let store = FileStore::options().lock_wait(Duration::from_millis(50)).open(&place).unwrap();
+    create(&store, 1, b"before");
+    // A process is killed in the middle of a write, and a child of it has the lock's open file as a forked one has.
+    let mut parent = Process::start("hold with a child", &place, "writer.lock");
+    let child = parent.hear().unwrap();
+    parent.kill();
+    let error = block_on(store.create(&record(2, b""), NOW)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Timeout, "{error}");
+    assert_eq!(value(&store, 1), Some(b"before".to_vec()), "loads go on");
+    let newcomer = FileStore::open(&place).unwrap();
+    assert_eq!(value(&newcomer, 1), Some(b"before".to_vec()), "and so does opening");
+    // The remedy: the child ends, or executes another program that was not given the file.
+    assert!(Command::new("kill").args(["-9", &child]).status().unwrap().success());
+    let store = FileStore::open(&place).unwrap();
+    create(&store, 2, b"after");
+}
+
+#[test]
 fn saves_that_wait_for_a_lock_are_carried_out_when_it_is_free() {
     let (_keep, place) = place();
     let store = FileStore::options().lock_wait(Duration::from_secs(600)).open(&place).unwrap();
@@ -60,6 +81,20 @@ fn saves_that_wait_for_a_lock_are_carried_out_when_it_is_free() {
     for n in 1..20 {
         assert_eq!(value(&store, n), Some(b"waited".to_vec()));
     }
+}
+
+#[test]
+fn a_touch_waits_for_no_other_process_as_long_as_a_save_may() {
+    let (_keep, place) = place();
+    let store = FileStore::options().lock_wait(Duration::MAX).open(&place).unwrap();
+    create(&store, 1, b"");
+    let mut holder = Process::start("hold", &place, "writer.lock");
+    holder.expect("held");
+    let later = NOW.plus(Duration::from_secs(9));
+    let error = block_on(store.touch(&key(1), later)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Timeout, "{error}");
+    holder.kill();
+    assert!(block_on(store.touch(&key(1), later)).unwrap());
 }
 
 #[test]

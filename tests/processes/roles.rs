@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -25,6 +26,7 @@ fn child_in_its_role() {
         "count" => counting::count(&place, &argument),
         "write" => killed::write_until_killed(&place, &argument),
         "hold" => hold(&place.join(argument)),
+        "hold with a child" => hold_with_a_child(&place.join(argument)),
         "report" => report(&place),
         "obey" => obey(&place, &argument),
         role => panic!("no role is called {role}"),
@@ -86,6 +88,17 @@ fn hold(file: &Path) {
     let file = OpenOptions::new().read(true).write(true).open(file).unwrap();
     flock(&file, FlockOperation::LockExclusive).unwrap();
     say("held");
+    while listen().is_some() {}
+}
+
+/// The same, with a child that shares the open file, and so the lock, as a forked child does. Says the child's number.
+#[allow(clippy::zombie_processes, reason = "the child is to outlive its parent")]
+fn hold_with_a_child(file: &Path) {
+    let file = OpenOptions::new().read(true).write(true).open(file).unwrap();
+    flock(&file, FlockOperation::LockExclusive).unwrap();
+    let child =
+        Command::new("sleep").arg("600").stdin(file.try_clone().unwrap()).stdout(Stdio::null()).spawn().unwrap();
+    say(&child.id().to_string());
     while listen().is_some() {}
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cloakroom::{Lifetime, Outcome, SessionId, SessionKey, Timestamp};
+use cloakroom::{ErrorKind, Lifetime, Outcome, SessionId, SessionKey, Timestamp};
 
 use crate::support::*;
 
@@ -151,4 +151,52 @@ fn a_clock_set_back_touches_nothing_and_more_than_five_minutes_back_opens_nothin
     assert!(blocking.end("ada", &handle).unwrap());
     site.clock.set(START.plus(HOUR));
     assert_eq!(site.count(), 0);
+}
+
+#[test]
+fn a_touch_that_fails_changes_no_response_and_is_told_and_the_next_request_tries_again() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
+    site.advance(10 * MINUTE);
+    site.store.fail("touch");
+    // A page that reads its session, and one that never looks at it.
+    let reads = site.request(&mut browser, |session| assert_eq!(session.get("n").unwrap(), Some(1)));
+    let ignores = site.request(&mut browser, |_| ());
+    for committed in [&reads, &ignores] {
+        assert_nothing(committed);
+        assert_eq!(committed.touch_error().unwrap().kind(), &ErrorKind::Unavailable);
+        assert!(committed.lost().is_empty());
+    }
+    assert_eq!(site.open(&browser).last_seen(), START);
+    site.store.fail("");
+    let committed = site.request(&mut browser, |_| ());
+    assert_eq!(committed.outcome(), Outcome::Touched);
+    assert!(committed.touch_error().is_none());
+}
+
+#[test]
+fn a_cookie_that_cannot_be_renewed_changes_no_response_and_is_told() {
+    let site = site_with(|builder| builder.rolling(true));
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
+    site.advance(10 * MINUTE);
+    let session = site.open(&browser);
+    site.store.fail("load");
+    let committed = site.commit(session);
+    assert_eq!((committed.outcome(), committed.set_cookie()), (Outcome::Touched, None));
+    assert_eq!(committed.touch_error().unwrap().kind(), &ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_change_that_cannot_be_stored_is_an_error_though_a_touch_is_due_as_well() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
+    site.advance(10 * MINUTE);
+    let session = site.open(&browser);
+    session.insert("n", &2).unwrap();
+    site.store.fail("update");
+    let error = site.sessions.blocking().commit(session).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Unavailable);
 }

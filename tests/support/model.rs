@@ -5,6 +5,8 @@
 //! the check of linearizability all compare with it. It knows nothing of files, of crashes and of calls at the same time:
 //! which states a failure may leave, and in which order calls came, is for the test to find out. Time is an argument.
 
+use std::time::Duration;
+
 use cloakroom::{BeyondLimit, OwnerLimit, Swept, Timestamp};
 
 /// How a test notes down a session: by all that it compares, and by no more, for some tests keep millions of states.
@@ -49,6 +51,8 @@ pub type Outcome<N> = Result<(), Refusal<<N as Notation>::Session>>;
 pub struct Model<'a, N: ?Sized> {
     pub notation: &'a N,
     pub per_owner: Option<OwnerLimit>,
+    /// A create removes sessions that have been over for so long, the first two of them.
+    pub swept_behind: Duration,
 }
 
 impl<N: Notation + ?Sized> Model<'_, N> {
@@ -57,7 +61,12 @@ impl<N: Notation + ?Sized> Model<'_, N> {
         if self.load(sessions, key, now).is_some() {
             return Err(Refusal::KeyTaken);
         }
-        self.put(sessions, key, None, session, now)
+        self.put(sessions, key, None, session, now)?;
+        let over_by = Timestamp::from_millis(now.as_millis().saturating_sub(self.swept_behind.as_millis() as u64));
+        let new = sessions[key].take();
+        self.sweep(sessions, over_by, 2);
+        sessions[key] = new;
+        Ok(())
     }
 
     pub fn load<'s>(&self, sessions: &'s Sessions<N>, key: usize, now: Timestamp) -> Option<&'s N::Session> {

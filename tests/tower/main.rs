@@ -371,6 +371,36 @@ async fn a_store_that_fails_to_commit_replaces_the_response() {
 }
 
 #[tokio::test]
+async fn where_nothing_can_be_written_pages_are_served_whether_they_look_at_their_session_or_not() {
+    let site = Site::new();
+    let cookie = site.visitor().await;
+    site.clock.advance(10 * MINUTE);
+    site.store.fail_to_write(true);
+    let ignores = ask_nothing(site.layer(), &cookie).await;
+    let reads = ask(site.layer(), &cookie, |session| {
+        assert_eq!(session.get::<u64>("n").unwrap(), Some(1));
+        reply(200)
+    })
+    .await;
+    assert_eq!(reads.body(), "made by the handler");
+    for response in [ignores, reads] {
+        assert_eq!(response.status(), StatusCode::OK);
+        let error = response.extensions().get::<Arc<Error>>().expect("the failure is told");
+        assert_eq!(error.kind(), &ErrorKind::Unavailable);
+    }
+    // A page that changes something is not.
+    let changes = ask(site.layer(), &cookie, |session| {
+        add_one(&session);
+        reply(200)
+    })
+    .await;
+    assert_eq!(changes.status(), StatusCode::SERVICE_UNAVAILABLE);
+    site.store.fail_to_write(false);
+    let response = ask_nothing(site.layer(), &cookie).await;
+    assert!(response.extensions().get::<Arc<Error>>().is_none());
+}
+
+#[tokio::test]
 async fn the_application_may_make_the_error_response() {
     let site = Site::new();
     let cookie = site.visitor().await;

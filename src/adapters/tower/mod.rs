@@ -40,7 +40,8 @@
 //! A store that fails gives an error response (see [`Error::http_status`](crate::Error::http_status); 503 in most
 //! cases), never an empty session. Of a session that is there and cannot be read, that is the answer to a handler that
 //! looked at it; other pages, login and logout work. The error itself is in the response's extensions, as an
-//! `Arc<Error>`, for a layer that writes logs.
+//! `Arc<Error>`, for a layer that writes logs. So is that of a [touch](crate::Committed::touch_error) that failed, in a
+//! response that is as the handler made it.
 //!
 //! If another request ended the session meanwhile, what this one set in it is lost. The answer to a POST and its like is
 //! then a 409, that to a GET goes out ([configurable](crate::SessionsBuilder::on_lost)); in both the `Arc<Error>` says

@@ -129,6 +129,9 @@ where
     let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
     match settled {
         Ok(committed) => {
+            if let Some(error) = committed.touch_error() {
+                response.extensions_mut().insert(Arc::clone(error));
+            }
             if let Some(loss) = committed.loss() {
                 response.extensions_mut().insert(Arc::new(loss));
             }

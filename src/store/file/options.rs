@@ -56,6 +56,8 @@ impl FileOptions {
     /// How many bytes of live records the store may hold; no limit by default. A save beyond it is
     /// [`ErrorKind::Full`](crate::ErrorKind::Full), and nothing of it is stored.
     ///
+    /// A save that finds no room is refused only after a sweep, by the save's own `now`.
+    ///
     /// The log on disk may take twice as much and one segment before the store's thread compacts it.
     ///
     /// ```
@@ -93,8 +95,9 @@ impl FileOptions {
         self
     }
 
-    /// How long an operation waits for the writer lock, while another process holds it: 5 s by default. Then the operation
-    /// fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and was not begun.
+    /// How long an operation waits for the writer lock, while another process holds it: 5 s by default, and 0.2 s at most for
+    /// a touch, which no response is worth waiting for. Then the operation fails with
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout), and was not begun.
     ///
     /// A process that writes all the time keeps the lock between its writes, and gives it up within about a millisecond
     /// when another process wants it. A process that is stopped while it holds the lock keeps it until it goes on or

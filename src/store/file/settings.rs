@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::store::file::threads::wait::LOCK_WAIT;
+use crate::store::sweeper::beside_creates;
 use crate::store::{Durability, Limits};
 
 /// The values of [`FileOptions`](crate::FileOptions), whose methods say what each of them means.
@@ -67,6 +68,10 @@ pub(crate) struct Sizes {
     pub(crate) let_go: usize,
     /// After so many refusals a process gets in line for the writer lock. In a real store that takes a fifth of a second.
     pub(crate) patience: u32,
+    /// So often one group sweeps where a save finds no room, so that no save takes long. The next save goes on.
+    pub(crate) sweeps_for_room: u32,
+    /// A create removes sessions that have been over for so long.
+    pub(crate) swept_behind: Duration,
 }
 
 impl Sizes {
@@ -85,6 +90,8 @@ impl Sizes {
         worth_keeping: 4,
         let_go: 500,
         patience: 48,
+        sweeps_for_room: 8,
+        swept_behind: beside_creates::BEHIND,
     };
 
     #[cfg(feature = "simulation")]
@@ -102,6 +109,9 @@ impl Sizes {
         worth_keeping: 1,
         let_go: 1,
         patience: 2,
+        // Which save finds a failing disk full, and sweeps, no model can tell.
+        sweeps_for_room: 0,
+        swept_behind: Duration::from_secs(1),
     };
 }
 

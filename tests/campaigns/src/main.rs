@@ -10,6 +10,7 @@ mod allocated;
 mod bounds;
 mod corrupt;
 mod errors;
+mod full_disks;
 mod history;
 mod hostile_names;
 mod kill;
@@ -40,6 +41,7 @@ const CAMPAIGNS: &[Campaign] = &[
     kill::CAMPAIGN,
     power_loss::CAMPAIGN,
     errors::CAMPAIGN,
+    full_disks::CAMPAIGN,
     corrupt::CAMPAIGN,
     corrupt::UNREADABLE,
     vanish::CAMPAIGN,
@@ -57,6 +59,9 @@ fn main() -> ExitCode {
         [role] if role == linearize::WORKER => return linearize::work(),
         [role, place] if role == races::WORKER => return races::work(place.as_ref()),
         [role, place] if role == errors::FORKER => return errors::fork_in(place.as_ref()),
+        [role, place, seed] if role == full_disks::WORKER => {
+            return full_disks::work(place.as_ref(), seed.parse().unwrap_or_default());
+        }
         [role, args @ ..] if role == hostile_names::WORKER => return hostile_names::worker(args),
         _ => {}
     }
@@ -87,6 +92,7 @@ fn main() -> ExitCode {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed, args.record, args.failures);
     let outcome = (campaign.run)(&mut run);
+    let not_tried = run.not_tried();
     let (runs, failures) = run.finish();
     if args.record
         && runs > 0
@@ -99,7 +105,7 @@ fn main() -> ExitCode {
         println!("{}: {runs} runs, {} failures", campaign.name, failures + 1);
         return ExitCode::FAILURE;
     }
-    println!("{}: {runs} runs, {failures} failures", campaign.name);
+    println!("{}: {runs} runs, {failures} failures{not_tried}", campaign.name);
     if failures > 0 || runs == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

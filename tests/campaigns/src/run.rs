@@ -35,6 +35,7 @@ pub struct Run {
     bar: ProgressBar,
     runs: u64,
     failures: u64,
+    left_out: Vec<String>,
 }
 
 impl Run {
@@ -46,7 +47,7 @@ impl Run {
         bar.set_message(campaign.name);
         bar.enable_steady_tick(Duration::from_millis(500));
         eprintln!("{}: {size} cases from seed {seed}", campaign.name);
-        Self { name: campaign.name, size, seed, record, enough, bar, runs: 0, failures: 0 }
+        Self { name: campaign.name, size, seed, record, enough, bar, runs: 0, failures: 0, left_out: Vec::new() }
     }
 
     /// Runs every case, each with its own seed, until there were enough failures.
@@ -88,6 +89,17 @@ impl Run {
     /// Says something without tearing the progress bar.
     pub fn tell(&self, what: &str) {
         self.bar.suspend(|| eprintln!("{what}"));
+    }
+
+    /// Something cannot be tried on this machine. That is said now, and in the campaign's last line.
+    pub fn leave_out(&mut self, what: &str) {
+        self.tell(&format!("{}: NOT TRIED: {what}", self.name));
+        self.left_out.push(what.to_owned());
+    }
+
+    /// What was left out, for the last line.
+    pub fn not_tried(&self) -> String {
+        if self.left_out.is_empty() { String::new() } else { format!("; NOT TRIED: {}", self.left_out.join(", ")) }
     }
 
     /// How many cases were run, and how many failed.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::engine::Engine;
@@ -19,6 +20,10 @@ use crate::store::file::writer::op::{Answer, Op};
 /// How often the writer and the writer lock are tried before an operation queues. Both are held for microseconds: queueing
 /// takes as long, and sleeping longer.
 const SPINS: u32 = 64;
+
+/// How long a touch waits for another process at most. Its session is unchanged, and no response is worth a longer wait; the
+/// visitor's next request tries again.
+const TOUCH_WAIT: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Carries out an operation, and waits for the disk if it has to.
@@ -95,7 +100,8 @@ impl Future for Submit<'_> {
         }
         let job = match std::mem::replace(&mut self.state, SubmitState::Finished) {
             SubmitState::New(op) => {
-                let deadline = wait::now().checked_add(engine.settings.lock_wait);
+                let most = if op.is_best_effort() { TOUCH_WAIT } else { Duration::MAX };
+                let deadline = wait::now().checked_add(engine.settings.lock_wait.min(most));
                 let job = Arc::new(Job::new(op, deadline, Oneshot::new(context)));
                 if !engine.queue.push(job.clone()) {
                     return Poll::Ready(Err(engine.closed_error()));

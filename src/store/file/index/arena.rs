@@ -197,6 +197,28 @@ impl Arena {
         None
     }
 
+    /// Looks at some of the sessions that end first, at most so many, and returns those that have ended by this time.
+    /// One that stands too early moves into its true bucket, so that the next look finds others.
+    pub(crate) fn some_ended(&mut self, by: Timestamp, looks: usize) -> Vec<Place> {
+        let (mut from, last) = (Bucket::FIRST, Bucket::last_of(&end_of(by)));
+        let (mut left, mut ended) = (looks, Vec::new());
+        while let Some((here, first)) = self.deadlines.first_within(from..=last).filter(|_| left > 0) {
+            for number in self.cold.chain(first).take(left).collect::<Vec<_>>() {
+                steps::count(1);
+                left -= 1;
+                let place = self.place(number);
+                if place.0 <= by {
+                    ended.extend((!self.is_dead(number)).then_some(place));
+                } else if !self.deadlines.holds(here)(&place) {
+                    self.deadlines.leave(&mut self.cold, number);
+                    self.deadlines.join(&mut self.cold, &place, number);
+                }
+            }
+            from = here.next();
+        }
+        ended
+    }
+
     /// The place in the order of ends of the session in this slot.
     pub(crate) fn place(&self, number: SlotNumber) -> Place {
         let Hot { key, expiry, .. } = &self.hot[number];

@@ -169,6 +169,18 @@ impl Index {
         self.arena.sort_deadlines(from, until, wanted)
     }
 
+    /// Whether a session may have ended by this time.
+    pub(crate) fn may_have_ended(&self, by: Timestamp) -> bool {
+        self.arena.ending_by(end_of(by)).next().is_some()
+    }
+
+    /// Some of the sessions that have ended, in order; see [`Arena::some_ended`].
+    pub(crate) fn some_ended(&mut self, by: Timestamp, looks: usize) -> Vec<Place> {
+        let mut ended = self.arena.some_ended(by, looks);
+        ended.sort_unstable();
+        ended
+    }
+
     /// Counts a part of the sessions that have ended; see [`Arena::count_ended`].
     pub(crate) fn count_ended(&self, from: Bucket, now: Timestamp, ended: &mut usize) -> Option<Bucket> {
         self.arena.count_ended(from, now, ended)

@@ -220,3 +220,31 @@ fn sweeps_of_one_large_bucket_take_steps_in_proportion_to_its_sessions() {
         }
     }
 }
+
+#[test]
+fn a_look_at_what_has_ended_takes_few_steps_and_comes_to_the_end_of_those_that_were_put_off() {
+    const PUT_OFF: u64 = 1_000;
+    let mut index = Index::new(1);
+    let mut put = |n: u64, end: u64| {
+        index.apply(Effect::Put(key(n), meta(START, until(end * 1_000))));
+    };
+    // Those that stand first in the order end last, and the three that have ended stand behind them.
+    (0..PUT_OFF).for_each(|n| put(n, 10));
+    (0..3).for_each(|n| put(PUT_OFF + n, 100 + n));
+    (0..PUT_OFF).for_each(|n| put(n, 10_000));
+    let by = Timestamp::from_secs(200);
+    let mut looks = 0;
+    let found = loop {
+        let hold = steps::Hold::begin();
+        let found = index.some_ended(by, 16);
+        drop(hold);
+        assert!(steps::longest() <= 16);
+        looks += 1;
+        if found.len() == 3 {
+            break found;
+        }
+        assert!(looks < PUT_OFF, "it comes to no end");
+    };
+    assert!(found.is_sorted() && found.iter().all(|(end, _)| *end <= by));
+    assert!(index.may_have_ended(by) && !index.may_have_ended(Timestamp::from_secs(50)));
+}

@@ -54,6 +54,22 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn a_save_that_a_full_disk_refuses_sweeps_what_is_over_so_that_it_can_be_given_back() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    for n in 0..20 {
+        create(&store, n, b"over by then");
+    }
+    disk.faults().reservations.store(true, std::sync::atomic::Ordering::Relaxed);
+    let later = NOW.plus(Duration::from_secs(601));
+    let mut large = record(100, &[0; 300 << 10]);
+    large.touch(later);
+    let error = block_on(store.create(&large, later)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
+    assert_eq!(store.stats(later).unwrap().expired, 0);
+}
+
+#[test]
 fn a_write_that_fails_and_cannot_be_undone_is_never_called_undone() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();

@@ -20,13 +20,14 @@ use self::op::{Answer, Answered, Op, Waits};
 use self::plan::{CachedRecord, Memory, Plan};
 use self::roll::RESERVE;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::Durability;
 use crate::store::file::disk::DiskLock;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::Frames;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::{Log, State};
 use crate::store::file::settings::Settings;
+use crate::store::sweeper::beside_creates;
+use crate::store::{Durability, Swept};
 
 /// What this process needs to append. Each engine has one, inside a mutex: the mutex orders threads, `lock` orders
 /// processes.
@@ -52,6 +53,9 @@ const LARGEST_SEGMENT: u32 = 2 << 30;
 
 /// In an overgrown log, moved records may make a segment so many times as long as it should be.
 const MOVED_BEYOND: u32 = 4;
+
+/// How many sessions a create looks at, to find some that are over.
+const LOOKS_BESIDE_A_CREATE: usize = 16;
 
 /// A group holds about this many bytes, or one operation (rule 20).
 pub(crate) const LARGEST_GROUP: usize = 4 << 20;
@@ -112,7 +116,7 @@ impl LockedWriter<'_> {
     /// Carries out a group of operations. Either the whole group is written, or nothing.
     pub(crate) fn write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Vec<Outcome>, NeedsRoll> {
         let mut outcomes: Vec<Outcome> = ops.iter().map(|_| (Ok(Answer::Done), None)).collect();
-        match self.try_write(ops, &mut outcomes, may_roll) {
+        match self.try_write(ops, &mut outcomes, may_roll, self.writer.settings.sizes.sweeps_for_room) {
             Ok(true) => {}
             Ok(false) => return Err(NeedsRoll),
             Err(error) => outcomes.iter_mut().for_each(|outcome| *outcome = (Err(error.repeated()), None)),
@@ -123,15 +127,17 @@ impl LockedWriter<'_> {
     /// The same for one operation, without an allocation.
     pub(crate) fn write_one(&mut self, op: &Op, may_roll: bool) -> Result<Outcome, NeedsRoll> {
         let mut outcome = (Ok(Answer::Done), None);
-        match self.try_write(&[op], std::slice::from_mut(&mut outcome), may_roll) {
+        let may_sweep = self.writer.settings.sizes.sweeps_for_room;
+        match self.try_write(&[op], std::slice::from_mut(&mut outcome), may_roll, may_sweep) {
             Ok(true) => Ok(outcome),
             Ok(false) => Err(NeedsRoll),
             Err(error) => Ok((Err(error), None)),
         }
     }
 
-    /// Fills in an outcome for each operation; `false` if a new segment is needed first.
-    fn try_write(&mut self, ops: &[&Op], outcomes: &mut [Outcome], may_roll: bool) -> Result<bool> {
+    /// Fills in an outcome for each operation; `false` if a new segment is needed first. Where there is no room, it sweeps
+    /// so many times at most.
+    fn try_write(&mut self, ops: &[&Op], outcomes: &mut [Outcome], may_roll: bool, may_sweep: u32) -> Result<bool> {
         let (log, segments) = (self.log, &self.log.segments);
         // After a failed sync in any process, no process knows what is on disk (rule 4).
         segments.refuse_if_poisoned()?;
@@ -159,6 +165,15 @@ impl LockedWriter<'_> {
             log.let_all_go();
             state = log.read()?;
         }
+        let mut ended = Vec::new();
+        if let Some(now) = ops.iter().filter_map(|op| op.creates_at()).max() {
+            let over_by = beside_creates::over_by(now, self.writer.settings.sizes.swept_behind);
+            if state.index.may_have_ended(over_by) {
+                drop(state);
+                ended = log.change(|state| state.index.some_ended(over_by, LOOKS_BESIDE_A_CREATE * ops.len()));
+                state = log.read()?;
+            }
+        }
         let end = state.index.applied;
         let segment_bytes = self.writer.settings.segment_bytes;
         let mut full_at = segment_bytes;
@@ -182,8 +197,14 @@ impl LockedWriter<'_> {
             }
         }
         let full = !self.reserve(bytes)?;
-        let mut plan =
-            Plan::new(log, &state.index, &self.writer.settings, ops.len(), std::mem::take(&mut self.writer.memory));
+        let mut plan = Plan::new(
+            log,
+            &state.index,
+            &self.writer.settings,
+            ops.len(),
+            ended,
+            std::mem::take(&mut self.writer.memory),
+        );
         plan.full = full;
         for (op, outcome) in ops.iter().zip(&mut *outcomes) {
             let Answered { answer, waits } = plan.add(op);
@@ -194,8 +215,22 @@ impl LockedWriter<'_> {
             };
             *outcome = (answer, waits.then_some(Position::default()));
         }
+        let short_of_room_at = plan.short_of_room_at.filter(|now| state.index.may_have_ended(*now));
         let (frames, written, memory) = plan.into_written();
         drop(state);
+        if let Some(now) = short_of_room_at
+            && may_sweep > 0
+        {
+            // No save is told that there is no room while there are sessions that are over. The group is planned anew in any
+            // case, for the sweep may have begun a segment. Its failure must not keep the group's logouts from being done.
+            let sweep = Op::Sweep { now, budget: Op::SWEPT_AT_ONCE };
+            let mut swept = (Ok(Answer::Done), None);
+            if let Ok(false) = self.try_write(&[&sweep], std::slice::from_mut(&mut swept), may_roll, 0) {
+                return Ok(false);
+            }
+            let goes_on = matches!(swept.0, Ok(Answer::Swept(Swept { removed: 1.., .. })));
+            return self.try_write(ops, outcomes, may_roll, if goes_on { may_sweep - 1 } else { 0 });
+        }
         if !frames.bytes().is_empty() {
             append(segments, &frames).inspect_err(|_| self.writer.reserved = Position::default())?;
             publish(log, &self.writer.settings, &frames, written);

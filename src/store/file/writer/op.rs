@@ -78,6 +78,24 @@ impl Op {
         )
     }
 
+    /// Whether its caller can do without it.
+    pub(crate) const fn is_best_effort(&self) -> bool {
+        matches!(self, Self::Touch { .. })
+    }
+
+    /// When it makes a session exist, by its caller's clock.
+    pub(crate) const fn creates_at(&self) -> Option<Timestamp> {
+        if let Self::Create { now, .. } = self { Some(*now) } else { None }
+    }
+
+    /// When it saves a session, by its caller's clock.
+    pub(crate) const fn saves_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Create { now, .. } | Self::Update { now, .. } | Self::Rotate { now, .. } => Some(*now),
+            _ => None,
+        }
+    }
+
     /// About how many bytes it will take in the log.
     pub(crate) fn size(&self) -> usize {
         match self {

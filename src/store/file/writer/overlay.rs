@@ -30,6 +30,8 @@ pub(crate) struct Overlay<'a> {
     planned: KeyMap<Option<Planned>>,
     /// The same by owner, as soon as an operation asks for an owner's sessions.
     changes: Option<HashMap<Owner, Changes>>,
+    /// The earliest end of what the group puts: nothing of it has ended before.
+    earliest: Timestamp,
     /// Whether the group has several operations. A single one has no successor that would look here, so it leaves nothing.
     pub(crate) is_group: bool,
 }
@@ -48,13 +50,15 @@ struct Changes {
 
 impl<'a> Overlay<'a> {
     pub(crate) fn new(index: &'a Index, is_group: bool) -> Self {
-        Self { index, planned: KeyMap::default(), changes: None, is_group }
+        Self { index, planned: KeyMap::default(), changes: None, earliest: Timestamp::NEVER, is_group }
     }
 
     /// Notes what will stand under a key (`None`: nothing), for the later operations of the group.
     pub(crate) fn set(&mut self, key: SessionKey, planned: Option<Planned>) {
         if self.is_group {
             self.set_by_owner(&key, planned.as_ref());
+            let end = planned.as_ref().map_or(Timestamp::NEVER, |planned| planned.expiry.ends_at());
+            self.earliest = self.earliest.min(end);
             self.planned.insert(key, planned);
         }
     }
@@ -117,6 +121,18 @@ impl<'a> Overlay<'a> {
 
     pub(crate) fn stands(&self, key: &SessionKey) -> bool {
         self.planned.get(key).map_or_else(|| self.index.get(key).is_some(), Option::is_some)
+    }
+
+    /// Whether the group says something newer of this session than the index.
+    pub(crate) fn is_changed(&self, key: &SessionKey) -> bool {
+        self.planned.contains_key(key)
+    }
+
+    /// What the group puts and what has ended by this time nevertheless: a clock was set back.
+    pub(crate) fn put_and_ended(&self, by: Timestamp) -> Vec<(Timestamp, SessionKey)> {
+        let planned = (self.earliest <= by).then_some(&self.planned).into_iter().flatten();
+        let ends = planned.filter_map(|(key, planned)| Some((planned.as_ref()?.expiry.ends_at(), *key)));
+        ends.filter(|(end, _)| *end <= by).collect()
     }
 
     /// The sessions of an owner that have to end so that the owner has `most` with a new one under this key, and whether the

@@ -1,6 +1,9 @@
 //! The plan of a group: its answers, and the frames of its one write. Each operation is checked against the index and
 //! against what the group's earlier operations will have done (rule 14). A plan changes neither the index nor a file.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use crate::model::bytes::Bytes;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
@@ -11,10 +14,12 @@ use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frame, Frames, HEAD, Kind, NO_KEY};
 use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
+use crate::store::file::index::deadlines::Place;
 use crate::store::file::log::Log;
 use crate::store::file::settings::Settings;
 use crate::store::file::writer::op::{Answer, Answered, Op, Waits};
 use crate::store::file::writer::overlay::{Overlay, Planned};
+use crate::store::sweeper::beside_creates::{SWEPT, over_by};
 use crate::store::{BeyondLimit, Limits, Swept, Update};
 
 /// The bytes of a record that is about to be written, for the cache, with its key and its revision.
@@ -38,6 +43,11 @@ pub(crate) struct Plan<'a> {
     room: u64,
     /// Whether the disk is full, so that only operations that are needed then are accepted.
     pub(crate) full: bool,
+    /// The time of a save that found no room.
+    pub(crate) short_of_room_at: Option<Timestamp>,
+    /// Sessions that have ended, in order, some of which leave beside the group's creates.
+    ended: VecDeque<Place>,
+    swept_behind: Duration,
     pub(crate) frames: Frames,
     written: Vec<CachedRecord>,
     /// The buffer in which records are encoded.
@@ -52,21 +62,26 @@ pub(crate) struct Memory {
 }
 
 impl<'a> Plan<'a> {
-    /// A plan for this many operations. Its frames begin where the index ends.
+    /// A plan for this many operations, beside which some of these ended sessions leave. Its frames begin where the index
+    /// ends.
     pub(crate) fn new(
         log: &'a Log,
         index: &'a Index,
         settings: &'a Settings,
         operations: usize,
+        ended: Vec<Place>,
         memory: Memory,
     ) -> Self {
-        let Settings { limits, store_bytes, .. } = settings;
+        let Settings { limits, store_bytes, sizes, .. } = settings;
         Self {
             log,
             overlay: Overlay::new(index, operations > 1),
             limits,
             room: store_bytes.saturating_sub(index.live_bytes()),
             full: false,
+            short_of_room_at: None,
+            ended: ended.into(),
+            swept_behind: sizes.swept_behind,
             frames: Frames::within(memory.frames, index.applied, log.segments.durable(), log.segments.salt),
             written: Vec::new(),
             memory: memory.record,
@@ -80,6 +95,7 @@ impl<'a> Plan<'a> {
 
     pub(crate) fn add(&mut self, op: &Op) -> Answered {
         if self.full && !op.is_needed_when_full() {
+            self.short_of_room_at = op.saves_at();
             let why = "the disk is full; what is left is kept for ending sessions";
             return Answered::failed(
                 Error::new(ErrorKind::Full, "saving a session").at(&self.log.segments.path).because(why),
@@ -99,14 +115,42 @@ impl<'a> Plan<'a> {
             Op::Trim { oldest } => Ok(self.trim(*oldest)),
             Op::Mark => Ok(self.frame(Kind::Mark, &[], Waits::Never)),
         };
-        answered.unwrap_or_else(Answered::failed)
+        answered.unwrap_or_else(|error| {
+            if *error.kind() == ErrorKind::Full {
+                self.short_of_room_at = op.saves_at();
+            }
+            Answered::failed(error)
+        })
     }
 
     fn create(&mut self, record: &Record, now: Timestamp) -> Result<Answered> {
         self.expect_free(record.key(), now)?;
-        let evicted = self.make_room(record, now)?;
-        let revision = self.put(record, *record.expiry(), &evicted)?;
-        Ok(Answered { answer: Ok(Answer::Created(revision)), waits: saved(&evicted) })
+        let mut ended = self.make_room(record, now)?;
+        let waits = saved(&ended);
+        let swept = self.swept_beside(record.key(), &ended, now);
+        ended.extend(swept);
+        let revision = self.put(record, *record.expiry(), &ended)?;
+        Ok(Answered { answer: Ok(Answer::Created(revision)), waits })
+    }
+
+    /// A few sessions that were over long before this time, other than these, which leave beside a create.
+    fn swept_beside(&mut self, key: &SessionKey, others: &[SessionKey], now: Timestamp) -> Vec<SessionKey> {
+        let over_by = over_by(now, self.swept_behind);
+        // Those that this group has ended already are not stepped over again.
+        while self.ended.front().is_some_and(|(_, key)| self.overlay.is_changed(key)) {
+            self.ended.pop_front();
+        }
+        let standing = self.ended.iter().filter(|(_, key)| !self.overlay.is_changed(key)).copied();
+        let mut over: Vec<Place> = standing
+            .take_while(|(end, _)| *end <= over_by)
+            .filter(|(_, over)| over != key && !others.contains(over))
+            .take(SWEPT)
+            .collect();
+        over.extend(
+            self.overlay.put_and_ended(over_by).into_iter().filter(|(_, over)| over != key && !others.contains(over)),
+        );
+        over.sort_unstable();
+        over.into_iter().map(|(_, key)| key).take(SWEPT).collect()
     }
 
     fn update(&mut self, record: &Record, expected: Revision, now: Timestamp) -> Result<Answered> {

@@ -3,6 +3,8 @@
 //!
 //! The answers are exact: what a load shows, which write stood in the way, whether a touch found a session.
 
+use std::time::Duration;
+
 use cloakroom::{BeyondLimit, OwnerLimit, Swept, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +161,7 @@ impl Rules {
 
     /// Carries out an operation. A write that is stored gets this revision.
     pub fn carry_out(&self, sessions: &mut Sessions, op: &Op, revision: u64) -> Answer {
-        let model = Model { notation: &Slots, per_owner: self.limit() };
+        let model = Model { notation: &Slots, per_owner: self.limit(), swept_behind: Duration::from_secs(5 * 60) };
         let at = Timestamp::from_millis;
         let stored = |outcome: Outcome<Slots>| match outcome {
             Ok(()) => Answer::Stored(revision),

@@ -1,6 +1,8 @@
 //! What a process asks a store, and what the store answers: the calls of the model, and the two moments in which a process
 //! may count on all that it was told.
 
+use std::time::Duration;
+
 use cloakroom::{Swept, Timestamp};
 
 use super::state::{Standing, State, Value, Writes};
@@ -116,7 +118,7 @@ impl Answer {
 
 /// What the model answers, and what stands then.
 pub fn answer(ask: &Ask, state: &mut State, now: u64, writes: &Writes) -> Answer {
-    let model = Model { notation: writes, per_owner: None };
+    let model = Model { notation: writes, per_owner: None, swept_behind: Duration::from_secs(1) };
     let now = Timestamp::from_millis(now);
     let written = |value: Value| {
         let written = &writes[usize::from(value)];
