@@ -210,7 +210,7 @@ impl Log {
                 self.let_all_go();
                 self.sort_until(&last, usize::MAX);
             }
-            // A trim looks for sessions that nobody could move, and would meet the dead.
+            // A trim looks for sessions that compaction could not move, and would meet the dead.
             if piece.trims() {
                 self.let_all_go();
             }

@@ -147,7 +147,7 @@ impl LockedWriter<'_> {
             // The sweep's budget takes the sessions that ended first, so the index has to know their order. One more tells
             // whether there are more.
             [Op::Sweep { now, budget }] => log.sort_deadlines(*now, (*budget).max(1).saturating_add(1))?,
-            // A trim looks for sessions that nobody could move, and would meet the dead.
+            // A trim looks for sessions that compaction could not move, and would meet the dead.
             [Op::Trim { .. }] => {
                 log.read()?;
                 log.let_all_go();
