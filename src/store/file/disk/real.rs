@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -217,11 +217,15 @@ impl Disk for RealDisk {
         let half = names::half_written(u64::from_le_bytes(random));
         let file = self.open_file(&half, OFlags::CREATE | OFlags::EXCL)?;
         let written = file.write_all_at(bytes, 0);
-        let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&self.directory, &half, &self.directory, name)?));
+        let renamed = written.and_then(|()| self.rename(&half, name));
         if renamed.is_err() {
             let _ = self.remove(&half);
         }
         renamed
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.directory, from, &self.directory, to)?)
     }
 
     fn sync_names(&self) -> io::Result<()> {
@@ -335,6 +339,11 @@ impl DiskFile for File {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn reserve(&self, _from: u64, _bytes: u64) -> io::Result<()> {
         Ok(())
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        const UNIT: u64 = 512; // whatever the file system's blocks are
+        Ok(self.metadata()?.blocks() * UNIT)
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

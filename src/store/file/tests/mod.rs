@@ -4,6 +4,7 @@ mod bounds;
 mod closing;
 mod failing;
 mod frozen;
+mod full_disk;
 mod holds;
 mod joining;
 mod opening;
