@@ -10,7 +10,7 @@ use std::process::Command;
 
 use cloakroom::{ErrorKind, FileStore, Store};
 
-use super::support::{NOW, block_on, create, place, record, segments, value};
+use super::support::{NOW, block_on, create, place, segments, value};
 
 fn private_directory(path: &Path) {
     fs::DirBuilder::new().mode(0o700).create(path).unwrap();
@@ -50,32 +50,27 @@ fn a_symlink_planted_as_a_file_of_the_store_is_not_followed() {
 }
 
 #[test]
-fn a_symlink_planted_as_the_next_segment_is_not_followed_and_the_store_goes_on_without_it() {
-    let (keep, place) = place();
-    let store = FileStore::options().segment_bytes(4096).open(&place).unwrap();
-    let outside = keep.path().join("target");
-    symlink(&outside, place.join("00000002.log")).unwrap();
-    let mut saved = Vec::new();
-    let error = loop {
-        let n = saved.len() as u32;
-        assert!(n < 100, "a new segment was begun");
-        match block_on(store.create(&record(n, &[7; 100]), NOW)) {
-            Ok(_) => saved.push(n),
-            Err(error) => break error,
+fn a_symlink_planted_as_the_next_segment_is_not_followed_and_the_store_goes_on() {
+    for name in ["00000002.log", "next.segment"] {
+        let (keep, place) = place();
+        let options = FileStore::options().segment_bytes(4096);
+        let store = options.clone().open(&place).unwrap();
+        let outside = keep.path().join("target");
+        symlink(&outside, place.join(name)).unwrap();
+        for n in 0..100 {
+            create(&store, n, &[7; 100]);
         }
-    };
-    assert!(error.to_string().contains("00000002.log"), "{error}");
-    assert!(!outside.exists());
-    fs::remove_file(place.join("00000002.log")).unwrap();
-    create(&store, 1000, b"after");
-    drop(store);
-    assert!(fs::symlink_metadata(place.join("00000002.log")).unwrap().is_file());
-    let store = FileStore::open(&place).unwrap();
-    assert_eq!(value(&store, 1000), Some(b"after".to_vec()));
-    for n in saved {
-        assert_eq!(value(&store, n), Some(vec![7; 100]), "session {n}");
+        assert!(!outside.exists());
+        // No file is made behind the symlink, so the log goes on in the segment that it has, and the store says so.
+        assert_eq!(segments(&place).len(), 1, "{name}");
+        assert!(store.stats(NOW).unwrap().roll_error.is_some_and(|error| error.contains("next.segment")), "{name}");
+        drop(store);
+        let store = options.open(&place).unwrap();
+        for n in 0..100 {
+            assert_eq!(value(&store, n), Some(vec![7; 100]), "session {n}");
+        }
+        assert_eq!(store.damage(), []);
     }
-    assert_eq!(store.damage(), []);
 }
 
 /// Plants what is no file where one of the store's is expected. Opening it may wait for ever.

@@ -41,6 +41,9 @@ impl FileOptions {
 
     /// The size in bytes at which a file of the log ends and the next one begins: 64 MiB by default, from 4 KiB to 1 GiB.
     /// The write that reaches it may go beyond it, and on a full disk more writes may.
+    ///
+    /// On disk the store also holds space that is not written yet, so that a full disk can still end sessions and compact the
+    /// log: 128 KiB, about 80 bytes for each session, and as much as lives in one file of the log.
     pub fn segment_bytes(mut self, bytes: u32) -> Self {
         self.0.segment_bytes = bytes;
         self

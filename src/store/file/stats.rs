@@ -45,6 +45,10 @@ pub struct Stats {
     pub damaged: u64,
     /// How this process reaches the page that it shares with others.
     pub page: PageAccess,
+    /// What keeps this process from beginning a new file of the log: it goes on in the one that it has, up to 2 GiB. The process
+    /// may have given up the right to make files since it opened the store, or the disk is full. `None` if it could when it
+    /// last tried.
+    pub roll_error: Option<String>,
     /// What kept this process from compacting the log when it last tried: while there is an error, the log may only grow.
     /// `None` if it could, or had nothing to compact.
     pub compaction_error: Option<String>,
@@ -67,6 +71,7 @@ impl Engine {
             syncs: self.log.segments.syncs.load(Ordering::Relaxed),
             damaged: self.log.segments.damage.list().len() as u64,
             page: self.log.segments.page_access(),
+            roll_error: self.log.failed_roll.tell().err().map(|error| error.to_string()),
             compaction_error: self.failed_compaction.tell().err().map(|error| error.to_string()),
         })
     }

@@ -213,8 +213,8 @@ impl FileStore {
     /// Whether the store was opened to read only, because its file system was read-only or full at that moment.
     ///
     /// Sessions are loaded and listed. Every save is [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) until
-    /// the store is opened again. If no other process had the directory open to write, none can open it to write before
-    /// this store is closed.
+    /// the store is opened again: it does not become writable by itself. If no other process had the directory open to write,
+    /// none can open it to write before this store is closed, since nothing would tell this one what another has recovered.
     ///
     /// ```
     /// # use cloakroom::FileStore;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::store::file::disk::held::{Inode, Lost};
@@ -25,6 +25,12 @@ pub struct Faults {
     pub reservations: AtomicBool,
     /// The directory: it was removed.
     pub gone: AtomicBool,
+    /// The making, renaming and removing of files: the process has given up its rights.
+    pub rights: AtomicBool,
+    /// So many blocks of 4 KiB the disk has; 0 if it never fills up.
+    pub blocks: AtomicU64,
+    /// Blocks that files have. Those of a file that was removed come back when its last handle is closed.
+    used: AtomicU64,
 }
 
 #[derive(Default)]
@@ -47,11 +53,15 @@ impl MemoryDisk {
         self.0.lock().unwrap()
     }
 
+    fn refuse_without_rights(&self) -> io::Result<()> {
+        if self.1.rights.load(Ordering::Relaxed) { Err(io::ErrorKind::PermissionDenied.into()) } else { Ok(()) }
+    }
+
     /// A disk with the same files, which no store uses.
     pub fn copy(&self) -> Self {
         let copy = Self::default();
         for (name, file) in &self.lock().files {
-            copy.lock().files.insert(name.clone(), MemoryFile::of(file.0.lock().unwrap().clone(), &copy.1));
+            copy.set(name, file.content.lock().unwrap().bytes.clone());
         }
         copy
     }
@@ -63,7 +73,7 @@ impl MemoryDisk {
 
     /// A file's bytes.
     pub fn bytes(&self, name: &str) -> Vec<u8> {
-        self.lock().files[name].0.lock().unwrap().clone()
+        self.lock().files[name].content.lock().unwrap().bytes.clone()
     }
 
     /// Creates or replaces a file.
@@ -74,7 +84,12 @@ impl MemoryDisk {
 
     /// From now on these blocks of 4 KiB of a file cannot be read, and no others.
     pub fn make_unreadable(&self, name: &str, blocks: &[u64]) {
-        *self.lock().files[name].2.lock().unwrap() = blocks.to_vec();
+        *self.lock().files[name].unreadable.lock().unwrap() = blocks.to_vec();
+    }
+
+    /// How many blocks of 4 KiB the files have.
+    pub fn blocks(&self) -> u64 {
+        self.1.used.load(Ordering::Relaxed)
     }
 
     /// The shared page.
@@ -103,14 +118,64 @@ impl MemoryDisk {
     }
 }
 
-#[derive(Clone, Default)]
-struct MemoryFile(Arc<Mutex<Vec<u8>>>, Arc<Faults>, Arc<Mutex<Vec<u64>>>);
+#[derive(Clone)]
+struct MemoryFile {
+    content: Arc<Mutex<Content>>,
+    unreadable: Arc<Mutex<Vec<u64>>>,
+}
+
+/// A file's bytes, and how many blocks of the disk it has.
+struct Content {
+    bytes: Vec<u8>,
+    blocks: u64,
+    faults: Arc<Faults>,
+}
 
 impl MemoryFile {
     fn of(bytes: Vec<u8>, faults: &Arc<Faults>) -> Self {
-        Self(Arc::new(Mutex::new(bytes)), faults.clone(), Arc::default())
+        let mut content = Content { bytes: Vec::new(), blocks: 0, faults: faults.clone() };
+        content.take(bytes.len() as u64);
+        content.bytes = bytes;
+        Self { content: Arc::new(Mutex::new(content)), unreadable: Arc::default() }
     }
 }
+
+impl Content {
+    /// Takes blocks of the disk for so many bytes, all or none. Says whether the file has them.
+    fn reach(&mut self, bytes: u64) -> bool {
+        let Faults { blocks, used, .. } = &*self.faults;
+        let more = bytes.div_ceil(BLOCK).saturating_sub(self.blocks);
+        let all = blocks.load(Ordering::Relaxed);
+        let has_room = more == 0 || all == 0 || used.load(Ordering::Relaxed) + more <= all;
+        if has_room {
+            self.take(bytes);
+        }
+        has_room
+    }
+
+    fn take(&mut self, bytes: u64) {
+        let blocks = self.blocks.max(bytes.div_ceil(BLOCK));
+        self.faults.used.fetch_add(blocks - self.blocks, Ordering::Relaxed);
+        self.blocks = blocks;
+    }
+
+    fn cut(&mut self, length: u64) {
+        self.bytes.resize(length as usize, 0);
+        let blocks = length.div_ceil(BLOCK);
+        self.faults.used.fetch_add(blocks, Ordering::Relaxed);
+        self.faults.used.fetch_sub(self.blocks, Ordering::Relaxed);
+        self.blocks = blocks;
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        self.faults.used.fetch_sub(self.blocks, Ordering::Relaxed);
+    }
+}
+
+/// A disk gives space by blocks of so many bytes.
+const BLOCK: u64 = 4096;
 
 struct MemoryLock {
     holders: Arc<Mutex<Holders>>,
@@ -123,6 +188,7 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.refuse_without_rights()?;
         let file = MemoryFile::of(Vec::new(), &self.1);
         self.lock().files.insert(name.to_owned(), file.clone());
         Ok(Arc::new(file))
@@ -134,14 +200,27 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.refuse_without_rights()?;
         self.lock().files.remove(name).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        if self.1.space.load(Ordering::Relaxed) {
+        self.refuse_without_rights()?;
+        let file = MemoryFile::of(Vec::new(), &self.1);
+        let has_room = file.content.lock().unwrap().reach(bytes.len() as u64);
+        if !has_room || self.1.space.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.set(name, bytes.to_vec());
+        file.content.lock().unwrap().bytes = bytes.to_vec();
+        self.lock().files.insert(name.to_owned(), file);
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.refuse_without_rights()?;
+        let files = &mut self.lock().files;
+        let file = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        files.insert(to.to_owned(), file);
         Ok(())
     }
 
@@ -223,19 +302,19 @@ impl Drop for MemoryLock {
 
 impl DiskFile for MemoryFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().len() as u64)
+        Ok(self.content.lock().unwrap().bytes.len() as u64)
     }
 
     fn inode(&self) -> io::Result<Inode> {
-        Ok((0, Arc::as_ptr(&self.0).addr() as u64))
+        Ok((0, Arc::as_ptr(&self.content).addr() as u64))
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
-        let bytes = self.0.lock().unwrap();
+        let bytes = &self.content.lock().unwrap().bytes;
         let from = (at as usize).min(bytes.len());
         let count = into.len().min(bytes.len() - from);
         let blocks = at / 4096..(at + count as u64).div_ceil(4096);
-        if count > 0 && self.2.lock().unwrap().iter().any(|block| blocks.contains(block)) {
+        if count > 0 && self.unreadable.lock().unwrap().iter().any(|block| blocks.contains(block)) {
             return Err(io::Error::from_raw_os_error(5));
         }
         into[..count].copy_from_slice(&bytes[from..from + count]);
@@ -248,17 +327,18 @@ impl DiskFile for MemoryFile {
         }
         // What cannot be read can be overwritten as a whole block only: of a part of it, the rest would have to be read.
         let end = at + new.len() as u64;
-        let mut unreadable = self.2.lock().unwrap();
+        let mut unreadable = self.unreadable.lock().unwrap();
         if unreadable.iter().any(|block| {
             (block * 4096 < at && at < (block + 1) * 4096) || (block * 4096 < end && end < (block + 1) * 4096)
         }) {
             return Err(io::Error::from_raw_os_error(5));
         }
         unreadable.retain(|block| !(at <= block * 4096 && (block + 1) * 4096 <= end));
-        let full = self.1.space.load(Ordering::Relaxed);
+        let content = &mut *self.content.lock().unwrap();
+        let full = content.faults.space.load(Ordering::Relaxed) || !content.reach(end);
         // A disk that fills up takes a part of the write.
         let new = if full { &new[..new.len() / 2] } else { new };
-        let mut bytes = self.0.lock().unwrap();
+        let bytes = &mut content.bytes;
         let end = at as usize + new.len();
         if bytes.len() < end {
             bytes.resize(end, 0);
@@ -268,23 +348,32 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.1.syncs.load(Ordering::Relaxed) { Err(io::Error::other("the disk failed")) } else { Ok(()) }
+        if self.content.lock().unwrap().faults.syncs.load(Ordering::Relaxed) {
+            Err(io::Error::other("the disk failed"))
+        } else {
+            Ok(())
+        }
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
-        let mut unreadable = self.2.lock().unwrap();
+        let mut unreadable = self.unreadable.lock().unwrap();
         if unreadable.iter().any(|block| block * 4096 < length && length < (block + 1) * 4096) {
             return Err(io::Error::from_raw_os_error(5));
         }
         unreadable.retain(|block| block * 4096 < length);
-        self.0.lock().unwrap().resize(length as usize, 0);
+        self.content.lock().unwrap().cut(length);
         Ok(())
     }
 
-    fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
-        let Faults { space, reservations, .. } = &*self.1;
+    fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
+        let mut content = self.content.lock().unwrap();
+        let Faults { space, reservations, .. } = &*content.faults;
         let full = space.load(Ordering::Relaxed) || reservations.load(Ordering::Relaxed);
-        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if full || !content.reach(from + bytes) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        Ok(self.content.lock().unwrap().blocks * BLOCK)
     }
 
     fn drop_cache(&self) -> io::Result<()> {

@@ -37,6 +37,8 @@ pub trait Disk: Send + Sync + 'static {
     /// Creates or replaces a whole file atomically: an opener sees the old file or the new one. The new file is not synced:
     /// a power loss may leave any part of it, or nothing.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Gives a file this name, and takes the name from the file that has it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Makes the names durable, that is, which files were created and removed.
     fn sync_names(&self) -> io::Result<()>;
     /// A lock on the file with this name, which is created if need be and never removed; or on the directory itself.
@@ -72,6 +74,8 @@ pub trait DiskFile: Send + Sync {
     fn cut(&self, length: u64) -> io::Result<()>;
     /// Reserves space for these bytes (preallocation) without changing the length, where the file system can.
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()>;
+    /// Bytes of the disk that the file has, reserved ones and those beyond its length among them.
+    fn allocated(&self) -> io::Result<u64>;
     /// Drops the file's clean pages from the page cache, so that the next read shows what the disk has (rule 4).
     fn drop_cache(&self) -> io::Result<()>;
 }

@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -229,6 +229,10 @@ impl Disk for RealDisk {
         self.replace_by(name, |file| file.write_all_at(bytes, 0)).map(drop)
     }
 
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.directory, from, &self.directory, to)?)
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         self.directory.sync_all()
     }
@@ -369,6 +373,11 @@ impl DiskFile for File {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn reserve(&self, _from: u64, _bytes: u64) -> io::Result<()> {
         Ok(())
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        const UNIT: u64 = 512; // whatever the file system's blocks are
+        Ok(self.metadata()?.blocks() * UNIT)
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

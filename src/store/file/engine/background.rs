@@ -2,6 +2,7 @@
 //! (catching up, the kept lock, compaction, zeros ahead; hints on threads of their own). Where a future may not block, this
 //! thread may; no load needs it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -121,7 +122,8 @@ impl Round {
             self.zeroed_ahead.keep_ahead(engine);
         }
         let mut hinting = false;
-        if writes && !engine.is_closed() {
+        // A hint would take space that a full disk has for ending sessions.
+        if writes && !engine.is_closed() && !engine.log.is_full.load(Ordering::Relaxed) {
             match &self.makes_aside {
                 Some(engine) => self.hint_maker.make_aside(engine),
                 None => hinting = self.hint_maker.step(engine),

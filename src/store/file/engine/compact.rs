@@ -6,6 +6,8 @@
 //! plus one segment, and a record is written once more for each pass over the whole log. Where saves are faster than that,
 //! they pay: above twice the bound, no segment is begun for them before twice the bytes of the last one have left the log.
 
+use std::sync::atomic::Ordering;
+
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
 use crate::store::file::disk::unreadable::read_past;
@@ -17,6 +19,7 @@ use crate::store::file::log::scan::{Scan, Step};
 use crate::store::file::log::{Log, State};
 use crate::store::file::writer::LockedWriter;
 use crate::store::file::writer::op::Op;
+use crate::store::file::writer::room::Needs;
 
 /// How many bytes are moved at a time: some fifty records, fifty microseconds, so that no save waits for long.
 const BATCH: u32 = 32 * 1024;
@@ -31,6 +34,11 @@ const TRIMMED: u32 = 16;
 /// appended again. So one would not do, and with two the log shrinks in each pass.
 const CUT: u64 = 2;
 
+/// On a full disk a cut is worth it that frees so many bytes, and one for each sixteen that it moves. A segment's own frames,
+/// and those of the cut, are fewer.
+const LEAST_GAIN: u64 = 8 * 1024;
+const WORTH_A_CUT: u64 = 16;
+
 /// Where compaction has got to.
 #[derive(Default)]
 pub(crate) struct Compactor {
@@ -40,6 +48,8 @@ pub(crate) struct Compactor {
     paid: u64,
     /// The full segment that saves wait behind, and how many bytes they have to pay for the next one.
     due: (u32, u64),
+    /// On a full disk, to cut the segments below this one frees space.
+    gains_below: u32,
 }
 
 impl Compactor {
@@ -47,7 +57,7 @@ impl Compactor {
     /// may be full; what was moved already is not moved again.
     pub(crate) fn step(&mut self, engine: &Engine) -> bool {
         let is_wasteful = engine.log.read_unchecked().index.is_wasteful(engine.settings.segment_bytes);
-        let stepped = if is_wasteful { self.try_step(engine) } else { Ok(false) };
+        let stepped = if is_wasteful || self.gains(engine) { self.try_step(engine) } else { Ok(false) };
         let has_more = stepped.as_ref().is_ok_and(|has_more| *has_more);
         engine.failed_compaction.keep(stepped.map(drop));
         has_more
@@ -86,6 +96,25 @@ impl Compactor {
         true
     }
 
+    /// Whether a full disk has room to gain (rule 24). No log may be wasteful then, and the segment that is written to is cut like
+    /// any other. What was begun goes on when there is room for the next save.
+    fn gains(&mut self, engine: &Engine) -> bool {
+        let State { index, .. } = &*engine.log.read_unchecked();
+        if index.oldest >= self.gains_below && engine.log.is_full.load(Ordering::Relaxed) {
+            let (mut dead, mut living, mut most) = (0, 0, LEAST_GAIN);
+            for (number, length) in index.lengths().chain([(index.applied.segment(), index.applied.offset())]) {
+                let lives = index.live_bytes_in(number);
+                dead += u64::from(length).saturating_sub(lives);
+                living += lives;
+                let gain = dead.saturating_sub(living / WORTH_A_CUT);
+                if gain > most {
+                    (most, self.gains_below) = (gain, number.saturating_add(1));
+                }
+            }
+        }
+        index.oldest < self.gains_below
+    }
+
     /// Moves a batch, or removes segments. Says whether it did: not if only the current segment is left, or if another
     /// process has the writer lock.
     pub(crate) fn try_step(&mut self, engine: &Engine) -> Result<bool> {
@@ -99,7 +128,7 @@ impl Compactor {
             (oldest, current, (oldest..most).find(|number| index.live_bytes_in(*number) > 0).unwrap_or(most))
         };
         if oldest == current {
-            return Ok(false);
+            return if current < self.gains_below { self.begin_segment(engine) } else { Ok(false) };
         }
         if oldest < living {
             return self.trim(engine, living);
@@ -110,12 +139,21 @@ impl Compactor {
             let left = left_in(log, oldest)?;
             return if left.is_empty() { self.trim(engine, oldest + 1) } else { self.relocate(engine, left, from) };
         }
-        let (batch, looked_through) = next_batch(log, from, current)?;
+        // A full disk has room for one cut.
+        let to = if log.is_full.load(Ordering::Relaxed) { oldest + 1 } else { current };
+        let (batch, looked_through) = next_batch(log, from, to)?;
         if batch.is_empty() {
             self.looked_through = looked_through;
             return Ok(true);
         }
         self.relocate(engine, batch, looked_through)
+    }
+
+    /// Begins a segment, so that the one in which the whole log stands can be cut.
+    fn begin_segment(&self, engine: &Engine) -> Result<bool> {
+        let needs = Needs::of(&engine.log.read()?.index, 0, 0);
+        let begun = engine.with_writer(engine.writer(), 1, |locked| locked.begin_segment(0, needs.all()))?;
+        Ok(begun.transpose()?.is_some())
     }
 
     fn relocate(
@@ -143,7 +181,8 @@ impl Compactor {
             // the log ends.
             let done =
                 run(locked, Op::Trim { oldest }).and_then(|()| log.segments.sync()).and_then(|()| log.remove_trimmed());
-            done.map(|()| before.saturating_sub(bytes()))
+            done.and_then(|()| if log.is_full.load(Ordering::Relaxed) { locked.look_for_room() } else { Ok(()) })
+                .map(|()| before.saturating_sub(bytes()))
         })?;
         let Some(freed) = trimmed else { return Ok(false) };
         self.paid += freed?;

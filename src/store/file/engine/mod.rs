@@ -20,7 +20,6 @@
 
 pub(crate) mod background;
 pub(crate) mod compact;
-mod failure;
 pub(crate) mod hint_maker;
 mod queue;
 mod snapshot_maker;
@@ -32,13 +31,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Duration;
 
-use self::failure::Failure;
 use self::queue::{Job, Queue};
 use self::waiters::Waiters;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskLock;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::Log;
+use crate::store::file::log::failure::Failure;
 use crate::store::file::log::shared_sync::SharedSync;
 use crate::store::file::settings::Settings;
 use crate::store::file::threads::wait;

@@ -39,7 +39,7 @@ impl Engine {
             }
             // Polled where it stands, for each move would copy the operation.
             let (answer, until) = (&mut submit).await?;
-            if self.log.is_wasteful.load(Ordering::Relaxed) {
+            if self.log.is_wasteful.load(Ordering::Relaxed) || self.log.is_full.load(Ordering::Relaxed) {
                 self.wake_background();
             }
             if let Some(until) = until {

@@ -331,6 +331,7 @@ mod tests {
                 let file = disk.open(FIRST).unwrap();
                 file.write_at(&[0; 128 << 10], u64::from(end(&engine))).unwrap();
             }
+            disk.create(names::SPARE).unwrap().reserve(0, 1 << 20).unwrap();
             disk.faults().reservations.store(true, Relaxed);
             let saved = save(&engine, 1, 1);
             assert_eq!(saved.is_ok(), has_zeros, "{saved:?}");

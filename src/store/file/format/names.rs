@@ -12,6 +12,8 @@ pub(crate) const WRITER_LOCK: &str = "writer.lock";
 pub(crate) const DIRECTORY: &str = ".";
 /// The page that all processes share.
 pub(crate) const SHARED_PAGE: &str = "tail.page";
+/// The spare: space on the disk, which the next roll makes the next segment (rule 24).
+pub(crate) const SPARE: &str = "next.segment";
 /// What the index held when the log was closed.
 pub(crate) const SNAPSHOT: &str = "index.snapshot";
 /// The folder for damaged bytes that were set aside.

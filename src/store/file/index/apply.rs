@@ -61,6 +61,7 @@ impl Index {
     /// Goes over to the next segment; the one before it has this length.
     pub(crate) fn go_on(&mut self, segment: u32, length: u32) {
         self.lengths.insert(self.applied.segment(), length);
+        self.longest_sealed = self.longest_sealed.max(length);
         self.sealed_bytes += u64::from(length);
         self.applied = segment::start(segment);
         self.sealed = false;
@@ -127,6 +128,7 @@ impl Index {
         self.missing.take_if(|missing| missing.lies_before(segment::start(oldest)));
         let kept = self.lengths.split_off(&self.oldest);
         let trimmed = std::mem::replace(&mut self.lengths, kept);
+        self.longest_sealed = self.lengths.values().max().copied().unwrap_or_default();
         self.sealed_bytes -= trimmed.values().map(|length| u64::from(*length)).sum::<u64>();
         if self.live.first().is_some_and(|first| first < self.oldest) {
             // Compaction has moved all that it could read, so these sessions have a record that it could not read (rule 7).

@@ -9,6 +9,7 @@ pub(crate) mod cache;
 mod chunks;
 pub(crate) mod deadlines;
 mod doubt;
+mod ended;
 mod hash_table;
 mod list;
 mod live_bytes;
@@ -48,8 +49,9 @@ pub(crate) struct Index {
     cleared: Option<Box<Arena>>,
     /// Bytes of the frames that the arena points to.
     live: LiveBytes,
-    /// The lengths of the segments before the one that `applied` is in, and their sum.
+    /// The lengths of the segments before the one that `applied` is in, the largest of them, and their sum.
     lengths: BTreeMap<u32, u32>,
+    longest_sealed: u32,
     sealed_bytes: u64,
     sweeps: u64,
     /// Sessions that lost frames may have ended, and sessions that missing segments may have ended.
@@ -69,6 +71,7 @@ impl Index {
             cleared: None,
             live: LiveBytes::default(),
             lengths: BTreeMap::new(),
+            longest_sealed: 0,
             sealed_bytes: 0,
             sweeps: 0,
             lost: None,
@@ -298,6 +301,11 @@ impl Index {
     /// The segments before the one that `applied` is in, and their lengths.
     pub(crate) fn lengths(&self) -> impl Iterator<Item = (u32, u32)> {
         self.lengths.iter().map(|(number, length)| (*number, *length))
+    }
+
+    /// The length of the longest of these.
+    pub(crate) fn longest_sealed(&self) -> u32 {
+        self.longest_sealed
     }
 
     pub(crate) fn sealed(&self) -> bool {

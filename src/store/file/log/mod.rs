@@ -5,6 +5,7 @@
 
 pub(crate) mod closing_mark;
 pub(crate) mod damage;
+pub(crate) mod failure;
 mod fsync;
 pub(crate) mod hint_files;
 mod identity;
@@ -19,6 +20,7 @@ use std::ops::Deref;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use self::failure::Failure;
 use self::hint_files::Hints;
 use self::segments::{Segments, is_not_found};
 use crate::model::bytes::Bytes;
@@ -83,6 +85,10 @@ pub(crate) struct Log {
     applied: AtomicU64,
     /// Whether the log was larger than compaction lets it grow, at the last write of this process.
     pub(crate) is_wasteful: AtomicBool,
+    /// Whether the disk had no room for what this process wanted to write at last.
+    pub(crate) is_full: AtomicBool,
+    /// What keeps this process from beginning segments.
+    pub(crate) failed_roll: Failure,
     /// Loads that read a file.
     pub(crate) cache_misses: AtomicU64,
 }
@@ -96,6 +102,8 @@ impl Log {
             state: CacheLine(RwLock::new(State { hits: AtomicU64::default(), index, cache, rebuilds: 0 })),
             catching_up: Mutex::default(),
             is_wasteful: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
+            failed_roll: Failure::default(),
             cache_misses: AtomicU64::default(),
         }
     }

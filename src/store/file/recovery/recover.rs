@@ -23,6 +23,7 @@ use crate::store::file::recovery::gap;
 use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::file::threads::wait;
 use crate::store::file::writer::op::Op;
+use crate::store::file::writer::room::RESERVE;
 use crate::store::file::writer::{LockedWriter, Writer};
 
 /// Recovers the log. No other process may use the directory meanwhile.
@@ -67,7 +68,7 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> 
             return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
         };
         if goes_on {
-            locked.roll(used)?;
+            locked.begin_segment(used, RESERVE)?;
         }
         end_doubtful(&log, locked, &doubtful)?;
     }
@@ -177,8 +178,9 @@ impl Found {
     fn repair(&self) -> Result<()> {
         let Self { log, index, file, last, .. } = self;
         if let Some(number) = self.unfinished {
-            let removed = log.segments.disk.remove(&names::segment(number));
-            removed.map_err(|error| log.segments.segment_io("removing an unfinished segment", number, error))?;
+            // Its space is kept: on a full disk there may be no other (rule 24).
+            let renamed = log.segments.disk.rename(&names::segment(number), names::SPARE);
+            renamed.map_err(|error| log.segments.segment_io("taking back an unfinished segment", number, error))?;
         }
         for number in &self.headless {
             // A process that joins reads the salt in the last segment's header. And once the other segments are trimmed,

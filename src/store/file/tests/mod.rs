@@ -5,6 +5,7 @@ mod closing;
 mod ending_owned;
 mod failing;
 mod frozen;
+mod full_disk;
 mod holds;
 mod joining;
 mod missing;

@@ -75,6 +75,10 @@ impl<W: Watch> Disk for Watched<W> {
         self.disk.replace(name, bytes)
     }
 
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         self.disk.sync_names()
     }
@@ -175,6 +179,10 @@ impl<W: Watch> DiskFile for WatchedFile<W> {
 
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
         self.file.reserve(from, bytes)
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.file.allocated()
     }
 
     fn drop_cache(&self) -> io::Result<()> {

@@ -9,21 +9,23 @@ pub(crate) mod op;
 mod overlay;
 mod plan;
 mod roll;
+pub(crate) mod room;
 mod waiting_line;
 
-use std::io;
 use std::sync::atomic::Ordering;
 
 use self::append::{adopt, append};
 use self::kept_lock::KeptLock;
 use self::op::{Answer, Answered, Op, Waits};
 use self::plan::{CachedRecord, Memory, Plan};
-use self::roll::RESERVE;
+use self::room::{Needs, RESERVE, Room, SEAL};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::DiskLock;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::Frames;
 use crate::store::file::format::position::Position;
+use crate::store::file::index::Index;
+use crate::store::file::index::deadlines::Place;
 use crate::store::file::log::{Log, State};
 use crate::store::file::settings::Settings;
 use crate::store::sweeper::beside_creates;
@@ -34,31 +36,27 @@ use crate::store::{Durability, Swept};
 pub(crate) struct Writer {
     pub(crate) lock: KeptLock,
     settings: Settings,
-    /// Space is reserved on the disk up to here.
-    reserved: Position,
+    room: Room,
     memory: Memory,
 }
 
 /// An operation's answer, and up to where the log must be durable before the caller may get it.
 pub(crate) type Outcome = (Result<Answer>, Option<Position>);
 
-/// How much space is reserved at a time, besides [`RESERVE`].
-const RESERVE_STEP: u32 = 256 * 1024;
-
 /// How often the writer lock is given up again because there is too much to read.
 const TURNS_GIVEN_UP: u32 = 3;
 
-/// On a full disk a segment may grow up to here, so that offsets stay below 2^32 (rule 20).
+/// Where no segment can be begun, the last one may grow up to here, so that offsets stay below 2^32 (rule 20).
 const LARGEST_SEGMENT: u32 = 2 << 30;
 
 /// In an overgrown log, moved records may make a segment so many times as long as it should be.
 const MOVED_BEYOND: u32 = 4;
 
-/// How many sessions a create looks at, to find some that are over.
-const LOOKS_BESIDE_A_CREATE: usize = 16;
-
 /// A group holds about this many bytes, or one operation (rule 20).
 pub(crate) const LARGEST_GROUP: usize = 4 << 20;
+
+/// How many sessions a create looks at, to find some that are over.
+const LOOKS_BESIDE_A_CREATE: usize = 16;
 
 /// The segment is full or sealed. A new one takes syncs, and this caller must not block.
 pub(crate) struct NeedsRoll;
@@ -66,7 +64,7 @@ pub(crate) struct NeedsRoll;
 impl Writer {
     pub(crate) fn new(lock: Box<dyn DiskLock>, settings: Settings) -> Self {
         let lock = KeptLock::new(lock, settings.sizes);
-        Self { lock, settings, reserved: Position::default(), memory: Memory::default() }
+        Self { lock, settings, room: Room::default(), memory: Memory::default() }
     }
 
     /// Takes the writer lock, if no other process holds it.
@@ -154,85 +152,79 @@ impl LockedWriter<'_> {
             }
             _ => {}
         }
-        let bytes: usize = ops.iter().map(|op| op.size()).sum();
-        // Conditions are checked against all that any process has written, so the index catches up first.
-        let mut state = log.read()?;
-        if state.index.has_dead()
-            && state.index.live_bytes().saturating_add(bytes as u64) > self.writer.settings.store_bytes
-        {
-            // What is dead takes no room.
-            drop(state);
-            log.let_all_go();
-            state = log.read()?;
+        if !self.has_segment(ops, may_roll)? {
+            return Ok(false);
         }
-        let mut ended = Vec::new();
-        if let Some(now) = ops.iter().filter_map(|op| op.creates_at()).max() {
-            let over_by = beside_creates::over_by(now, self.writer.settings.sizes.swept_behind);
-            if state.index.may_have_ended(over_by) {
-                drop(state);
-                ended = log.change(|state| state.index.some_ended(over_by, LOOKS_BESIDE_A_CREATE * ops.len()));
-                state = log.read()?;
+        let ended = self.look_around(ops)?;
+        let (mut refuses_saves, mut has_rolled, mut has_failed) = (false, false, false);
+        let (frames, written, memory) = loop {
+            // Conditions are checked against all that any process has written, so the index catches up first.
+            let state = log.read()?;
+            let full = refuses_saves || !self.has_room(&state.index, ops)?;
+            let memory = std::mem::take(&mut self.writer.memory);
+            let mut plan = Plan::new(log, &state.index, &self.writer.settings, ops.len(), ended.clone(), memory);
+            plan.full = full;
+            for (op, outcome) in ops.iter().zip(&mut *outcomes) {
+                let Answered { answer, waits } = plan.add(op);
+                let waits = match waits {
+                    Waits::Never => false,
+                    Waits::AsConfigured => self.writer.settings.durability == Durability::Always,
+                    Waits::Always => true,
+                };
+                *outcome = (answer, waits.then_some(Position::default()));
             }
-        }
-        let end = state.index.applied;
-        let segment_bytes = self.writer.settings.segment_bytes;
-        let mut full_at = segment_bytes;
-        if matches!(ops, [Op::Move { .. } | Op::Trim { .. }]) && state.index.is_overgrown(segment_bytes) {
-            // What compaction moves makes a full segment longer. A new one would have room for saves that have not paid.
-            full_at = segment_bytes.saturating_mul(MOVED_BEYOND).min(LARGEST_SEGMENT);
-        }
-        if state.index.sealed() || end.offset() >= full_at {
-            drop(state);
+            let short_of_room_at = plan.short_of_room_at.filter(|now| state.index.may_have_ended(*now));
+            let planned = plan.into_written();
+            if let Some(now) = short_of_room_at
+                && may_sweep > 0
+            {
+                drop(state);
+                // No save is told that there is no room while there are sessions that are over. The group is planned anew in
+                // any case, for the sweep may have begun a segment. Its failure must not keep the group's logouts from being
+                // done.
+                let sweep = Op::Sweep { now, budget: Op::SWEPT_AT_ONCE };
+                let mut swept = (Ok(Answer::Done), None);
+                if let Ok(false) = self.try_write(&[&sweep], std::slice::from_mut(&mut swept), may_roll, 0) {
+                    return Ok(false);
+                }
+                let goes_on = matches!(swept.0, Ok(Answer::Swept(Swept { removed: 1.., .. })));
+                return self.try_write(ops, outcomes, may_roll, if goes_on { may_sweep - 1 } else { 0 });
+            }
+            let bytes = planned.0.bytes().len() as u64;
+            if bytes == 0 {
+                break planned;
+            }
+            if self.fits(&state.index, ops, bytes)? || has_rolled && ops.iter().all(|op| op.may_take_all()) {
+                drop(state);
+                match append(segments, &planned.0) {
+                    Ok(()) => break planned,
+                    Err(error) => {
+                        // Another process may have given the space to the spare. What is true is looked at once.
+                        self.writer.room.forget();
+                        if *error.kind() != ErrorKind::Full || std::mem::replace(&mut has_failed, true) {
+                            return Err(error);
+                        }
+                        continue;
+                    }
+                }
+            }
+            // On a full disk the spare has room for what ends sessions, and for a cut (rule 24).
+            let takes_all = ops.iter().all(|op| op.may_take_all());
+            let left = if takes_all { SEAL } else { Needs::of(&state.index, 0, 0).ends };
+            if !std::mem::replace(&mut refuses_saves, true) {
+                continue;
+            }
+            if has_rolled {
+                return Err(full_disk(log));
+            }
             if !may_roll {
                 return Ok(false);
             }
-            match self.roll(0) {
-                // On a full disk without room for a new segment, a logout still fits the old one: its limit is soft.
-                Err(error) if *error.kind() == ErrorKind::Full && end.offset() < LARGEST_SEGMENT => {}
-                rolled => rolled?,
-            }
-            state = log.read()?;
-            if state.index.sealed() {
-                return Err(Error::new(ErrorKind::Full, "beginning a segment").at(&segments.path));
-            }
-        }
-        let full = !self.reserve(bytes)?;
-        let mut plan = Plan::new(
-            log,
-            &state.index,
-            &self.writer.settings,
-            ops.len(),
-            ended,
-            std::mem::take(&mut self.writer.memory),
-        );
-        plan.full = full;
-        for (op, outcome) in ops.iter().zip(&mut *outcomes) {
-            let Answered { answer, waits } = plan.add(op);
-            let waits = match waits {
-                Waits::Never => false,
-                Waits::AsConfigured => self.writer.settings.durability == Durability::Always,
-                Waits::Always => true,
-            };
-            *outcome = (answer, waits.then_some(Position::default()));
-        }
-        let short_of_room_at = plan.short_of_room_at.filter(|now| state.index.may_have_ended(*now));
-        let (frames, written, memory) = plan.into_written();
-        drop(state);
-        if let Some(now) = short_of_room_at
-            && may_sweep > 0
-        {
-            // No save is told that there is no room while there are sessions that are over. The group is planned anew in any
-            // case, for the sweep may have begun a segment. Its failure must not keep the group's logouts from being done.
-            let sweep = Op::Sweep { now, budget: Op::SWEPT_AT_ONCE };
-            let mut swept = (Ok(Answer::Done), None);
-            if let Ok(false) = self.try_write(&[&sweep], std::slice::from_mut(&mut swept), may_roll, 0) {
-                return Ok(false);
-            }
-            let goes_on = matches!(swept.0, Ok(Answer::Swept(Swept { removed: 1.., .. })));
-            return self.try_write(ops, outcomes, may_roll, if goes_on { may_sweep - 1 } else { 0 });
-        }
+            drop(state);
+            has_rolled = true;
+            self.roll(0, bytes + left)?;
+        };
         if !frames.bytes().is_empty() {
-            append(segments, &frames).inspect_err(|_| self.writer.reserved = Position::default())?;
             publish(log, &self.writer.settings, &frames, written);
         }
         let end = frames.end();
@@ -243,45 +235,107 @@ impl LockedWriter<'_> {
         Ok(true)
     }
 
-    /// Seals the segment and begins the next, whose number is above this one too.
-    pub(crate) fn roll(&mut self, used: u32) -> Result<()> {
-        self.writer.reserved = Position::default();
-        roll::roll(self.log, used)
+    /// Makes room of what is dead, if a limit asks for it, and gives some of the sessions that are over, which may leave beside
+    /// the group's creates.
+    fn look_around(&self, ops: &[&Op]) -> Result<Vec<Place>> {
+        let (log, settings) = (self.log, &self.writer.settings);
+        let bytes: u64 = ops.iter().map(|op| op.size() as u64).sum();
+        let state = log.read()?;
+        let is_short = state.index.live_bytes().saturating_add(bytes) > settings.store_bytes;
+        let lets_go = is_short && state.index.has_dead();
+        let created_at = ops.iter().filter_map(|op| op.creates_at()).max();
+        let over_by = created_at.map(|now| beside_creates::over_by(now, settings.sizes.swept_behind));
+        let over_by = over_by.filter(|over_by| state.index.may_have_ended(*over_by));
+        drop(state);
+        if lets_go {
+            log.let_all_go();
+        }
+        let look = |over_by| log.change(|state| state.index.some_ended(over_by, LOOKS_BESIDE_A_CREATE * ops.len()));
+        Ok(over_by.map(look).unwrap_or_default())
     }
 
-    /// Reserves space for a group. Says whether the group fits without the last bytes ([`RESERVE`]), which are kept for ending
-    /// sessions on a full disk.
-    fn reserve(&mut self, bytes: usize) -> Result<bool> {
-        let (segments, reserved) = (&self.log.segments, &mut self.writer.reserved);
-        let end = segments.tail();
-        if reserved.segment() != end.segment() || *reserved < end {
-            *reserved = end;
-        }
-        let enough = |reserved: Position| reserved.offset() - end.offset() >= RESERVE + bytes as u32;
-        if enough(*reserved) {
+    /// Sees to it that the log ends in a segment that can be written to. `false` if a new one is to be begun first.
+    fn has_segment(&mut self, ops: &[&Op], may_roll: bool) -> Result<bool> {
+        let (end, sealed, needs, is_due) = {
+            let State { index, .. } = &*self.log.read()?;
+            let segment_bytes = self.writer.settings.segment_bytes;
+            let mut full_at = segment_bytes;
+            if matches!(ops, [Op::Move { .. } | Op::Trim { .. }]) && index.is_overgrown(segment_bytes) {
+                // What compaction moves makes a full segment longer. A new one would have room for saves that have not paid.
+                full_at = segment_bytes.saturating_mul(MOVED_BEYOND).min(LARGEST_SEGMENT);
+            }
+            let (end, needs) = (index.applied, Needs::of(index, 0, 0));
+            (end, index.sealed(), needs, end.offset() >= full_at && end >= self.writer.room.rolls_from)
+        };
+        if !sealed && !is_due {
             return Ok(true);
         }
-        let file = segments.file(end.segment())?;
-        // Zeros ahead are space already. Reserving more would change the file's extents, and the next sync would take
-        // longer.
-        let length = segments.length_of(end.segment(), &*file)?;
-        *reserved = (*reserved).max(Position::new(end.segment(), length));
-        if enough(*reserved) {
+        if !may_roll {
+            return Ok(false);
+        }
+        // Without room for a new segment, or without the right to make one, the old one goes on: its limit is soft.
+        if self.roll(0, needs.all())? || !sealed && end.offset() < LARGEST_SEGMENT {
             return Ok(true);
         }
-        // As much as usual, or, if the disk has no room for that, only what this group needs.
-        for more in [RESERVE_STEP + RESERVE + bytes as u32, RESERVE + bytes as u32] {
-            match file.reserve(u64::from(end.offset()), u64::from(more)) {
-                Ok(()) => {
-                    *reserved = end.plus(more as usize);
-                    return Ok(true);
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
-                Err(error) => return Err(segments.segment_io("reserving space", end.segment(), error)),
+        self.log.failed_roll.tell().and(Err(full_disk(self.log)))
+    }
+
+    /// Whether the disk has room for a group, and for all that is to be held besides.
+    fn has_room(&mut self, index: &Index, ops: &[&Op]) -> Result<bool> {
+        let (log, room) = (self.log, &mut self.writer.room);
+        let bytes = ops.iter().map(|op| op.size() as u64).sum();
+        let saves = ops.iter().filter(|op| !op.is_needed_when_full()).count();
+        if saves > 0 || matches!(ops, [Op::Move { .. }]) {
+            return room.hold(log, index, bytes, saves);
+        }
+        // To ask a full disk for space takes it long, and a session that ends finds its own.
+        let has_room = !log.is_full.load(Ordering::Relaxed) && room.reach(log, index.applied, bytes + RESERVE)?;
+        log.is_full.store(!has_room, Ordering::Relaxed);
+        Ok(has_room)
+    }
+
+    /// Whether the segment has room for these frames.
+    fn fits(&mut self, index: &Index, ops: &[&Op], bytes: u64) -> Result<bool> {
+        let (log, room) = (self.log, &mut self.writer.room);
+        match ops {
+            [Op::Move { .. } | Op::Mark] => room.takes_moves(log, index, bytes),
+            _ => room.reach(log, index.applied, bytes + SEAL),
+        }
+    }
+
+    /// Seals the segment and begins the next, whose number is above `used` too, if that has room for so many bytes. Says whether
+    /// it did: if not, nothing has changed.
+    fn roll(&mut self, used: u32, bytes: u64) -> Result<bool> {
+        let end = self.log.read_unchecked().index.applied;
+        match self.writer.room.next_segment(self.log, end, used, bytes) {
+            Ok((next, begun)) => {
+                roll::roll(self.log, next, begun)?;
+                self.log.failed_roll.keep(Ok(()));
+                Ok(true)
+            }
+            Err(error) => {
+                self.log.is_full.fetch_or(*error.kind() == ErrorKind::Full, Ordering::Relaxed);
+                self.log.failed_roll.keep(Err(error));
+                Ok(false)
             }
         }
-        Ok(false)
     }
+
+    /// The same, where the log cannot go on otherwise.
+    pub(crate) fn begin_segment(&mut self, used: u32, bytes: u64) -> Result<()> {
+        if self.roll(used, bytes)? { Ok(()) } else { self.log.failed_roll.tell() }
+    }
+
+    /// Looks whether a disk that was full has room again.
+    pub(crate) fn look_for_room(&mut self) -> Result<()> {
+        let State { index, .. } = &*self.log.read()?;
+        self.writer.room.hold(self.log, index, RESERVE, 0).map(drop)
+    }
+}
+
+fn full_disk(log: &Log) -> Error {
+    let why = "the disk is full, and what is left is kept for ending sessions";
+    Error::new(ErrorKind::Full, "appending to the log").at(&log.segments.path).because(why)
 }
 
 /// Stores the tail first and applies the frames second, both under the index write lock: no reader of this process sees

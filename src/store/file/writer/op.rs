@@ -96,6 +96,11 @@ impl Op {
         }
     }
 
+    /// Whether it may take the space that is kept for ending sessions (rule 24). Moves and the mark of a close may not.
+    pub(crate) const fn may_take_all(&self) -> bool {
+        self.is_needed_when_full() && !matches!(self, Self::Move { .. } | Self::Mark)
+    }
+
     /// About how many bytes it will take in the log.
     pub(crate) fn size(&self) -> usize {
         match self {

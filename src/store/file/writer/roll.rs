@@ -1,33 +1,24 @@
 //! The roll (log rotation): sealing a segment and beginning the next. When to roll is decided elsewhere.
 
-use crate::model::error::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+use crate::model::error::Result;
+use crate::store::file::disk::DiskFile;
 use crate::store::file::format::frame::{Frames, Kind, NO_KEY};
-use crate::store::file::format::names;
 use crate::store::file::format::segment::{self, Header};
 use crate::store::file::log::Log;
 use crate::store::file::writer::append::append;
 
-/// The reserve: space that only operations that end sessions or free space may use, so that a full disk can still log a user
-/// out (rule 7).
-pub(crate) const RESERVE: u32 = 64 * 1024;
-
-/// Begins a new segment, durably at every step, so that a sealed segment is always a synced one (rule 6). Its number is above
-/// this one, up to which positions were used.
-pub(crate) fn roll(log: &Log, used: u32) -> Result<()> {
+/// Begins the segment with this number after the one in which the log ends, durably at every step, so that a sealed segment
+/// is always a synced one (rule 6). `begun` has its name already, and neither a header nor frames: it is no segment yet, and
+/// to turn back from here leaves nothing to repair.
+pub(crate) fn roll(log: &Log, next: u32, begun: Arc<dyn DiskFile>) -> Result<()> {
     let segments = &log.segments;
     let (at, sealed) = {
         let state = log.read_unchecked();
         (state.index.applied, state.index.sealed())
     };
     let number = at.segment();
-    let next = number.max(used).checked_add(1).ok_or_else(|| {
-        Error::new(ErrorKind::Full, "beginning a segment").at(&segments.path).because("all segment numbers are used")
-    })?;
-    // Space for the next segment comes first, while it is easy to turn back: a file without a header is no segment yet. If a
-    // dead process left such a file, it is emptied.
-    let failed = |error| segments.segment_io("beginning a segment", next, error);
-    let begun = segments.disk.create(&names::segment(next)).map_err(failed)?;
-    begun.reserve(0, u64::from(RESERVE)).map_err(failed)?;
     let file = segments.file(number)?;
     let failed = |error| segments.segment_io("sealing a segment", number, error);
     // The seal says that the log goes on in the next segment. A roll that died after this step has written it already.

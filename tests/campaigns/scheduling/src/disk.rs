@@ -62,6 +62,14 @@ impl Disk for PowerDisk {
         self.disk.replace(name, bytes)
     }
 
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut synced = self.synced.lock().unwrap();
+        if let Some(bytes) = synced.remove(from) {
+            synced.insert(to.into(), bytes);
+        }
+        self.disk.rename(from, to)
+    }
+
     fn sync_names(&self) -> io::Result<()> {
         self.disk.sync_names()
     }
@@ -131,6 +139,10 @@ impl DiskFile for PowerFile {
 
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
         self.file.reserve(from, bytes)
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.file.allocated()
     }
 
     fn drop_cache(&self) -> io::Result<()> {

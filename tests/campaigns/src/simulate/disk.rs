@@ -205,18 +205,21 @@ impl Disk for SimulatedDisk {
             inner.handles += 1;
             Ok(format!(".half-written-{}", inner.handles))
         })?;
-        let renamed = self.create(&half).and_then(|file| file.write_at(bytes, 0)).and_then(|()| {
-            self.call(Call::Rename(name), |inner| {
-                let inode = inner.names.get(&half).and_then(Name::now).ok_or_else(not_found)?;
-                inner.names.entry(half.clone()).or_default().since.push(None);
-                inner.names.entry(name.to_owned()).or_default().since.push(Some(inode));
-                Ok(())
-            })
-        });
+        let written = self.create(&half).and_then(|file| file.write_at(bytes, 0));
+        let renamed = written.and_then(|()| self.rename(&half, name));
         if renamed.is_err() {
             let _ = self.remove(&half);
         }
         renamed
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.call(Call::Rename(to), |inner| {
+            let inode = inner.names.get(from).and_then(Name::now).ok_or_else(not_found)?;
+            inner.names.entry(from.to_owned()).or_default().since.push(None);
+            inner.names.entry(to.to_owned()).or_default().since.push(Some(inode));
+            Ok(())
+        })
     }
 
     fn sync_names(&self) -> io::Result<()> {
@@ -342,6 +345,10 @@ impl DiskFile for SimulatedFile {
             inode.reserve(end);
             Ok(())
         })
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.call(Call::Length(&self.name), |inode| Ok(inode.space() as u64))
     }
 
     fn drop_cache(&self) -> io::Result<()> {

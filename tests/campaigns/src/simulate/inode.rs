@@ -101,9 +101,14 @@ impl Inode {
         self.cache.length
     }
 
-    /// Whether all up to here has its space on the disk already.
+    /// Up to where the file has its space on the disk already.
+    pub fn space(&self) -> usize {
+        self.reserved.max(self.cache.bytes.len())
+    }
+
+    /// Whether all up to here has.
     pub fn has_space(&self, end: usize) -> bool {
-        end <= self.reserved.max(self.cache.bytes.len())
+        end <= self.space()
     }
 
     pub fn reserve(&mut self, end: usize) {
@@ -137,11 +142,11 @@ impl Inode {
     }
 
     pub fn cut(&mut self, length: usize) {
+        self.reserved = 0;
         if length == self.cache.length {
             return;
         }
         self.cache.cut(length);
-        self.reserved = 0;
         self.changes.push(Change::Length(length));
         if !length.is_multiple_of(SECTOR) {
             let sector = length / SECTOR;

@@ -1,4 +1,5 @@
-//! The last failure of work that no caller waits for: a sync at an interval, compaction. It is kept until that work succeeds.
+//! The last failure of work that no caller waits for: a sync at an interval, a new segment, compaction. It is kept until that
+//! work succeeds.
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;

@@ -1,0 +1,192 @@
+//! A disk that fills up: sessions can always be ended, that gives space back, and saves go on (rules 7 and 24).
+
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
+
+use super::*;
+use crate::store::Swept;
+use crate::store::file::engine::background::Round;
+use crate::store::file::writer::op::Answer;
+
+/// A store without a thread: the test does the thread's work.
+struct ByHand {
+    engine: Engine,
+    round: Round,
+}
+
+impl ByHand {
+    fn open(disk: &MemoryDisk, segment_bytes: u32) -> Self {
+        let settings = Settings { segment_bytes, cache_bytes: 0, ..options() };
+        let engine = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap();
+        let round = Round::of(&engine);
+        Self { engine, round }
+    }
+
+    fn run(&mut self, op: Op) -> Result<Answer> {
+        let mut running = pin!(self.engine.submit(op));
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let std::task::Poll::Ready(answer) = running.as_mut().poll(&mut context) {
+                return answer;
+            }
+            self.round.run(&self.engine);
+        }
+    }
+
+    /// The thread's work, until there is none.
+    fn settle(&mut self) {
+        while self.round.run(&self.engine).is_some_and(|rest| rest.is_zero()) {}
+    }
+
+    fn save(&mut self, n: u32, bytes: usize) -> Result<Answer> {
+        self.run(Op::Create { record: record(n, &vec![n as u8; bytes]), now: NOW })
+    }
+
+    /// Saves until a save is refused, from this session on. Returns the first that was refused.
+    fn fill(&mut self, from: u32, bytes: usize) -> u32 {
+        for n in from.. {
+            if let Err(error) = self.save(n, bytes) {
+                assert_eq!(*error.kind(), ErrorKind::Full, "{error}");
+                // What the thread does then may make room.
+                self.settle();
+                if self.save(n, bytes).is_err() {
+                    return n;
+                }
+            }
+        }
+        unreachable!("no disk takes so many")
+    }
+
+    fn is_there(&self, n: u32) -> bool {
+        self.engine.log.load(&key(n), NOW).unwrap().is_some()
+    }
+
+    fn close(self) {
+        self.engine.begin_close();
+        self.engine.end_close().unwrap();
+    }
+}
+
+fn disk_of(blocks: u64) -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    disk.faults().blocks.store(blocks, Ordering::Relaxed);
+    disk
+}
+
+/// How sessions end on the full disk.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    OneByOne,
+    Swept(usize),
+    /// The process ends first, and another opens the store.
+    AfterReopening,
+}
+
+/// Fills a disk, ends all sessions but one in `kept`, and looks for what that gives.
+fn fill_and_end(segment_bytes: u32, blocks: u64, bytes: usize, end: End, kept: u32) {
+    let case = format!("segments of {segment_bytes}, {blocks} blocks, records of {bytes}, {end:?}, one of {kept} kept");
+    let disk = disk_of(blocks);
+    let mut store = ByHand::open(&disk, segment_bytes);
+    let all = store.fill(0, bytes);
+    if all < 8 {
+        return;
+    }
+    let is_kept = |n: u32| n % kept == kept - 1;
+    if matches!(end, End::AfterReopening) {
+        store.close();
+        store = ByHand::open(&disk, segment_bytes);
+    }
+    match end {
+        End::Swept(budget) => {
+            for n in (0..all).filter(|n| is_kept(*n)) {
+                let seen = NOW.plus(Duration::from_secs(1));
+                let _ = store.run(Op::Touch { key: key(n), now: seen });
+            }
+            let now = NOW.plus(Duration::from_secs(600));
+            loop {
+                match store.run(Op::Sweep { now, budget }).expect(&case) {
+                    Answer::Swept(Swept { more: true, .. }) => {}
+                    _ => break,
+                }
+                store.round.run(&store.engine);
+            }
+        }
+        _ => {
+            for n in (0..all).filter(|n| !is_kept(*n)) {
+                let ended = store.run(Op::Destroy { key: key(n) });
+                assert!(ended.is_ok(), "{case}: session {n} of {all}: {ended:?}");
+                store.round.run(&store.engine);
+            }
+        }
+    }
+    store.settle();
+    let (live, log, sessions) = {
+        let index = &store.engine.log.read().unwrap().index;
+        (index.live_bytes(), index.log_bytes(), index.len())
+    };
+    let error = store.engine.failed_compaction.tell();
+    // The log is as small as it can be, or there is room again.
+    let is_tight = log <= live + live / 8 + (24 << 10);
+    assert!(is_tight || !store.engine.log.is_full.load(Ordering::Relaxed), "{case}: {log} for {live}: {error:?}");
+    assert!(sessions as u32 <= all / kept);
+    let ids: Vec<u32> = (0..all).filter(|n| store.is_there(*n)).collect();
+    assert_eq!(ids.len(), sessions);
+    // As many can be saved again as have ended, or nearly so: a small disk may have begun without the second reserve.
+    let again = store.fill(all, bytes) - all;
+    // Where half of a small disk's log lives on, nothing may be left beside the reserves.
+    assert!(
+        kept == 2 && blocks < 100 || again >= 10 && again + 120 >= (all - sessions as u32) * 3 / 4,
+        "{case}: {again} again after {all}, of which {sessions} live"
+    );
+    assert!(ids.iter().all(|n| store.is_there(*n)) && (all..all + again).all(|n| store.is_there(n)));
+    store.close();
+    let store = ByHand::open(&disk, segment_bytes);
+    assert!(ids.iter().all(|n| store.is_there(*n)) && (all..all + again).all(|n| store.is_there(n)));
+    assert_eq!(store.engine.log.segments.damage.list(), []);
+}
+
+const NONE: u32 = u32::MAX;
+
+#[test]
+fn on_a_full_disk_every_session_can_be_ended_and_their_space_comes_back_whatever_the_segments() {
+    for segment_bytes in [4 << 10, 64 << 10, 4 << 20] {
+        for blocks in [60, 63, 100, 250] {
+            for end in [End::OneByOne, End::AfterReopening, End::Swept(1), End::Swept(50)] {
+                fill_and_end(segment_bytes, blocks, 300, end, NONE);
+            }
+            for kept in [2, 20] {
+                fill_and_end(segment_bytes, blocks, 300, End::OneByOne, kept);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_process_that_has_given_up_its_rights_goes_on_in_the_segment_that_it_has_and_says_so() {
+    for has_spare in [false, true] {
+        let disk = MemoryDisk::default();
+        let mut store = ByHand::open(&disk, 4096);
+        if has_spare {
+            store.save(1000, 300).unwrap();
+        }
+        disk.faults().rights.store(true, Ordering::Relaxed);
+        for n in 0..100 {
+            store.save(n, 300).unwrap();
+            store.settle();
+        }
+        assert_eq!(disk.segments().len(), 1);
+        let error = store.engine.stats(NOW).unwrap().roll_error.expect("it is told");
+        assert!(error.contains("permission denied"), "{error}");
+        for n in 0..100 {
+            store.run(Op::Destroy { key: key(n) }).unwrap();
+        }
+        assert!((0..100).all(|n| !store.is_there(n)) && store.is_there(1000) == has_spare);
+        disk.faults().rights.store(false, Ordering::Relaxed);
+        // It is tried again when the segment has become longer, and not at each save.
+        store.save(0, 256 << 10).unwrap();
+        (1..20).for_each(|n| drop(store.save(n, 300).unwrap()));
+        assert!(disk.segments().len() > 1);
+        assert_eq!(store.engine.stats(NOW).unwrap().roll_error, None);
+    }
+}

@@ -1,0 +1,255 @@
+//! Room: space that is held on the disk (preallocation), so that a full disk still ends sessions and frees itself (rules 7
+//! and 24). Nothing here decides what is written into it.
+//!
+//! Two files hold it: the segment that is written to, beyond the tail, and the *spare*, an empty file that the next roll makes
+//! the next segment. A save is refused unless the spare is left with room to end every session, and to move what lives in any
+//! segment. Ends of sessions take what is there. A move leaves room for all of them. So an end is never refused, whether
+//! the log can be compacted or not; and the oldest segment can leave the log, although that frees its space only afterwards.
+//!
+//! A file system that cannot preallocate holds nothing, and says that it does.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::{Disk, DiskFile};
+use crate::store::file::format::frame::HEAD;
+use crate::store::file::format::names;
+use crate::store::file::format::position::Position;
+use crate::store::file::format::segment;
+use crate::store::file::index::Index;
+use crate::store::file::log::Log;
+
+/// Left by each save in the segment that is written to: for its seal, for trims, and for the first ends of sessions on a disk
+/// that has filled up.
+pub(crate) const RESERVE: u64 = 64 * 1024;
+
+/// The frame with which a segment ends: without room for it, no other can be begun.
+pub(crate) const SEAL: u64 = HEAD as u64;
+
+/// How much is held at a time beyond what is needed.
+const STEP: u64 = 256 * 1024;
+
+/// What the end of a session takes at most: its frame, and half of the head of a batch of two.
+const END: u64 = HEAD as u64 * 3 / 2 + 1;
+
+/// How much longer a record gets when it is moved: by its revision, and by the time at which it was last seen.
+const MOVED: u64 = 24;
+
+/// What has to be held.
+#[derive(Clone, Copy)]
+pub(crate) struct Needs {
+    /// To end every session.
+    pub(crate) ends: u64,
+    /// To move what lives in the segment in which the most may live.
+    cut: u64,
+}
+
+impl Needs {
+    /// What a log with this index needs after a write of so many bytes that begins so many sessions.
+    pub(crate) fn of(index: &Index, bytes: u64, sessions: usize) -> Self {
+        let sessions = (index.len() + sessions) as u64;
+        let longest = u64::from(index.longest_sealed()).max(u64::from(index.applied.offset()) + bytes);
+        let moved = sessions.min(longest / HEAD as u64) * MOVED;
+        Self { ends: RESERVE + sessions * END, cut: longest.min(index.live_bytes() + bytes) + moved }
+    }
+
+    pub(crate) fn all(self) -> u64 {
+        self.ends + self.cut
+    }
+}
+
+/// What this process knows of the space that is held. Each writer has one.
+#[derive(Default)]
+pub(crate) struct Room {
+    /// Space is held in the segment that is written to up to here.
+    until: Position,
+    /// The bytes of the spare, and the segment that it will follow. Any process may have made it, or may make it a segment.
+    spare: (u32, u64),
+    /// The spare cannot be had, and is not looked for again before the log ends here.
+    barred_until: Position,
+    /// A segment could not be begun. The one that is full is written to further, and the next is tried again from here on.
+    pub(crate) rolls_from: Position,
+}
+
+impl Room {
+    /// Holds room for a group that saves so many bytes. Says whether there is.
+    pub(crate) fn hold(&mut self, log: &Log, index: &Index, bytes: u64, sessions: usize) -> Result<bool> {
+        let needs = Needs::of(index, bytes, sessions);
+        let spare = self.hold_spare(log, index.applied, needs.all(), bytes + RESERVE);
+        let left = match spare {
+            Some(true) => RESERVE,
+            // Without a spare, what lives in an old segment can be moved into the one that is written to.
+            Some(false) if index.oldest < index.applied.segment() => needs.all(),
+            Some(false) => u64::MAX,
+            // This process begins no segment, so it cannot free the disk. Its users can log out.
+            None => needs.ends,
+        };
+        let has_room = left < u64::MAX && self.reach(log, index.applied, bytes + left)?;
+        let is_full = !has_room || spare == Some(false);
+        if log.is_full.swap(is_full, Ordering::Relaxed) && !is_full {
+            self.rolls_from = Position::default();
+        }
+        Ok(has_room)
+    }
+
+    /// Whether so many bytes can be moved so that every session can still be ended.
+    pub(crate) fn takes_moves(&mut self, log: &Log, index: &Index, bytes: u64) -> Result<bool> {
+        // Trims, seals and marks take little of the reserve before it is filled up.
+        let ends = Needs::of(index, 0, 0).ends - RESERVE / 2;
+        Ok(self.spare_after(index.applied) >= ends && self.reach(log, index.applied, bytes + RESERVE / 2)?
+            || self.reach(log, index.applied, bytes + ends)?)
+    }
+
+    /// Whether the segment that is written to has room for so many bytes after `end`. Takes more of the disk if need be.
+    pub(crate) fn reach(&mut self, log: &Log, end: Position, bytes: u64) -> Result<bool> {
+        self.grow(log, end, bytes, STEP)
+    }
+
+    /// The same, with so much more if the disk has it.
+    fn grow(&mut self, log: &Log, end: Position, bytes: u64, more: u64) -> Result<bool> {
+        if self.until.segment() != end.segment() || self.until < end {
+            self.until = end;
+        }
+        let wanted = u64::from(end.offset()) + bytes;
+        let reaches = |until: Position| u64::from(until.offset()) >= wanted;
+        if reaches(self.until) {
+            return Ok(true);
+        }
+        let number = end.segment();
+        let file = log.segments.file(number)?;
+        // Zeros ahead are space already. To preallocate more would change the file's extents, and the next sync would take
+        // longer.
+        let length = log.segments.length_of(number, &*file)?;
+        self.until = self.until.max(Position::new(number, length));
+        if !reaches(self.until) {
+            let failed = |error| log.segments.segment_io("reserving space", number, error);
+            let held = preallocate(&*file, end.offset().into(), wanted, more).map_err(failed)?;
+            self.until = self.until.max(Position::new(number, held.min(u32::MAX.into()) as u32));
+        }
+        Ok(reaches(self.until))
+    }
+
+    /// The spare, with the name of the segment after `end` whose number is above `used` too, if it has room for so many bytes.
+    /// Nothing has begun if it has not.
+    pub(crate) fn next_segment(
+        &mut self,
+        log: &Log,
+        end: Position,
+        used: u32,
+        bytes: u64,
+    ) -> Result<(u32, Arc<dyn DiskFile>)> {
+        self.rolls_from = end.plus(STEP as usize);
+        let segments = &log.segments;
+        let next = end.segment().max(used).checked_add(1).ok_or_else(|| {
+            let why = "all segment numbers are used";
+            Error::new(ErrorKind::Full, "beginning a segment").at(&segments.path).because(why)
+        })?;
+        let failed = |error| segments.segment_io("beginning a segment", next, error);
+        let bytes = bytes + u64::from(segment::HEADER);
+        let spare = open_spare(&*segments.disk, next).map_err(failed)?;
+        if spare.len().map_err(failed)? > 0 {
+            // A process that died had given it a header already. A segment that has one follows a sealed one.
+            spare.cut(0).map_err(failed)?;
+            self.forget();
+        }
+        let mut held = self.spare_after(end);
+        if held < bytes {
+            held = self.fill_spare(log, end, &*spare, bytes, SEAL)?;
+        }
+        if held < bytes {
+            return Err(failed(io::ErrorKind::StorageFull.into()));
+        }
+        segments.disk.rename(names::SPARE, &names::segment(next)).map_err(failed)?;
+        *self = Self { until: Position::new(next, held.min(u32::MAX.into()) as u32), ..Self::default() };
+        Ok((next, spare))
+    }
+
+    /// A write has failed, so what was believed of the disk is doubtful.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The bytes of the spare, if this process knows of one.
+    pub(crate) fn spare_after(&self, end: Position) -> u64 {
+        if self.spare.0 == end.segment() { self.spare.1 } else { 0 }
+    }
+
+    /// Holds so many bytes in the spare, and leaves so many in the segment that is written to. Says whether the spare has them;
+    /// `None` if it cannot be had, for another reason than a full disk.
+    fn hold_spare(&mut self, log: &Log, end: Position, bytes: u64, left: u64) -> Option<bool> {
+        let bytes = bytes + u64::from(segment::HEADER);
+        if self.spare_after(end) >= bytes {
+            return Some(true);
+        }
+        if end < self.barred_until {
+            return None;
+        }
+        let spare = open_spare(&*log.segments.disk, end.segment() + 1);
+        let failed =
+            |error| Error::io("holding space for the next segment", error).at(log.segments.path.join(names::SPARE));
+        let held = spare.map_err(failed).and_then(|spare| self.fill_spare(log, end, &*spare, bytes, left));
+        match held {
+            Ok(held) => {
+                self.spare = (end.segment(), held);
+                Some(held >= bytes)
+            }
+            Err(error) if *error.kind() == ErrorKind::Full => Some(false),
+            Err(error) => {
+                self.barred_until = end.plus(STEP as usize);
+                log.failed_roll.keep(Err(error));
+                None
+            }
+        }
+    }
+
+    /// Gives the spare so many bytes, if the disk has them. On a full disk the segment that is written to may hold more than it
+    /// needs, from the time when it was the spare: then it keeps `left` bytes, and the spare gets the rest. Returns what the
+    /// spare has.
+    fn fill_spare(&mut self, log: &Log, end: Position, spare: &dyn DiskFile, bytes: u64, left: u64) -> Result<u64> {
+        let failed =
+            |error| Error::io("holding space for the next segment", error).at(log.segments.path.join(names::SPARE));
+        let held = preallocate(spare, 0, bytes, bytes / 8).map_err(failed)?;
+        if held >= bytes || !self.grow(log, end, left + bytes - held + ROUNDING, 0)? {
+            return Ok(held);
+        }
+        let last = log.segments.file(end.segment())?;
+        last.cut(end.offset().into()).map_err(failed)?;
+        self.until = end;
+        self.grow(log, end, left, 0)?;
+        preallocate(spare, 0, bytes, 0).map_err(failed)
+    }
+}
+
+/// What two files may lose to whole blocks.
+const ROUNDING: u64 = 2 * 4096;
+
+/// The spare that is to become the segment with this number. Only with the writer lock held.
+fn open_spare(disk: &dyn Disk, next: u32) -> io::Result<Arc<dyn DiskFile>> {
+    let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    match disk.open(names::SPARE) {
+        Err(error) if is_absent(&error) => {}
+        opened => return opened,
+    }
+    // A process that died in a roll may have named it already.
+    match disk.rename(&names::segment(next), names::SPARE) {
+        Ok(()) => disk.open(names::SPARE),
+        Err(error) if is_absent(&error) => disk.create(names::SPARE),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes space of the disk for a file up to `wanted`, and for so much more if there is room. Returns up to where the file has
+/// space.
+fn preallocate(file: &dyn DiskFile, from: u64, wanted: u64, more: u64) -> io::Result<u64> {
+    for until in [wanted + more, wanted] {
+        match file.reserve(from, until - from) {
+            Ok(()) => return Ok(until),
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // Another process, or an earlier one, may have taken it.
+    file.allocated()
+}
