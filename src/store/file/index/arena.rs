@@ -10,11 +10,9 @@ use crate::model::bytes::Bytes;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
-
-use crate::model::time::Timestamp;
 use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::index::chunks::Chunks;
-use crate::store::file::index::deadlines::{Bucket, Deadlines, Place, end_of};
+use crate::store::file::index::deadlines::{Bucket, Deadlines, Place};
 use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;

@@ -6,6 +6,7 @@ use crate::model::time::Timestamp;
 use crate::store::file::index::arena::{Arena, MANY};
 use crate::store::file::index::deadlines::{Bucket, Place, end_of};
 use crate::store::file::index::hash_table::SlotNumber;
+use crate::store::file::index::list::Linked as _;
 use crate::store::file::threads::steps;
 
 impl Arena {

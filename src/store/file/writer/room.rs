@@ -148,10 +148,12 @@ impl Room {
         })?;
         let failed = |error| segments.segment_io("beginning a segment", next, error);
         let bytes = bytes + u64::from(segment::HEADER);
-        let spare = open_spare(&*segments.disk, next).map_err(failed)?;
+        let mut spare = open_spare(&*segments.disk, next).map_err(failed)?;
         if spare.len().map_err(failed)? > 0 {
             // A process that died had given it a header already. A segment that has one follows a sealed one.
-            spare.cut(0).map_err(failed)?;
+            // After a power loss a file may even have both names, so the name goes and not what is in the file.
+            segments.disk.remove(names::SPARE).map_err(failed)?;
+            spare = segments.disk.create(names::SPARE).map_err(failed)?;
             self.forget();
         }
         let mut held = self.spare_after(end);
