@@ -336,12 +336,6 @@ impl Arena {
     pub(crate) fn parts(&self) -> usize {
         self.deadlines.parts()
     }
-
-    /// How many sessions stand in each bucket.
-    #[cfg(test)]
-    pub(crate) fn ending_together(&self) -> Vec<usize> {
-        self.deadlines.until(&self.cold, end_of(Timestamp::NEVER)).map(Iterator::count).collect()
-    }
 }
 
 /// What a cached record costs, in bytes.

@@ -59,4 +59,10 @@ impl Arena {
         }
         ended
     }
+
+    /// How many sessions stand in each bucket.
+    #[cfg(test)]
+    pub(crate) fn ending_together(&self) -> Vec<usize> {
+        self.deadlines.until(&self.cold, end_of(Timestamp::NEVER)).map(Iterator::count).collect()
+    }
 }
