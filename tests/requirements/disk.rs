@@ -164,6 +164,15 @@ fn r23_no_symlink_is_followed_whatever_its_name() {
     }
 }
 
+/// Tells a thread to end, also when the test fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn r23_a_directory_that_becomes_a_symlink_at_any_moment_is_never_followed() {
     let (keep, place) = place();
@@ -180,6 +189,7 @@ fn r23_a_directory_that_becomes_a_symlink_at_any_moment_is_never_followed() {
                 rustix::fs::renameat_with(rustix::fs::CWD, &place, rustix::fs::CWD, &aside, exchange).unwrap();
             }
         });
+        let _ends = Done(&done);
         let (mut opened, mut refused) = (0, 0);
         while opened < 30 || refused < 30 {
             match FileStore::open(&place) {
@@ -187,14 +197,14 @@ fn r23_a_directory_that_becomes_a_symlink_at_any_moment_is_never_followed() {
                     opened += 1;
                     let _ = block_on(store.destroy(&key(1)));
                 }
+                // The link was there at once, or it took the directory's place while that was opened.
                 Err(error) => {
-                    assert_eq!(error.kind(), &ErrorKind::Refused, "{error}");
+                    assert!(matches!(error.kind(), ErrorKind::Refused | ErrorKind::FilesLost), "{error}");
                     refused += 1;
                 }
             }
             assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0, "the link was followed");
         }
-        done.store(true, Ordering::Relaxed);
     });
 }
 
@@ -214,6 +224,8 @@ fn r24_a_corrupt_record_is_a_typed_error_and_the_others_stay_readable() {
         let mut bytes = whole.clone();
         bytes[at + bit / 8] ^= 1 << (bit % 8);
         fs::write(&segment, &bytes).unwrap();
+        // The page would tell that the segment was longer when the last store was closed.
+        fs::remove_file(place.join("tail.page")).unwrap();
         let store = FileStore::open(&place).unwrap();
         let error = block_on(store.load(&key(7), NOW)).unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Damaged, "{error}");

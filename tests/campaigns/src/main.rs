@@ -59,8 +59,8 @@ fn main() -> ExitCode {
         [role] if role == linearize::WORKER => return linearize::work(),
         [role, place] if role == races::WORKER => return races::work(place.as_ref()),
         [role, place] if role == errors::FORKER => return errors::fork_in(place.as_ref()),
-        [role, place, seed] if role == full_disks::WORKER => {
-            return full_disks::work(place.as_ref(), seed.parse().unwrap_or_default());
+        [role, place, seed, keeps_space] if role == full_disks::WORKER => {
+            return full_disks::work(place.as_ref(), seed.parse().unwrap_or_default(), keeps_space == "true");
         }
         [role, args @ ..] if role == hostile_names::WORKER => return hostile_names::worker(args),
         _ => {}

@@ -103,7 +103,11 @@ impl Case {
         self.work(&stores, rng)?;
         let after = match rng.u8(..3) {
             0 => self.between_two_operations(stores, rng)?,
-            1 => self.under_threads(stores, rng)?,
+            1 => match self.under_threads(stores, rng)? {
+                Some(after) => after,
+                // The store has removed or renamed the file first.
+                None => return Ok(()),
+            },
             _ => {
                 stores.iter().try_for_each(FileStore::close).map_err(|error| error.to_string())?;
                 drop(stores);
@@ -161,7 +165,13 @@ impl Case {
     fn do_harm(&self, rng: &mut Rng) -> io::Result<()> {
         let (path, away) = (&self.target, self.target.with_extension("away"));
         match self.harm {
-            Harm::Remove if path.is_dir() => fs::remove_dir_all(path),
+            // The threads may make a file in it meanwhile.
+            Harm::Remove if path.is_dir() => loop {
+                match fs::remove_dir_all(path) {
+                    Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                    removed => break removed,
+                }
+            },
             Harm::Remove => fs::remove_file(path),
             Harm::Cut => {
                 let written = fs::read(path)?.iter().rposition(|byte| *byte != 0).unwrap_or_default();
@@ -244,7 +254,7 @@ impl Case {
         Ok(after)
     }
 
-    fn under_threads(&mut self, stores: Vec<FileStore>, rng: &mut Rng) -> Result<Vec<u32>, Failure> {
+    fn under_threads(&mut self, stores: Vec<FileStore>, rng: &mut Rng) -> Result<Option<Vec<u32>>, Failure> {
         const SAVES: u32 = 60;
         self.draw(rng).map_err(failed)?;
         // A segment may be rolled and trimmed meanwhile.
@@ -265,7 +275,7 @@ impl Case {
             }
             saved
         };
-        let saved: Vec<(u32, bool)> = std::thread::scope(|scope| {
+        let saved = std::thread::scope(|scope| -> Result<Option<Vec<(u32, bool)>>, Failure> {
             let threads: Vec<_> = (0..4_u32)
                 .map(|thread| {
                     let (store, save) = (stores[thread as usize % stores.len()].clone(), &save);
@@ -276,17 +286,21 @@ impl Case {
             let harmed = self.do_harm(rng);
             is_done.store(true, Ordering::SeqCst);
             let saved = threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect();
-            harmed.map(|()| saved)
-        })
-        .map_err(failed)?;
+            match harmed {
+                Ok(()) => Ok(Some(saved)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.target != self.place => Ok(None),
+                Err(error) => Err(failed(error)),
+            }
+        })?;
         for store in stores {
             let _ = store.close();
         }
+        let Some(saved) = saved else { return Ok(None) };
         if let Some((n, _)) = saved.iter().find(|(_, comes_after)| is_lost && *comes_after) {
             return Err(format!("session {n} was acknowledged in files that were lost"));
         }
         let stays = self.costs_nothing();
-        Ok(saved.into_iter().filter(|(_, comes_after)| stays || *comes_after).map(|(n, _)| n).collect())
+        Ok(Some(saved.into_iter().filter(|(_, comes_after)| stays || *comes_after).map(|(n, _)| n).collect()))
     }
 
     /// What the next opener finds.

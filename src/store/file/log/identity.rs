@@ -11,7 +11,7 @@ use crate::store::file::disk::page_file::FILES_LOST;
 use crate::store::file::format::frame::Frame;
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
-use crate::store::file::format::segment::{self, Header};
+use crate::store::file::format::segment;
 use crate::store::file::log::segments::{Segments, is_not_found};
 
 /// Where more than this is to be made durable at once, it is not read back. Saves that wait are not so many.
@@ -66,21 +66,20 @@ impl Segments {
             bytes.truncate(read);
             Some(bytes)
         };
-        let is_ours = |header: Header| header.salt == self.salt && header.number == tail.segment();
-        let header = read(0, segment::HEADER);
-        if header.is_some_and(|bytes| !Header::parse(&bytes).is_ok_and(is_ours)) {
-            return true;
-        }
         let before = |end: Position| read(end.offset().saturating_sub(REMEMBERED), end.offset());
         let mut last = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0.segment() == tail.segment() && before(last.0).is_some_and(|bytes| bytes != last.1) {
             return true;
         }
+        // From there on everything is read: what another process has made durable since the last look, and what is to be
+        // acknowledged. The first look finds an older end, and perhaps old damage before it.
         let durable = self.durable();
-        let mut at = if durable.segment() == tail.segment() { durable } else { segment::start(tail.segment()) };
-        let unsynced =
-            (tail.offset().saturating_sub(at.offset()) <= READ_BACK).then(|| read(at.offset(), tail.offset()));
-        if let Some(bytes) = unsynced.flatten() {
+        let mut at = if last.0.segment() == tail.segment() { last.0.min(durable) } else { durable };
+        if at.segment() != tail.segment() {
+            at = segment::start(tail.segment());
+        }
+        let is_short = tail.offset().saturating_sub(at.offset()) <= READ_BACK;
+        if let Some(bytes) = is_short.then(|| read(at.offset(), tail.offset())).flatten() {
             let mut rest = &bytes[..];
             while at < tail {
                 let Some(frame) = Frame::parse(rest, at, self.salt) else { return true };

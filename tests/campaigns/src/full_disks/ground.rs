@@ -57,6 +57,11 @@ impl Kind {
 }
 
 impl Ground {
+    /// Whether what a program has preallocated can be written to, however full the file system is.
+    pub fn keeps_space(&self) -> bool {
+        self.kind != Kind::Btrfs
+    }
+
     /// Why it cannot be tried here.
     pub fn try_out(&self, stage: &Path) -> Result<(), Failure> {
         let (_, tool, package) = self.kind.made_by();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,15 @@ use fastrand::Rng;
 use crate::real::{HANGS, NOW};
 use crate::support::{block_on, key};
 
-/// The first argument that makes this binary the worker; the store's directory and a seed follow.
+/// The first argument that makes this binary the worker; the store's directory, a seed and whether the file system
+/// keeps space that was preallocated follow.
 pub const WORKER: &str = "full-disks-worker";
 
 const THREADS: u32 = 8;
-/// Each thread logs so many out, and asks for so many saves, while the disk is full.
+/// Each thread logs so many out, and asks for so many saves, while the disk is full; and on a file system where each of them
+/// waits for the disk for long.
 const TURNS: u32 = 60;
+const SLOW_TURNS: u32 = 8;
 /// So many sessions of a thread live at most.
 const MOST: usize = 200;
 
@@ -39,8 +42,8 @@ struct Shared {
     stored: AtomicU64,
 }
 
-pub fn work(place: &Path, seed: u64) -> ExitCode {
-    match run(place, seed) {
+pub fn work(place: &Path, seed: u64, keeps_space: bool) -> ExitCode {
+    match run(place, seed, keeps_space) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("{why}");
@@ -57,11 +60,12 @@ fn options(rng: &mut Rng) -> FileOptions {
         .segment_bytes(*rng.choice(&segment_bytes).expect("there is a choice"))
 }
 
-fn run(place: &Path, seed: u64) -> Result<(), String> {
+fn run(place: &Path, seed: u64, keeps_space: bool) -> Result<(), String> {
     let mut rng = Rng::with_seed(seed);
     let options = options(&mut rng);
     let told = |what: &str, error: cloakroom::Error| format!("{what} failed, with {options:?}: {error}");
     let store = options.clone().open(place).map_err(|error| told("opening", error))?;
+    let store = Opened { store: RwLock::new(Some(store)), options: options.clone(), place, keeps_space };
     let shared = Shared::default();
     let lanes: Vec<Lane> = thread::scope(|scope| {
         let lanes: Vec<_> = (0..THREADS)
@@ -71,14 +75,17 @@ fn run(place: &Path, seed: u64) -> Result<(), String> {
                 scope.spawn(move || lane.run(store, shared).map(|()| lane))
             })
             .collect();
-        let conducted = conduct(&shared, || lanes.iter().any(|lane| lane.is_finished()));
+        let conducted = conduct(&shared, keeps_space, || lanes.iter().any(|lane| lane.is_finished()));
         shared.phase.store(END, SeqCst);
         let lanes = lanes.into_iter().map(|lane| lane.join().map_err(|_| "a thread panicked".to_owned())?);
         // What a thread has found says more than that it has ended.
         lanes.collect::<Result<Vec<_>, String>>().and_then(|lanes| conducted.map(|()| lanes))
     })
     .map_err(|why| format!("{why}, with {options:?}"))?;
-    store.close().map_err(|error| told("closing", error))?;
+    match store.store.into_inner().ok().flatten().expect("it is open").close() {
+        Err(error) if keeps_space => return Err(told("closing", error)),
+        _ => {}
+    }
     let store = options.clone().open(place).map_err(|error| told("opening again", error))?;
     for lane in &lanes {
         lane.check(&store).map_err(|why| format!("{why}, with {options:?}"))?;
@@ -91,7 +98,7 @@ fn run(place: &Path, seed: u64) -> Result<(), String> {
 }
 
 /// Does what the parent says, and says when it is done.
-fn conduct(shared: &Shared, is_over: impl Fn() -> bool) -> Result<(), String> {
+fn conduct(shared: &Shared, keeps_space: bool, is_over: impl Fn() -> bool) -> Result<(), String> {
     let wait = |what: &str, done: &dyn Fn() -> bool| {
         let begun = Instant::now();
         while !done() {
@@ -113,8 +120,11 @@ fn conduct(shared: &Shared, is_over: impl Fn() -> bool) -> Result<(), String> {
                 shared.refused.store(0, SeqCst);
                 shared.had_their_turns.store(0, SeqCst);
                 shared.phase.fetch_add(1, SeqCst);
+                // A full btrfs finds room for a few more bytes again and again.
+                let begun = Instant::now();
                 wait("not every thread had its turns on the full disk", &|| {
                     shared.had_their_turns.load(SeqCst) == THREADS && shared.refused.load(SeqCst) > 0
+                        || !keeps_space && begun.elapsed() > HANGS / 6
                 })?;
                 println!("was full");
             }
@@ -131,6 +141,43 @@ fn conduct(shared: &Shared, is_over: impl Fn() -> bool) -> Result<(), String> {
     Ok(())
 }
 
+/// The store, which is opened again where a sync has failed.
+struct Opened<'a> {
+    store: RwLock<Option<FileStore>>,
+    options: FileOptions,
+    place: &'a Path,
+    /// Whether what was preallocated can be written to, however full the disk is. On btrfs it cannot: a sync may fail then,
+    /// which poisons the store (rule 4).
+    keeps_space: bool,
+}
+
+impl Opened<'_> {
+    fn with<T>(&self, call: impl FnOnce(&FileStore) -> cloakroom::Result<T>) -> cloakroom::Result<T> {
+        call(self.store.read().expect("no thread panicked").as_ref().expect("it is open"))
+    }
+
+    /// Whether the file system is to blame for this error.
+    fn forgives(&self, error: &cloakroom::Error) -> bool {
+        let kinds = [ErrorKind::Io, ErrorKind::Poisoned, ErrorKind::NotWritable];
+        !self.keeps_space && kinds.contains(error.kind())
+    }
+
+    /// What a site does after that, once there is room.
+    fn again(&self) {
+        let mut store = self.store.write().expect("no thread panicked");
+        let works = store.as_ref().is_some_and(|store| block_on(store.destroy(&key(u32::MAX))).is_ok());
+        if !works {
+            let old = store.take();
+            drop(old);
+            let begun = Instant::now();
+            while store.is_none() {
+                *store = self.options.clone().open(self.place).ok();
+                assert!(begun.elapsed() < HANGS, "it cannot be opened, though there is room");
+            }
+        }
+    }
+}
+
 /// A thread, and the sessions that are its own.
 struct Lane {
     number: u32,
@@ -141,7 +188,7 @@ struct Lane {
 }
 
 impl Lane {
-    fn run(&mut self, store: &FileStore, shared: &Shared) -> Result<(), String> {
+    fn run(&mut self, store: &Opened<'_>, shared: &Shared) -> Result<(), String> {
         let (mut before, mut turns) = (0, 0);
         loop {
             let phase = shared.phase.load(SeqCst);
@@ -152,10 +199,10 @@ impl Lane {
                 (before, turns) = (phase, 0);
             }
             let is_full = phase % 2 == 1;
-            let refused = self.save(store, shared)?;
+            let refused = self.save(store, shared, is_full)?;
             if is_full && refused {
                 turns += 1;
-                if turns == TURNS {
+                if turns == if store.keeps_space { TURNS } else { SLOW_TURNS } {
                     shared.had_their_turns.fetch_add(1, SeqCst);
                 }
                 if turns % 4 == 0 {
@@ -168,12 +215,12 @@ impl Lane {
     }
 
     /// Says whether the save was refused for want of room.
-    fn save(&mut self, store: &FileStore, shared: &Shared) -> Result<bool, String> {
+    fn save(&mut self, store: &Opened<'_>, shared: &Shared, is_full: bool) -> Result<bool, String> {
         let n = self.next * THREADS + self.number;
         let mut record = Record::new(key(n), Lifetime::idle(Duration::from_secs(3_600)), NOW);
         let value = vec![1; self.rng.usize(..2_000)];
         record.set_data(Data::from_entries(&BTreeMap::from([(Arc::from("value"), value)])));
-        match block_on(store.create(&record, NOW)) {
+        match store.with(|store| block_on(store.create(&record, NOW))) {
             Ok(_) => {
                 self.next += 1;
                 self.live.push(n);
@@ -184,17 +231,29 @@ impl Lane {
                 shared.refused.fetch_add(1, SeqCst);
                 Ok(true)
             }
+            Err(error) if store.forgives(&error) => {
+                // It may have been done.
+                self.next += 1;
+                shared.refused.fetch_add(1, SeqCst);
+                if !is_full {
+                    store.again();
+                }
+                Ok(true)
+            }
             Err(error) => Err(format!("a save failed otherwise than as Full: {error}")),
         }
     }
 
-    fn log_out(&mut self, store: &FileStore) -> Result<(), String> {
+    fn log_out(&mut self, store: &Opened<'_>) -> Result<(), String> {
         if self.live.is_empty() {
             return Ok(());
         }
         let n = self.live.swap_remove(self.rng.usize(..self.live.len()));
-        block_on(store.destroy(&key(n))).map_err(|error| format!("a logout was not acknowledged: {error}"))?;
-        self.ended.push(n);
+        match store.with(|store| block_on(store.destroy(&key(n)))) {
+            Ok(()) => self.ended.push(n),
+            Err(error) if store.forgives(&error) => {}
+            Err(error) => return Err(format!("a logout was not acknowledged: {error}")),
+        }
         Ok(())
     }
 

@@ -81,6 +81,11 @@ fn is_inside(line: &str, place: &str) -> bool {
         of_open(&|path| path.starts_with(&format!("{place}>")) || path.starts_with(&format!("{place}/quarantine>")));
     // What is open is asked about itself.
     let of_file = of_open(&|path| path.starts_with(&format!("{place}/")));
+    // Whether the place still leads to the directory is asked without following a link.
+    let parent = place.rsplit_once('/').map(|(parent, name)| format!("<{parent}>, \"{name}\","));
+    if parent.is_some_and(|looked_at| arguments.contains(&looked_at) && arguments.contains("AT_SYMLINK_NOFOLLOW")) {
+        return line.contains("newfstatat(");
+    }
     names.iter().all(|name| {
         let plain = in_directory && !name.contains('/') && *name != "..";
         plain
