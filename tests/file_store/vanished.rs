@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cloakroom::{Durability, Error, ErrorKind, FileStore, OnDamage, PageAccess, Store};
@@ -204,19 +205,22 @@ fn what_was_acknowledged_while_a_cleaner_took_the_lock_files_is_there() {
         let (_keep, place) = quick_place();
         let store = FileStore::open(&place).unwrap();
         let second = || FileStore::options().open_wait(Duration::from_millis(5)).open(&place);
+        let count = AtomicUsize::new(0);
         let save = |store: &FileStore, from: u32| -> Vec<u32> {
-            (from..).take_while(|n| block_on(store.create(&record(*n, &n.to_le_bytes()), NOW)).is_ok()).collect()
+            let stored = |n: &u32| block_on(store.create(&record(*n, &n.to_le_bytes()), NOW)).is_ok();
+            let count_it = |_: &u32| {
+                count.fetch_add(1, Ordering::SeqCst);
+            };
+            (from..).take_while(stored).inspect(count_it).collect()
         };
         let acknowledged: Vec<u32> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|thread| {
-                    scope.spawn({
-                        let store = store.clone();
-                        move || save(&store, thread * 1_000_000)
-                    })
+                    let (store, save) = (store.clone(), &save);
+                    scope.spawn(move || save(&store, thread * 1_000_000))
                 })
                 .collect();
-            while block_on(store.count(NOW)).unwrap() < 40 {
+            while count.load(Ordering::SeqCst) < 40 {
                 std::thread::yield_now();
             }
             LOCKS.iter().for_each(|name| remove(&place.join(name)));
