@@ -26,9 +26,12 @@ fi
 
 cargo build --quiet --release
 failed=
-for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors full-disks corrupt unreadable vanish hostile-names bounds stall mutants; do
+for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors full-disks corrupt unreadable vanish hostile-names bounds stall; do
     cargo run --quiet --release -- "$campaign" || failed="$failed $campaign"
 done
+# One mutant, always the same: that mutants are made and noticed at all. The row is run by hand after a change of the engine,
+# which changes the order of the disk's calls, and so the schedules that show a mutant.
+cargo run --quiet --release -- mutants --seed 81 --size 1 || failed="$failed mutants"
 if [ -n "$failed" ]; then
     echo "failed:$failed" >&2
     exit 1
