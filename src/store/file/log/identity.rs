@@ -74,7 +74,8 @@ impl Segments {
         // From there on everything is read: what another process has made durable since the last look, and what is to be
         // acknowledged. The first look finds an older end, and perhaps old damage before it.
         let durable = self.durable();
-        let mut at = if last.0.segment() == tail.segment() { last.0.min(durable) } else { durable };
+        let has_looked = last.0.segment() == tail.segment() && last.0 != Position::default();
+        let mut at = if has_looked { last.0.min(durable) } else { durable };
         if at.segment() != tail.segment() {
             at = segment::start(tail.segment());
         }
