@@ -310,11 +310,13 @@ impl DiskFile for MemoryFile {
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        // Before the content, as a write locks them.
+        let unreadable = self.unreadable.lock().unwrap();
         let bytes = &self.content.lock().unwrap().bytes;
         let from = (at as usize).min(bytes.len());
         let count = into.len().min(bytes.len() - from);
         let blocks = at / 4096..(at + count as u64).div_ceil(4096);
-        if count > 0 && self.unreadable.lock().unwrap().iter().any(|block| blocks.contains(block)) {
+        if count > 0 && unreadable.iter().any(|block| blocks.contains(block)) {
             return Err(io::Error::from_raw_os_error(5));
         }
         into[..count].copy_from_slice(&bytes[from..from + count]);
