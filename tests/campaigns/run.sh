@@ -26,7 +26,7 @@ fi
 
 cargo build --quiet --release
 failed=
-# `full-disks` is run by hand: a logout still fails in one of thirty cases (docs/protocol.md, known gaps).
+# `full-disks` is run by hand: a logout still fails in one of a hundred cases (docs/protocol.md, known gaps).
 for campaign in simulate fail-every-call scheduling linearize races kill power-loss errors corrupt unreadable vanish hostile-names bounds stall; do
     cargo run --quiet --release -- "$campaign" || failed="$failed $campaign"
 done

@@ -194,33 +194,38 @@ impl LockedWriter<'_> {
             if bytes == 0 {
                 break planned;
             }
-            if self.fits(&state.index, ops, bytes)? || has_rolled && ops.iter().all(|op| op.may_take_all()) {
+            // Of a group whose saves are refused, only what else it asks for is left.
+            let takes_all = ops.iter().all(|op| op.may_take_all() || full && !op.is_needed_when_full());
+            let left = if takes_all { SEAL } else { Needs::of(&state.index, 0, 0).ends };
+            if self.fits(&state.index, ops, bytes)? || has_rolled && takes_all {
                 drop(state);
                 match append(segments, &planned.0) {
                     Ok(()) => break planned,
                     Err(error) => {
                         // Another process may have given the space to the spare. What is true is looked at once.
                         self.writer.room.forget();
-                        if *error.kind() != ErrorKind::Full || std::mem::replace(&mut has_failed, true) {
+                        let has_tried_all = has_rolled && has_failed;
+                        if *error.kind() != ErrorKind::Full || has_tried_all {
                             return Err(error);
                         }
-                        continue;
+                        if !std::mem::replace(&mut has_failed, true) {
+                            continue;
+                        }
                     }
+                }
+            } else {
+                drop(state);
+                if !std::mem::replace(&mut refuses_saves, true) {
+                    continue;
+                }
+                if has_rolled {
+                    return Err(full_disk(log));
                 }
             }
             // On a full disk the spare has room for what ends sessions, and for a cut (rule 24).
-            let takes_all = ops.iter().all(|op| op.may_take_all());
-            let left = if takes_all { SEAL } else { Needs::of(&state.index, 0, 0).ends };
-            if !std::mem::replace(&mut refuses_saves, true) {
-                continue;
-            }
-            if has_rolled {
-                return Err(full_disk(log));
-            }
             if !may_roll {
                 return Ok(false);
             }
-            drop(state);
             has_rolled = true;
             self.roll(0, bytes + left)?;
         };
