@@ -158,10 +158,11 @@ impl<'a> Plan<'a> {
 
     fn destroy(&mut self, key: &SessionKey) -> Answered {
         // An expired session gets a frame as well: a clock that is set back must not bring it back (rule 1).
-        if self.overlay.stands(key) {
+        let stands = self.overlay.stands(key);
+        if stands {
             self.end(key);
         }
-        Answered { answer: Ok(Answer::Done), waits: Waits::Always }
+        Answered { answer: Ok(Answer::Counted(stands.into())), waits: Waits::Always }
     }
 
     fn destroy_owned(&mut self, owner: &Owner, except: Option<&SessionKey>) -> Answered {

@@ -168,7 +168,7 @@ impl Before {
             (self.idle, self.left) = (idle, left);
         }
         if let Some(owner) = &meta.owner {
-            writer.bytes(owner.as_str().as_bytes());
+            writer.bytes(owner.as_bytes());
         }
         (self.end, self.bytes) = (meta.at.plus(meta.bytes as usize), meta.bytes);
     }
@@ -247,7 +247,7 @@ impl<'a> Decoder<'a> {
             Some(left) => Some(time(seen.as_millis().wrapping_add(left))?),
             None => None,
         };
-        let owner = if has(flag::OWNER) { Some(self.reader.text()?.into()) } else { None };
+        let owner = if has(flag::OWNER) { Some(self.reader.bytes()?.into()) } else { None };
         (before.end, before.bytes) = (at.plus(bytes as usize), bytes);
         let expiry = Expiry::from_parts(seen, before.idle, deadline);
         Ok(Effect::Put(key, RecordMeta { at, bytes, revision: Revision::from_u64(revision), expiry, owner }))
