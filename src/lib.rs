@@ -48,4 +48,6 @@ pub use store::conformance;
 pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stats, Verified};
 pub use store::memory::MemoryStore;
 pub use store::sweeper::{Sweeper, SweeperBuilder};
-pub use store::{BeyondLimit, Durability, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update};
+pub use store::{
+    Acknowledged, BeyondLimit, Capabilities, Durability, Kept, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update,
+};

@@ -45,6 +45,45 @@ fn a_store_that_panics_breaks_promises_and_not_the_suite() {
     );
 }
 
+#[test]
+fn each_promise_is_checked_as_often_as_asked_and_torn_down_each_time_also_after_a_failure() {
+    for panics in [false, true] {
+        let (opened, torn_down) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, count_down) = (opened.clone(), torn_down.clone());
+        let open = move |limits| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert!(!panics, "as the test wants it");
+                MemoryStore::with_limits(limits)
+            }
+        };
+        let tear_down = move || {
+            count_down.fetch_add(1, Ordering::SeqCst);
+            async {}
+        };
+        let report = Suite::new(open).tear_down(tear_down).only("destroy is content").repeat(3).run();
+        assert_eq!(report.promises().count(), 1);
+        assert_eq!(report.is_kept(), !panics);
+        // A promise that is broken is not repeated.
+        let times = if panics { 1 } else { 3 };
+        assert_eq!((opened.load(Ordering::SeqCst), torn_down.load(Ordering::SeqCst)), (times, times));
+    }
+}
+
+#[test]
+fn a_tear_down_that_panics_is_reported_and_hides_no_verdict() {
+    let suite = Suite::new(async |limits| MemoryStore::with_limits(limits)).only("destroy is content");
+    let report = suite.tear_down(async || panic!("no such table")).run();
+    let (_, verdict) = report.promises().next().unwrap();
+    assert_eq!(verdict.to_string(), "BROKEN: the tear-down after it panicked: no such table");
+}
+
+#[test]
+#[should_panic(expected = "no promise's name contains any of [\"destory\"]")]
+fn a_filter_that_fits_no_promise_is_a_mistake() {
+    let _ = Suite::new(async |limits| MemoryStore::with_limits(limits)).only("destory").run();
+}
+
 /// Each store of a suite in a directory of its own, which goes with the test.
 fn file_suite(durability: Durability) -> (Suite<FileStore>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();

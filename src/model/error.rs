@@ -77,6 +77,9 @@ pub enum ErrorKind {
         /// The limit in bytes.
         limit: u64,
     },
+    /// An owner is empty. All users without an id would share their sessions.
+    #[error("the owner is empty")]
+    EmptyOwner,
     /// The owner has as many sessions as the store allows, and the store refuses more.
     #[error("this user has {limit} sessions already, the limit")]
     OwnerLimit {
@@ -162,12 +165,13 @@ struct Parts {
     doing: Cow<'static, str>,
     path: Option<PathBuf>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
+    not_done: bool,
 }
 
 impl Error {
     /// An error of this kind that happened while `doing` something, such as "opening the store".
     pub fn new(kind: ErrorKind, doing: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Parts { kind, doing: doing.into(), path: None, cause: None }))
+        Self(Box::new(Parts { kind, doing: doing.into(), path: None, cause: None, not_done: false }))
     }
 
     /// An error of the operating system. A full disk becomes [`ErrorKind::Full`], a read-only file system
@@ -210,6 +214,35 @@ impl Error {
         &self.0.kind
     }
 
+    /// Whether the operation that failed may have been done all the same, wholly or in part, or may still be done later.
+    ///
+    /// If not, nothing was done, and the caller may try again. If so, a caller that tries again may do it twice: it has to
+    /// look first. Both are about operations that write. By its kind an error may hide a success if the store lost the answer
+    /// of its medium, or could not make durable what it had written: [`Io`](ErrorKind::Io),
+    /// [`Unavailable`](ErrorKind::Unavailable) and [`Poisoned`](ErrorKind::Poisoned). Every refusal, full store and timeout
+    /// means that nothing was done. Only an operation on many sessions
+    /// ([`update_owned_by`](crate::Store::update_owned_by)) may fail after it has changed some.
+    ///
+    /// ```
+    /// use cloakroom::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::Unavailable, "updating a session").may_have_happened());
+    /// assert!(!Error::new(ErrorKind::KeyTaken, "creating a session").may_have_happened());
+    /// // A store that knows more says so: here the connection was refused, and no request was sent.
+    /// assert!(!Error::new(ErrorKind::Unavailable, "updating a session").not_done().may_have_happened());
+    /// ```
+    pub fn may_have_happened(&self) -> bool {
+        !self.0.not_done && matches!(self.0.kind, ErrorKind::Io | ErrorKind::Unavailable | ErrorKind::Poisoned)
+    }
+
+    /// States that nothing of the operation was done, nor will be, whatever the kind leaves open; see
+    /// [`may_have_happened`](Self::may_have_happened).
+    #[must_use]
+    pub fn not_done(mut self) -> Self {
+        self.0.not_done = true;
+        self
+    }
+
     /// The file or directory, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
@@ -231,6 +264,7 @@ impl Error {
     pub(crate) fn repeated(&self) -> Self {
         let mut again = Self::new(self.0.kind.clone(), self.0.doing.clone());
         again.0.path.clone_from(&self.0.path);
+        again.0.not_done = self.0.not_done;
         again.0.cause = self.0.cause.as_ref().map(|cause| cause.to_string().into());
         again
     }
@@ -238,7 +272,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { kind, doing, path, cause } = &*self.0;
+        let Parts { kind, doing, path, cause, .. } = &*self.0;
         write!(f, "{doing}")?;
         if let Some(path) = path {
             write!(f, " ({})", path.display())?;
@@ -253,7 +287,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { kind, doing, path, cause } = &*self.0;
+        let Parts { kind, doing, path, cause, .. } = &*self.0;
         let mut shown = f.debug_struct("Error");
         shown.field("kind", kind).field("doing", doing);
         if let Some(path) = path {
@@ -287,6 +321,18 @@ mod tests {
         );
         assert_eq!(error.kind(), &ErrorKind::Io);
         assert_eq!(error.repeated().to_string(), error.to_string());
+    }
+
+    #[test]
+    fn what_was_refused_did_not_happen_and_what_failed_on_its_way_may_have() {
+        for kind in [ErrorKind::KeyTaken, ErrorKind::Full, ErrorKind::OwnerLimit { limit: 3 }, ErrorKind::Timeout] {
+            assert!(!Error::new(kind, "creating").may_have_happened());
+        }
+        let failed = Error::io("syncing the log", io::Error::other("no such device"));
+        assert!(failed.may_have_happened() && failed.repeated().may_have_happened());
+        assert!(Error::new(ErrorKind::Poisoned, "saving").may_have_happened());
+        let refused = Error::io("connecting", io::Error::from(io::ErrorKind::ConnectionRefused)).not_done();
+        assert!(!refused.may_have_happened() && !refused.repeated().may_have_happened());
     }
 
     #[test]

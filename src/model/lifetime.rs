@@ -130,6 +130,39 @@ impl Expiry {
     }
 
     /// The moment at which the session ends unless it is seen again.
+    ///
+    /// Stores that compare in their medium, in SQL for instance, compute the same. All are milliseconds since the Unix epoch,
+    /// and `NEVER` is [`Timestamp::NEVER`], 253402300799999:
+    ///
+    /// ```text
+    /// ends_at = LEAST(last_seen + COALESCE(idle, NEVER), COALESCE(absolute, NEVER), NEVER)
+    /// a session is over if ends_at <= now
+    /// touch:  last_seen = GREATEST(last_seen, now)
+    /// ```
+    ///
+    /// The sum saturates, it never wraps. An idle timeout may have any number of milliseconds below 2^64, so a store whose
+    /// integers are signed keeps one beyond `NEVER` as `NEVER`, which ends the session at the same moment.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use cloakroom::{Expiry, Timestamp};
+    ///
+    /// const NEVER: i64 = 253_402_300_799_999;
+    /// let by_formula = |last_seen: i64, idle: Option<i64>, absolute: Option<i64>| {
+    ///     (last_seen + idle.unwrap_or(NEVER)).min(absolute.unwrap_or(NEVER)).min(NEVER)
+    /// };
+    /// for last_seen in [0, 1_700_000_000_000, NEVER - 1, NEVER] {
+    ///     for idle in [None, Some(1), Some(1_800_000), Some(NEVER - 1), Some(NEVER)] {
+    ///         for absolute in [None, Some(0), Some(1_700_000_000_001), Some(NEVER - 1)] {
+    ///             let time = |millis: i64| Timestamp::from_millis(millis as u64);
+    ///             let span = idle.map(|idle| Duration::from_millis(idle as u64));
+    ///             let expiry = Expiry::from_parts(time(last_seen), span, absolute.map(time));
+    ///             assert_eq!(expiry.ends_at().as_millis() as i64, by_formula(last_seen, idle, absolute));
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn ends_at(&self) -> Timestamp {
         let idle = Timestamp::from_millis(self.last_seen.as_millis().saturating_add(self.idle));
         idle.min(self.absolute)

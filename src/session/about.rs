@@ -16,7 +16,7 @@ impl Session {
     /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
     /// assert_eq!(session.owner()?, None);
     /// session.login("user 42")?;
-    /// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+    /// assert_eq!(session.owner()?, Some("user 42".into()));
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
     ///

@@ -19,13 +19,13 @@ impl Session {
     /// # use cloakroom::{MemoryStore, Sessions};
     /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
     /// session.login("user 42")?;
-    /// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+    /// assert_eq!(session.owner()?, Some("user 42".into()));
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`]; [`ErrorKind::NoVisitor`] in
+    /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`], [`ErrorKind::EmptyOwner`] for an empty one; [`ErrorKind::NoVisitor`] in
     /// [`Sessions::edit`](crate::Sessions::edit) and [`update_owned_by`](crate::Sessions::update_owned_by), where no
     /// response can carry the new id.
     pub fn login(&self, owner: impl Into<Owner>) -> Result<()> {
@@ -179,10 +179,10 @@ impl Session {
 
 /// Refuses an owner that no store takes.
 pub(crate) fn check_owner(owner: &Owner) -> Result<()> {
-    let size = owner.as_str().len();
-    if size <= MAX_OWNER_BYTES {
-        return Ok(());
-    }
-    let kind = ErrorKind::TooLarge { what: "the owner", size: size as u64, limit: MAX_OWNER_BYTES as u64 };
+    let kind = match owner.as_bytes().len() {
+        0 => ErrorKind::EmptyOwner,
+        1..=MAX_OWNER_BYTES => return Ok(()),
+        size => ErrorKind::TooLarge { what: "the owner", size: size as u64, limit: MAX_OWNER_BYTES as u64 },
+    };
     Err(Error::new(kind, "setting a session's owner"))
 }

@@ -29,7 +29,7 @@ use crate::store::block_on::block_on;
 ///
 /// // ... and the next one, with the cookie.
 /// let session = sessions.open(set_cookie.split(';').next())?;
-/// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+/// assert_eq!(session.owner()?, Some("user 42".into()));
 /// assert_eq!(sessions.end_all("user 42")?, 1);
 /// # Ok::<(), cloakroom::Error>(())
 /// ```

@@ -119,7 +119,7 @@ impl<S: Store> Sessions<S> {
     /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
     /// let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
     /// let session = sessions.open([cookie]).await?;
-    /// assert_eq!(session.owner()?.unwrap().as_str(), "user 42");
+    /// assert_eq!(session.owner()?, Some("user 42".into()));
     /// # Ok(())
     /// # }
     /// ```

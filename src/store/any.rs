@@ -12,7 +12,7 @@ use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
-use crate::store::{Durability, Store, Swept, Update};
+use crate::store::{Acknowledged, Capabilities, Store, Swept, Update};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -56,7 +56,7 @@ pub trait DynStore: Send + Sync + 'static {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Update>>;
     /// Calls [`Store::destroy`].
-    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<()>>;
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool>>;
     /// Calls [`Store::owned_by`].
     fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>>;
     /// Calls [`Store::destroy_owned_by`].
@@ -78,7 +78,9 @@ pub trait DynStore: Send + Sync + 'static {
     /// Calls [`Store::clear`].
     fn dyn_clear(&self) -> BoxFuture<'_, Result<()>>;
     /// Calls [`Store::durability`].
-    fn dyn_durability(&self) -> Durability;
+    fn dyn_durability(&self) -> Acknowledged;
+    /// Calls [`Store::capabilities`].
+    fn dyn_capabilities(&self) -> Capabilities;
 }
 
 impl<S: Store> DynStore for S {
@@ -108,7 +110,7 @@ impl<S: Store> DynStore for S {
     ) -> BoxFuture<'a, Result<Update>> {
         Box::pin(self.rotate(old, expected, record, now))
     }
-    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<()>> {
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool>> {
         Box::pin(self.destroy(key))
     }
     fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>> {
@@ -137,8 +139,11 @@ impl<S: Store> DynStore for S {
     fn dyn_clear(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.clear())
     }
-    fn dyn_durability(&self) -> Durability {
+    fn dyn_durability(&self) -> Acknowledged {
         self.durability()
+    }
+    fn dyn_capabilities(&self) -> Capabilities {
+        self.capabilities()
     }
 }
 
@@ -158,7 +163,7 @@ impl Store for dyn DynStore {
     async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
         self.dyn_rotate(old, expected, record, now).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
         self.dyn_destroy(key).await
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -179,8 +184,11 @@ impl Store for dyn DynStore {
     async fn clear(&self) -> Result<()> {
         self.dyn_clear().await
     }
-    fn durability(&self) -> Durability {
+    fn durability(&self) -> Acknowledged {
         self.dyn_durability()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.dyn_capabilities()
     }
 }
 
@@ -245,7 +253,7 @@ impl AnyStore {
     /// use cloakroom::{AnyStore, Durability, MemoryStore, Store};
     ///
     /// let store = AnyStore::other(Arc::new(MemoryStore::new()));
-    /// assert_eq!(store.durability(), Durability::Volatile);
+    /// assert_eq!(store.durability().saves, Durability::Volatile);
     /// ```
     pub fn other(store: impl Store) -> Self {
         Self(Kind::Other(Arc::new(store)))
@@ -268,7 +276,7 @@ impl Store for AnyStore {
     async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
         each!(self, store => store.rotate(old, expected, record, now).await)
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
         each!(self, store => store.destroy(key).await)
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -297,8 +305,11 @@ impl Store for AnyStore {
     async fn clear(&self) -> Result<()> {
         each!(self, store => store.clear().await)
     }
-    fn durability(&self) -> Durability {
+    fn durability(&self) -> Acknowledged {
         each!(self, store => store.durability())
+    }
+    fn capabilities(&self) -> Capabilities {
+        each!(self, store => store.capabilities())
     }
 }
 

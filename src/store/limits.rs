@@ -2,7 +2,7 @@
 
 use crate::model::data::MAX_NAME_BYTES;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::owner::{MAX_OWNER_BYTES, Owner};
+use crate::model::owner::MAX_OWNER_BYTES;
 use crate::model::record::Record;
 
 /// What a store accepts. A record beyond a limit is refused with an error that names the limit, and nothing is stored.
@@ -81,7 +81,7 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`], which names what is too large; [`ErrorKind::Entry`] for an entry without a name, which
+    /// [`ErrorKind::TooLarge`], which names what is too large; [`ErrorKind::EmptyOwner`]; [`ErrorKind::Entry`] for an entry without a name, which
     /// could be written and never be read.
     pub fn check(&self, record: &Record, encoded: &[u8]) -> Result<()> {
         let too_large = |what, size: usize, limit: usize| {
@@ -91,10 +91,10 @@ impl Limits {
         if encoded.len() > self.record_bytes {
             return too_large("the record", encoded.len(), self.record_bytes);
         }
-        if let Some(owner) = record.owner().map(Owner::as_str)
-            && owner.len() > MAX_OWNER_BYTES
-        {
-            return too_large("the owner", owner.len(), MAX_OWNER_BYTES);
+        match record.owner().map_or(1, |owner| owner.as_bytes().len()) {
+            0 => return Err(Error::new(ErrorKind::EmptyOwner, format!("storing session {}", record.key()))),
+            1..=MAX_OWNER_BYTES => {}
+            size => return too_large("the owner", size, MAX_OWNER_BYTES),
         }
         match record.data().iter().find(|(name, _)| !(1..=MAX_NAME_BYTES).contains(&name.len())) {
             Some(("", _)) => {

@@ -11,7 +11,7 @@ use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::store::sweeper::beside_creates::{self, over_by};
-use crate::store::{BeyondLimit, Durability, Limits, RuntimeFree, Store, Swept, Update};
+use crate::store::{Acknowledged, BeyondLimit, Durability, Limits, RuntimeFree, Store, Swept, Update};
 
 /// A store in memory. It keeps the whole [`Store`] contract, and no session outlives the process.
 ///
@@ -230,9 +230,8 @@ impl Store for MemoryStore {
         Ok(Update::Stored(sessions.insert(record)))
     }
 
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
-        self.lock().remove(key);
-        Ok(())
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
+        Ok(self.lock().remove(key).is_some())
     }
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -284,8 +283,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn durability(&self) -> Durability {
-        Durability::Volatile
+    fn durability(&self) -> Acknowledged {
+        Acknowledged { saves: Durability::Volatile, endings: Durability::Volatile }
     }
 }
 

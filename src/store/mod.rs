@@ -4,6 +4,7 @@
 
 pub(crate) mod any;
 pub(crate) mod block_on;
+mod capabilities;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod durability;
@@ -16,7 +17,8 @@ pub(crate) mod sweeper;
 
 use std::ops::ControlFlow;
 
-pub use self::durability::Durability;
+pub use self::capabilities::{Capabilities, Kept};
+pub use self::durability::{Acknowledged, Durability};
 pub use self::limits::{BeyondLimit, Limits, OwnerLimit};
 pub use self::result::{Swept, Update};
 use crate::model::error::{Error, ErrorKind, Result};
@@ -69,7 +71,9 @@ use crate::model::time::Timestamp;
 /// - acknowledge the end of a session before the end is as durable as the store can make it;
 /// - read a clock, since `now` is an argument;
 /// - ask for a session id, since the [`SessionKey`] is all that it may know;
-/// - compare owners otherwise than byte by byte.
+/// - change anything, in this session or another, by an operation that it refuses, answers with a conflict, or finds nothing
+///   to do for: an owner's oldest session ends only in the step that stores a new one;
+/// - compare owners otherwise than byte by byte. Any byte may occur in them, zero included ([`Owner`]).
 ///
 /// The suite `conformance`, a feature of this crate, checks this for any store. Its documentation names what no check can
 /// see.
@@ -77,8 +81,9 @@ use crate::model::time::Timestamp;
 /// # Errors
 ///
 /// Every operation may fail as the store's medium does ([`ErrorKind::Io`], [`ErrorKind::Unavailable`],
-/// [`ErrorKind::Timeout`], ...). A failure is never reported as "there is no such session". Each operation names the
-/// errors that it adds.
+/// [`ErrorKind::Timeout`], ...). A failure is never reported as "there is no such session". Whether the operation may have
+/// been done all the same, [`Error::may_have_happened`] says. Each operation names the errors that it adds; those that store a
+/// record also have [`ErrorKind::EmptyOwner`].
 ///
 #[doc = include_str!("a_store_of_your_own.md")]
 pub trait Store: Send + Sync + 'static {
@@ -196,11 +201,12 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Update>> + Send;
 
-    /// Ends a session. A destroyed session never comes back.
+    /// Ends a session, and returns whether it was there. A destroyed session never comes back. One that has expired and was
+    /// not swept may count as there. Of several calls that end one session at once, one says that it was there.
     ///
     /// The end is durable when this returns, whatever the store's [`Durability`]. That holds also if there was nothing to
     /// end, because the caller's knowledge may rest on a write that is not durable yet.
-    fn destroy(&self, key: &SessionKey) -> impl Future<Output = Result<()>> + Send;
+    fn destroy(&self, key: &SessionKey) -> impl Future<Output = Result<bool>> + Send;
 
     /// Lists all live sessions of a user, in no particular order.
     fn owned_by(&self, owner: &Owner, now: Timestamp) -> impl Future<Output = Result<Vec<Record>>> + Send;
@@ -315,7 +321,9 @@ pub trait Store: Send + Sync + 'static {
     /// Visits live sessions, in no particular order, until `visit` breaks.
     ///
     /// A session that lives throughout the scan under one key is visited exactly once. A session that begins or ends
-    /// during the scan is visited at most once.
+    /// during the scan is visited at most once. `visit` may end or change sessions and wait for that, on another thread, or
+    /// in place if the store is [`RuntimeFree`]: the store holds no lock while it visits. A store that cannot promise the one
+    /// or the other [says so](Capabilities).
     ///
     /// ```
     /// # use std::ops::ControlFlow;
@@ -347,8 +355,13 @@ pub trait Store: Send + Sync + 'static {
     /// Ends all sessions. The end is durable as that of [`destroy`](Store::destroy) is.
     fn clear(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// What the acknowledgement of a `create` or an `update` means.
-    fn durability(&self) -> Durability;
+    /// What the acknowledgement of a save means when the power fails, and what that of an ending.
+    fn durability(&self) -> Acknowledged;
+
+    /// Which promises the store keeps exactly. By default it keeps all of them so. [`Capabilities`] shows its use.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::EXACT
+    }
 }
 
 /// A store whose futures need no runtime: any executor can drive them, also one that only parks a thread.

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::durability::Durability;
+use super::capabilities::Capabilities;
+use super::durability::Acknowledged;
 use super::result::{Swept, Update};
 use super::{RuntimeFree, Store};
 use crate::model::error::Result;
@@ -28,7 +29,7 @@ impl<S: Store> Store for Arc<S> {
     async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
         (**self).rotate(old, expected, record, now).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
         (**self).destroy(key).await
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -57,8 +58,11 @@ impl<S: Store> Store for Arc<S> {
     async fn clear(&self) -> Result<()> {
         (**self).clear().await
     }
-    fn durability(&self) -> Durability {
+    fn durability(&self) -> Acknowledged {
         (**self).durability()
+    }
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
     }
 }
 

@@ -12,7 +12,8 @@ fn all_that_was_saved_reads_back_at_each_durability() {
         let (_keep, place) = place();
         let options = FileStore::options().durability(durability);
         let store = options.clone().open(&place).unwrap();
-        assert_eq!(store.durability(), durability);
+        assert_eq!(store.durability().saves, durability);
+        assert_eq!(store.durability().endings, Durability::Always);
         create(&store, 1, b"created");
         create(&store, 2, b"before");
         let revision = replace(&store, 2, b"updated");

@@ -20,7 +20,7 @@ fn a_process_that_holds_the_writer_lock_makes_others_time_out_and_its_death_free
     let failures = [
         block_on(store.create(&record(2, b""), NOW)).map(drop),
         block_on(store.update(&record(1, b""), revision, NOW)).map(drop),
-        block_on(store.destroy(&key(1))),
+        block_on(store.destroy(&key(1))).map(drop),
         block_on(store.touch(&key(1), NOW.plus(Duration::from_secs(9)))).map(drop),
         block_on(store.sweep(NOW, 100)).map(drop),
     ];

@@ -134,7 +134,7 @@ fn r29_a_lock_that_is_never_given_up_is_a_timeout_and_nothing_was_done() {
         block_on(store.create(&record(2, b""), NOW)).map(drop),
         block_on(store.update(&record(1, b""), revision, NOW)).map(drop),
         block_on(store.rotate(&key(1), revision, &record(3, b""), NOW)).map(drop),
-        block_on(store.destroy(&key(1))),
+        block_on(store.destroy(&key(1))).map(drop),
         block_on(store.destroy_owned_by(&"ada".into(), None)).map(drop),
         block_on(store.clear()),
     ];

@@ -31,7 +31,7 @@ fn end(place: &Path) {
         block_on(store.create(&owned(n, &told, b"begun"), NOW)).unwrap();
         let revision = replace(&store, n, b"changed");
         match n % 3 {
-            0 => block_on(store.destroy(&key(n))).unwrap(),
+            0 => assert!(block_on(store.destroy(&key(n))).unwrap()),
             1 => assert_eq!(block_on(store.destroy_owned_by(&told.as_str().into(), None)).unwrap(), 1),
             _ => {
                 let mut rotated = load(&store, n).unwrap();

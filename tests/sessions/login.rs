@@ -205,6 +205,9 @@ fn an_owner_that_no_store_takes_is_refused_at_once() {
     ] {
         assert_eq!(refused.unwrap_err().kind(), &ErrorKind::TooLarge { what: "the owner", size: 256, limit: 255 });
     }
+    for refused in [session.login(""), session.login_for("", Lifetime::AAL1), session.remember("", Lifetime::AAL1)] {
+        assert_eq!(refused.unwrap_err().kind(), &ErrorKind::EmptyOwner);
+    }
     session.login(&owner[..255]).unwrap();
     assert_eq!(site.commit(session).outcome(), Outcome::Created);
 }

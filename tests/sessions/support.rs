@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cloakroom::cookie::Cookie;
 use cloakroom::{
-    Committed, Durability, Error, ErrorKind, ManualClock, MemoryStore, Outcome, Owner, Record, Result, Revision,
+    Acknowledged, Committed, Error, ErrorKind, ManualClock, MemoryStore, Outcome, Owner, Record, Result, Revision,
     RuntimeFree, Session, SessionKey, Sessions, SessionsBuilder, Store, Swept, Timestamp, Update,
 };
 
@@ -270,7 +270,7 @@ impl Store for Watched {
         self.pause().await;
         done
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
         self.called("destroy").await?;
         let done = self.memory.destroy(key).await;
         self.pause().await;
@@ -296,7 +296,7 @@ impl Store for Watched {
     async fn clear(&self) -> Result<()> {
         self.memory.clear().await
     }
-    fn durability(&self) -> Durability {
+    fn durability(&self) -> Acknowledged {
         self.memory.durability()
     }
 }

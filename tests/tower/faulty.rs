@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cloakroom::{
-    Durability, Error, ErrorKind, MemoryStore, Owner, Record, Result, Revision, SessionKey, Store, Swept, Timestamp,
+    Acknowledged, Error, ErrorKind, MemoryStore, Owner, Record, Result, Revision, SessionKey, Store, Swept, Timestamp,
     Update,
 };
 use tokio::sync::Semaphore;
@@ -92,7 +92,7 @@ impl Store for Faulty {
     async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
         self.write("rotate").await?.rotate(old, expected, record, now).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
         self.write("destroy").await?.destroy(key).await
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -113,7 +113,7 @@ impl Store for Faulty {
     async fn clear(&self) -> Result<()> {
         self.write("clear").await?.clear().await
     }
-    fn durability(&self) -> Durability {
+    fn durability(&self) -> Acknowledged {
         self.0.store.durability()
     }
 }

@@ -10,7 +10,10 @@ wrong_stores! {
     "create takes a key once, however many threads try" {
         overwrites_a_taken_key => {
             create(self, m, record, now) {
-                m.destroy(record.key())?;
+                // Only where no limit of an owner refuses what comes in its place.
+                if m.limits.per_owner.is_none() {
+                    m.destroy(record.key())?;
+                }
                 m.create(record, now)
             }
         }
@@ -107,9 +110,10 @@ wrong_stores! {
             "update takes no revision from an earlier life of the key",
             "touch never brings back a destroyed session",
             "rotate never brings back a destroyed session",
+            "destroy says whether the session was there",
         ] => {
-            destroy(self, _m, _key) {
-                Ok(())
+            destroy(self, m, key) {
+                Ok(m.peek(key)?.is_some())
             }
         }
         still_lists_the_destroyed(destroyed: Notes<HashMap<SessionKey, Record>>) => {
@@ -121,6 +125,25 @@ wrong_stores! {
                 let destroyed = self.destroyed.get();
                 let destroyed = destroyed.values().filter(|record| record.owner() == Some(owner)).cloned();
                 Ok(m.owned_by(owner, now)?.into_iter().chain(destroyed).collect())
+            }
+        }
+    }
+    "destroy says whether the session was there" {
+        says_nothing_was_there => {
+            destroy(self, m, key) {
+                m.destroy(key).map(|_| false)
+            }
+        }
+        says_that_it_ended_what_never_was => {
+            destroy(self, m, key) {
+                m.destroy(key).map(|_| true)
+            }
+        }
+        looks_before_it_destroys => {
+            destroy(self, m, key) {
+                let was_there = m.peek(key)?.is_some();
+                pause();
+                m.destroy(key).map(|_| was_there)
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use cloakroom::{Owner, Record, SessionKey, Swept, Timestamp};
+use cloakroom::{ErrorKind, Owner, Record, SessionKey, Swept, Timestamp, Update};
 
-use crate::twist::{Notes, wrong_stores};
+use crate::twist::{Notes, error, wrong_stores};
 
 /// How a careless collation compares.
 fn folded(owner: &Owner) -> String {
-    owner.as_str().trim().to_lowercase()
+    owner.to_string().trim().to_lowercase()
 }
 
 fn alike(record: &Record, owner: &Owner) -> bool {
@@ -33,6 +33,30 @@ wrong_stores! {
             }
         }
     }
+    "owned_by tells owners apart byte by byte" {
+        cuts_an_owner_at_a_zero_byte => {
+            owned_by(self, m, owner, now) {
+                let cut = |owner: &Owner| owner.as_bytes().split(|byte| *byte == 0).next().map(<[u8]>::to_vec);
+                let same = |record: &Record| record.owner().and_then(cut) == cut(owner);
+                Ok(m.all(now)?.into_iter().filter(same).collect())
+            }
+        }
+        takes_owners_for_text => {
+            owned_by(self, m, owner, now) {
+                let text = |owner: &Owner| String::from_utf8_lossy(owner.as_bytes()).into_owned();
+                let same = |record: &Record| record.owner().map(text) == Some(text(owner));
+                Ok(m.all(now)?.into_iter().filter(same).collect())
+            }
+        }
+        finds_what_begins_so => {
+            owned_by(self, m, owner, now) {
+                let begins = |record: &Record| {
+                    record.owner().is_some_and(|other| other.as_bytes().starts_with(owner.as_bytes()))
+                };
+                Ok(m.all(now)?.into_iter().filter(begins).collect())
+            }
+        }
+    }
     "owned_by leaves out expired sessions" {
         lists_what_was_not_swept => {
             owned_by(self, m, owner, _now) {
@@ -43,12 +67,16 @@ wrong_stores! {
     "owned_by follows a session from owner to owner" {
         knows_the_first_owner_only(owners: Notes<HashMap<SessionKey, Option<Owner>>>) => {
             create(self, m, record, now) {
+                let revision = m.create(record, now)?;
                 self.owners.get().insert(*record.key(), record.owner().cloned());
-                m.create(record, now)
+                Ok(revision)
             }
             rotate(self, m, old, expected, record, now) {
-                self.owners.get().insert(*record.key(), record.owner().cloned());
-                m.rotate(old, expected, record, now)
+                let answer = m.rotate(old, expected, record, now)?;
+                if matches!(answer, Update::Stored(_)) {
+                    self.owners.get().insert(*record.key(), record.owner().cloned());
+                }
+                Ok(answer)
             }
             owned_by(self, m, owner, now) {
                 let owners = self.owners.get();
@@ -58,8 +86,11 @@ wrong_stores! {
         }
         never_takes_a_session_off_the_list(owners: Notes<HashMap<SessionKey, Vec<Owner>>>) => {
             update(self, m, record, expected, now) {
-                self.owners.get().entry(*record.key()).or_default().extend(record.owner().cloned());
-                m.update(record, expected, now)
+                let answer = m.update(record, expected, now)?;
+                if matches!(answer, Update::Stored(_)) {
+                    self.owners.get().entry(*record.key()).or_default().extend(record.owner().cloned());
+                }
+                Ok(answer)
             }
             owned_by(self, m, owner, now) {
                 let owners = self.owners.get();
@@ -164,6 +195,19 @@ wrong_stores! {
                 let written = written.filter(|record| revisions.get(record.key()) != Some(&record.revision()));
                 let _ = written.into_iter().try_for_each(visit);
                 Ok(())
+            }
+        }
+    }
+    "scan lets its visitor call the store" {
+        counts_nothing_while_it_scans(scanning: Notes<bool>) => {
+            scan(self, m, now, visit) {
+                *self.scanning.get() = true;
+                let scanned = m.scan(now, visit);
+                *self.scanning.get() = false;
+                scanned
+            }
+            count(self, m, now) {
+                if *self.scanning.get() { error(ErrorKind::Unavailable) } else { m.count(now) }
             }
         }
     }

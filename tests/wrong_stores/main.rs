@@ -4,7 +4,9 @@
 mod creating;
 mod limiting;
 mod listing;
+mod refusing;
 mod rotating;
+mod stuck;
 mod surviving;
 mod touching;
 mod twist;
@@ -13,6 +15,7 @@ mod updating;
 use std::collections::BTreeSet;
 
 use cloakroom::conformance::Verdict;
+use cloakroom::{Capabilities, Kept, Limits, Result, Swept, Timestamp};
 
 /// Nothing is wrong with it.
 #[derive(Default)]
@@ -41,6 +44,65 @@ fn a_store_that_makes_room_by_hand_keeps_every_promise() {
     twist::report::<RightByHand>().assert();
 }
 
+/// A store that lets too many through at once, sweeps nothing and visits twice; and it says so.
+#[derive(Default)]
+struct StatesWhatItLacks;
+
+impl twist::Twist for StatesWhatItLacks {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::EXACT;
+        capabilities.owner_limits = Kept::BestEffort;
+        capabilities.sweep = Kept::NotAtAll;
+        capabilities.scan = Kept::BestEffort;
+        capabilities
+    }
+    fn makes_room(&self) -> bool {
+        true
+    }
+    fn between(&self, _by: twist::By) -> twist::Between {
+        twist::Between::Futures
+    }
+    fn sweep(&self, _m: &twist::Memory, _now: Timestamp, _budget: usize) -> Result<Swept> {
+        Ok(Swept::default())
+    }
+    fn scan(&self, m: &twist::Memory, now: Timestamp, visit: twist::Visit<'_>) -> Result<()> {
+        let all = m.all(now)?;
+        let again = all.first().cloned();
+        let _ = all.into_iter().chain(again.filter(|_| m.count(now).is_ok_and(|count| count > 20))).try_for_each(visit);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_store_is_held_to_what_it_states_and_to_no_more() {
+    let report = twist::report::<StatesWhatItLacks>();
+    report.assert();
+    let skipped = report.promises().filter(|(_, verdict)| matches!(verdict, Verdict::Skipped(_)));
+    let skipped: Vec<_> = skipped.map(|(name, _)| name).collect();
+    let sweep = "sweep removes what has expired, within its budget, and says what it did";
+    assert_eq!(skipped, ["an owner's limit holds also when sessions arrive at once", sweep]);
+}
+
+/// A store that states that it does its best for limits, and does nothing.
+#[derive(Default)]
+struct DoesNotEvenTry;
+
+impl twist::Twist for DoesNotEvenTry {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::EXACT;
+        capabilities.owner_limits = Kept::BestEffort;
+        capabilities
+    }
+    fn limits(&self, limits: Limits) -> Limits {
+        Limits { per_owner: None, ..limits }
+    }
+}
+
+#[test]
+fn a_best_effort_is_an_effort() {
+    assert_eq!(twist::report::<DoesNotEvenTry>().broken().count(), 6);
+}
+
 #[test]
 fn every_promise_has_a_store_that_breaks_it() {
     let broken = [
@@ -50,6 +112,7 @@ fn every_promise_has_a_store_that_breaks_it() {
         rotating::BROKEN,
         listing::BROKEN,
         limiting::BROKEN,
+        refusing::BROKEN,
         surviving::BROKEN,
     ];
     let broken: BTreeSet<_> = broken.into_iter().flatten().copied().collect();

@@ -114,7 +114,7 @@ wrong_stores! {
         overwrites_a_taken_key => {
             rotate(self, m, old, expected, record, now) {
                 m.rotate(old, expected, record, now).or_else(|error| {
-                    if error.kind() != &ErrorKind::KeyTaken {
+                    if error.kind() != &ErrorKind::KeyTaken || m.limits.per_owner.is_some() {
                         return Err(error);
                     }
                     m.destroy(record.key())?;
@@ -156,8 +156,11 @@ wrong_stores! {
     "owned_by follows a session through rotations" {
         loses_its_owner_on_the_way(rotated: Notes<HashSet<SessionKey>>) => {
             rotate(self, m, old, expected, record, now) {
-                self.rotated.get().insert(*record.key());
-                m.rotate(old, expected, record, now)
+                let answer = m.rotate(old, expected, record, now)?;
+                if matches!(answer, Update::Stored(_)) {
+                    self.rotated.get().insert(*record.key());
+                }
+                Ok(answer)
             }
             owned_by(self, m, owner, now) {
                 let rotated = self.rotated.get();

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use cloakroom::conformance::{Report, Suite};
-use cloakroom::{BeyondLimit, Durability, Error, ErrorKind, Expiry, MemoryStore, RuntimeFree, Store};
+use cloakroom::{
+    Acknowledged, BeyondLimit, Capabilities, Durability, Error, ErrorKind, Expiry, MemoryStore, RuntimeFree, Store,
+};
 // The macros below name these by their way through this module.
 pub(crate) use cloakroom::{Limits, Owner, Record, Result, Revision, SessionKey, Swept, Timestamp, Update};
 
@@ -19,6 +21,7 @@ pub(crate) fn pause() {
     thread::sleep(Duration::from_millis(1));
 }
 
+pub(crate) type Creating<'a> = Pin<Box<dyn Future<Output = Result<Revision>> + Send + 'a>>;
 pub(crate) type Change<'a> = &'a (dyn Fn(&mut Record) -> Result<bool> + Send + Sync);
 pub(crate) type Visit<'a> = &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send);
 
@@ -88,7 +91,7 @@ impl Memory {
     ) -> Result<Update> {
         ready(self.store.rotate(old, expected, record, now))
     }
-    pub(crate) fn destroy(&self, key: &SessionKey) -> Result<()> {
+    pub(crate) fn destroy(&self, key: &SessionKey) -> Result<bool> {
         ready(self.store.destroy(key))
     }
     pub(crate) fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -134,7 +137,7 @@ impl Memory {
         others.sort_by_key(|other| (other.last_seen(), *other.key()));
         match limit.beyond {
             BeyondLimit::Refuse => error(ErrorKind::OwnerLimit { limit: limit.sessions }),
-            BeyondLimit::EndOldest => self.destroy(others[0].key()),
+            BeyondLimit::EndOldest => self.destroy(others[0].key()).map(drop),
         }
     }
 }
@@ -147,15 +150,37 @@ pub(crate) enum By {
     Rotate,
 }
 
+/// What may happen between the two steps of a store that makes room and then stores.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Between {
+    Nothing,
+    /// Another thread may come in between.
+    Threads,
+    /// Another future of the same thread may come in between as well.
+    Futures,
+}
+
 /// The operations, each as it should be until a wrong store says otherwise.
-pub(crate) trait Twist: Default + Send + Sync + 'static {
+pub(crate) trait Twist: Send + Sync + 'static {
     /// The limits that the `MemoryStore` keeps.
     fn limits(&self, limits: Limits) -> Limits {
         limits
     }
+    /// What the store states.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::EXACT
+    }
     /// Whether `make_room` keeps the owner's limit, in place of the `MemoryStore`.
     fn makes_room(&self) -> bool {
         false
+    }
+    /// Whether room is made only for a session that will be stored.
+    fn looks_first(&self, _by: By) -> bool {
+        true
+    }
+    /// What may happen between making room and storing the session.
+    fn between(&self, _by: By) -> Between {
+        Between::Nothing
     }
     fn make_room(
         &self,
@@ -170,8 +195,8 @@ pub(crate) trait Twist: Default + Send + Sync + 'static {
     fn create(&self, m: &Memory, record: &Record, now: Timestamp) -> Result<Revision> {
         m.create(record, now)
     }
-    fn creating(&self, m: &Memory, record: &Record, now: Timestamp) -> impl Future<Output = Result<Revision>> + Send {
-        async move { self.create(m, record, now) }
+    fn creating<'a>(&'a self, m: &'a Memory, record: &'a Record, now: Timestamp) -> Creating<'a> {
+        Box::pin(async move { self.create(m, record, now) })
     }
     fn load(&self, m: &Memory, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         m.load(key, now)
@@ -195,7 +220,7 @@ pub(crate) trait Twist: Default + Send + Sync + 'static {
     ) -> Result<Update> {
         m.rotate(old, expected, record, now)
     }
-    fn destroy(&self, m: &Memory, key: &SessionKey) -> Result<()> {
+    fn destroy(&self, m: &Memory, key: &SessionKey) -> Result<bool> {
         m.destroy(key)
     }
     fn owned_by(&self, m: &Memory, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -225,16 +250,16 @@ pub(crate) trait Twist: Default + Send + Sync + 'static {
     }
 }
 
-struct Wrong<T> {
+/// A wrong store. It is one type for all of them, so that the suite is compiled once.
+pub(crate) struct Wrong {
     memory: Memory,
-    twist: T,
+    twist: Box<dyn Twist>,
     writing: Mutex<()>,
     damaged: Option<SessionKey>,
 }
 
-impl<T: Twist> Wrong<T> {
-    fn new(limits: Limits) -> Self {
-        let twist = T::default();
+impl Wrong {
+    fn new(twist: Box<dyn Twist>, limits: Limits) -> Self {
         let mut kept = twist.limits(limits);
         if twist.makes_room() {
             kept.per_owner = None;
@@ -243,30 +268,63 @@ impl<T: Twist> Wrong<T> {
         Self { memory, twist, writing: Mutex::default(), damaged: None }
     }
 
-    /// Makes room for an owner's session and writes it, with nobody in between.
-    fn write<R>(
+    /// Makes room for an owner's session and writes it. `old` is the session that it replaces, and the expected revision.
+    async fn write<R>(
         &self,
         by: By,
         record: &Record,
-        replaced: Option<&SessionKey>,
+        old: Option<(&SessionKey, Revision)>,
         now: Timestamp,
         write: impl FnOnce() -> Result<R>,
     ) -> Result<R> {
-        if !self.twist.makes_room() {
+        if !self.twist.makes_room() || self.twist.looks_first(by) && self.would_refuse(by, record, old, now)? {
             return write();
         }
-        let _writing = self.writing.lock().expect("no wrong store panics");
-        self.twist.make_room(&self.memory, by, record, replaced, now)?;
-        write()
+        let make_room = || self.twist.make_room(&self.memory, by, record, old.map(|(key, _)| key), now);
+        match self.twist.between(by) {
+            Between::Nothing => {
+                let _writing = self.writing.lock().expect("no wrong store panics");
+                make_room()?;
+                write()
+            }
+            Between::Threads => {
+                make_room()?;
+                write()
+            }
+            Between::Futures => {
+                make_room()?;
+                yield_once().await;
+                write()
+            }
+        }
+    }
+
+    /// Whether the `MemoryStore` will refuse this write, whatever room there is.
+    fn would_refuse(
+        &self,
+        by: By,
+        record: &Record,
+        old: Option<(&SessionKey, Revision)>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        if self.memory.limits.check(record, &record.to_bytes()).is_err() {
+            return Ok(true);
+        }
+        if let Some((key, expected)) = old
+            && self.memory.load(key, now)?.is_none_or(|current| current.revision() != expected)
+        {
+            return Ok(true);
+        }
+        Ok(by != By::Update && self.memory.load(record.key(), now)?.is_some())
     }
 }
 
-impl<T: Twist> RuntimeFree for Wrong<T> {}
+impl RuntimeFree for Wrong {}
 
-impl<T: Twist> Store for Wrong<T> {
+impl Store for Wrong {
     async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
         if self.twist.makes_room() {
-            return self.write(By::Create, record, None, now, || self.twist.create(&self.memory, record, now));
+            return self.write(By::Create, record, None, now, || self.twist.create(&self.memory, record, now)).await;
         }
         self.twist.creating(&self.memory, record, now).await
     }
@@ -278,16 +336,16 @@ impl<T: Twist> Store for Wrong<T> {
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         let write = || self.twist.update(&self.memory, record, expected, now);
-        self.write(By::Update, record, Some(record.key()), now, write)
+        self.write(By::Update, record, Some((record.key(), expected)), now, write).await
     }
     async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
         self.twist.touch(&self.memory, key, now)
     }
     async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
         let write = || self.twist.rotate(&self.memory, old, expected, record, now);
-        self.write(By::Rotate, record, Some(old), now, write)
+        self.write(By::Rotate, record, Some((old, expected)), now, write).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
         self.twist.destroy(&self.memory, key)
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -316,9 +374,12 @@ impl<T: Twist> Store for Wrong<T> {
     async fn clear(&self) -> Result<()> {
         self.twist.clear(&self.memory)
     }
-    fn durability(&self) -> Durability {
+    fn durability(&self) -> Acknowledged {
         // The same memory is "reopened", so everything survives unless a wrong store says otherwise.
-        Durability::Never
+        Acknowledged { saves: Durability::Never, endings: Durability::Never }
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.twist.capabilities()
     }
 }
 
@@ -335,19 +396,26 @@ pub(crate) async fn yield_once() {
     .await;
 }
 
-pub(crate) fn report<T: Twist>() -> Report {
-    Suite::new(async |limits| Wrong::<T>::new(limits))
+pub(crate) fn suite<T: Twist + Default>() -> Suite<Wrong> {
+    suite_of(|| Box::new(T::default()))
+}
+
+fn suite_of(twist: fn() -> Box<dyn Twist>) -> Suite<Wrong> {
+    Suite::new(move |limits| async move { Wrong::new(twist(), limits) })
         .reopen(async |store| {
             store.twist.reopen(&store.memory).expect("a MemoryStore does not fail");
             store
         })
         .damage(async |store, key| Wrong { damaged: Some(key), ..store })
-        .run()
+}
+
+pub(crate) fn report<T: Twist + Default>() -> Report {
+    suite::<T>().run()
 }
 
 /// That a wrong store breaks this promise and no other; and that only these could not be judged because of it.
 #[track_caller]
-pub(crate) fn judge<T: Twist>(promise: &str, hides: &[&str]) {
+pub(crate) fn judge<T: Twist + Default>(promise: &str, hides: &[&str]) {
     let report = report::<T>();
     assert_eq!(report.broken().collect::<Vec<_>>(), [promise], "\n{report}");
     assert_eq!(report.unreached().collect::<Vec<_>>(), hides, "\n{report}");
@@ -388,6 +456,12 @@ macro_rules! method {
     (makes_room($s:ident) $body:block) => {
         fn makes_room(&$s) -> bool $body
     };
+    (looks_first($s:ident, $by:ident) $body:block) => {
+        fn looks_first(&$s, $by: $crate::twist::By) -> bool $body
+    };
+    (between($s:ident, $by:ident) $body:block) => {
+        fn between(&$s, $by: $crate::twist::By) -> $crate::twist::Between $body
+    };
     (make_room($s:ident, $m:ident, $by:ident, $record:ident, $replaced:ident, $now:ident) $body:block) => {
         fn make_room(
             &$s, $m: &$crate::twist::Memory, $by: $crate::twist::By, $record: &$crate::twist::Record, $replaced: Option<&$crate::twist::SessionKey>, $now: $crate::twist::Timestamp,
@@ -397,7 +471,9 @@ macro_rules! method {
         fn create(&$s, $m: &$crate::twist::Memory, $record: &$crate::twist::Record, $now: $crate::twist::Timestamp) -> $crate::twist::Result<$crate::twist::Revision> $body
     };
     (creating($s:ident, $m:ident, $record:ident, $now:ident) $body:block) => {
-        async fn creating(&$s, $m: &$crate::twist::Memory, $record: &$crate::twist::Record, $now: $crate::twist::Timestamp) -> $crate::twist::Result<$crate::twist::Revision> $body
+        fn creating<'a>(&'a $s, $m: &'a $crate::twist::Memory, $record: &'a $crate::twist::Record, $now: $crate::twist::Timestamp) -> $crate::twist::Creating<'a> {
+            Box::pin(async move $body)
+        }
     };
     (load($s:ident, $m:ident, $key:ident, $now:ident) $body:block) => {
         fn load(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey, $now: $crate::twist::Timestamp) -> $crate::twist::Result<Option<$crate::twist::Record>> $body
@@ -417,7 +493,7 @@ macro_rules! method {
         ) -> $crate::twist::Result<$crate::twist::Update> $body
     };
     (destroy($s:ident, $m:ident, $key:ident) $body:block) => {
-        fn destroy(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey) -> $crate::twist::Result<()> $body
+        fn destroy(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey) -> $crate::twist::Result<bool> $body
     };
     (owned_by($s:ident, $m:ident, $owner:ident, $now:ident) $body:block) => {
         fn owned_by(&$s, $m: &$crate::twist::Memory, $owner: &$crate::twist::Owner, $now: $crate::twist::Timestamp) -> $crate::twist::Result<Vec<$crate::twist::Record>> $body

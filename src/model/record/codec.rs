@@ -25,7 +25,7 @@ impl Record {
     /// | number, if flag 1 | idle timeout in milliseconds |
     /// | number, if flag 2 | absolute deadline: milliseconds after created |
     /// | number, if flag 4 | authenticated at: milliseconds after created |
-    /// | string, if flag 8 | owner |
+    /// | byte string, if flag 8 | owner |
     /// | the rest | the [`Data`] block |
     ///
     /// Numbers and strings are laid out as `src/model/codec.rs` says.
@@ -62,7 +62,7 @@ impl Record {
             writer.number(after_created(time));
         }
         if let Some(owner) = &self.owner {
-            writer.bytes(owner.as_str().as_bytes());
+            writer.bytes(owner.as_bytes());
         }
         let data = writer.len();
         writer.fixed(self.data.block());

@@ -26,7 +26,7 @@ pub(crate) struct Head<'a> {
     pub(super) created: Timestamp,
     pub(crate) expiry: Expiry,
     pub(super) authenticated_at: Option<Timestamp>,
-    pub(crate) owner: Option<&'a str>,
+    pub(crate) owner: Option<&'a [u8]>,
 }
 
 impl<'a> Head<'a> {
@@ -46,7 +46,7 @@ impl<'a> Head<'a> {
         let idle = number_if(flag::IDLE)?.map(Duration::from_millis);
         let absolute = number_if(flag::ABSOLUTE)?.map(later);
         let authenticated_at = number_if(flag::AUTHENTICATED)?.map(later);
-        let owner = if flags & flag::OWNER == 0 { None } else { Some(reader.text()?) };
+        let owner = if flags & flag::OWNER == 0 { None } else { Some(reader.bytes()?) };
         let expiry = Expiry::from_parts(last_seen, idle, absolute);
         Ok((Self { flags, created, expiry, authenticated_at, owner }, reader.rest()))
     }

@@ -6,6 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::hooks::{Hooks, Work};
+use super::waiting::Waiting;
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
@@ -18,6 +19,14 @@ pub(super) struct Promise<S> {
     pub(super) name: &'static str,
     pub(super) check: fn(&Bench<'_, S>) -> Checked,
 }
+
+impl<S> Clone for Promise<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Promise<S> {}
 
 pub(super) type Checked<T = ()> = Result<T, Trouble>;
 
@@ -60,6 +69,7 @@ pub(super) use {ensure, given, promises};
 pub(super) struct Bench<'a, S> {
     pub(super) hooks: &'a Hooks<S>,
     pub(super) block_on: &'a (dyn Fn(Work<'_>) + Sync),
+    pub(super) waiting: &'a Waiting,
 }
 
 impl<'a, S: Store> Bench<'a, S> {
@@ -68,24 +78,30 @@ impl<'a, S: Store> Bench<'a, S> {
     }
 
     pub(super) fn open_with(&self, limits: Limits) -> Subject<'a, S> {
-        let store = wait(self.block_on, (self.hooks.open)(limits));
-        Subject { store, block_on: self.block_on }
+        let store = wait(self.block_on, self.waiting, "open", (self.hooks.open)(limits));
+        Subject { store, block_on: self.block_on, waiting: self.waiting }
     }
 
     pub(super) fn reopen(&self, subject: Subject<'a, S>) -> Checked<Subject<'a, S>> {
         let reopen = self.hooks.reopen.as_ref().ok_or(Trouble::Skipped("the suite was not told how to reopen"))?;
-        let store = wait(self.block_on, reopen(subject.store));
+        let store = wait(self.block_on, self.waiting, "reopen", reopen(subject.store));
         Ok(Subject { store, ..subject })
     }
 
     pub(super) fn damage(&self, subject: Subject<'a, S>, key: SessionKey) -> Checked<Subject<'a, S>> {
         let damage = self.hooks.damage.as_ref().ok_or(Trouble::Skipped("the suite was not told how to damage"))?;
-        let store = wait(self.block_on, damage(subject.store, key));
+        let store = wait(self.block_on, self.waiting, "damage", damage(subject.store, key));
         Ok(Subject { store, ..subject })
     }
 }
 
-fn wait<T: Send>(block_on: &(dyn Fn(Work<'_>) + Sync), future: impl Future<Output = T> + Send) -> T {
+pub(super) fn wait<T: Send>(
+    block_on: &(dyn Fn(Work<'_>) + Sync),
+    waiting: &Waiting,
+    what: &'static str,
+    future: impl Future<Output = T> + Send,
+) -> T {
+    let _waits = waiting.begin(what);
     let mut output = None;
     block_on(Box::pin(async { output = Some(future.await) }));
     output.expect("the executor runs the future to its end")
@@ -96,23 +112,25 @@ fn wait<T: Send>(block_on: &(dyn Fn(Work<'_>) + Sync), future: impl Future<Outpu
 pub(super) struct Subject<'a, S> {
     pub(super) store: S,
     block_on: &'a (dyn Fn(Work<'_>) + Sync),
+    waiting: &'a Waiting,
 }
 
 impl<S: Store> Subject<'_, S> {
-    pub(super) fn wait<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
-        wait(self.block_on, future)
+    /// Runs an operation to its end. `what` is its name, for the report on a check that does not end.
+    pub(super) fn wait<T: Send>(&self, what: &'static str, future: impl Future<Output = T> + Send) -> T {
+        wait(self.block_on, self.waiting, what, future)
     }
 
     pub(super) fn try_create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
-        self.wait(self.store.create(record, now))
+        self.wait("create", self.store.create(record, now))
     }
 
     pub(super) fn try_load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
-        self.wait(self.store.load(key, now))
+        self.wait("load", self.store.load(key, now))
     }
 
     pub(super) fn try_update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
-        self.wait(self.store.update(record, expected, now))
+        self.wait("update", self.store.update(record, expected, now))
     }
 
     pub(super) fn try_rotate(
@@ -122,7 +140,7 @@ impl<S: Store> Subject<'_, S> {
         record: &Record,
         now: Timestamp,
     ) -> Result<Update> {
-        self.wait(self.store.rotate(old, expected, record, now))
+        self.wait("rotate", self.store.rotate(old, expected, record, now))
     }
 
     pub(super) fn create(&self, record: &Record, now: Timestamp) -> Checked<Revision> {
@@ -157,7 +175,7 @@ impl<S: Store> Subject<'_, S> {
     }
 
     pub(super) fn touch(&self, key: &SessionKey, now: Timestamp) -> Checked<bool> {
-        expect("touch", self.wait(self.store.touch(key, now)))
+        expect("touch", self.wait("touch", self.store.touch(key, now)))
     }
 
     pub(super) fn rotate(
@@ -181,16 +199,16 @@ impl<S: Store> Subject<'_, S> {
         stored("rotate", self.rotate(old, expected, record, now)?)
     }
 
-    pub(super) fn destroy(&self, key: &SessionKey) -> Checked {
-        expect("destroy", self.wait(self.store.destroy(key)))
+    pub(super) fn destroy(&self, key: &SessionKey) -> Checked<bool> {
+        expect("destroy", self.wait("destroy", self.store.destroy(key)))
     }
 
     pub(super) fn owned_by(&self, owner: &Owner, now: Timestamp) -> Checked<Vec<Record>> {
-        expect("owned_by", self.wait(self.store.owned_by(owner, now)))
+        expect("owned_by", self.wait("owned_by", self.store.owned_by(owner, now)))
     }
 
     pub(super) fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Checked<u64> {
-        expect("destroy_owned_by", self.wait(self.store.destroy_owned_by(owner, except)))
+        expect("destroy_owned_by", self.wait("destroy_owned_by", self.store.destroy_owned_by(owner, except)))
     }
 
     pub(super) fn try_update_owned_by(
@@ -199,7 +217,7 @@ impl<S: Store> Subject<'_, S> {
         change: impl Fn(&mut Record) -> Result<bool> + Send + Sync,
         now: Timestamp,
     ) -> Result<u64> {
-        self.wait(self.store.update_owned_by(owner, change, now))
+        self.wait("update_owned_by", self.store.update_owned_by(owner, change, now))
     }
 
     pub(super) fn update_owned_by(
@@ -212,11 +230,11 @@ impl<S: Store> Subject<'_, S> {
     }
 
     pub(super) fn sweep(&self, now: Timestamp, budget: usize) -> Checked<Swept> {
-        expect("sweep", self.wait(self.store.sweep(now, budget)))
+        expect("sweep", self.wait("sweep", self.store.sweep(now, budget)))
     }
 
     pub(super) fn scan(&self, now: Timestamp, mut visit: impl FnMut(Record) -> ControlFlow<()> + Send) -> Checked {
-        expect("scan", self.wait(self.store.scan(now, &mut visit)))
+        expect("scan", self.wait("scan", self.store.scan(now, &mut visit)))
     }
 
     /// All records that a scan visits.
@@ -230,11 +248,11 @@ impl<S: Store> Subject<'_, S> {
     }
 
     pub(super) fn count(&self, now: Timestamp) -> Checked<u64> {
-        expect("count", self.wait(self.store.count(now)))
+        expect("count", self.wait("count", self.store.count(now)))
     }
 
     pub(super) fn clear(&self) -> Checked {
-        expect("clear", self.wait(self.store.clear()))
+        expect("clear", self.wait("clear", self.store.clear()))
     }
 
     /// Applies a change by compare-and-swap until it is stored. Returns false if the session ends before that.

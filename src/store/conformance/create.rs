@@ -1,6 +1,7 @@
 //! What `create` promises, but for limits.
 
 use super::bench::{Bench, Checked, ensure, promises, together};
+use super::difference::{ensure_same, in_short};
 use super::fixture::{IDLE, all_kinds, at, changed, key, number, session};
 use crate::model::error::ErrorKind;
 use crate::model::key::SessionKey;
@@ -19,7 +20,8 @@ fn takes_a_key_once<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let second = store.try_create(&changed(&first, 2), at(0));
     ensure!(
         second.as_ref().is_err_and(|error| error.kind() == &ErrorKind::KeyTaken),
-        "a taken key was answered with {second:?}"
+        "a taken key was answered with {second}",
+        second = in_short(&second)
     );
     let kept = number(&store.loaded(first.key(), at(0))?, "n");
     ensure!(kept == 1, "the session that had the key was overwritten");
@@ -64,7 +66,7 @@ fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Checked {
     }
     for record in &records {
         let loaded = store.loaded(record.key(), at(9))?;
-        ensure!(loaded == *record, "created {record:?}, loaded {loaded:?}");
+        ensure_same(&loaded, record, "a session that was created is loaded otherwise")?;
     }
     Ok(())
 }

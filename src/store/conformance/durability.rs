@@ -1,8 +1,9 @@
 //! What a store states about the end of the process.
 
 use super::bench::{Bench, Checked, Subject, Trouble, ensure, promises};
+use super::difference::ensure_same;
 use super::fixture::{at, changed, key, moved, number, owned, put, session};
-use crate::store::{Durability, Store};
+use crate::store::{Acknowledged, Durability, Store};
 
 promises! {
     "what was acknowledged survives the process" => keeps_what_was_stored,
@@ -12,10 +13,10 @@ promises! {
     "what was cleared stays so beyond the process" => clear_lasts,
 }
 
-/// A store with sessions 1 and 2. Skips a store which states that nothing survives.
-fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Checked<Subject<'a, S>> {
+/// A store with sessions 1 and 2. Skips a store which states that nothing of the kind survives.
+fn open<'a, S: Store>(bench: &Bench<'a, S>, of: fn(Acknowledged) -> Durability) -> Checked<Subject<'a, S>> {
     let store = bench.open();
-    if store.store.durability() == Durability::Volatile {
+    if of(store.store.durability()) == Durability::Volatile {
         return Err(Trouble::Skipped("the store states that nothing survives the process"));
     }
     store.create(&owned(1, "ada"), at(0))?;
@@ -24,16 +25,16 @@ fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Checked<Subject<'a, S>> {
 }
 
 fn keeps_what_was_stored<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    let store = open(bench)?;
+    let store = open(bench, |means| means.saves)?;
     let before = store.loaded(&key(1), at(0))?;
     store.change(&key(2), at(0), |record| put(record, "n", 22))?;
     let store = bench.reopen(store)?;
     let after = store.load(&key(1), at(0))?;
     // A revision may differ in the next process, but the revision that it loads must be the one that it updates.
     let Some(after) = after else { return Err(Trouble::Broken("an acknowledged session is gone".into())) };
-    let mut same = before.clone();
+    let mut same = before;
     same.set_revision(after.revision());
-    ensure!(after == same, "before {before:?}, and after {after:?}");
+    ensure_same(&after, &same, "a session survives otherwise than it was stored")?;
     store.updated(&changed(&after, 11), after.revision(), at(0))?;
     let kept = number(&store.loaded(&key(2), at(0))?, "n");
     ensure!(kept == 22, "an acknowledged update is gone");
@@ -45,7 +46,7 @@ fn keeps_what_was_stored<S: Store>(bench: &Bench<'_, S>) -> Checked {
 // Whether the operation ended the session in the first place is for other promises.
 
 fn destroy_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    let store = open(bench)?;
+    let store = open(bench, |means| means.endings)?;
     store.destroy(&key(1))?;
     let ended = !store.is_there(&key(1), at(0))?;
     let store = bench.reopen(store)?;
@@ -54,7 +55,7 @@ fn destroy_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
 }
 
 fn rotate_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    let store = open(bench)?;
+    let store = open(bench, |means| means.endings)?;
     let record = store.loaded(&key(1), at(0))?;
     store.rotated(&key(1), record.revision(), &moved(&record, 3), at(0))?;
     let ended = !store.is_there(&key(1), at(0))?;
@@ -65,7 +66,7 @@ fn rotate_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
 }
 
 fn destroy_owned_by_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    let store = open(bench)?;
+    let store = open(bench, |means| means.endings)?;
     store.create(&session(3), at(0))?;
     store.destroy_owned_by(&"ada".into(), Some(&key(2)))?;
     let ended = !store.is_there(&key(1), at(0))?;
@@ -78,7 +79,7 @@ fn destroy_owned_by_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
 }
 
 fn clear_lasts<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    let store = open(bench)?;
+    let store = open(bench, |means| means.endings)?;
     store.clear()?;
     let left = store.count(at(0))?;
     let store = bench.reopen(store)?;

@@ -52,7 +52,7 @@ pub(super) fn lasting(number: u32, lifetime: Lifetime) -> Record {
 }
 
 /// A session with an owner.
-pub(super) fn owned(number: u32, owner: &str) -> Record {
+pub(super) fn owned(number: u32, owner: impl Into<Owner>) -> Record {
     let mut record = session(number);
     record.set_owner(Some(owner.into()), Some(at(0)));
     record
@@ -60,7 +60,7 @@ pub(super) fn owned(number: u32, owner: &str) -> Record {
 
 /// A session with an owner that was last seen at this minute.
 pub(super) fn seen(number: u32, owner: &Owner, minute: i64) -> Record {
-    let mut record = owned(number, owner.as_str());
+    let mut record = owned(number, owner);
     record.touch(at(minute));
     record
 }

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::bench::{Bench, Checked, Subject, ensure, promises, together};
+use super::difference::ensure_same;
 use super::fixture::{IDLE, at, increment, key, moved, number, owned, put, session};
 use crate::model::error::{Error, ErrorKind};
 use crate::model::key::SessionKey;
@@ -15,6 +16,7 @@ use crate::store::Store;
 promises! {
     "owned_by finds all sessions of an owner" => finds_all,
     "owned_by tells owners apart byte by byte" => tells_owners_apart,
+    "no session has an empty owner" => refuses_empty,
     "owned_by leaves out expired sessions" => leaves_out_expired,
     "owned_by follows a session through rotations" => follows_rotations,
     "owned_by follows a session from owner to owner" => follows_updates,
@@ -24,10 +26,27 @@ promises! {
     "update_owned_by loses no change made meanwhile" => loses_no_change,
 }
 
-/// Owners that are equal by some collation, or after trimming, Unicode normalisation or a cut at a zero byte.
-const ALIKE: [&str; 9] = ["ada", "Ada", "ADA", "ada ", " ada", "ada\0", "\u{e1}da", "a\u{301}da", ""];
+/// Owners that are equal by some collation, or after trimming, Unicode normalisation, a cut at a zero byte, or the
+/// replacement of what is not UTF-8; and owners that begin as others do.
+const ALIKE: [&[u8]; 15] = [
+    b"ada",
+    b"Ada",
+    b"ADA",
+    b"ada ",
+    b" ada",
+    b"ada\0",
+    b"ada\0b",
+    "\u{e1}da".as_bytes(),
+    "a\u{301}da".as_bytes(),
+    b"ad",
+    b"adam",
+    b"ada%",
+    b"ada\xff",
+    b"ada\xfe",
+    b"\0",
+];
 
-fn keys<S: Store>(store: &Subject<'_, S>, owner: &str, minute: i64) -> Checked<Vec<SessionKey>> {
+fn keys<S: Store>(store: &Subject<'_, S>, owner: impl Into<Owner>, minute: i64) -> Checked<Vec<SessionKey>> {
     let mut keys: Vec<_> = store.owned_by(&owner.into(), at(minute))?.iter().map(|record| *record.key()).collect();
     keys.sort_unstable();
     Ok(keys)
@@ -49,7 +68,7 @@ fn finds_all<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ensure!(keys(&store, "nobody", 0)?.is_empty(), "sessions were found of an owner who has none");
     for record in store.owned_by(&"ada".into(), at(0))? {
         let loaded = store.loaded(record.key(), at(0))?;
-        ensure!(record == loaded, "owned_by shows {record:?}, load {loaded:?}");
+        ensure_same(&record, &loaded, "owned_by shows another session than load")?;
     }
     Ok(())
 }
@@ -61,7 +80,26 @@ fn tells_owners_apart<S: Store>(bench: &Bench<'_, S>) -> Checked {
     }
     for (number, owner) in (0..).zip(ALIKE) {
         let found = keys(&store, owner, 0)?;
-        ensure!(found == [key(number)], "of the owner {owner:?}, who has one session, {} were found", found.len());
+        let (owner, found_of_it) = (owner.escape_ascii(), found.len());
+        ensure!(found == [key(number)], "of the owner {owner}, who has one session, {found_of_it} were found");
+    }
+    Ok(())
+}
+
+fn refuses_empty<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    let revision = store.create(&session(1), at(0))?;
+    let nobody = |number| owned(number, "");
+    let answers = [
+        ("create", store.try_create(&nobody(2), at(0)).map(drop)),
+        ("update", store.try_update(&nobody(1), revision, at(0)).map(drop)),
+        ("rotate", store.try_rotate(&key(1), revision, &nobody(3), at(0)).map(drop)),
+    ];
+    for (what, answer) in answers {
+        ensure!(
+            answer.as_ref().is_err_and(|error| error.kind() == &ErrorKind::EmptyOwner),
+            "a {what} with an empty owner was answered with {answer:?}"
+        );
     }
     Ok(())
 }
@@ -115,7 +153,7 @@ fn populate<S: Store>(store: &Subject<'_, S>) -> Checked {
     store.updated(&owned(2, "ada"), revision, at(0))?;
     let revision = store.create(&session(9), at(0))?;
     store.rotated(&key(9), revision, &moved(&owned(9, "ada"), 3), at(0))?;
-    for (number, owner) in (100..).zip(&ALIKE[1..]) {
+    for (number, owner) in (100..).zip(ALIKE.into_iter().skip(1)) {
         store.create(&owned(number, owner), at(0))?;
     }
     store.create(&session(200), at(0)).map(drop)

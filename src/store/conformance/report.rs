@@ -1,6 +1,7 @@
 //! The verdict on each promise.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The verdict on one promise.
 ///
@@ -22,6 +23,14 @@ pub enum Verdict {
     Kept,
     /// The store breaks the promise, in the way that the text says.
     Broken(String),
+    /// The check did not end within its time limit, and was left to itself.
+    TimedOut {
+        /// The time limit.
+        after: Duration,
+        /// The operations that had not returned by then, each once. None if all had returned, and the check went on
+        /// calling others.
+        waiting_for: Vec<&'static str>,
+    },
     /// The check could not judge the promise, because something that another promise covers did not hold.
     Unreached(String),
     /// The promise does not apply to this store, or the suite lacks what the check needs ([`Suite::reopen`],
@@ -56,9 +65,10 @@ impl Report {
         self.0.iter().map(|(name, verdict)| (*name, verdict))
     }
 
-    /// The promises that the store breaks.
+    /// The promises that the store breaks, those included whose check did not end in time.
     pub fn broken(&self) -> impl Iterator<Item = &'static str> {
-        self.promises().filter(|(_, verdict)| matches!(verdict, Verdict::Broken(_))).map(|(name, _)| name)
+        let is_broken = |verdict: &Verdict| matches!(verdict, Verdict::Broken(_) | Verdict::TimedOut { .. });
+        self.promises().filter(move |(_, verdict)| is_broken(verdict)).map(|(name, _)| name)
     }
 
     /// The promises that could not be judged because another one is broken.
@@ -83,14 +93,27 @@ impl Report {
     }
 }
 
+impl fmt::Display for Verdict {
+    /// The verdict in a word, and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept => write!(f, "kept"),
+            Self::Broken(why) => write!(f, "BROKEN: {why}"),
+            Self::TimedOut { after, waiting_for } if waiting_for.is_empty() => {
+                write!(f, "TIMED OUT: did not finish in {after:?}, though each operation returned")
+            }
+            Self::TimedOut { after, waiting_for } => {
+                write!(f, "TIMED OUT: did not finish in {after:?}, waiting for {}", waiting_for.join(", "))
+            }
+            Self::Unreached(why) => write!(f, "unreached: {why}"),
+            Self::Skipped(why) => write!(f, "skipped: {why}"),
+        }
+    }
+}
+
 impl fmt::Display for Report {
     /// Shows a line for each promise.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.promises().try_for_each(|(name, verdict)| match verdict {
-            Verdict::Kept => writeln!(f, "kept       {name}"),
-            Verdict::Broken(why) => writeln!(f, "BROKEN     {name}: {why}"),
-            Verdict::Unreached(why) => writeln!(f, "unreached  {name}: {why}"),
-            Verdict::Skipped(why) => writeln!(f, "skipped    {name}: {why}"),
-        })
+        self.promises().try_for_each(|(name, verdict)| writeln!(f, "{name}: {verdict}"))
     }
 }

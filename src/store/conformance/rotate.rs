@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::bench::{Bench, Checked, ensure, given, promises, together};
+use super::difference::{ensure_same, in_short};
 use super::fixture::{IDLE, all_kinds, at, changed, key, moved, number, session};
 use crate::model::error::ErrorKind;
 use crate::model::record::Revision;
-use crate::store::{Store, Update};
+use crate::store::{Kept, Store, Update};
 
 promises! {
     "rotate moves a session to its new key, never to be seen under both or none" => moves_at_once,
@@ -26,6 +27,9 @@ fn moves_at_once<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let kept = number(&store.loaded(&key(2), at(0))?, "n");
     ensure!(kept == 1, "what the session held was lost on the way to its new key");
     ensure!(!store.is_there(&key(1), at(0))?, "the old key is alive after a rotation");
+    if store.store.capabilities().rotate != Kept::Exactly {
+        return Ok(());
+    }
 
     // One thread moves the session from key to key. A thread that looks at one key and then at the other cannot tell
     // when the session moved in between. But after it has seen the new key, the old one must be gone; and after it has
@@ -70,7 +74,7 @@ fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Checked {
         let revision = store.rotated(record.key(), revision, &after, at(9))?;
         after.set_revision(revision);
         let loaded = store.loaded(&key(number), at(9))?;
-        ensure!(loaded == after, "rotated to {after:?}, loaded {loaded:?}");
+        ensure_same(&loaded, &after, "a session that was rotated is loaded otherwise")?;
     }
     Ok(())
 }
@@ -80,7 +84,11 @@ fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let first = store.create(&session(1), at(0))?;
     store.updated(&changed(&session(1), 2), first, at(0))?;
     let stale = store.rotate(&key(1), first, &moved(&session(1), 2), at(0))?;
-    ensure!(matches!(stale, Update::Conflict(_)), "a rotation of a stale revision was answered with {stale:?}");
+    ensure!(
+        matches!(stale, Update::Conflict(_)),
+        "a rotation of a stale revision was answered with {stale}",
+        stale = in_short(&stale)
+    );
     ensure!(!store.is_there(&key(2), at(0))?, "a rotation of a stale revision created a session");
     let kept = number(&store.loaded(&key(1), at(0))?, "n");
     ensure!(kept == 2, "a rotation of a stale revision changed the session");
@@ -104,7 +112,11 @@ fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Checked {
         ensure!(rotated <= 1, "of rotations that expect one revision, {rotated} were stored");
         for (new, answer) in (round + 1..).zip(&answers).skip(usize::from(updates)) {
             let there = store.is_there(&key(new), at(0))?;
-            ensure!(there == stored(answer), "a rotation answered {answer:?}, and its new key being there is {there}");
+            ensure!(
+                there == stored(answer),
+                "a rotation answered {answer}, and its new key being there is {there}",
+                answer = in_short(&answer)
+            );
         }
         let updated = updates && stored(&answers[0]);
         let lost = updated && rotated == 1 && !store.is_there(&key(round), at(0))?;
@@ -119,7 +131,7 @@ fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Checked {
     store.updated(&changed(&session(1), 2), first, at(0))?;
     if let Update::Conflict(current) = store.rotate(&key(1), first, &moved(&session(1), 2), at(0))? {
         let loaded = store.loaded(&key(1), at(0))?;
-        ensure!(*current == loaded, "the conflict holds {current:?}, the store {loaded:?}");
+        ensure_same(&current, &loaded, "the conflict holds another session than the store")?;
     }
     Ok(())
 }
@@ -131,7 +143,8 @@ fn takes_no_taken_key<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let answer = store.try_rotate(&key(1), revision, &moved(&session(1), 2), at(0));
     ensure!(
         answer.as_ref().is_err_and(|error| error.kind() == &ErrorKind::KeyTaken),
-        "a rotation to a taken key was answered with {answer:?}"
+        "a rotation to a taken key was answered with {answer}",
+        answer = in_short(&answer)
     );
     for taken in [1, 2] {
         let kept = number(&store.loaded(&key(taken), at(0))?, "n");
@@ -155,14 +168,22 @@ fn takes_an_expired_key<S: Store>(bench: &Bench<'_, S>) -> Checked {
 fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let answer = store.rotate(&key(1), Revision::fresh(), &moved(&session(1), 2), at(0))?;
-    ensure!(answer == Update::Gone, "a rotation of a session that never was is answered with {answer:?}");
+    ensure!(
+        answer == Update::Gone,
+        "a rotation of a session that never was is answered with {answer}",
+        answer = in_short(&answer)
+    );
     ensure!(!store.is_there(&key(2), at(0))?, "a rotation created a session");
 
     let revision = store.create(&session(3), at(0))?;
     store.destroy(&key(3))?;
     given!(!store.is_there(&key(3), at(0))?, "destroy ends no session");
     let answer = store.rotate(&key(3), revision, &moved(&session(3), 4), at(0))?;
-    ensure!(answer == Update::Gone, "a rotation of a destroyed session is answered with {answer:?}");
+    ensure!(
+        answer == Update::Gone,
+        "a rotation of a destroyed session is answered with {answer}",
+        answer = in_short(&answer)
+    );
     ensure!(!store.is_there(&key(4), at(0))?, "a rotation brought back a destroyed session under another key");
 
     for round in (100..200).step_by(10) {
@@ -188,7 +209,11 @@ fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let mut late = moved(&session(1), 2);
     late.touch(at(IDLE));
     let answer = store.rotate(&key(1), revision, &late, at(IDLE))?;
-    ensure!(answer == Update::Gone, "a rotation of an expired session is answered with {answer:?}");
+    ensure!(
+        answer == Update::Gone,
+        "a rotation of an expired session is answered with {answer}",
+        answer = in_short(&answer)
+    );
     ensure!(!store.lives(&key(2), at(IDLE))?, "a rotation brought back an expired session");
     Ok(())
 }

@@ -1,14 +1,16 @@
-//! The suite: all promises, and how the result of a check becomes a verdict.
+//! The suite: all promises, and how they are to be checked.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::bench::{Bench, Promise, Trouble};
-use super::hooks::{Hooks, Work};
+use super::bench::Promise;
+use super::hooks::{Executor, Hooks, Opening, Work};
+use super::judge::judge;
 use super::report::{Report, Verdict};
 use super::{
     create, destroy, dropped, durability, hostile, limits, load, owner_limits, owners, rotate, scan, sweep, touch,
-    update,
+    unchanged, update,
 };
 use crate::model::key::SessionKey;
 use crate::store::block_on::block_on;
@@ -32,8 +34,39 @@ use crate::store::{Limits, RuntimeFree, Store};
 /// };
 /// Suite::new(open).reopen(reopen).run().assert();
 /// ```
+///
+/// While a store is being written, a part of the suite is enough, and it may say what it is at:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use cloakroom::MemoryStore;
+/// use cloakroom::conformance::Suite;
+///
+/// Suite::new(async |limits| MemoryStore::with_limits(limits))
+///     .only("rotate") // the promises whose names contain this
+///     .repeat(3) // each of them so often, for what only some runs meet
+///     .time_limit(Duration::from_secs(30))
+///     .progress(|promise, verdict| match verdict {
+///         None => eprintln!("{promise} ..."),
+///         Some(verdict) => eprintln!("{promise}: {verdict}"),
+///     })
+///     .run()
+///     .assert();
+/// ```
 #[must_use]
-pub struct Suite<S>(Hooks<S>);
+pub struct Suite<S> {
+    hooks: Hooks<S>,
+    only: Vec<String>,
+    times: usize,
+    time_limit: Duration,
+    progress: Option<Box<Progress>>,
+}
+
+type Progress = dyn Fn(&'static str, Option<&Verdict>) + Sync;
+
+/// Far more than any check takes, also on a busy machine or on a slow disk.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 impl<S: Store> Suite<S> {
     /// A suite whose `open` opens a fresh, empty store with the given limits.
@@ -43,34 +76,101 @@ impl<S: Store> Suite<S> {
     ///
     /// The suite's times begin a day after the system clock's. So an engine that removes expired sessions by a clock of
     /// its own (a database's time to live) removes none too early.
-    pub fn new<F>(open: impl Fn(Limits) -> F + Sync + 'static) -> Self
+    pub fn new<F>(open: impl Fn(Limits) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = S> + Send + 'static,
     {
-        Self(Hooks { open: Box::new(move |limits| Box::pin(open(limits))), reopen: None, damage: None })
+        let open: Arc<dyn Fn(Limits) -> Opening<S> + Send + Sync> = Arc::new(move |limits| Box::pin(open(limits)));
+        let hooks = Hooks { open, reopen: None, damage: None, tear_down: None };
+        Self { hooks, only: Vec::new(), times: 1, time_limit: TIME_LIMIT, progress: None }
     }
 
     /// Sets how to close a store and open the same sessions again, as after the end of the process. Without it, the suite
     /// skips the promises about what survives the process. The limits are [`Limits::default`].
-    pub fn reopen<F>(mut self, reopen: impl Fn(S) -> F + Sync + 'static) -> Self
+    pub fn reopen<F>(mut self, reopen: impl Fn(S) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = S> + Send + 'static,
     {
-        self.0.reopen = Some(Box::new(move |store| Box::pin(reopen(store))));
+        self.hooks.reopen = Some(Arc::new(move |store| Box::pin(reopen(store))));
         self
     }
 
     /// Sets how to make a stored session unreadable, as a failing disk does; `damage` returns the store. Without it, the
     /// suite skips the promise that such a session is an error. The limits are [`Limits::default`].
-    pub fn damage<F>(mut self, damage: impl Fn(S, SessionKey) -> F + Sync + 'static) -> Self
+    pub fn damage<F>(mut self, damage: impl Fn(S, SessionKey) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = S> + Send + 'static,
     {
-        self.0.damage = Some(Box::new(move |store, key| Box::pin(damage(store, key))));
+        self.hooks.damage = Some(Arc::new(move |store, key| Box::pin(damage(store, key))));
+        self
+    }
+
+    /// Sets what to do after each promise, whatever its verdict: to drop tables, keys or directories that `open` made.
+    /// The stores of that promise are dropped before, but for a promise that ran into its time limit. If the tear-down
+    /// panics or takes longer than the time limit, the promise counts as broken.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use cloakroom::MemoryStore;
+    /// use cloakroom::conformance::Suite;
+    ///
+    /// let opened = Arc::new(Mutex::new(Vec::new()));
+    /// let tables = opened.clone();
+    /// let open = move |limits| {
+    ///     let mut tables = tables.lock().unwrap();
+    ///     let name = format!("sessions_{}", tables.len());
+    ///     tables.push(name); // CREATE TABLE
+    ///     async move { MemoryStore::with_limits(limits) }
+    /// };
+    /// let tables = opened.clone();
+    /// let tear_down = move || {
+    ///     tables.lock().unwrap().clear(); // DROP TABLE
+    ///     async {}
+    /// };
+    /// Suite::new(open).tear_down(tear_down).only("create").run().assert();
+    /// assert!(opened.lock().unwrap().is_empty());
+    /// ```
+    pub fn tear_down<F>(mut self, tear_down: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.hooks.tear_down = Some(Arc::new(move || Box::pin(tear_down())));
+        self
+    }
+
+    /// Checks only the promises whose names contain this text. If it is called again, those that contain any of the texts.
+    pub fn only(mut self, text: impl Into<String>) -> Self {
+        self.only.push(text.into());
+        self
+    }
+
+    /// Checks each promise so many times, or until it is not kept. By default once.
+    pub fn repeat(mut self, times: usize) -> Self {
+        self.times = times.max(1);
+        self
+    }
+
+    /// Sets how long the check of a promise may take, each time. Two minutes by default. A check that takes longer is left
+    /// to itself, with its threads and its store, and the verdict is [`Verdict::TimedOut`]. It names the operations that had
+    /// not returned, so that a deadlock is found.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Sets who hears of each promise when its check begins, without a verdict, and when it ends, with one. By default the
+    /// suite is silent until its report.
+    pub fn progress(mut self, tell: impl Fn(&'static str, Option<&Verdict>) + Sync + 'static) -> Self {
+        self.progress = Some(Box::new(tell));
         self
     }
 
     /// Checks every promise, on threads that park while a future waits. This is for stores that need no runtime.
+    ///
+    /// # Panics
+    ///
+    /// If no promise's name contains what [`only`](Self::only) asks for.
     pub fn run(&self) -> Report
     where
         S: RuntimeFree,
@@ -87,15 +187,28 @@ impl<S: Store> Suite<S> {
     ///
     /// let runtime = tokio::runtime::Runtime::new().unwrap();
     /// let suite = Suite::new(async |limits| MemoryStore::with_limits(limits));
-    /// suite.run_with(|work| runtime.block_on(work)).assert();
+    /// suite.run_with(move |work| runtime.block_on(work)).assert();
     /// ```
     ///
     /// # Panics
     ///
-    /// If `block_on` returns before the future is done.
-    pub fn run_with(&self, block_on: impl Fn(Work<'_>) + Sync) -> Report {
-        let bench = Bench { hooks: &self.0, block_on: &block_on };
-        Report::of(promises().into_iter().map(|promise| (promise.name, judge(&promise, &bench))).collect())
+    /// If no promise's name contains what [`only`](Self::only) asks for. If `block_on` returns before the future is done,
+    /// the promise is broken.
+    pub fn run_with(&self, block_on: impl Fn(Work<'_>) + Send + Sync + 'static) -> Report {
+        let block_on: Executor = Arc::new(block_on);
+        let is_chosen = |name: &str| self.only.is_empty() || self.only.iter().any(|text| name.contains(text.as_str()));
+        let chosen: Vec<Promise<S>> = promises().into_iter().filter(|promise| is_chosen(promise.name)).collect();
+        assert!(!chosen.is_empty(), "no promise's name contains any of {:?}", self.only);
+        Report::of(chosen.into_iter().map(|promise| (promise.name, self.judge(promise, &block_on))).collect())
+    }
+
+    fn judge(&self, promise: Promise<S>, block_on: &Executor) -> Verdict {
+        let tell = |verdict| self.progress.iter().for_each(|tell| tell(promise.name, verdict));
+        tell(None);
+        let mut verdicts = (0..self.times).map(|_| judge(promise, &self.hooks, block_on, self.time_limit));
+        let verdict = verdicts.find(|verdict| *verdict != Verdict::Kept).unwrap_or(Verdict::Kept);
+        tell(Some(&verdict));
+        verdict
     }
 }
 
@@ -119,25 +232,11 @@ fn promises<S: Store>() -> Vec<Promise<S>> {
         sweep::promises(),
         scan::promises(),
         durability::promises(),
+        unchanged::promises(),
         hostile::promises(),
         dropped::promises(),
     ]
     .into_iter()
     .flatten()
     .collect()
-}
-
-fn judge<S: Store>(promise: &Promise<S>, bench: &Bench<'_, S>) -> Verdict {
-    // A store that panics breaks the current promise and not the suite.
-    match catch_unwind(AssertUnwindSafe(|| (promise.check)(bench))) {
-        Ok(Ok(())) => Verdict::Kept,
-        Ok(Err(Trouble::Broken(why))) => Verdict::Broken(why),
-        Ok(Err(Trouble::Unreached(why))) => Verdict::Unreached(why),
-        Ok(Err(Trouble::Skipped(why))) => Verdict::Skipped(why),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
-            Verdict::Broken(format!("panicked: {text}"))
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::bench::{Bench, Checked, ensure, given, promises, together};
+use super::difference::in_short;
 use super::fixture::{IDLE, MINUTE, at, changed, just_before, key, lasting, number, session};
 use crate::model::lifetime::Lifetime;
 use crate::store::{Store, Update};
@@ -103,7 +104,11 @@ fn changes_nothing_else<S: Store>(bench: &Bench<'_, S>) -> Checked {
         let mut revision = revision;
         let updates = (3..53).try_for_each(|number| {
             let answer = store.update(&changed(&record, number), revision, at(1))?;
-            ensure!(matches!(answer, Update::Stored(_)), "an update among touches was answered with {answer:?}");
+            ensure!(
+                matches!(answer, Update::Stored(_)),
+                "an update among touches was answered with {answer}",
+                answer = in_short(&answer)
+            );
             if let Update::Stored(next) = answer {
                 revision = next;
             }
@@ -130,7 +135,7 @@ fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Checked {
         store.create(&session(round), at(0))?;
         together(4, |thread| {
             if thread == 0 {
-                return store.destroy(&key(round));
+                return store.destroy(&key(round)).map(drop);
             }
             for minute in 0..20 {
                 store.touch(&key(round), at(minute))?;

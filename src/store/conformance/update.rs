@@ -3,6 +3,7 @@
 use std::thread;
 
 use super::bench::{Bench, Checked, ensure, given, promises, together};
+use super::difference::{ensure_same, in_short};
 use super::fixture::{IDLE, all_kinds, at, changed, increment, key, moved, number, put, session};
 use crate::model::record::Revision;
 use crate::store::{Store, Update};
@@ -22,7 +23,11 @@ fn compares_and_swaps<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let first = store.create(&session(1), at(0))?;
     store.updated(&changed(&session(1), 2), first, at(0))?;
     let stale = store.update(&changed(&session(1), 3), first, at(0))?;
-    ensure!(matches!(stale, Update::Conflict(_)), "an update of a stale revision was answered with {stale:?}");
+    ensure!(
+        matches!(stale, Update::Conflict(_)),
+        "an update of a stale revision was answered with {stale}",
+        stale = in_short(&stale)
+    );
     let kept = number(&store.loaded(&key(1), at(0))?, "n");
     ensure!(kept == 2, "an update of a stale revision was stored");
 
@@ -50,7 +55,7 @@ fn answers_with_the_current<S: Store>(bench: &Bench<'_, S>) -> Checked {
     store.updated(&changed(&session(1), 2), first, at(0))?;
     if let Update::Conflict(current) = store.update(&changed(&session(1), 3), first, at(0))? {
         let loaded = store.loaded(&key(1), at(0))?;
-        ensure!(*current == loaded, "the conflict holds {current:?}, the store {loaded:?}");
+        ensure_same(&current, &loaded, "the conflict holds another session than the store")?;
     }
     Ok(())
 }
@@ -64,7 +69,7 @@ fn keeps_everything<S: Store>(bench: &Bench<'_, S>) -> Checked {
         let revision = store.updated(&record, revision, at(9))?;
         record.set_revision(revision);
         let loaded = store.loaded(record.key(), at(9))?;
-        ensure!(loaded == record, "updated to {record:?}, loaded {loaded:?}");
+        ensure_same(&loaded, &record, "a session that was updated is loaded otherwise")?;
     }
     Ok(())
 }
@@ -87,21 +92,33 @@ fn keeps_the_later_last_seen<S: Store>(bench: &Bench<'_, S>) -> Checked {
 fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
     let answer = store.update(&session(1), Revision::fresh(), at(0))?;
-    ensure!(answer == Update::Gone, "an update of a session that never was is answered with {answer:?}");
+    ensure!(
+        answer == Update::Gone,
+        "an update of a session that never was is answered with {answer}",
+        answer = in_short(&answer)
+    );
     ensure!(!store.is_there(&key(1), at(0))?, "an update created a session");
 
     let revision = store.create(&session(2), at(0))?;
     store.destroy(&key(2))?;
     given!(!store.is_there(&key(2), at(0))?, "destroy ends no session");
     let answer = store.update(&changed(&session(2), 3), revision, at(0))?;
-    ensure!(answer == Update::Gone, "an update of a destroyed session is answered with {answer:?}");
+    ensure!(
+        answer == Update::Gone,
+        "an update of a destroyed session is answered with {answer}",
+        answer = in_short(&answer)
+    );
     ensure!(!store.is_there(&key(2), at(0))?, "an update brought back a destroyed session");
 
     let revision = store.create(&session(4), at(0))?;
     store.rotated(&key(4), revision, &moved(&session(4), 5), at(0))?;
     if !store.is_there(&key(4), at(0))? {
         let answer = store.update(&changed(&session(4), 6), revision, at(0))?;
-        ensure!(answer == Update::Gone, "an update of a key that was rotated away is answered with {answer:?}");
+        ensure!(
+            answer == Update::Gone,
+            "an update of a key that was rotated away is answered with {answer}",
+            answer = in_short(&answer)
+        );
     }
 
     for round in 10..20 {
@@ -109,7 +126,7 @@ fn revives_no_destroyed<S: Store>(bench: &Bench<'_, S>) -> Checked {
         together(4, |thread| {
             if thread == 0 {
                 thread::yield_now();
-                return store.destroy(&key(round));
+                return store.destroy(&key(round)).map(drop);
             }
             // The loop is bounded, because a store that brings the session back would keep it running for ever.
             for _ in 0..50 {
@@ -130,7 +147,11 @@ fn revives_no_expired<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let mut late = changed(&session(1), 2);
     late.touch(at(IDLE));
     let answer = store.update(&late, revision, at(IDLE))?;
-    ensure!(answer == Update::Gone, "an update of an expired session is answered with {answer:?}");
+    ensure!(
+        answer == Update::Gone,
+        "an update of an expired session is answered with {answer}",
+        answer = in_short(&answer)
+    );
     ensure!(!store.lives(&key(1), at(IDLE))?, "an update brought back an expired session");
     Ok(())
 }
@@ -141,9 +162,9 @@ fn tells_lives_apart<S: Store>(bench: &Bench<'_, S>) -> Checked {
         let store = bench.open();
         let earlier = store.create(&session(1), at(0))?;
         if by_clear {
-            store.clear()?
+            store.clear()?;
         } else {
-            store.destroy(&key(1))?
+            store.destroy(&key(1))?;
         }
         given!(!store.is_there(&key(1), at(0))?, "destroy or clear ends no session");
         store.create(&changed(&session(1), 10), at(0))?;
@@ -152,7 +173,8 @@ fn tells_lives_apart<S: Store>(bench: &Bench<'_, S>) -> Checked {
         let answer = store.update(&changed(&session(1), 11), earlier, at(0))?;
         ensure!(
             matches!(answer, Update::Conflict(_)),
-            "an update with the revision of an earlier session of that key is answered with {answer:?}"
+            "an update with the revision of an earlier session of that key is answered with {answer}",
+            answer = in_short(&answer)
         );
         let kept = number(&store.loaded(&key(1), at(0))?, "n");
         ensure!(kept == 10, "an update overwrote a later session of the same key");

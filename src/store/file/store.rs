@@ -22,7 +22,7 @@ use crate::store::file::recovery;
 use crate::store::file::settings::Settings;
 use crate::store::file::stats::Stats;
 use crate::store::file::writer::op::{Answer, Op};
-use crate::store::{Durability, RuntimeFree, Store, Swept, Update};
+use crate::store::{Acknowledged, Durability, RuntimeFree, Store, Swept, Update};
 
 /// Sessions in files: no server to run, safe against crashes, shared by several processes.
 ///
@@ -321,8 +321,8 @@ impl Store for FileStore {
         answer!(self.run(Op::Rotate { old: *old, expected, record: record.clone(), now }).await, Updated)
     }
 
-    async fn destroy(&self, key: &SessionKey) -> Result<()> {
-        self.run(Op::Destroy { key: *key }).await.map(drop)
+    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
+        answer!(self.run(Op::Destroy { key: *key }).await, Counted).map(|ended| ended > 0)
     }
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -385,8 +385,8 @@ impl Store for FileStore {
         self.run(Op::Clear).await.map(drop)
     }
 
-    fn durability(&self) -> Durability {
-        self.engine.settings.durability
+    fn durability(&self) -> Acknowledged {
+        Acknowledged { saves: self.engine.settings.durability, endings: Durability::Always }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::model::record::{Record, Revision};
 use crate::model::time::{ManualClock, Timestamp};
 use crate::store::block_on::block_on;
 use crate::store::memory::MemoryStore;
-use crate::store::{Durability, RuntimeFree, Store, Swept, Update};
+use crate::store::{Acknowledged, RuntimeFree, Store, Swept, Update};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,7 +57,7 @@ impl Store for Failing {
     async fn rotate(&self, _: &SessionKey, _: Revision, _: &Record, _: Timestamp) -> Result<Update> {
         unreachable!()
     }
-    async fn destroy(&self, _: &SessionKey) -> Result<()> {
+    async fn destroy(&self, _: &SessionKey) -> Result<bool> {
         unreachable!()
     }
     async fn owned_by(&self, _: &Owner, _: Timestamp) -> Result<Vec<Record>> {
@@ -75,8 +75,8 @@ impl Store for Failing {
     async fn clear(&self) -> Result<()> {
         unreachable!()
     }
-    fn durability(&self) -> Durability {
-        Durability::Volatile
+    fn durability(&self) -> Acknowledged {
+        unreachable!()
     }
 }
 

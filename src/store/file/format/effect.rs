@@ -49,8 +49,8 @@ impl Effect {
                 Some(end) => Self::Sweep(end, key),
                 None => return,
             },
-            Kind::EndOwned => match frame.body.split_first().map(|(but, owner)| (but, std::str::from_utf8(owner))) {
-                Some((but @ (0 | 1), Ok(owner))) => Self::EndOwned(owner.into(), (*but == 1).then_some(key)),
+            Kind::EndOwned => match frame.body.split_first() {
+                Some((but @ (0 | 1), owner)) => Self::EndOwned(owner.into(), (*but == 1).then_some(key)),
                 _ => return,
             },
             Kind::Trim => match frame.oldest() {

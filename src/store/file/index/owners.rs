@@ -42,7 +42,7 @@ const FEW: usize = 64;
 impl Owned {
     /// The address of the owner's name, which tells a chain from a dead one of the same owner.
     fn name(&self) -> usize {
-        self.owner.as_str().as_ptr() as usize
+        self.owner.as_bytes().as_ptr() as usize
     }
 }
 
@@ -78,7 +78,7 @@ impl Owners {
         let (owner, count) = match first.map(|first| &self.owned[first]) {
             Some(first) => (first.owner.clone(), first.count + 1),
             // No dead chain may have this name.
-            None if self.has_dead() => (owner.as_str().into(), 1),
+            None if self.has_dead() => (owner.as_bytes().into(), 1),
             None => (owner, 1),
         };
         let number = self.owned.push(Owned { owner: owner.clone(), slot, link: Link::default(), count });

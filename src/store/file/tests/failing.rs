@@ -98,6 +98,7 @@ fn what_is_written_and_waits_for_a_full_disk_is_never_called_undone() {
     disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
     let error = block_on(two.destroy(&key(2))).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Io, "{error}");
+    assert!(error.may_have_happened());
     disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
     block_on(two.destroy(&key(2))).unwrap();
     assert_eq!(value(&two, 1), Some(b"written, and not synced".to_vec()));

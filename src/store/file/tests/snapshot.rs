@@ -38,7 +38,7 @@ fn closed() -> MemoryDisk {
         match n % 5 {
             0 => assert!(block_on(store.touch(&key(n), NOW.plus(Duration::from_secs(u64::from(n))))).unwrap()),
             1 => drop(block_on(store.update(&record(n, b"short"), revision, NOW)).unwrap()),
-            2 if n < 60 => block_on(store.destroy(&key(n))).unwrap(),
+            2 if n < 60 => assert!(block_on(store.destroy(&key(n))).unwrap()),
             _ => {}
         }
     }

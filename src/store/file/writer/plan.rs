@@ -202,10 +202,11 @@ impl<'a> Plan<'a> {
 
     fn destroy(&mut self, key: &SessionKey) -> Answered {
         // An expired session gets a frame as well: a clock that is set back must not bring it back (rule 1).
-        if self.overlay.stands(key) {
+        let stands = self.overlay.stands(key);
+        if stands {
             self.end(key);
         }
-        Answered { answer: Ok(Answer::Done), waits: Waits::Always }
+        Answered { answer: Ok(Answer::Counted(stands.into())), waits: Waits::Always }
     }
 
     /// One frame ends all of them, so that neither the write nor what every process does with it grows with their number.
@@ -214,7 +215,7 @@ impl<'a> Plan<'a> {
         let is_kept = except.and_then(|key| index.get(key)).is_some_and(|meta| meta.owner() == Some(owner));
         let ended = index.count_of(owner) - usize::from(is_kept);
         if ended > 0 {
-            let body = [&[u8::from(except.is_some())], owner.as_str().as_bytes()];
+            let body = [&[u8::from(except.is_some())], owner.as_bytes()];
             self.frames.push(Kind::EndOwned, except.unwrap_or(&NO_KEY), &body);
         }
         Answered { answer: Ok(Answer::Counted(ended as u64)), waits: Waits::Always }

@@ -109,7 +109,7 @@ impl Group {
                 self.updated(old, rotated)?
             }
             Op::Touch { key, now } => store.touch(&self.key_of(key), at(now)).await.map(Answer::Touched),
-            Op::Destroy { key } => store.destroy(&self.key_of(key)).await.map(|()| Answer::Done),
+            Op::Destroy { key } => store.destroy(&self.key_of(key)).await.map(|_| Answer::Done),
             Op::DestroyOwned { except } => {
                 let except = except.map(|key| self.key_of(key));
                 store.destroy_owned_by(&self.owner(), except.as_ref()).await.map(Answer::Counted)

@@ -128,7 +128,7 @@ impl Before {
             Effect::EndOwned(owner, but) => {
                 writer.byte(if but.is_some() { END_OTHERS } else { END_OWNED });
                 but.iter().for_each(|but| writer.fixed(but.as_bytes()));
-                writer.bytes(owner.as_str().as_bytes());
+                writer.bytes(owner.as_bytes());
             }
             Effect::Trim(oldest) => {
                 writer.byte(TRIM);
@@ -177,7 +177,7 @@ impl Before {
             (self.idle, self.left) = (idle, left);
         }
         if let Some(owner) = &meta.owner {
-            writer.bytes(owner.as_str().as_bytes());
+            writer.bytes(owner.as_bytes());
         }
         (self.end, self.bytes) = (meta.at.plus(meta.bytes as usize), meta.bytes);
     }
@@ -261,7 +261,7 @@ impl<'a> Decoder<'a> {
             Some(left) => Some(time(seen.as_millis().wrapping_add(left))?),
             None => None,
         };
-        let owner = if has(flag::OWNER) { Some(self.reader.text()?.into()) } else { None };
+        let owner = if has(flag::OWNER) { Some(self.reader.bytes()?.into()) } else { None };
         (before.end, before.bytes) = (at.plus(bytes as usize), bytes);
         let expiry = Expiry::from_parts(seen, before.idle, deadline);
         Ok(Effect::Put(key, RecordMeta { at, bytes, revision: Revision::from_u64(revision), expiry, owner }))
