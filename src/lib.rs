@@ -12,6 +12,13 @@ compile_error!(
     "cloakroom runs on Unix only: its FileStore needs flock(2), shared mappings and modes of files, which Windows does not have"
 );
 
+/// The pages whose examples are tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/from-tower-sessions.md")]
+    pub struct FromTowerSessions;
+}
+
 mod adapters;
 pub mod cookie;
 #[cfg(fuzzing)]
