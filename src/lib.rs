@@ -31,6 +31,7 @@ pub use adapters::axum;
 pub use adapters::tower;
 pub use model::data::{Data, MAX_NAME_BYTES};
 pub use model::error::{Error, ErrorKind, Result};
+pub use model::handle::{Handle, InvalidHandle};
 pub use model::id::{InvalidId, SessionId};
 pub use model::key::{InvalidKey, SessionKey};
 pub use model::lifetime::{Expiry, Lifetime};

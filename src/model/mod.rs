@@ -6,6 +6,8 @@ pub(crate) mod bytes;
 pub(crate) mod codec;
 pub(crate) mod data;
 pub(crate) mod error;
+pub(crate) mod handle;
+mod hex;
 pub(crate) mod id;
 pub(crate) mod key;
 pub(crate) mod lifetime;

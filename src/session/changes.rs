@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::data::Data;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::handle::Handle;
 use crate::model::lifetime::Lifetime;
 use crate::model::owner::Owner;
 use crate::model::record::{CookieKind, Record};
@@ -24,8 +25,7 @@ pub(crate) struct Changes {
     entries: BTreeMap<Arc<str>, EntryChange>,
     /// Entries of the stored record that were read.
     reads: BTreeSet<Box<str>>,
-    /// Who logged in, and when.
-    login: Option<(Owner, Timestamp)>,
+    login: Option<Login>,
     lifetime: Option<LifetimeChange>,
     cookie: Option<CookieKind>,
     rotate: bool,
@@ -46,6 +46,13 @@ enum Base {
     Set { value: Arc<[u8]>, guarded: bool },
     /// No value. If it is guarded, only where the store still has the value that this request has taken.
     Removed { guarded: bool },
+}
+
+/// A login: the user, the time, and the handle of a session that was not theirs before.
+pub(crate) struct Login {
+    pub(crate) owner: Owner,
+    pub(crate) at: Timestamp,
+    pub(crate) handle: Handle,
 }
 
 struct LifetimeChange {
@@ -124,8 +131,8 @@ impl Changes {
         self.rotate = true;
     }
 
-    pub(crate) fn login(&mut self, owner: Owner, now: Timestamp) {
-        self.login = Some((owner, now));
+    pub(crate) fn login(&mut self, login: Login) {
+        self.login = Some(login);
         self.rotate = true;
     }
 
@@ -221,7 +228,10 @@ impl Changes {
 
     /// All changes but those of the entries.
     pub(crate) fn apply_head(&self, record: &mut Record) {
-        if let Some((owner, at)) = &self.login {
+        if let Some(Login { owner, at, handle }) = &self.login {
+            if record.owner() != Some(owner) {
+                record.set_handle(*handle);
+            }
             record.set_owner(Some(owner.clone()), Some(*at));
         }
         if let Some(LifetimeChange { lifetime, own, since }) = self.lifetime {

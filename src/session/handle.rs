@@ -329,7 +329,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.unseen_state();
         f.debug_struct("Session")
-            .field("handle", &state.is_stored.then(|| state.record.key()))
+            .field("handle", &state.is_stored.then(|| state.record.handle()))
             .field("changed", &!state.changes.is_empty())
             .field("destroyed", &state.ended.is_some())
             .field("committed", &(state.access == Access::Committed))

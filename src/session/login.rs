@@ -1,9 +1,11 @@
 //! Login and logout: the session's owner, its id and its lifetime.
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::handle::Handle;
 use crate::model::lifetime::Lifetime;
 use crate::model::owner::{MAX_OWNER_BYTES, Owner};
 use crate::model::record::CookieKind;
+use crate::session::changes::Login;
 use crate::session::handle::Session;
 
 impl Session {
@@ -27,7 +29,7 @@ impl Session {
     ///
     /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`], [`ErrorKind::EmptyOwner`] for an empty one; [`ErrorKind::NoVisitor`] in
     /// [`Sessions::edit`](crate::Sessions::edit) and [`update_owned_by`](crate::Sessions::update_owned_by), where no
-    /// response can carry the new id.
+    /// response can carry the new id; [`ErrorKind::Random`] if the operating system gives no random bytes.
     pub fn login(&self, owner: impl Into<Owner>) -> Result<()> {
         self.login_with(owner.into(), None)
     }
@@ -66,16 +68,16 @@ impl Session {
 
     fn login_with(&self, owner: Owner, own: Option<Lifetime>) -> Result<()> {
         check_owner(&owner)?;
-        let now = self.0.policy.now();
+        let login = Login { at: self.0.policy.now(), handle: Handle::generate()?, owner };
         let mut state = self.state();
         state.end_damaged();
         state.check_rotatable()?;
-        if state.head().owner().is_some_and(|before| *before != owner) {
+        if state.head().owner().is_some_and(|before| *before != login.owner) {
             state.changes.clear();
             state.changes.set_cookie(self.0.policy.kind);
         }
-        state.changes.login(owner, now);
-        state.changes.set_lifetime(own.unwrap_or(self.0.policy.lifetime), own.is_some(), now);
+        state.changes.set_lifetime(own.unwrap_or(self.0.policy.lifetime), own.is_some(), login.at);
+        state.changes.login(login);
         Ok(())
     }
 

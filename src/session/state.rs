@@ -94,6 +94,11 @@ impl State {
         }
     }
 
+    /// The session as it is stored, as far as this handle knows.
+    pub(crate) fn stored(&self) -> Option<Record> {
+        self.is_stored.then(|| self.record.clone())
+    }
+
     /// The session with all its changes but those of entries.
     pub(crate) fn head(&self) -> Record {
         let mut record = self.record.clone();

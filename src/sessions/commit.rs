@@ -2,6 +2,7 @@
 
 use crate::cookie::SetCookie;
 use crate::model::error::Result;
+use crate::model::handle::Handle;
 use crate::model::id::SessionId;
 use crate::model::key::SessionKey;
 use crate::model::record::{Record, Revision};
@@ -199,6 +200,9 @@ impl<S: Store> Committing<'_, S> {
         }
         let id = SessionId::generate()?;
         record.set_key(SessionKey::of(&id));
+        if !self.changes.log_in() {
+            record.set_handle(Handle::generate()?);
+        }
         record.set_revision(Revision::fresh());
         Ok(Some((id, record)))
     }

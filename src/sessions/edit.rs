@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
 use crate::session::{Policy, Session, State};
@@ -12,8 +11,9 @@ use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
 use crate::store::Store;
 
 impl<S: Store> Sessions<S> {
-    /// Changes a session from outside of its requests, for example in a task that goes on after the response. Gives
-    /// what `f` gives, or `None` if the session is gone.
+    /// Changes a session from outside of its requests, for example in a task that goes on after the response and keeps a
+    /// clone of `session` for this, committed or not. Gives what `f` gives, or `None` if the session is gone. If a user's
+    /// session has a new id meanwhile, it is found by its owner and its [handle](crate::Handle).
     ///
     /// If a request changes the session meanwhile, `f` runs again on what that request has stored. So neither loses a
     /// change. The visitor does not count as seen, and no response can carry a new id to them.
@@ -25,8 +25,8 @@ impl<S: Store> Sessions<S> {
     /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
     /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
     /// # let session = sessions.open([&cookie]).await?;
-    /// let handle = session.handle().unwrap(); // a task keeps this, not the session
-    /// let edited = sessions.edit(&handle, |session| session.insert("report", "ready")).await?;
+    /// let _ = sessions.commit(session.clone()).await?; // the response is sent
+    /// let edited = sessions.edit(&session, |session| session.insert("report", "ready")).await?;
     /// assert!(edited.is_some());
     /// # Ok(())
     /// # }
@@ -39,10 +39,13 @@ impl<S: Store> Sessions<S> {
     ///   [`destroy`](Session::destroy).
     /// - [`ErrorKind::Contention`] after 256 conflicts.
     /// - The store's errors.
-    pub async fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
-        let Some(mut record) = self.load(key, self.policy().now()).await? else { return Ok(None) };
+    pub async fn edit<T>(&self, session: &Session, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
+        let Some(seen) = session.unseen_state().stored() else { return Ok(None) };
+        let mut found = self.whereabouts(&seen).await?;
         for attempt in 0..ATTEMPTS {
+            let Some(record) = found else { return Ok(None) };
             let (wish, value) = run(&self.0.policy, &record, &f)?;
+            let key = record.key();
             let changed = match wish {
                 Wish::Nothing => return Ok(Some(value)),
                 Wish::End => {
@@ -53,11 +56,21 @@ impl<S: Store> Sessions<S> {
             };
             match self.try_swap(key, record.revision(), changed, attempt).await? {
                 Swapped::Stored(_) => return Ok(Some(value)),
-                Swapped::Gone => return Ok(None),
-                Swapped::Conflict(current) => record = current,
+                Swapped::Gone => found = self.whereabouts(&seen).await?,
+                Swapped::Conflict(current) => found = Some(current),
             }
         }
-        Err(contention(key))
+        Err(contention(seen.key()))
+    }
+
+    /// The session that was seen so, under whatever key it is now.
+    async fn whereabouts(&self, seen: &Record) -> Result<Option<Record>> {
+        let now = self.policy().now();
+        if let Some(record) = self.load(seen.key(), now).await? {
+            return Ok(Some(record));
+        }
+        let Some(owner) = seen.owner() else { return Ok(None) };
+        Ok(self.family(owner, seen.handle()).await?.into_iter().find(|record| self.is_live(record, now)))
     }
 
     /// Changes all live sessions of a user, so that a new role for instance reaches each of them. Says how many were

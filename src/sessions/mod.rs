@@ -10,6 +10,7 @@ mod builder;
 mod commit;
 mod committed;
 mod edit;
+mod ending;
 mod grace;
 mod handle;
 mod headers;

@@ -148,7 +148,7 @@ fn a_session_is_given_to_another_name_of_its_owner_by_its_handle_with_all_that_i
     let blocking = site.sessions.blocking();
     let handle = browser.handle(&site).unwrap();
     assert!(!blocking.rename_owner("bob", &handle, "user 42").unwrap());
-    assert!(!blocking.rename_owner("ada", &cloakroom::SessionKey::from_bytes([1; 16]), "user 42").unwrap());
+    assert!(!blocking.rename_owner("ada", &cloakroom::Handle::from_bytes([1; 16]), "user 42").unwrap());
     let (sessions, slow) = (site.sessions.clone(), site.open(&browser));
     let other = browser.clone();
     site.store.before("update", move || {

@@ -7,6 +7,7 @@ mod support;
 mod changing;
 mod cookies;
 mod damaged;
+mod devices;
 mod edits;
 mod failing;
 mod gone;

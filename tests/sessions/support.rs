@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use cloakroom::cookie::Cookie;
 use cloakroom::{
-    Acknowledged, Committed, Error, ErrorKind, ManualClock, MemoryStore, Outcome, Owner, Record, Result, Revision,
-    RuntimeFree, Session, SessionKey, Sessions, SessionsBuilder, Store, Swept, Timestamp, Update,
+    Acknowledged, Committed, Error, ErrorKind, Handle, ManualClock, MemoryStore, Outcome, Owner, Record, Result,
+    Revision, RuntimeFree, Session, SessionId, SessionKey, Sessions, SessionsBuilder, Store, Swept, Timestamp, Update,
 };
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -115,8 +115,13 @@ impl Browser {
     }
 
     /// The handle of the session that the cookie opens.
-    pub fn handle(&self, site: &Site) -> Option<SessionKey> {
+    pub fn handle(&self, site: &Site) -> Option<Handle> {
         site.open(self).handle()
+    }
+
+    /// The key of the cookie's id.
+    pub fn key(&self) -> SessionKey {
+        SessionKey::of(&SessionId::parse(self.id()).unwrap())
     }
 }
 
