@@ -92,7 +92,7 @@ impl<S: Store> Sessions<S> {
         if found.is_none_or(|record| record.owner() != Some(&owner)) {
             return Ok(false);
         }
-        self.0.store.destroy(handle).await?;
+        self.0.store.destroy(handle, None).await?;
         Ok(true)
     }
 
@@ -152,7 +152,7 @@ impl<S: Store> Sessions<S> {
         let mut has_room = false;
         for record in self.0.store.owned_by(owner, now).await? {
             if self.policy().expiry(&record).is_expired_at(now) {
-                self.0.store.destroy(record.key()).await?;
+                self.0.store.destroy(record.key(), None).await?;
                 has_room = true;
             }
         }

@@ -73,7 +73,7 @@ fn an_edit_of_a_session_that_is_gone_is_none() {
     let unknown = SessionKey::from_bytes([3; 16]);
     assert_eq!(site.sessions.blocking().edit(&unknown, |_| Ok(())).unwrap(), None);
     let (store, gone) = (site.store.memory.clone(), key);
-    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store, &gone)).unwrap()));
+    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store, &gone, None)).unwrap()));
     assert_eq!(site.sessions.blocking().edit(&key, |session| session.insert("n", &2)).unwrap(), None);
     assert_eq!(site.open(&browser).handle(), None);
     assert_eq!(site.count(), 0);
