@@ -60,22 +60,22 @@ fn values() -> [(&'static str, Json); 8] {
 /// What the first two directories hold, in two segments.
 fn fill(store: &FileStore) {
     create(store, 1, b"one");
-    block_on(store.create(&full(), NOW)).unwrap();
+    block_on(store.create(&full(), &[], NOW)).unwrap();
     assert!(block_on(store.touch(&key(2), NOW.plus(2 * MINUTE))).unwrap());
     create(store, 3, b"before");
     replace(store, 3, b"after");
     create(store, 4, b"destroyed");
-    block_on(store.destroy(&key(4))).unwrap();
-    let revision = block_on(store.create(&owned(5, "ada", b"rotated"), NOW)).unwrap();
-    let _ = block_on(store.rotate(&key(5), revision, &owned(6, "ada", b"rotated"), NOW)).unwrap();
+    block_on(store.destroy(&key(4), None)).unwrap();
+    let revision = block_on(store.create(&owned(5, "ada", b"rotated"), &[], NOW)).unwrap();
+    let _ = block_on(store.rotate(&key(5), revision, &owned(6, "ada", b"rotated"), None, NOW)).unwrap();
     // The first is swept, the second has ended and is not.
     for (n, minutes) in [(7, 1), (8, 3)] {
-        block_on(store.create(&support::record_until(n, b"", minutes * MINUTE), NOW)).unwrap();
+        block_on(store.create(&support::record_until(n, b"", minutes * MINUTE), &[], NOW)).unwrap();
     }
     assert_eq!(block_on(store.sweep(NOW.plus(2 * MINUTE), 10)).unwrap().removed, 1);
     // One frame for one, a batch for three.
     for (n, owner) in [(9, "bob"), (10, "bob"), (11, "carl"), (12, "carl"), (13, "carl")] {
-        block_on(store.create(&owned(n, owner, b""), NOW)).unwrap();
+        block_on(store.create(&owned(n, owner, b""), &[], NOW)).unwrap();
     }
     assert_eq!(block_on(store.destroy_owned_by(&"bob".into(), Some(&key(10)))).unwrap(), 1);
     assert_eq!(block_on(store.destroy_owned_by(&"carl".into(), None)).unwrap(), 3);
@@ -119,11 +119,11 @@ fn check_filled(store: &FileStore) {
 fn fill_with_handles(store: &FileStore) {
     let mut record = full();
     record.set_handle(Handle::from_bytes([9; 16]));
-    block_on(store.create(&record, NOW)).unwrap();
+    block_on(store.create(&record, &[], NOW)).unwrap();
     let mut record = owned(30, "ada", b"rotated");
-    let revision = block_on(store.create(&record, NOW)).unwrap();
+    let revision = block_on(store.create(&record, &[], NOW)).unwrap();
     record.set_key(key(31));
-    let _ = block_on(store.rotate(&key(30), revision, &record, NOW)).unwrap();
+    let _ = block_on(store.rotate(&key(30), revision, &record, None, NOW)).unwrap();
     create(store, 32, b"without");
 }
 
@@ -173,7 +173,7 @@ fn make(place: &Path) {
     let last = segments(&killed).pop().unwrap();
     let whole = fs::read(&last).unwrap();
     fs::write(last, &whole[..whole.len() - 5]).unwrap();
-    block_on(store.destroy(&key(99))).unwrap();
+    block_on(store.destroy(&key(99), None)).unwrap();
     store.close().unwrap();
 
     let store = options().open(place.join("v2-handles")).unwrap();

@@ -105,7 +105,7 @@ fn r04_create_is_an_atomic_create_if_absent() {
         let create = |n: u64| {
             let mut record = Record::new(key, Lifetime::AAL2, START);
             record.set_owner(Some(format!("user {n}").into()), None);
-            now(store.create(&record, START))
+            now(store.create(&record, &[], START))
         };
         let threads: Vec<_> = (0..8).map(|n| scope.spawn(move || create(n))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
@@ -120,12 +120,12 @@ fn r04_create_is_an_atomic_create_if_absent() {
 fn r05_rotation_takes_its_new_id_as_create_does() {
     let store = MemoryStore::new();
     let [old, taken] = [(); 2].map(|()| Record::new(SessionKey::of(&generate()), Lifetime::AAL2, START));
-    let revision = now(store.create(&old, START)).unwrap();
-    now(store.create(&taken, START)).unwrap();
+    let revision = now(store.create(&old, &[], START)).unwrap();
+    now(store.create(&taken, &[], START)).unwrap();
     let mut rotated = old.clone();
     rotated.set_key(*taken.key());
     rotated.set_owner(Some("user 42".into()), None);
-    let error = now(store.rotate(old.key(), revision, &rotated, START)).unwrap_err();
+    let error = now(store.rotate(old.key(), revision, &rotated, None, START)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::KeyTaken);
     for untouched in [old, taken] {
         assert_eq!(now(store.load(untouched.key(), START)).unwrap().unwrap().owner(), None);
@@ -362,7 +362,7 @@ fn r28_neither_debug_nor_any_error_shows_an_id() {
     shown.push(format!("{committed:?}"));
     shown.push(show(site.open(&old).clear().unwrap_err()));
     let taken = Record::new(key_of(browser.id()), Lifetime::AAL2, Timestamp::EPOCH);
-    shown.push(show(now(site.store.memory.create(&taken, START)).unwrap_err()));
+    shown.push(show(now(site.store.memory.create(&taken, &[], START)).unwrap_err()));
     shown.push(format!("{taken:?}"));
     site.store.fail("load");
     shown.push(show(blocking.open(browser.headers(&site)).unwrap_err()));

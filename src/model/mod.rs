@@ -14,4 +14,5 @@ pub(crate) mod lifetime;
 pub(crate) mod owner;
 pub(crate) mod record;
 pub(crate) mod time;
+pub(crate) mod trace;
 pub mod value;

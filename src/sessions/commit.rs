@@ -146,7 +146,7 @@ impl<S: Store> Sessions<S> {
         let mut nothing = Committed::new(Outcome::Unchanged, visitor.leaves.then(|| self.cookie().remove()));
         let over = visitor.over.filter(|_| visitor.leaves);
         if let Some(key) = damage.map(|damage| damage.key).or(over) {
-            self.0.store.destroy(&key).await?;
+            self.0.store.destroy(&key, None).await?;
             nothing.outcome = Outcome::Destroyed;
         }
         let committing = Committing { sessions: self, session, arrived, seen_before, id, seen, changes };
@@ -181,11 +181,11 @@ impl<S: Store> Committing<'_, S> {
     async fn create(self) -> Result<Option<Committed>> {
         let Some((id, mut record)) = self.first_record()? else { return Ok(None) };
         let now = self.now();
-        let revision = match self.sessions.0.store.create(&record, now).await {
+        let revision = match self.sessions.0.store.create(&record, &[], now).await {
             Ok(revision) => revision,
             Err(error) => {
                 self.sessions.make_room(error, record.owner()).await?;
-                self.sessions.0.store.create(&record, now).await?
+                self.sessions.0.store.create(&record, &[], now).await?
             }
         };
         record.set_revision(revision);
@@ -289,7 +289,7 @@ impl<S: Store> Committing<'_, S> {
             let trace = grace::trace(*self.seen.key(), new, grace, now);
             // The rotation is done, and the visitor must get the new id. Without the trace, a request with the old id
             // begins with a blank session, which is no more than the site without a grace window.
-            let _ = self.sessions.0.store.create(&trace, now).await;
+            let _ = self.sessions.0.store.create(&trace, &[], now).await;
         }
     }
 
@@ -313,7 +313,7 @@ impl<S: Store> Committing<'_, S> {
         if !was_there {
             return Ok(self.lost());
         }
-        self.sessions.0.store.destroy(ended.key()).await?;
+        self.sessions.0.store.destroy(ended.key(), None).await?;
         let removal = self.id.as_ref().map(|_| self.sessions.cookie().remove());
         Ok(Committed::new(Outcome::Destroyed, removal))
     }

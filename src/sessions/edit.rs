@@ -49,7 +49,7 @@ impl<S: Store> Sessions<S> {
             let changed = match wish {
                 Wish::Nothing => return Ok(Some(value)),
                 Wish::End => {
-                    self.0.store.destroy(key).await?;
+                    self.0.store.destroy(key, None).await?;
                     return Ok(Some(value));
                 }
                 Wish::Store(changed) => changed,
@@ -116,7 +116,7 @@ impl<S: Store> Sessions<S> {
         };
         let mut changed = self.0.store.update_owned_by(&owner, change, now).await?;
         for key in ended.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            self.0.store.destroy(&key).await?;
+            self.0.store.destroy(&key, None).await?;
             changed += 1;
         }
         Ok(changed)

@@ -90,7 +90,7 @@ impl<S: Store> Sessions<S> {
                 return Ok(ended);
             }
             for record in records {
-                ended += u64::from(self.0.store.destroy(record.key()).await?);
+                ended += u64::from(self.0.store.destroy(record.key(), None).await?);
             }
         }
     }

@@ -76,7 +76,7 @@ impl<S: Store> Sessions<S> {
         let mut has_room = false;
         for record in self.0.store.owned_by(owner, now).await? {
             if self.policy().expiry(&record).is_expired_at(now) {
-                self.0.store.destroy(record.key()).await?;
+                self.0.store.destroy(record.key(), None).await?;
                 has_room = true;
             }
         }

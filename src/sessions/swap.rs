@@ -90,7 +90,7 @@ impl<S: Store> Sessions<S> {
         let update = if next.key() == key {
             self.0.store.update(&next, expected, now).await?
         } else {
-            self.0.store.rotate(key, expected, &next, now).await?
+            self.0.store.rotate(key, expected, &next, None, now).await?
         };
         let mut current = match update {
             Update::Stored(revision) => {

@@ -75,7 +75,7 @@ fn an_edit_of_a_session_that_is_gone_is_none() {
     let never_stored = site.open(&Browser::default());
     assert_eq!(site.sessions.blocking().edit(&never_stored, |_| Ok(())).unwrap(), None);
     let (store, gone) = (site.store.memory.clone(), browser.key());
-    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store, &gone)).unwrap()));
+    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store, &gone, None)).unwrap()));
     assert_eq!(site.sessions.blocking().edit(&kept, |session| session.insert("n", &2)).unwrap(), None);
     assert_eq!(site.open(&browser).handle(), None);
     assert_eq!(site.count(), 0);

@@ -178,7 +178,7 @@ fn a_destroyed_session_never_comes_back_whatever_was_under_way() {
     let session = site.open(&browser);
     session.insert("a", &2).unwrap();
     let store = site.store.clone();
-    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store.memory, &key)).unwrap()));
+    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store.memory, &key, None)).unwrap()));
     assert_lost(&site.commit(session));
     assert_eq!(site.count(), 0);
 }
