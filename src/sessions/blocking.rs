@@ -142,6 +142,15 @@ impl<S: RuntimeFree> Blocking<S> {
         block_on(self.0.edit(session, f))
     }
 
+    /// Whether a session goes on, under this id or another. As [`Sessions::still_lives`].
+    ///
+    /// # Errors
+    ///
+    /// The store's errors.
+    pub fn still_lives(&self, session: &Session) -> Result<bool> {
+        block_on(self.0.still_lives(session))
+    }
+
     /// All live sessions of a user, the session that was seen last first. As [`Sessions::owned_by`].
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::model::error::Result;
 use crate::model::handle::Handle;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
+use crate::model::trace::Trace;
 use crate::sessions::handle::Sessions;
 use crate::store::Store;
 
@@ -51,7 +52,14 @@ impl<S: Store> Sessions<S> {
     /// The store's errors.
     pub async fn end_all(&self, owner: impl Into<Owner>) -> Result<u64> {
         let owner = owner.into();
-        self.0.store.destroy_owned_by(&owner, None).await
+        let mut ended = 0;
+        // A store whose end of all takes several steps may have missed a session that rotated meanwhile.
+        loop {
+            ended += self.0.store.destroy_owned_by(&owner, None).await?;
+            if self.0.store.owned_by(&owner, self.policy().now()).await?.is_empty() {
+                return Ok(ended);
+            }
+        }
     }
 
     /// Ends all of a user's sessions but those of one handle, typically that of the request (OWASP ASVS 5.0, 7.4.3). Says
@@ -80,7 +88,7 @@ impl<S: Store> Sessions<S> {
     }
 
     /// Ends the user's sessions of this kind until a listing has none, so that one which rotates meanwhile ends as well.
-    async fn end_where(&self, owner: &Owner, is_meant: impl Fn(&Record) -> bool) -> Result<u64> {
+    pub(super) async fn end_where(&self, owner: &Owner, is_meant: impl Fn(&Record) -> bool) -> Result<u64> {
         let mut ended = 0;
         loop {
             // Also those that are over by today's policy alone: the policy may change again.
@@ -90,7 +98,8 @@ impl<S: Store> Sessions<S> {
                 return Ok(ended);
             }
             for record in records {
-                ended += u64::from(self.0.store.destroy(record.key(), None).await?);
+                let trace = Trace::ended(self.trace_ends());
+                ended += u64::from(self.0.store.destroy(record.key(), Some(&trace)).await?);
             }
         }
     }

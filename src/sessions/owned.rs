@@ -123,7 +123,7 @@ impl<S: Store> Sessions<S> {
             for record in family {
                 let mut renamed = record.clone();
                 renamed.set_owner(Some(new.clone()), record.authenticated_at());
-                let swapped = self.try_swap(record.key(), record.revision(), renamed, attempt).await?;
+                let swapped = self.try_swap(record.key(), record.revision(), renamed, None, attempt).await?;
                 is_found |= matches!(swapped, Swapped::Stored(_));
             }
         }

@@ -46,7 +46,7 @@ fn r08_no_raw_id_is_in_any_file_or_file_name() {
     for round in 0..3 {
         let store = options.clone().open(&place).unwrap();
         let builder = Sessions::builder(store.clone()).cookie(Cookie::named("sid")).clock(clock.clone());
-        let sessions = builder.rotation_grace(MINUTE).build().unwrap();
+        let sessions = builder.build().unwrap();
         let blocking = sessions.blocking();
         for n in 0..40 {
             // A cart, a login, a new id, a change, a message, an end; and one of them is left with each id.
