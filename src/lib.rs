@@ -38,12 +38,14 @@ pub use adapters::axum;
 pub use adapters::tower;
 pub use model::data::{Data, MAX_NAME_BYTES};
 pub use model::error::{Error, ErrorKind, Result};
+pub use model::handle::{Handle, InvalidHandle};
 pub use model::id::{InvalidId, SessionId};
 pub use model::key::{InvalidKey, SessionKey};
 pub use model::lifetime::{Expiry, Lifetime};
 pub use model::owner::{MAX_OWNER_BYTES, Owner};
 pub use model::record::{CookieKind, Record, Revision};
 pub use model::time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use model::trace::{MAX_SUCCESSORS, Trace, TraceKind};
 pub use model::value::{self, ValueError};
 pub use session::{AnyEntry, Entry, EntryName, Session};
 pub use sessions::{
@@ -56,5 +58,6 @@ pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stat
 pub use store::memory::MemoryStore;
 pub use store::sweeper::{Sweeper, SweeperBuilder};
 pub use store::{
-    Acknowledged, BeyondLimit, Capabilities, Durability, Kept, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update,
+    Acknowledged, BeyondLimit, Capabilities, Durability, Found, Kept, Limits, MAX_TRACES, OwnerLimit, RuntimeFree,
+    Store, Swept, Update,
 };

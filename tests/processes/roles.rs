@@ -70,7 +70,7 @@ fn serve(place: &Path, from: u32) {
     thread::scope(|scope| {
         scope.spawn(|| {
             for n in from.. {
-                block_on(store.create(&record(n, &n.to_le_bytes()), NOW)).unwrap();
+                block_on(store.create(&record(n, &n.to_le_bytes()), &[], NOW)).unwrap();
                 say(&n.to_string());
                 if ending.load(Ordering::Relaxed) {
                     break;
@@ -112,11 +112,11 @@ fn report(place: &Path) {
             let current = load(&store, n).unwrap();
             let mut moved = current.clone();
             moved.set_key(key(n + 1));
-            let rotated = block_on(store.rotate(&key(n), current.revision(), &moved, NOW)).unwrap();
+            let rotated = block_on(store.rotate(&key(n), current.revision(), &moved, None, NOW)).unwrap();
             assert!(matches!(rotated, Update::Stored(_)), "{rotated:?}");
             say("done");
         } else if let Some(n) = told.strip_prefix("end ") {
-            block_on(store.destroy(&key(number::<u32>(n.as_bytes())))).unwrap();
+            block_on(store.destroy(&key(number::<u32>(n.as_bytes())), None)).unwrap();
             say("done");
         } else {
             let found = value(&store, number(told.as_bytes()));
@@ -139,7 +139,7 @@ fn obey(place: &Path, argument: &str) {
     while let Some(told) = listen() {
         let done = match told.as_str() {
             "close" => store.close(),
-            n => block_on(store.create(&record(number(n.as_bytes()), told.as_bytes()), NOW)).map(drop),
+            n => block_on(store.create(&record(number(n.as_bytes()), told.as_bytes()), &[], NOW)).map(drop),
         };
         done.map_or_else(kind, |()| say("done"));
     }

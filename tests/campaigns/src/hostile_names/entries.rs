@@ -109,14 +109,14 @@ impl Entries {
             let typed = matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat);
             ensure!(typed, "a hostile record is {error}");
         }
-        block_on(store.destroy(&key)).map_err(|error| format!("it was not destroyed: {error}"))
+        block_on(store.destroy(&key, None)).map(drop).map_err(|error| format!("it was not destroyed: {error}"))
     }
 
     /// A record is stored and loaded as it was, or refused as too large.
     fn comes_back(&self, record: &Record, must_be_refused: bool) -> Result<(), Failure> {
         let store = self.sessions.store();
-        block_on(store.destroy(record.key())).map_err(|error| format!("it was not destroyed: {error}"))?;
-        match block_on(store.create(record, NOW)) {
+        block_on(store.destroy(record.key(), None)).map_err(|error| format!("it was not destroyed: {error}"))?;
+        match block_on(store.create(record, &[], NOW)) {
             Ok(revision) => {
                 ensure!(!must_be_refused, "what is too long was stored");
                 let mut expected = record.clone();
