@@ -1,5 +1,5 @@
 //! The smallest example, driven without a network.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and nothing of it is public")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[allow(dead_code, reason = "its main is not run here")]
 #[path = "../examples/hello/main.rs"]

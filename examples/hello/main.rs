@@ -1,7 +1,6 @@
 //! The smallest site with sessions: it greets a visitor by name, and still does after a restart.
 //!
 //! `cargo run --example hello`, then open <http://127.0.0.1:3000>, and <http://127.0.0.1:3000/?name=Ada> once.
-#![allow(unreachable_pub, reason = "nothing of a program is public")]
 
 use axum::extract::Query;
 use axum::routing::get;
@@ -26,12 +25,12 @@ async fn greet(session: Session, Query(greeting): Query<Greeting>) -> cloakroom:
     Ok(format!("Hello, {name}! This is your visit number {visits}.\n"))
 }
 
-pub fn app(sessions: Sessions<FileStore>) -> Router {
+pub(crate) fn app(sessions: Sessions<FileStore>) -> Router {
     Router::new().route("/", get(greet)).layer(SessionLayer::new(sessions))
 }
 
 #[tokio::main]
-pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sessions = Sessions::builder(FileStore::open("hello-sessions")?).build()?;
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("http://{}", listener.local_addr()?);
