@@ -69,15 +69,18 @@ impl<S: Store> Sessions<S> {
     /// # Errors
     ///
     /// The error of the store's [`load`](Store::load).
-    pub async fn open_presented(&self, presented: Presented) -> Result<Session> {
-        let now = self.policy().now();
+    pub fn open_presented(&self, presented: Presented) -> impl Future<Output = Result<Session>> + Send {
+        // No `async fn`, whose future would have the argument twice.
         let mut visitor = presented.visitor();
-        for id in presented.ids.into_iter().flatten() {
-            if let Some(state) = self.find(id, now, &mut visitor).await? {
-                return Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..state }));
+        async move {
+            let now = self.policy().now();
+            for id in presented.ids.iter().flatten() {
+                if let Some(state) = self.find(id, now, &mut visitor).await? {
+                    return Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..state }));
+                }
             }
+            Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..self.blank_state(now) }))
         }
-        Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..self.blank_state(now) }))
     }
 
     /// Drops the session's changes, and loads it again. A session that is gone becomes a blank one.
@@ -128,8 +131,8 @@ impl<S: Store> Sessions<S> {
         State { is_stored: false, ..stored(Access::Full, None, self.policy().blank(now), now) }
     }
 
-    async fn find(&self, id: SessionId, now: Timestamp, visitor: &mut Visitor) -> Result<Option<State>> {
-        let key = SessionKey::of(&id);
+    async fn find(&self, id: &SessionId, now: Timestamp, visitor: &mut Visitor) -> Result<Option<State>> {
+        let key = SessionKey::of(id);
         let record = match self.0.store.load(&key, now).await {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),
@@ -146,13 +149,14 @@ impl<S: Store> Sessions<S> {
                 visitor.over = Some(key);
                 Ok(None)
             }
-            None if self.policy().may_end_meanwhile(&record, now) => self.see(id, record, now).await,
-            None => Ok(Some(stored(Access::Full, Some(id), record, now))),
+            // Boxed, because it is rare, and a request's future has the size of its largest part.
+            None if self.policy().may_end_meanwhile(&record, now) => Box::pin(self.see(id, record, now)).await,
+            None => Ok(Some(stored(Access::Full, Some(id.clone()), record, now))),
         }
     }
 
     /// Notes that a session near its end is seen, before the request is handled.
-    async fn see(&self, id: SessionId, mut record: Record, now: Timestamp) -> Result<Option<State>> {
+    async fn see(&self, id: &SessionId, mut record: Record, now: Timestamp) -> Result<Option<State>> {
         let before = record.last_seen();
         // Whether a store that takes no touch matters is decided at the commit.
         let seen_before = match self.0.store.touch(record.key(), now).await {
@@ -163,7 +167,7 @@ impl<S: Store> Sessions<S> {
             }
             Err(_) => None,
         };
-        Ok(Some(State { seen_before, ..stored(Access::Full, Some(id), record, now) }))
+        Ok(Some(State { seen_before, ..stored(Access::Full, Some(id.clone()), record, now) }))
     }
 
     /// A session by its key. A session that has expired by today's policy and the trace of a rotation are `None`, too.
