@@ -213,7 +213,7 @@ impl Scene {
                         let _: Update = self.timed(update)?;
                     }
                 }
-                _ => self.timed(|| block_on(self.store.destroy(&key(n))))?,
+                _ => drop(self.timed(|| block_on(self.store.destroy(&key(n))))?),
             }
         }
         Ok(())

@@ -74,7 +74,7 @@ pub trait DiskFile: Send + Sync {
     fn cut(&self, length: u64) -> io::Result<()>;
     /// Reserves space for these bytes (preallocation) without changing the length, where the file system can.
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()>;
-    /// Bytes of the disk that the file has, reserved ones and those beyond its length among them.
+    /// Bytes of the disk that the file has for its content at least, reserved ones and those beyond its length among them.
     fn allocated(&self) -> io::Result<u64>;
     /// Drops the file's clean pages from the page cache, so that the next read shows what the disk has (rule 4).
     fn drop_cache(&self) -> io::Result<()>;

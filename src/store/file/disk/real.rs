@@ -377,7 +377,8 @@ impl DiskFile for File {
 
     fn allocated(&self) -> io::Result<u64> {
         const UNIT: u64 = 512; // whatever the file system's blocks are
-        Ok(self.metadata()?.blocks() * UNIT)
+        let metadata = self.metadata()?;
+        Ok(file_system::for_content(metadata.blocks() * UNIT, metadata.blksize()))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

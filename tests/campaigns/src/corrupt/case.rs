@@ -205,7 +205,8 @@ impl Case<'_> {
         for owner in &self.left.owners {
             let owned =
                 wait(process, store.owned_by(&owner.as_str().into(), now)).map_err(|error| error.to_string())?;
-            let expected = expected.values().filter(|record| record.owner().is_some_and(|it| it.as_bytes() == owner.as_bytes()));
+            let expected =
+                expected.values().filter(|record| record.owner().is_some_and(|it| it.as_bytes() == owner.as_bytes()));
             ensure!(owned.len() == expected.count(), "{when}: {} sessions of {owner}", owned.len());
         }
         Ok(())

@@ -138,7 +138,7 @@ impl Model {
             }
             Kind::EndOwned => {
                 let (but, name) = body.split_first().expect("a byte says whether one session stays");
-                let is_owned = |record: &Record| record.owner().is_some_and(|owner| owner.as_str().as_bytes() == name);
+                let is_owned = |record: &Record| record.owner().is_some_and(|owner| owner.as_bytes() == name);
                 let ends = |found: &Found| matches!(found, Found::Live(record) if is_owned(record));
                 self.found.retain(|key, (_, found)| *but == 1 && *key == frame.key || !ends(found));
             }

@@ -109,7 +109,7 @@ impl Entries {
             let typed = matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat);
             ensure!(typed, "a hostile record is {error}");
         }
-        block_on(store.destroy(&key)).map_err(|error| format!("it was not destroyed: {error}"))
+        block_on(store.destroy(&key)).map(drop).map_err(|error| format!("it was not destroyed: {error}"))
     }
 
     /// A record is stored and loaded as it was, or refused as too large.
