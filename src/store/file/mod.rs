@@ -13,6 +13,7 @@ mod format;
 mod index;
 mod log;
 mod options;
+mod reader;
 mod recovery;
 mod settings;
 mod stats;
