@@ -65,6 +65,25 @@ fn a_child_that_was_forked_keeps_the_writer_lock_of_its_killed_parent_until_the_
 }
 
 #[test]
+fn children_that_execute_another_program_hold_no_lock_whenever_they_were_started() {
+    let (_keep, place) = place();
+    let mut parent = Process::start("have children", &place, "");
+    let children = parent.hear().unwrap();
+    let files = || std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path());
+    let locks: Vec<_> = files().filter(|path| path.extension().is_some_and(|name| name == "lock")).collect();
+    let is_free = |path| flock(&File::open(path).unwrap(), FlockOperation::NonBlockingLockExclusive).is_ok();
+    assert!(locks.len() == 3 && !is_free(place.as_path()), "the parent holds it");
+    parent.kill();
+    for path in locks.iter().chain([&place]) {
+        assert!(is_free(path), "{}", path.display());
+    }
+    for child in children.split(' ') {
+        assert!(Command::new("kill").args(["-9", child]).status().unwrap().success(), "it was alive all the time");
+    }
+    create(&FileStore::open(&place).unwrap(), 2, b"after");
+}
+
+#[test]
 fn saves_that_wait_for_a_lock_are_carried_out_when_it_is_free() {
     let (_keep, place) = place();
     let store = FileStore::options().lock_wait(Duration::from_secs(600)).open(&place).unwrap();

@@ -8,6 +8,7 @@ mod counting;
 mod killed;
 mod locks;
 mod process;
+mod rights;
 mod roles;
 mod together;
 mod vanished;

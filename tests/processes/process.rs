@@ -21,7 +21,7 @@ pub struct Process {
 impl Process {
     /// Starts a child in this role, with an argument that the role knows what to do with.
     pub fn start(role: &str, place: &Path, argument: impl ToString) -> Self {
-        Self::spawn(&mut Command::new(std::env::current_exe().unwrap()), role, place, argument)
+        Self::start_by(&mut Command::new(std::env::current_exe().unwrap()), role, place, argument)
     }
 
     /// The same under a umask.
@@ -29,10 +29,11 @@ impl Process {
     pub fn start_under_umask(umask: &str, role: &str, place: &Path, argument: impl ToString) -> Self {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap());
-        Self::spawn(&mut shell, role, place, argument)
+        Self::start_by(&mut shell, role, place, argument)
     }
 
-    fn spawn(command: &mut Command, role: &str, place: &Path, argument: impl ToString) -> Self {
+    /// The same by this command, which ends with this program.
+    pub fn start_by(command: &mut Command, role: &str, place: &Path, argument: impl ToString) -> Self {
         let mut child = command
             .args(["--exact", "roles::child_in_its_role", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
@@ -44,6 +45,11 @@ impl Process {
             .unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output }
+    }
+
+    #[allow(dead_code, reason = "not all tests use it")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next whole line that the child said; `None` when it has ended. A line that a kill cut short is none.

@@ -11,7 +11,7 @@ use cloakroom::{Durability, FileOptions, FileStore, Store, Update};
 use rustix::fs::{FlockOperation, flock};
 
 use super::process::{ARGUMENT, PLACE, ROLE, listen, say};
-use super::support::{NOW, block_on, key, load, record, replace, value};
+use super::support::{NOW, block_on, key, load, record, replace, value, value_of};
 use super::{counting, killed};
 
 /// The role that the environment names; without one, which is how the harness runs it, nothing.
@@ -29,6 +29,7 @@ fn child_in_its_role() {
         "hold with a child" => hold_with_a_child(&place.join(argument)),
         "report" => report(&place),
         "obey" => obey(&place, &argument),
+        "have children" => have_children(&place),
         role => panic!("no role is called {role}"),
     }
 }
@@ -125,8 +126,19 @@ fn report(place: &Path) {
     }
 }
 
-/// Saves each number that it is told, and says whether that was acknowledged; for the word "close", closes. The argument says
-/// for how many milliseconds it waits to open.
+/// Opens the store between the starts of two children, which execute another program. Says the children's numbers.
+#[allow(clippy::zombie_processes, reason = "the children are to outlive their parent")]
+fn have_children(place: &Path) {
+    let child = || Command::new("sleep").arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap().id();
+    let before = child();
+    let store = options("always").open(place).unwrap();
+    block_on(store.create(&record(1, b"one"), &[], NOW)).unwrap();
+    say(&format!("{before} {}", child()));
+    while listen().is_some() {}
+}
+
+/// Saves each number that it is told, and says whether that was acknowledged; ends sessions, says their values and what keeps
+/// the log from going on in a new file, and closes. The argument says for how many milliseconds it waits to open.
 fn obey(place: &Path, argument: &str) {
     let wait = std::time::Duration::from_millis(number(argument.as_bytes()));
     let store = options("always").open_wait(wait).open(place);
@@ -137,9 +149,24 @@ fn obey(place: &Path, argument: &str) {
     };
     say("open");
     while let Some(told) = listen() {
-        let done = match told.as_str() {
-            "close" => store.close(),
-            n => block_on(store.create(&record(number(n.as_bytes()), told.as_bytes()), &[], NOW)).map(drop),
+        let number = |n: &str| number::<u32>(n.as_bytes());
+        let done = match told.split_once(' ').unwrap_or((&told, "")) {
+            ("close", _) => store.close(),
+            ("end", n) => block_on(store.destroy(&key(number(n)), None)).map(drop),
+            ("value", n) => {
+                match block_on(store.load(&key(number(n)), NOW)) {
+                    Ok(found) => {
+                        say(&found.map_or("none".into(), |found| String::from_utf8(value_of(&found).to_vec()).unwrap()))
+                    }
+                    Err(error) => kind(error),
+                }
+                continue;
+            }
+            ("roll", _) => {
+                say(&store.stats(NOW).unwrap().roll_error.unwrap_or("none".into()));
+                continue;
+            }
+            _ => block_on(store.create(&record(number(&told), told.as_bytes()), &[], NOW)).map(drop),
         };
         done.map_or_else(kind, |()| say("done"));
     }

@@ -55,7 +55,7 @@ impl FileStore {
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); any error of reading or writing the files. No part of the copy
     /// is left then, unless only the last sync has failed.
     pub fn backup(&self, directory: impl AsRef<Path>) -> Result<()> {
-        self.engine.refuse_if_closed()?;
+        let engine = self.engine()?;
         let directory: &Path = &directory.as_ref().components().collect::<std::path::PathBuf>();
         let failed = |error| Error::io("making the backup's directory", error).at(directory);
         let refused = |why: &'static str| Error::new(ErrorKind::Refused, "backing up").at(directory).because(why);
@@ -71,11 +71,11 @@ impl FileStore {
         let making = making.prefix(".backup-").permissions(fs::Permissions::from_mode(0o700));
         let making = making.tempdir_in(parent).map_err(failed)?;
         let settings = Settings { allow_network_file_system: true, ..Settings::default() };
-        copy_to(&self.engine.log, &RealDisk::open(making.path(), &settings)?)?;
-        if !self.engine.is_read_only() {
+        copy_to(&engine.log, &RealDisk::open(making.path(), &settings)?)?;
+        if !engine.is_read_only() {
             // What was copied is made durable here before the copy appears. Otherwise a power loss could take from the store
             // what its copy has.
-            self.engine.log.segments.sync()?;
+            engine.log.segments.sync()?;
         }
         fs::rename(making.path(), directory).map_err(failed)?;
         // The temporary directory has its final name now, so there is nothing to remove.

@@ -14,6 +14,7 @@ mod index;
 mod log;
 mod operations;
 mod options;
+mod reader;
 mod recovery;
 mod settings;
 mod stats;

@@ -28,8 +28,7 @@ impl Store for FileStore {
     }
 
     async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
-        self.engine.refuse_if_closed()?;
-        self.engine.log.find(key, now)
+        self.engine()?.log.find(key, now)
     }
 
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
@@ -67,11 +66,11 @@ impl Store for FileStore {
     }
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
-        self.engine.refuse_if_closed()?;
-        let keys = self.engine.log.owned_by(owner)?;
+        let engine = self.engine()?;
+        let keys = engine.log.owned_by(owner)?;
         let mut records = Vec::with_capacity(keys.len());
         for key in keys {
-            match self.engine.log.load(&key, now) {
+            match engine.log.load(&key, now) {
                 // Since the look at the index the session may have ended, or got another owner.
                 Ok(record) => records.extend(record.filter(|record| record.owner() == Some(owner))),
                 // A session that cannot be read must not hide the user's other sessions. It is reported as damage.
@@ -100,12 +99,12 @@ impl Store for FileStore {
     }
 
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
-        self.engine.refuse_if_closed()?;
-        let keys = self.engine.log.keys(|_, meta| !meta.is_trace() && !meta.expiry().is_expired_at(now))?;
+        let engine = self.engine()?;
+        let keys = engine.log.keys(|_, meta| !meta.is_trace() && !meta.expiry().is_expired_at(now))?;
         // A session that cannot be read must hide no other, so the scan fails only after it has visited the others.
         let mut unreadable = Ok(());
         for key in keys {
-            match self.engine.log.load(&key, now) {
+            match engine.log.load(&key, now) {
                 Ok(None) => {}
                 Ok(Some(record)) => {
                     if visit(record).is_break() {
@@ -119,8 +118,7 @@ impl Store for FileStore {
     }
 
     async fn count(&self, now: Timestamp) -> Result<u64> {
-        self.engine.refuse_if_closed()?;
-        self.engine.log.count(now).map(|(live, _)| live as u64)
+        self.engine()?.log.count(now).map(|(live, _)| live as u64)
     }
 
     async fn clear(&self) -> Result<()> {

@@ -8,18 +8,18 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::time::Timestamp;
 use crate::store::RuntimeFree;
-use crate::store::file::disk::Disk;
-use crate::store::file::disk::real::RealDisk;
 use crate::store::file::engine::Engine;
 use crate::store::file::engine::background::Background;
 #[cfg(feature = "simulation")]
 use crate::store::file::engine::background::Round;
 use crate::store::file::log::damage::Damage;
 use crate::store::file::options::FileOptions;
-use crate::store::file::recovery;
+use crate::store::file::reader::{self, Current, Reader};
 use crate::store::file::settings::Settings;
 use crate::store::file::stats::Stats;
 use crate::store::file::writer::op::{Answer, Op};
+#[cfg(any(test, fuzzing, feature = "simulation"))]
+use crate::store::file::{disk::Disk, recovery};
 
 /// Sessions in files: no server to run, safe against crashes, shared by several processes.
 ///
@@ -56,6 +56,8 @@ use crate::store::file::writer::op::{Answer, Op};
 pub struct FileStore {
     pub(crate) engine: Arc<Engine>,
     pub(crate) background: Arc<Background>,
+    /// Of a store that could be opened to read only.
+    pub(crate) reader: Option<Arc<Reader>>,
 }
 
 impl FileStore {
@@ -88,7 +90,7 @@ impl FileStore {
     /// - [`ErrorKind::NewerFormat`](crate::ErrorKind::NewerFormat) if a newer version of this crate wrote it.
     /// - [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) if no segment has a header that can be read.
     /// - [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if another process has been recovering the directory for longer than
-    ///   [`open_wait`](FileOptions::open_wait), or has it open to read only.
+    ///   [`open_wait`](FileOptions::open_wait).
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(directory)
     }
@@ -99,27 +101,19 @@ impl FileStore {
     }
 
     fn open_with(settings: Settings, directory: &Path) -> Result<Self> {
-        let opened = RealDisk::open(directory, &settings)
-            .and_then(|disk| Self::open_on(Arc::new(disk), settings.clone(), directory));
-        match opened {
-            // A disk that takes no writes must not log every user out (rule 21).
-            Err(error) if matches!(error.kind(), ErrorKind::NotWritable | ErrorKind::Full) => {
-                let disk = RealDisk::open_to_read(directory, &settings);
-                let engine = disk.and_then(|disk| recovery::open_to_read(Arc::new(disk), directory, settings));
-                // The first error says why no store could be opened to write, and that is what the caller asked for.
-                engine.map_or(Err(error), |engine| Self::kept(Arc::new(engine)))
-            }
-            opened => opened,
-        }
+        let store = Self::kept(Arc::new(reader::open(&settings, directory)?))?;
+        let reader = store.engine.is_read_only().then(|| Arc::new(Reader::of(settings, directory)));
+        Ok(Self { reader, ..store })
     }
 
+    #[cfg(any(test, fuzzing, feature = "simulation"))]
     pub(crate) fn open_on(disk: Arc<dyn Disk>, settings: Settings, directory: &Path) -> Result<Self> {
         Self::kept(Arc::new(recovery::open(disk, directory, settings)?))
     }
 
     pub(crate) fn kept(engine: Arc<Engine>) -> Result<Self> {
         let background = Arc::new(Background::start(engine.clone())?);
-        Ok(Self { engine, background })
+        Ok(Self { engine, background, reader: None })
     }
 
     #[cfg(feature = "simulation")]
@@ -127,7 +121,7 @@ impl FileStore {
         let engine = Arc::new(recovery::open(disk, directory, settings)?);
         let round = Round::of(&engine);
         let background = Arc::new(Background::by_hand(engine.clone()));
-        Ok((Self { engine, background }, round))
+        Ok((Self { engine, background, reader: None }, round))
     }
 
     /// Figures about the store. `now` decides which sessions count as expired.
@@ -149,8 +143,7 @@ impl FileStore {
     ///
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); [`ErrorKind::Io`](crate::ErrorKind::Io) if the log cannot be read.
     pub fn stats(&self, now: Timestamp) -> Result<Stats> {
-        self.engine.refuse_if_closed()?;
-        self.engine.stats(now)
+        self.engine()?.stats(now)
     }
 
     /// The damaged places that this process has met since it opened the store, at most the first 1,000 of them.
@@ -181,7 +174,7 @@ impl FileStore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn damage(&self) -> Vec<Damage> {
-        self.engine.log.segments.damage.list()
+        self.current().map_or_else(|_| Vec::new(), |engine| engine.log.segments.damage.list())
     }
 
     /// The live sessions that a lost frame may have ended; see [`OnDamage`](crate::OnDamage).
@@ -203,15 +196,14 @@ impl FileStore {
     ///
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); [`ErrorKind::Io`](crate::ErrorKind::Io) if the log cannot be read.
     pub fn doubtful(&self, now: Timestamp) -> Result<Vec<SessionKey>> {
-        self.engine.refuse_if_closed()?;
-        self.engine.log.doubtful(now)
+        self.engine()?.log.doubtful(now)
     }
 
-    /// Whether the store was opened to read only, because its file system was read-only or full at that moment.
+    /// Whether the store is open to read only, because its file system was read-only or full when it was opened.
     ///
-    /// Sessions are loaded and listed. Every save is [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable) until
-    /// the store is opened again: it does not become writable by itself. If no other process had the directory open to write,
-    /// none can open it to write before this store is closed, since nothing would tell this one what another has recovered.
+    /// Sessions are loaded and listed, and every save is [`ErrorKind::NotWritable`](crate::ErrorKind::NotWritable). Other
+    /// processes may open the directory to write meanwhile, and what they save and end shows at the next load. Once a second
+    /// at most, a save tries on its own thread whether the store can be opened to write; then this is false from then on.
     ///
     /// ```
     /// # use cloakroom::FileStore;
@@ -225,7 +217,17 @@ impl FileStore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_read_only(&self) -> bool {
-        self.engine.is_read_only()
+        self.current().is_ok_and(|engine| engine.is_read_only())
+    }
+
+    fn current(&self) -> Result<Current<'_>> {
+        self.reader.as_ref().map_or(Ok(Current::First(&self.engine)), |reader| reader.current(&self.engine, false))
+    }
+
+    /// The engine to read with.
+    pub(crate) fn engine(&self) -> Result<Current<'_>> {
+        self.engine.refuse_if_closed()?;
+        self.current()
     }
 
     /// The directory, as it was given.
@@ -254,11 +256,12 @@ impl FileStore {
     /// If the last sync fails: saves that did not wait for the disk may be lost then, and those that did are durable.
     /// [`ErrorKind::Forked`](crate::ErrorKind::Forked) in a forked child.
     pub fn close(&self) -> Result<()> {
-        self.background.close()
+        self.background.close().and(self.reader.as_ref().map_or(Ok(()), |reader| reader.close()))
     }
 
-    pub(crate) fn run(&self, op: Op) -> impl Future<Output = Result<Answer>> {
-        self.engine.submit(op)
+    pub(crate) async fn run(&self, op: Op) -> Result<Answer> {
+        let Some(reader) = &self.reader else { return self.engine.submit(op).await };
+        reader.current(&self.engine, true)?.submit(op).await
     }
 }
 

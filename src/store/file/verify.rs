@@ -96,7 +96,7 @@ impl FileStore {
 pub(crate) fn verify_on(disk: Arc<dyn Disk>, directory: &Path, now: Timestamp) -> Result<Verified> {
     // A hint says what was written, and not what is there now.
     let settings = Settings { uses_hints: false, cache_bytes: 0, ..Settings::default() };
-    let engine = recovery::open_to_read(disk, directory, settings)?;
+    let engine = recovery::open_to_look_through(disk, directory, settings)?;
     let (keys, mut verified) = {
         let state = engine.log.read()?;
         let index = &state.index;

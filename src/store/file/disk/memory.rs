@@ -21,8 +21,12 @@ pub struct Faults {
     pub syncs: AtomicBool,
     /// Every write and reservation, as on a full disk.
     pub space: AtomicBool,
+    /// So many of the next writes, in the same way.
+    pub writes: AtomicU64,
     /// Every reservation.
     pub reservations: AtomicBool,
+    /// What is given back: another program takes it at once.
+    pub given_back: AtomicBool,
     /// The directory: it was removed.
     pub gone: AtomicBool,
     /// The making, renaming and removing of files: the process has given up its rights.
@@ -31,6 +35,19 @@ pub struct Faults {
     pub blocks: AtomicU64,
     /// Blocks that files have. Those of a file that was removed come back when its last handle is closed.
     used: AtomicU64,
+}
+
+impl Faults {
+    fn give_back(&self, blocks: u64) {
+        if !self.given_back.load(Ordering::Relaxed) {
+            self.used.fetch_sub(blocks, Ordering::Relaxed);
+        }
+    }
+
+    fn takes_a_write(&self) -> bool {
+        let fails = self.writes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+        !fails && !self.space.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Default)]
@@ -163,14 +180,13 @@ impl Content {
         self.bytes.resize(length as usize, 0);
         let blocks = length.div_ceil(BLOCK);
         self.faults.used.fetch_add(blocks, Ordering::Relaxed);
-        self.faults.used.fetch_sub(self.blocks, Ordering::Relaxed);
-        self.blocks = blocks;
+        self.faults.give_back(std::mem::replace(&mut self.blocks, blocks));
     }
 }
 
 impl Drop for Content {
     fn drop(&mut self) {
-        self.faults.used.fetch_sub(self.blocks, Ordering::Relaxed);
+        self.faults.give_back(self.blocks);
     }
 }
 
@@ -337,7 +353,7 @@ impl DiskFile for MemoryFile {
         }
         unreadable.retain(|block| !(at <= block * 4096 && (block + 1) * 4096 <= end));
         let content = &mut *self.content.lock().unwrap();
-        let full = content.faults.space.load(Ordering::Relaxed) || !content.reach(end);
+        let full = !content.faults.takes_a_write() || !content.reach(end);
         // A disk that fills up takes a part of the write.
         let new = if full { &new[..new.len() / 2] } else { new };
         let bytes = &mut content.bytes;

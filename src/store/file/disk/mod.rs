@@ -1,6 +1,7 @@
 //! What the log asks of a disk: files, locks and the shared page, by their names. A simulated disk can stand in for the real
 //! one. Of what they hold, only the layout of the shared page stands here; a disk never looks into a file.
 
+mod directory;
 mod file_system;
 pub(crate) mod held;
 mod line;
@@ -52,6 +53,11 @@ pub trait Disk: Send + Sync + 'static {
     fn inode(&self, name: &str) -> io::Result<Inode>;
     /// What is not as it was opened any more: the directory, or a lock or page that was handed out (rule 22).
     fn lost(&self) -> Option<Lost>;
+    /// Whether another process has recovered the log since this one read it without a page of its own: another shared page
+    /// stands there than then.
+    fn is_outdated(&self) -> bool {
+        false
+    }
     /// A number that is the same in all processes whose locks and page are the same files, and in no others.
     fn number(&self) -> u64;
 }
@@ -74,7 +80,7 @@ pub trait DiskFile: Send + Sync {
     fn cut(&self, length: u64) -> io::Result<()>;
     /// Reserves space for these bytes (preallocation) without changing the length, where the file system can.
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()>;
-    /// Bytes of the disk that the file has, reserved ones and those beyond its length among them.
+    /// Bytes of the disk that the file has for its content at least, reserved ones and those beyond its length among them.
     fn allocated(&self) -> io::Result<u64>;
     /// Drops the file's clean pages from the page cache, so that the next read shows what the disk has (rule 4).
     fn drop_cache(&self) -> io::Result<()>;

@@ -1,17 +1,16 @@
 //! The disk of a real file system: one directory. It never follows a symlink, and never waits for a file that is none.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Write as _};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::model::error::{Error, ErrorKind, Refusal, Result};
+use crate::store::file::disk::directory::{create_directory, give_to_owner};
 use crate::store::file::disk::file_system;
 use crate::store::file::disk::held::{Held, Inode, Lost, inode_at, inode_of};
 use crate::store::file::disk::line::Line;
@@ -35,6 +34,8 @@ pub(crate) struct RealDisk {
     maps_well: bool,
     /// Whether files are opened for writing. If not, nothing is created or changed.
     writes: bool,
+    /// The page that stood there when the log was read without one. It stays open, so that no other file gets its number.
+    found: OnceLock<Option<File>>,
 }
 
 impl RealDisk {
@@ -97,11 +98,15 @@ impl RealDisk {
         let directory = File::from(directory);
         let held = Held::of(&directory, &path).map_err(failed)?;
         let maps_well = file_system::maps_well(&system);
-        Ok(Self { directory, path, rights, held, maps_well, writes })
+        Ok(Self { directory, path, rights, held, maps_well, writes, found: OnceLock::new() })
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
-        let access = if self.writes { OFlags::RDWR } else { OFlags::RDONLY };
+        self.open_file_to(self.writes, name, flags)
+    }
+
+    fn open_file_to(&self, writes: bool, name: &str, flags: OFlags) -> io::Result<File> {
+        let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
         // A FIFO or a device in the file's place must not make this process wait.
         let flags = flags | access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match rustix::fs::openat(&self.directory, name, flags, self.rights.of_files()) {
@@ -125,6 +130,30 @@ impl RealDisk {
     /// Makes a page's file, written and synced, not sparse: a mapped hole on a full disk would kill the process (rule 17).
     fn new_page(&self, name: &str, legacy: Legacy) -> io::Result<File> {
         self.replace_by(name, |file| file.write_all_at(&legacy.to_bytes(self.way()), 0).and_then(|()| file.sync_all()))
+    }
+
+    /// Opens a page that other processes use.
+    fn open_page(&self, name: &str) -> io::Result<File> {
+        // Another process that opens it at this moment may take the right to write back in between.
+        for _ in 0..PAGE_ATTEMPTS {
+            match self.open_file(name, OFlags::empty()) {
+                Err(error) if self.writes && error.kind() == io::ErrorKind::PermissionDenied => {
+                    // By name, which is safe: in a private directory no other user can swap it.
+                    rustix::fs::chmodat(&self.directory, name, self.rights.of_files(), AtFlags::empty())?;
+                }
+                opened => return opened.inspect(|file| self.close_to_writes(file)),
+            }
+        }
+        Err(Errno::ACCESS.into())
+    }
+
+    /// From now on no program of the same user can write to the page or cut it, but for those that have it open. Where members of
+    /// a group share it, they could not open it then.
+    fn close_to_writes(&self, page: &File) {
+        if self.writes && self.rights.are_the_owners_alone() {
+            // Without that the page is as good, and less safe.
+            let _ = rustix::fs::fchmod(page, Mode::RUSR);
+        }
     }
 
     /// How a page that this process makes is reached: 0, or [`BY_CALLS`].
@@ -155,6 +184,9 @@ impl RealDisk {
     }
 }
 
+/// How often a page is opened that others are opening.
+const PAGE_ATTEMPTS: u32 = 1_000;
+
 fn reach(file: File, way: u64, writes: bool) -> io::Result<SharedPage> {
     if way != BY_CALLS {
         return SharedPage::map(&file, writes);
@@ -165,42 +197,6 @@ fn reach(file: File, way: u64, writes: bool) -> io::Result<SharedPage> {
 
 fn irregular() -> io::Error {
     Refusal("it is not a regular file; remove it".into()).into()
-}
-
-/// Gives the owner access to a directory that the owner cannot open. Never changes the target of a symlink in its place.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn give_to_owner(path: &Path) -> rustix::io::Result<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place = rustix::fs::open(path, flags, Mode::empty())?;
-    rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn give_to_owner(_path: &Path) -> rustix::io::Result<()> {
-    Err(Errno::ACCESS)
-}
-
-/// Creates a directory and its missing parents; returns whether it did. The caller checks what stands there already when it
-/// opens the directory.
-fn create_directory(path: &Path) -> io::Result<bool> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let create = || DirBuilder::new().mode(0o700).create(path);
-    let created = match create() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_directory(parent)?;
-            // If that fails as before, the parent is there, and is a symlink to nowhere or a place like /proc.
-            create()
-        }
-        created => created,
-    };
-    match created {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        Err(error) => return Err(error),
-    }
-    // Without this sync a power loss could take the directory's name, and the whole store with it (rule 6).
-    File::open(parent)?.sync_all()?;
-    Ok(true)
 }
 
 impl Disk for RealDisk {
@@ -260,7 +256,7 @@ impl Disk for RealDisk {
 
     fn shared_page(&self, name: &str, fresh: bool) -> io::Result<SharedPage> {
         if !fresh {
-            let file = self.open_file(name, OFlags::empty())?;
+            let file = self.open_page(name)?;
             self.held.note(name, &file, true)?;
             let mut version = [0; 8];
             DiskFile::read_at(&file, &mut version, Legacy::VERSION_AT)?;
@@ -268,10 +264,12 @@ impl Disk for RealDisk {
             return reach(file, u64::from_ne_bytes(version) & BY_CALLS, self.writes);
         }
         let mut before = [0; PAGE];
-        let read = self.open_file(name, OFlags::empty()).and_then(|file| DiskFile::read_at(&file, &mut before, 0));
+        let found = self.open_file_to(false, name, OFlags::empty());
+        let read = found.as_ref().map_or(Ok(0), |file| DiskFile::read_at(file, &mut before, 0));
         // One that cannot be read says nothing.
         let legacy = Legacy::of(&before[..read.unwrap_or_default()]);
         if !self.writes {
+            let _ = self.found.set(found.ok());
             return Ok(SharedPage::InMemory(Arc::new(Page::new(legacy))));
         }
         // A new file, for handles that have closed may still look at the page that they have mapped (rule 17). It takes the place
@@ -285,6 +283,7 @@ impl Disk for RealDisk {
             made => made?,
         };
         self.held.note(name, &file, true)?;
+        self.close_to_writes(&file);
         reach(file, self.way(), true)
     }
 
@@ -320,6 +319,13 @@ impl Disk for RealDisk {
 
     fn lost(&self) -> Option<Lost> {
         self.held.lost(&self.directory)
+    }
+
+    fn is_outdated(&self) -> bool {
+        let Some(found) = self.found.get() else { return false };
+        let inode = found.as_ref().and_then(|file| DiskFile::inode(file).ok());
+        // A look that cannot be had proves nothing.
+        self.inode(names::SHARED_PAGE).is_ok_and(|now| inode != Some(now))
     }
 
     fn number(&self) -> u64 {
@@ -377,7 +383,8 @@ impl DiskFile for File {
 
     fn allocated(&self) -> io::Result<u64> {
         const UNIT: u64 = 512; // whatever the file system's blocks are
-        Ok(self.metadata()?.blocks() * UNIT)
+        let metadata = self.metadata()?;
+        Ok(file_system::for_content(metadata.blocks() * UNIT, metadata.blksize()))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

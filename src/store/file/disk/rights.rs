@@ -72,6 +72,11 @@ impl Rights {
         Mode::RUSR | Mode::WUSR | group
     }
 
+    /// Whether no group is let in.
+    pub(crate) fn are_the_owners_alone(self) -> bool {
+        self.group.is_none()
+    }
+
     /// Why a file cannot be opened that belongs to a user whom this process may not stand for.
     pub(crate) fn foreign(self, file: &Stat) -> Option<Refusal> {
         let (theirs, Self { me, owner, .. }) = (file.st_uid, self);

@@ -2,7 +2,7 @@
 
 use crate::store::file::format::position::Position;
 
-/// The openers' lock: a process holds it while it opens the directory (rule 9), a lone reader as long as it reads (rule 21).
+/// The openers' lock: a process holds it while it opens the directory (rule 9), or looks through it while no process uses it.
 pub(crate) const OPENING_LOCK: &str = "opening.lock";
 /// The users' lock: all other processes that have the directory open hold it shared (rule 9).
 pub(crate) const USERS_LOCK: &str = "users.lock";

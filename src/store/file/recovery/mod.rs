@@ -17,6 +17,7 @@ use self::first_look::{OPENING, bad_header, header, new_log};
 use self::recover::{Found, recover};
 use self::users_lock::UsersLock;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::lock::AbsentLock;
 use crate::store::file::disk::{Disk, DiskLock, page};
 use crate::store::file::engine::Engine;
 use crate::store::file::format::names;
@@ -48,10 +49,20 @@ pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Resu
 
 /// Opens the log to read it only, and changes nothing (rule 21).
 ///
-/// If other processes have the store open to write, it joins them and follows the shared page. If it is alone, it reads
-/// what a recovery would keep, and has no page to follow. So it holds the openers' lock shared while it is open, and no
-/// process can begin to write meanwhile.
+/// If other processes have the store open to write, it joins them and follows the shared page. If it is alone, it reads what a
+/// recovery would keep, and holds no lock from then on, so that others may recover and write. The disk says whether one has
+/// ([`Disk::is_outdated`]).
 pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Result<Engine> {
+    read(disk, path, settings, false)
+}
+
+/// The same for a look through the whole log. If it is alone, it holds the openers' lock shared, and no process can begin to
+/// write before the engine goes.
+pub(crate) fn open_to_look_through(disk: Arc<dyn Disk>, path: &Path, settings: Settings) -> Result<Engine> {
+    read(disk, path, settings, true)
+}
+
+fn read(disk: Arc<dyn Disk>, path: &Path, settings: Settings, keeps_writers_out: bool) -> Result<Engine> {
     let Locks { opening, users, writer } = Locks::on(&*disk, path)?;
     let failed = |error| Error::io(OPENING, error).at(path);
     await_opening(&settings, path, || opening.try_shared())?;
@@ -69,7 +80,8 @@ pub(crate) fn open_to_read(disk: Arc<dyn Disk>, path: &Path, settings: Settings)
     }
     writer.unlock().map_err(failed)?;
     let (log, locked) = if alone {
-        (Found::read(disk, path, &settings)?.publish(), opening)
+        let log = Found::read(disk, path, &settings)?.publish();
+        (log, if keeps_writers_out { opening } else { Box::new(AbsentLock) })
     } else {
         opening.unlock().map_err(failed)?;
         (join(disk, path, &settings)?, Box::new(users) as Box<dyn DiskLock>)
@@ -102,7 +114,7 @@ fn await_opening(settings: &Settings, path: &Path, attempt: impl FnMut() -> io::
     if wait::until(settings.open_wait, attempt).map_err(failed)? {
         return Ok(());
     }
-    let why = "another process has been opening it for longer than this waits, or has it open to read only";
+    let why = "another process has been opening it, or looking through it, for longer than this waits";
     Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why))
 }
 

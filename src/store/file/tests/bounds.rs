@@ -171,7 +171,7 @@ fn no_save_waits_while_a_hint_is_made_and_a_close_does() {
         let holding = held.lock().unwrap();
         let engine = Arc::new(open_on(Watched::on(&disk, Arc::new(HeldHints(begun, held.clone()))), &settings));
         let background = Arc::new(Background::start(engine.clone()).unwrap());
-        let store = FileStore { engine, background };
+        let store = FileStore { engine, background, reader: None };
         let (saved, told) = channel();
         let saving = store.clone();
         scope.spawn(move || {

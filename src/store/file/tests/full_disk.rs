@@ -163,6 +163,42 @@ fn on_a_full_disk_every_session_can_be_ended_and_their_space_comes_back_whatever
 }
 
 #[test]
+fn where_another_program_takes_all_that_is_given_back_every_session_can_be_ended_whatever_the_segments() {
+    for segment_bytes in [4 << 10, 64 << 10, 4 << 20] {
+        for (blocks, cut) in [(63, 0), (100, 0), (100, 2), (250, 0), (250, 3)] {
+            let disk = disk_of(blocks);
+            let mut store = ByHand::open(&disk, segment_bytes);
+            let all = store.fill(0, 300);
+            // Compaction begins where some have ended, while it still gets what is given back.
+            let ended = all * cut / 10;
+            (0..ended).for_each(|n| drop(store.run(Op::Destroy { key: key(n), trace: None }).unwrap()));
+            disk.faults().given_back.store(true, Ordering::Relaxed);
+            for n in ended..all {
+                let destroyed = store.run(Op::Destroy { key: key(n), trace: None });
+                assert!(destroyed.is_ok(), "segments of {segment_bytes}, {blocks} blocks, {n} of {all}: {destroyed:?}");
+                store.round.run(&store.engine);
+            }
+            assert!((0..all).all(|n| !store.is_there(n)));
+        }
+    }
+}
+
+#[test]
+fn an_append_that_fails_on_a_full_disk_gives_nothing_back_and_the_session_ends_all_the_same() {
+    let disk = disk_of(63);
+    let mut store = ByHand::open(&disk, 4 << 20);
+    let all = store.fill(0, 300);
+    disk.faults().given_back.store(true, Ordering::Relaxed);
+    for n in 0..all {
+        // What is held cannot be written to, for a reason that nobody foresaw.
+        disk.faults().writes.store(u64::from(n % 10 == 0), Ordering::Relaxed);
+        store.run(Op::Destroy { key: key(n), trace: None }).unwrap();
+        assert_eq!(disk.faults().writes.load(Ordering::Relaxed), 0);
+    }
+    assert!((0..all).all(|n| !store.is_there(n)));
+}
+
+#[test]
 fn a_process_that_has_given_up_its_rights_goes_on_in_the_segment_that_it_has_and_says_so() {
     for has_spare in [false, true] {
         let disk = MemoryDisk::default();

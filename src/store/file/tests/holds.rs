@@ -41,7 +41,7 @@ pub(super) fn by_hand(disk: &MemoryDisk) -> FileStore {
 
 pub(super) fn by_hand_with(disk: &MemoryDisk, settings: Settings) -> FileStore {
     let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
-    FileStore { background: Arc::new(Background::by_hand(engine.clone())), engine }
+    FileStore { background: Arc::new(Background::by_hand(engine.clone())), engine, reader: None }
 }
 
 fn write(store: &FileStore, op: Op) {

@@ -101,7 +101,7 @@ fn what_an_opener_is_reading_is_joined_and_not_recovered_though_all_other_users_
             let (next, _, _reading) = gated(&disk);
             let next = Arc::new(open_at_once(next, &settings, false).unwrap());
             let background = Arc::new(Background::start(next.clone()).unwrap());
-            let next = FileStore { engine: next, background };
+            let next = FileStore { engine: next, background, reader: None };
             // What the slow one is about to read is trimmed meanwhile.
             let (first, mut compactor) = (disk.segments()[0].clone(), Compactor::default());
             (0..90).for_each(|n| assert!(block_on(next.destroy(&key(n), None)).unwrap()));

@@ -55,7 +55,7 @@ fn options() -> Settings {
 fn open(disk: &MemoryDisk, settings: Settings) -> Result<FileStore> {
     let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings)?);
     let background = Arc::new(Background::start(engine.clone())?);
-    Ok(FileStore { engine, background })
+    Ok(FileStore { engine, background, reader: None })
 }
 
 fn key(n: u32) -> SessionKey {

@@ -63,7 +63,7 @@ impl Amplified {
         let settings = Settings { durability: Durability::Always, zeros_ahead, ..FileStore::options().0 };
         let engine = Arc::new(recovery::open(Arc::new(disk), Path::new("simulated"), settings).unwrap());
         let round = Round::of(&engine);
-        let store = FileStore { background: Arc::new(Background::by_hand(engine.clone())), engine };
+        let store = FileStore { background: Arc::new(Background::by_hand(engine.clone())), engine, reader: None };
         Self { store, round, counted, saved: 0 }
     }
 

@@ -1,6 +1,9 @@
 //! Writing frames to the file, and adopting what a dead writer left half-way (rule 5). No frame's meaning counts here.
 
+use std::io;
+
 use crate::model::error::{ErrorKind, Result};
+use crate::store::file::disk::DiskFile;
 use crate::store::file::format::frame::Frames;
 use crate::store::file::format::position::Position;
 use crate::store::file::log::scan::{Scan, Step};
@@ -16,13 +19,21 @@ pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     segments.refuse_if_poisoned()?;
     let Err(error) = file.write_at(frames.bytes(), u64::from(start.offset())) else { return Ok(()) };
     let mut failed = segments.segment_io("appending to the log", start.segment(), error);
-    if file.cut(u64::from(start.offset())).and_then(|()| file.sync()).is_err() {
+    if undo(&*file, start.offset().into(), frames.bytes().len()).is_err() {
         segments.poison();
         // The next opener may find whole frames there. So the error must not be of a kind that means "nothing was done".
         failed = failed.of_kind(ErrorKind::Poisoned);
     }
     segments.page().intent.set(0);
     Err(failed)
+}
+
+/// Takes back a write that failed. Zeros go over it, and the file keeps its space: a cut would give back all that is held in it,
+/// and on a full disk another program may take that.
+fn undo(file: &dyn DiskFile, start: u64, bytes: usize) -> io::Result<()> {
+    let written = file.len()?.saturating_sub(start).min(bytes as u64) as usize;
+    file.write_at(&vec![0; written], start).or_else(|_| file.cut(start))?;
+    file.sync()
 }
 
 /// Repairs what a writer left that died between storing its intent and publishing: its whole frames become part of the

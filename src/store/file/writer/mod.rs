@@ -207,7 +207,7 @@ impl LockedWriter<'_> {
                     Ok(()) => break planned,
                     Err(error) => {
                         // Another process may have given the space to the spare. What is true is looked at once.
-                        self.writer.room.forget();
+                        self.writer.room.doubt(planned.0.start().segment());
                         let has_tried_all = has_rolled && has_failed;
                         if *error.kind() != ErrorKind::Full || has_tried_all {
                             return Err(error);
@@ -316,8 +316,11 @@ impl LockedWriter<'_> {
     /// Seals the segment and begins the next, whose number is above `used` too, if that has room for so many bytes. Says whether
     /// it did: if not, nothing has changed.
     fn roll(&mut self, used: u32, bytes: u64) -> Result<bool> {
-        let end = self.log.read_unchecked().index.applied;
-        match self.writer.room.next_segment(self.log, end, used, bytes) {
+        let (end, ends) = {
+            let State { index, .. } = &*self.log.read_unchecked();
+            (index.applied, Needs::of(index, 0, 0).ends)
+        };
+        match self.writer.room.next_segment(self.log, end, ends, used, bytes) {
             Ok((next, begun)) => {
                 roll::roll(self.log, next, begun)?;
                 self.log.failed_roll.keep(Ok(()));

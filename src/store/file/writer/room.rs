@@ -70,6 +70,8 @@ pub(crate) struct Room {
     spare: (u32, u64),
     /// The spare cannot be had, and is not looked for again before the log ends here.
     barred_until: Position,
+    /// A segment in which an append met a full disk, although space was held there.
+    doubted: u32,
     /// A segment could not be begun. The one that is full is written to further, and the next is tried again from here on.
     pub(crate) rolls_from: Position,
 }
@@ -78,7 +80,7 @@ impl Room {
     /// Holds room for a group that saves so many bytes. Says whether there is.
     pub(crate) fn hold(&mut self, log: &Log, index: &Index, bytes: u64, sessions: usize) -> Result<bool> {
         let needs = Needs::of(index, bytes, sessions);
-        let spare = self.hold_spare(log, index.applied, needs.all(), bytes + RESERVE);
+        let spare = self.hold_spare(log, index.applied, needs, bytes + RESERVE);
         let left = match spare {
             Some(true) => RESERVE,
             // Without a spare, what lives in an old segment can be moved into the one that is written to.
@@ -126,18 +128,23 @@ impl Room {
         self.until = self.until.max(Position::new(number, length));
         if !reaches(self.until) {
             let failed = |error| log.segments.segment_io("reserving space", number, error);
-            let held = preallocate(&*file, end.offset().into(), wanted, more).map_err(failed)?;
+            let held = match preallocate(&*file, self.until.offset().into(), wanted, more).map_err(failed)? {
+                Some(held) => held,
+                None if self.doubted == number => length.into(),
+                None => file.allocated().map_err(failed)?,
+            };
             self.until = self.until.max(Position::new(number, held.min(u32::MAX.into()) as u32));
         }
         Ok(reaches(self.until))
     }
 
     /// The spare, with the name of the segment after `end` whose number is above `used` too, if it has room for so many bytes.
-    /// Nothing has begun if it has not.
+    /// Nothing has begun if it has not. To end every session takes `ends` bytes.
     pub(crate) fn next_segment(
         &mut self,
         log: &Log,
         end: Position,
+        ends: u64,
         used: u32,
         bytes: u64,
     ) -> Result<(u32, Arc<dyn DiskFile>)> {
@@ -155,11 +162,11 @@ impl Room {
             // After a power loss a file may even have both names, so the name goes and not what is in the file.
             segments.disk.remove(names::SPARE).map_err(failed)?;
             spare = segments.disk.create(names::SPARE).map_err(failed)?;
-            self.forget();
+            self.spare = Default::default();
         }
         let mut held = self.spare_after(end);
         if held < bytes {
-            held = self.fill_spare(log, end, &*spare, bytes, SEAL)?;
+            held = self.fill_spare(log, end, &*spare, bytes, ends, SEAL)?;
         }
         if held < bytes {
             return Err(failed(io::ErrorKind::StorageFull.into()));
@@ -169,9 +176,9 @@ impl Room {
         Ok((next, spare))
     }
 
-    /// A write has failed, so what was believed of the disk is doubtful.
-    pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+    /// An append to this segment has failed, so what was believed of the disk is doubtful.
+    pub(crate) fn doubt(&mut self, segment: u32) {
+        *self = Self { doubted: segment, ..Self::default() };
     }
 
     /// The bytes of the spare, if this process knows of one.
@@ -179,10 +186,10 @@ impl Room {
         if self.spare.0 == end.segment() { self.spare.1 } else { 0 }
     }
 
-    /// Holds so many bytes in the spare, and leaves so many in the segment that is written to. Says whether the spare has them;
-    /// `None` if it cannot be had, for another reason than a full disk.
-    fn hold_spare(&mut self, log: &Log, end: Position, bytes: u64, left: u64) -> Option<bool> {
-        let bytes = bytes + u64::from(segment::HEADER);
+    /// Holds all that is needed in the spare, and leaves so many bytes in the segment that is written to. Says whether the spare
+    /// has it; `None` if it cannot be had, for another reason than a full disk.
+    fn hold_spare(&mut self, log: &Log, end: Position, needs: Needs, left: u64) -> Option<bool> {
+        let bytes = needs.all() + u64::from(segment::HEADER);
         if self.spare_after(end) >= bytes {
             return Some(true);
         }
@@ -192,7 +199,7 @@ impl Room {
         let spare = open_spare(&*log.segments.disk, end.segment() + 1);
         let failed =
             |error| Error::io("holding space for the next segment", error).at(log.segments.path.join(names::SPARE));
-        let held = spare.map_err(failed).and_then(|spare| self.fill_spare(log, end, &*spare, bytes, left));
+        let held = spare.map_err(failed).and_then(|spare| self.fill_spare(log, end, &*spare, bytes, needs.ends, left));
         match held {
             Ok(held) => {
                 self.spare = (end.segment(), held);
@@ -210,18 +217,49 @@ impl Room {
     /// Gives the spare so many bytes, if the disk has them. On a full disk the segment that is written to may hold more than it
     /// needs, from the time when it was the spare: then it keeps `left` bytes, and the spare gets the rest. Returns what the
     /// spare has.
-    fn fill_spare(&mut self, log: &Log, end: Position, spare: &dyn DiskFile, bytes: u64, left: u64) -> Result<u64> {
+    fn fill_spare(
+        &mut self,
+        log: &Log,
+        end: Position,
+        spare: &dyn DiskFile,
+        bytes: u64,
+        ends: u64,
+        left: u64,
+    ) -> Result<u64> {
         let failed =
             |error| Error::io("holding space for the next segment", error).at(log.segments.path.join(names::SPARE));
-        let held = preallocate(spare, 0, bytes, bytes / 8).map_err(failed)?;
+        let fill = |held: u64, wanted: u64, more: u64| {
+            let filled = preallocate(spare, held, wanted, more);
+            filled.and_then(|held| held.map_or_else(|| spare.allocated(), Ok)).map_err(failed)
+        };
+        let mut held = spare.allocated().map_err(failed)?;
+        if held < bytes {
+            held = fill(held, bytes, bytes / 8)?;
+        }
         if held >= bytes || !self.grow(log, end, left + bytes - held + ROUNDING, 0)? {
             return Ok(held);
         }
         let last = log.segments.file(end.segment())?;
-        last.cut(end.offset().into()).map_err(failed)?;
-        self.until = end;
-        self.grow(log, end, left, 0)?;
-        preallocate(spare, 0, bytes, 0).map_err(failed)
+        while held < bytes {
+            // What is given back, another program may take before the spare has it. So at no time is more given than the ends of
+            // all sessions can do without.
+            let has = u64::from(self.until.offset() - end.offset());
+            let given = (has + held).saturating_sub(ends).min(has.saturating_sub(left)).min(bytes - held + ROUNDING);
+            if given <= ROUNDING {
+                break;
+            }
+            self.until = end.plus((has - given) as usize);
+            // The length comes first: a cut to the log's end would give all back for a moment. A cut to the length that the file
+            // has already gives back what is beyond. So the zeros that it has from then on are space (see `grow`).
+            let cut = || last.cut(self.until.offset().into());
+            cut().and_then(|()| cut()).map_err(failed)?;
+            let wanted = held + given - ROUNDING;
+            held = fill(held, wanted, 0)?;
+            if held < wanted {
+                break;
+            }
+        }
+        Ok(held)
     }
 }
 
@@ -244,15 +282,14 @@ fn open_spare(disk: &dyn Disk, next: u32) -> io::Result<Arc<dyn DiskFile>> {
 }
 
 /// Takes space of the disk for a file up to `wanted`, and for so much more if there is room. Returns up to where the file has
-/// space.
-fn preallocate(file: &dyn DiskFile, from: u64, wanted: u64, more: u64) -> io::Result<u64> {
+/// space; `None` if the disk is full. Another process, or an earlier one, may have taken the space before.
+fn preallocate(file: &dyn DiskFile, from: u64, wanted: u64, more: u64) -> io::Result<Option<u64>> {
     for until in [wanted + more, wanted] {
         match file.reserve(from, until - from) {
-            Ok(()) => return Ok(until),
+            Ok(()) => return Ok(Some(until)),
             Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
             Err(error) => return Err(error),
         }
     }
-    // Another process, or an earlier one, may have taken it.
-    file.allocated()
+    Ok(None)
 }

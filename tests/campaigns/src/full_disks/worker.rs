@@ -72,7 +72,9 @@ fn run(place: &Path, seed: u64, keeps_space: bool) -> Result<(), String> {
             .map(|number| {
                 let mut lane = Lane { number, next: 0, live: Vec::new(), ended: Vec::new(), rng: rng.fork() };
                 let (store, shared) = (&store, &shared);
-                scope.spawn(move || lane.run(store, shared).map(|()| lane))
+                // Said at once, for the others may hang.
+                let say = |why: &String| println!("{why}, with {:?}", store.options);
+                scope.spawn(move || lane.run(store, shared).inspect_err(say).map(|()| lane))
             })
             .collect();
         let conducted = conduct(&shared, keeps_space, || lanes.iter().any(|lane| lane.is_finished()));

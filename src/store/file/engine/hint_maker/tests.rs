@@ -38,7 +38,7 @@ fn open(disk: &MemoryDisk) -> FileStore {
 fn open_with(disk: &MemoryDisk, settings: Settings) -> FileStore {
     let engine = Arc::new(recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap());
     let background = Arc::new(Background::start(engine.clone()).unwrap());
-    FileStore { engine, background }
+    FileStore { engine, background, reader: None }
 }
 
 fn key(n: u32) -> SessionKey {
