@@ -72,10 +72,11 @@ impl<S: Store> Sessions<S> {
     /// The error of the store's [`find`](Store::find).
     pub fn open_presented(&self, presented: Presented) -> impl Future<Output = Result<Session>> + Send {
         // No `async fn`, whose future would have the argument twice.
+        let visitor = presented.visitor();
         async move {
             let now = self.policy().now();
             let LookedUp { opened, barred, beside } = self.look_up(&presented, now).await?;
-            let mut visitor = Visitor { beside, ..presented.visitor() };
+            let mut visitor = Visitor { beside, ..visitor };
             let state = match opened {
                 Some((id, record)) if self.policy().may_end_meanwhile(&record, now) => {
                     let key = *record.key();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cloakroom::cookie::{Cookie, CookieError, Key, Keys, SetCookie, pairs};
 use cloakroom::{
-    Data, Error, ErrorKind, FileStore, Lifetime, MAX_NAME_BYTES, MAX_OWNER_BYTES, ManualClock, Owner, Record, Revision,
-    SessionId, SessionKey, Sessions, Store as _,
+    Data, Error, ErrorKind, FileStore, Handle, Lifetime, MAX_NAME_BYTES, MAX_OWNER_BYTES, ManualClock, Owner, Record,
+    Revision, SessionId, SessionKey, Sessions, Store as _,
 };
 
 use crate::real::NOW;
@@ -141,7 +141,7 @@ impl Entries {
         let listed = blocking.owned_by(text).map_err(failed)?;
         ensure!(listed.is_empty(), "another owner's sessions are listed");
         ensure!(blocking.end_all(text).map_err(failed)? == 0, "another owner's sessions were ended");
-        if let Ok(handle) = text.parse::<SessionKey>() {
+        if let Ok(handle) = text.parse::<Handle>() {
             ensure!(!blocking.end(text, &handle).map_err(failed)?, "another owner's session was ended");
         }
         Ok(())
@@ -192,7 +192,7 @@ fn ids(bytes: &[u8], text: &str) -> Result<(), Failure> {
         ensure!(id.expose().as_bytes() == bytes, "an id has another spelling");
     }
     if let Ok(key) = text.parse::<SessionKey>() {
-        ensure!(key.to_string() == text, "a handle has another spelling");
+        ensure!(key.to_string() == text, "a key has another spelling");
     }
     Ok(())
 }
