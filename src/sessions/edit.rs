@@ -6,7 +6,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::KeySet;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
-use crate::model::trace::Trace;
+use crate::model::trace::{Trace, TraceKind};
 use crate::session::{Policy, Session, State};
 use crate::sessions::handle::Sessions;
 use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
@@ -146,11 +146,13 @@ impl<S: Store> Sessions<S> {
         let (mut done, mut changed) = (KeySet::default(), 0);
         for attempt in 0..ATTEMPTS {
             let now = self.policy().now();
-            // What a session that was changed has been rotated to since has the change.
+            // What a session that was changed has been rotated to since has the change. What has replaced it may not.
             if attempt > 0 {
                 let keys: Vec<_> = done.iter().copied().collect();
                 for found in self.0.store.find_all(&keys, now).await {
-                    done.extend(found?.trace().into_iter().flat_map(Trace::successors));
+                    if let Some(trace) = found?.trace().filter(|trace| trace.kind() == TraceKind::Moved) {
+                        done.extend(trace.successors());
+                    }
                 }
             }
             let mut records = self.0.store.owned_by(&owner, now).await?;

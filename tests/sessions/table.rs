@@ -269,7 +269,6 @@ fn a_commit_does_what_the_table_says_over_a_store_in_memory() {
 }
 
 #[test]
-#[ignore = "the file store leaves no traces yet"]
 fn a_commit_does_what_the_table_says_over_a_store_in_files() {
     let place = tempfile::tempdir().unwrap();
     let count = std::cell::Cell::new(0);
