@@ -147,7 +147,7 @@ impl Run {
             [
                 &mut || {
                     for record in &expiring {
-                        block_on(store.create(record, NOW)).unwrap();
+                        block_on(store.create(record, &[], NOW)).unwrap();
                     }
                     let begun = Instant::now();
                     let swept = block_on(store.sweep(support::ENDED, usize::MAX)).unwrap();

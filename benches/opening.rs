@@ -69,7 +69,7 @@ impl Case {
         let (filled, killed) = (place.path().join("filled"), place.path().join("killed"));
         let store = FileStore::options().durability(Durability::Never).cache_bytes(0).open(&filled).unwrap();
         for n in 0..sessions {
-            block_on(store.create(&self.record(n), NOW)).unwrap();
+            block_on(store.create(&self.record(n), &[], NOW)).unwrap();
         }
         for n in 0..sessions {
             match self.then {

@@ -91,7 +91,7 @@ fn sweep(criterion: &mut Criterion) {
 
 fn expire_and_sweep(store: &FileStore, sessions: Range<u64>) -> Duration {
     for n in sessions.clone() {
-        block_on(store.create(&support::ending(n), NOW)).unwrap();
+        block_on(store.create(&support::ending(n), &[], NOW)).unwrap();
     }
     let begun = Instant::now();
     let swept = block_on(store.sweep(support::ENDED, usize::MAX)).unwrap();

@@ -108,7 +108,7 @@ impl Saver {
         let spare = record.to_bytes().len() - record.data().get("cart").unwrap().len();
         let text = "x".repeat(bytes.saturating_sub(spare + 3));
         record.set_data(Data::from_entries(&[("cart".into(), value::encode(&text).unwrap())].into()));
-        let revision = block_on(store.create(&record, NOW)).unwrap();
+        let revision = block_on(store.create(&record, &[], NOW)).unwrap();
         let revision =
             block_on(store.load(record.key(), NOW)).unwrap().map_or_else(|| panic!("{revision:?}"), |s| s.revision());
         Self { store: store.clone(), record, revision }

@@ -12,6 +12,13 @@ compile_error!(
     "cloakroom runs on Unix only: its FileStore needs flock(2), shared mappings and modes of files, which Windows does not have"
 );
 
+/// The pages whose examples are tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/from-tower-sessions.md")]
+    pub struct FromTowerSessions;
+}
+
 mod adapters;
 pub mod cookie;
 #[cfg(fuzzing)]
@@ -31,12 +38,14 @@ pub use adapters::axum;
 pub use adapters::tower;
 pub use model::data::{Data, MAX_NAME_BYTES};
 pub use model::error::{Error, ErrorKind, Result};
+pub use model::handle::{Handle, InvalidHandle};
 pub use model::id::{InvalidId, SessionId};
 pub use model::key::{InvalidKey, SessionKey};
 pub use model::lifetime::{Expiry, Lifetime};
 pub use model::owner::{MAX_OWNER_BYTES, Owner};
 pub use model::record::{CookieKind, Record, Revision};
 pub use model::time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use model::trace::{MAX_SUCCESSORS, Trace, TraceKind};
 pub use model::value::{self, ValueError};
 pub use session::{AnyEntry, Entry, EntryName, Session};
 pub use sessions::{
@@ -49,5 +58,6 @@ pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stat
 pub use store::memory::MemoryStore;
 pub use store::sweeper::{Sweeper, SweeperBuilder};
 pub use store::{
-    Acknowledged, BeyondLimit, Capabilities, Durability, Kept, Limits, OwnerLimit, RuntimeFree, Store, Swept, Update,
+    Acknowledged, BeyondLimit, Capabilities, Durability, Found, Kept, Limits, MAX_TRACES, OwnerLimit, RuntimeFree,
+    Store, Swept, Update,
 };

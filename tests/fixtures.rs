@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cloakroom::{CookieKind, Data, Durability, FileOptions, FileStore, Lifetime, Record, Store, Timestamp, value};
+use cloakroom::{
+    CookieKind, Data, Durability, FileOptions, FileStore, Handle, Lifetime, Record, Store, Timestamp, value,
+};
 use serde_json::{Value as Json, json};
 
 mod support;
@@ -58,22 +60,22 @@ fn values() -> [(&'static str, Json); 8] {
 /// What the first two directories hold, in two segments.
 fn fill(store: &FileStore) {
     create(store, 1, b"one");
-    block_on(store.create(&full(), NOW)).unwrap();
+    block_on(store.create(&full(), &[], NOW)).unwrap();
     assert!(block_on(store.touch(&key(2), NOW.plus(2 * MINUTE))).unwrap());
     create(store, 3, b"before");
     replace(store, 3, b"after");
     create(store, 4, b"destroyed");
-    block_on(store.destroy(&key(4))).unwrap();
-    let revision = block_on(store.create(&owned(5, "ada", b"rotated"), NOW)).unwrap();
-    let _ = block_on(store.rotate(&key(5), revision, &owned(6, "ada", b"rotated"), NOW)).unwrap();
+    block_on(store.destroy(&key(4), None)).unwrap();
+    let revision = block_on(store.create(&owned(5, "ada", b"rotated"), &[], NOW)).unwrap();
+    let _ = block_on(store.rotate(&key(5), revision, &owned(6, "ada", b"rotated"), None, NOW)).unwrap();
     // The first is swept, the second has ended and is not.
     for (n, minutes) in [(7, 1), (8, 3)] {
-        block_on(store.create(&support::record_until(n, b"", minutes * MINUTE), NOW)).unwrap();
+        block_on(store.create(&support::record_until(n, b"", minutes * MINUTE), &[], NOW)).unwrap();
     }
     assert_eq!(block_on(store.sweep(NOW.plus(2 * MINUTE), 10)).unwrap().removed, 1);
     // One frame for one, a batch for three.
     for (n, owner) in [(9, "bob"), (10, "bob"), (11, "carl"), (12, "carl"), (13, "carl")] {
-        block_on(store.create(&owned(n, owner, b""), NOW)).unwrap();
+        block_on(store.create(&owned(n, owner, b""), &[], NOW)).unwrap();
     }
     assert_eq!(block_on(store.destroy_owned_by(&"bob".into(), Some(&key(10)))).unwrap(), 1);
     assert_eq!(block_on(store.destroy_owned_by(&"carl".into(), None)).unwrap(), 3);
@@ -113,6 +115,31 @@ fn check_filled(store: &FileStore) {
     assert_eq!((stats.live, stats.expired), (15, 1));
 }
 
+/// What the directory of record format 2 holds: a handle of a session's own, and one that is made of an earlier key.
+fn fill_with_handles(store: &FileStore) {
+    let mut record = full();
+    record.set_handle(Handle::from_bytes([9; 16]));
+    block_on(store.create(&record, &[], NOW)).unwrap();
+    let mut record = owned(30, "ada", b"rotated");
+    let revision = block_on(store.create(&record, &[], NOW)).unwrap();
+    record.set_key(key(31));
+    let _ = block_on(store.rotate(&key(30), revision, &record, None, NOW)).unwrap();
+    create(store, 32, b"without");
+}
+
+fn check_handles(store: &FileStore) {
+    let handle = |n| *load(store, n).unwrap().handle();
+    let expected = [Handle::from_bytes([9; 16]), Handle::from_bytes(*key(30).as_bytes())];
+    assert_eq!([handle(2), handle(31)], expected);
+    assert_eq!(handle(32).as_bytes(), key(32).as_bytes());
+    let mut two = full();
+    two.set_handle(expected[0]);
+    two.set_revision(load(store, 2).unwrap().revision());
+    assert_eq!(load(store, 2).unwrap(), two);
+    let listed: Vec<_> = block_on(store.owned_by(&"ada".into(), NOW)).unwrap().iter().map(|it| *it.handle()).collect();
+    assert!(listed.len() == 2 && expected.iter().all(|handle| listed.contains(handle)), "{listed:?}");
+}
+
 /// What the third directory holds: everything was cleared once, and segments have left the log, so that what lives
 /// longest was moved.
 fn fill_and_compact(store: &FileStore, place: &Path) {
@@ -146,7 +173,11 @@ fn make(place: &Path) {
     let last = segments(&killed).pop().unwrap();
     let whole = fs::read(&last).unwrap();
     fs::write(last, &whole[..whole.len() - 5]).unwrap();
-    block_on(store.destroy(&key(99))).unwrap();
+    block_on(store.destroy(&key(99), None)).unwrap();
+    store.close().unwrap();
+
+    let store = options().open(place.join("v2-handles")).unwrap();
+    fill_with_handles(&store);
     store.close().unwrap();
 
     let compacted = place.join("v1-compacted");
@@ -172,6 +203,14 @@ fn copy(from: &Path, to: &Path) {
 
 /// Checks the directories inside `fixtures`, on copies.
 fn check(fixtures: &Path) {
+    let (_keep, place) = support::place();
+    copy(&fixtures.join("v2-handles"), &place);
+    for _ in 0..2 {
+        // At first what is read is from the log, and then from the cache; and so it is by what another opening reads.
+        let store = options().open(&place).unwrap();
+        check_handles(&store);
+        check_handles(&store);
+    }
     for name in ["v1-clean", "v1-killed", "v1-compacted"] {
         let (_keep, place) = support::place();
         copy(&fixtures.join(name), &place);
@@ -208,7 +247,7 @@ fn frozen() -> PathBuf {
 }
 
 #[test]
-fn stores_of_version_1_load_for_ever() {
+fn stores_of_earlier_versions_load_for_ever() {
     check(&frozen());
 }
 

@@ -81,7 +81,7 @@ fn fill(store: &FileStore, owner_of: OwnerOf, is_wanted: fn(u32) -> bool) {
     for n in (0..SESSIONS).filter(|n| is_wanted(*n)) {
         let mut record = record_until(n, &[7; 60], if stays(n) { 60 * MINUTE } else { MINUTE });
         record.set_owner(owner_of(n).map(Into::into), None);
-        block_on(store.create(&record, NOW)).unwrap();
+        block_on(store.create(&record, &[], NOW)).unwrap();
     }
 }
 
@@ -92,7 +92,7 @@ fn a_touch_that_nothing_is_in_the_way_of_allocates_nothing() {
     let (_keep, place) = quick_place();
     let store = FileStore::options().durability(Durability::Never).open(place).unwrap();
     let record = record_until(1, &[7; 60], 60 * MINUTE);
-    block_on(store.create(&record, NOW)).unwrap();
+    block_on(store.create(&record, &[], NOW)).unwrap();
     let touch = |n| assert!(block_on(store.touch(record.key(), NOW.plus(Duration::from_millis(n)))).unwrap());
     touch(1);
     let before = ALLOCATIONS.get();
@@ -180,7 +180,7 @@ fn making_a_hint_takes_a_few_times_its_bytes_and_not_what_the_records_say() {
     for n in 0..32_000 {
         let mut record = record_until(n, &[7; 500], 60 * MINUTE);
         record.set_owner(Some(format!("user {n}").as_str().into()), None);
-        block_on(store.create(&record, NOW)).unwrap();
+        block_on(store.create(&record, &[], NOW)).unwrap();
     }
     store.close().unwrap();
     let _ = std::fs::remove_file(&hint);

@@ -209,7 +209,7 @@ impl Run {
         match op {
             Op::Create(new) => {
                 let mut record = self.record(new);
-                let answer = block_on(store.create(&record, now)).map(Update::Stored);
+                let answer = block_on(store.create(&record, &[], now)).map(Update::Stored);
                 let answer = stored(&mut record, answer)?;
                 prop_assert_eq!(answer, MODEL.create(&mut self.sessions, new.key, record, now));
             }
@@ -228,7 +228,7 @@ impl Run {
             Op::Rotate(old, new, expected) => {
                 let mut record = self.record(new);
                 let expected = self.revision(*old, *expected);
-                let answer = block_on(store.rotate(&key(*old), expected, &record, now));
+                let answer = block_on(store.rotate(&key(*old), expected, &record, None, now));
                 let answer = stored(&mut record, answer)?;
                 prop_assert!(answer.is_err() || record.revision() != expected, "a revision was given again");
                 prop_assert_eq!(answer, MODEL.rotate(&mut self.sessions, *old, &expected, new.key, record, now));
@@ -238,7 +238,7 @@ impl Run {
                 prop_assert_eq!(touched, MODEL.touch(&mut self.sessions, *n, now));
             }
             Op::Destroy(n) => {
-                block_on(store.destroy(&key(*n))).unwrap();
+                block_on(store.destroy(&key(*n), None)).unwrap();
                 MODEL.destroy(&mut self.sessions, *n);
             }
             Op::OwnedBy(n) => {

@@ -97,7 +97,7 @@ pub(crate) fn options(durability: Durability) -> FileOptions {
 pub(crate) fn filled(directory: &Path, sessions: u64, durability: Durability) -> FileStore {
     let store = options(Durability::Never).open(directory).unwrap();
     for n in 0..sessions {
-        block_on(store.create(&record(n), NOW)).unwrap();
+        block_on(store.create(&record(n), &[], NOW)).unwrap();
     }
     store.close().unwrap();
     let store = options(durability).open(directory).unwrap();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use cloakroom::{Clock, Entry, Session, SessionKey};
+use cloakroom::{Clock, Entry, Handle, Session};
 
 use crate::Shop;
 use crate::ago::ago;
@@ -57,7 +57,7 @@ pub async fn show(State(shop): State<Shop>, visitor: Visitor) -> cloakroom::Resu
     let body = format!(
         r#"<h1>Your devices</h1><p class="lead">Wherever you are logged in as {}.</p>
 <ul class="devices">{rows}</ul>{others}"#,
-        Escaped(user.as_str())
+        Escaped(&user.to_string())
     );
     Ok(page::page("Your devices", &visitor, &body))
 }
@@ -70,7 +70,7 @@ pub async fn end(State(shop): State<Shop>, session: Session, form: Form) -> cloa
         shop.sessions.end_others(&user, &here).await?;
         return Ok(Redirect::to("/devices").into_response());
     }
-    match form.field("handle").parse::<SessionKey>() {
+    match form.field("handle").parse::<Handle>() {
         // Ended by the request itself, the session takes its cookie along.
         Ok(handle) if handle == here => {
             session.destroy()?;

@@ -15,7 +15,7 @@ pub fn page(title: &str, visitor: &Visitor, body: &str) -> Response {
     let account = match &visitor.user {
         Some(user) => format!(
             r#"<a href="/devices">{}</a><form method="post" action="/logout">{}<button class="quiet">Log out</button></form>"#,
-            Escaped(user.as_str()),
+            Escaped(&user.to_string()),
             visitor.csrf_field()
         ),
         None => r#"<a href="/login">Log in</a>"#.to_owned(),

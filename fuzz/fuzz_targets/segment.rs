@@ -65,7 +65,7 @@ fn open_and_go_on(disk: &Disk) {
     let mut content = Content::of(&store);
     let mut record = Record::new(key_of_byte(NEW), Lifetime::idle(Duration::from_secs(60)), NOW);
     record.set_data(data(b"new"));
-    block_on(store.create(&record, NOW)).expect("what could be opened can be saved into");
+    block_on(store.create(&record, &[], NOW)).expect("what could be opened can be saved into");
     content.add(NEW, &record);
     assert_eq!(Content::of(&store), content, "before it is closed");
     let killed = disk.copy();

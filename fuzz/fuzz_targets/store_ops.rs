@@ -117,7 +117,7 @@ impl Pair {
         match operation {
             Operation::Create(session) => {
                 let record = session.record(now);
-                let created = (block_on(file.create(&record, now)), block_on(model.create(&record, now)));
+                let created = (block_on(file.create(&record, &[], now)), block_on(model.create(&record, &[], now)));
                 match (created.0, created.1) {
                     (Ok(file), Ok(model)) => self.revisions.push((file, model)),
                     (Err(file), Err(model)) => assert_same(&file, &model),
@@ -138,12 +138,12 @@ impl Pair {
             Operation::Rotate { old, session, stale } => {
                 let (record, key) = (session.record(now), few(*old));
                 let (old, expected) = self.expected(&key, *stale);
-                let rotated = block_on(file.rotate(&key, old, &record, now));
-                self.same_update(rotated, block_on(model.rotate(&key, expected, &record, now)));
+                let rotated = block_on(file.rotate(&key, old, &record, None, now));
+                self.same_update(rotated, block_on(model.rotate(&key, expected, &record, None, now)));
             }
             Operation::Destroy { key } => {
-                block_on(file.destroy(&few(*key))).unwrap();
-                block_on(model.destroy(&few(*key))).unwrap();
+                block_on(file.destroy(&few(*key), None)).unwrap();
+                block_on(model.destroy(&few(*key), None)).unwrap();
             }
             Operation::OwnedBy { owner: n } => {
                 let Some(owner) = owner(*n) else { return };

@@ -53,10 +53,10 @@ pub enum ErrorKind {
         /// The names of the entries that this request set or modified.
         entries: Vec<String>,
     },
-    /// The request came with the id that the session had before its rotation, within the grace window. Such a session
-    /// can be read and not changed.
-    #[error("the session is read-only: its id was rotated a moment ago")]
-    ReadOnly,
+    /// The request came with ids of several sessions, and these have different owners: nobody can say whose request it is.
+    /// A login or a logout ends them all.
+    #[error("the request came with the sessions of different owners")]
+    Locked,
     /// The session was reached by its key and not by its visitor's cookie, so no response could carry a new id.
     #[error("no visitor is here whose cookie could carry a new id")]
     NoVisitor,

@@ -8,17 +8,16 @@ use std::sync::LazyLock;
 
 use blake3::hazmat::{self, ContextKey, HasherExt as _};
 
+use crate::model::hex::{self, BYTES};
 use crate::model::id::SessionId;
-
-const BYTES: usize = 16;
 
 const CONTEXT_OF_KEYS: &str = "cloakroom session key v1";
 
 /// A session's key: the first 16 bytes of BLAKE3's `derive_key("cloakroom session key v1", id)`.
 ///
-/// Everything that is stored, listed or logged uses the key. The id cannot be computed from the key, so a stolen disk or
-/// backup opens no session (CVE-2019-16782). Its 32 hexadecimal digits are the public handle that a "your devices" page
-/// or an administrator's tool shows.
+/// A store keeps the session under its key. The id cannot be computed from the key, so a stolen disk or backup opens no
+/// session (CVE-2019-16782). A rotation gives the session another key; its public name, which it keeps, is its
+/// [`Handle`](crate::Handle).
 ///
 /// ```
 /// use cloakroom::{SessionId, SessionKey};
@@ -26,16 +25,16 @@ const CONTEXT_OF_KEYS: &str = "cloakroom session key v1";
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let id = SessionId::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYX")?;
 /// let key = SessionKey::of(&id);
-/// let handle = key.to_string();
-/// assert_eq!(handle, "dede8e28dbdd13e43b6b217b332b5c1f");
-/// assert_eq!(handle.parse(), Ok(key));
+/// let shown = key.to_string();
+/// assert_eq!(shown, "dede8e28dbdd13e43b6b217b332b5c1f");
+/// assert_eq!(shown.parse(), Ok(key));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey([u8; BYTES]);
 
-/// The error for a string that is not a session's handle: 32 hexadecimal digits in lower case.
+/// The error for a string that is not a session's key: 32 hexadecimal digits in lower case.
 ///
 /// ```
 /// use cloakroom::{InvalidKey, SessionKey};
@@ -43,7 +42,7 @@ pub struct SessionKey([u8; BYTES]);
 /// assert_eq!("DEDE8E28".parse::<SessionKey>(), Err(InvalidKey));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a session handle is 32 hexadecimal digits in lower case")]
+#[error("a session key is 32 hexadecimal digits in lower case")]
 pub struct InvalidKey;
 
 impl SessionKey {
@@ -70,7 +69,7 @@ impl SessionKey {
 
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -84,16 +83,7 @@ impl FromStr for SessionKey {
     type Err = InvalidKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
-        let digits = text.as_bytes();
-        if digits.len() != 2 * BYTES || digits.iter().any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(InvalidKey);
-        }
-        let nibble = |digit: u8| if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 };
-        let mut bytes = [0; BYTES];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0]) << 4 | nibble(pair[1]);
-        }
-        Ok(Self(bytes))
+        hex::read(text).map(Self).ok_or(InvalidKey)
     }
 }
 
@@ -138,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_reads_back_and_has_one_spelling() {
+    fn a_key_reads_back_and_has_one_spelling() {
         let key = SessionKey::of(&SessionId::generate().unwrap());
         assert_eq!(key.to_string().parse(), Ok(key));
         assert_eq!("A".repeat(32).parse::<SessionKey>(), Err(InvalidKey));

@@ -1,7 +1,7 @@
 //! What a session says about itself: owner, handle, times. They are as the request sees them, with its own changes.
 
 use crate::model::error::Result;
-use crate::model::key::SessionKey;
+use crate::model::handle::Handle;
 use crate::model::owner::Owner;
 use crate::model::record::CookieKind;
 use crate::model::time::Timestamp;
@@ -29,8 +29,8 @@ impl Session {
         Ok(state.head().owner().cloned())
     }
 
-    /// The public handle, for a "your devices" page and for logs; `None` until the session is stored. A commit that
-    /// gives the session a new id gives it a new handle.
+    /// The session's public name, for a "your devices" page and for logs; `None` until the session is stored. It stays for
+    /// the session's whole life, through rotations and logins of the same user; see [`Handle`].
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -42,9 +42,9 @@ impl Session {
     /// assert_eq!(session.handle(), Some(sessions.owned_by("user 42")?[0].handle()));
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
-    pub fn handle(&self) -> Option<SessionKey> {
+    pub fn handle(&self) -> Option<Handle> {
         let state = self.state();
-        state.is_stored.then(|| *state.record.key())
+        state.is_stored.then(|| *state.record.handle())
     }
 
     /// When the session began. For a session that is not stored, it is the time at which the request opened it.

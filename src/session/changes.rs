@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::data::Data;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::handle::Handle;
 use crate::model::lifetime::Lifetime;
 use crate::model::owner::Owner;
 use crate::model::record::{CookieKind, Record};
@@ -24,8 +25,7 @@ pub(crate) struct Changes {
     entries: BTreeMap<Arc<str>, EntryChange>,
     /// Entries of the stored record that were read.
     reads: BTreeSet<Box<str>>,
-    /// Who logged in, and when.
-    login: Option<(Owner, Timestamp)>,
+    login: Option<Login>,
     lifetime: Option<LifetimeChange>,
     cookie: Option<CookieKind>,
     rotate: bool,
@@ -46,6 +46,13 @@ enum Base {
     Set { value: Arc<[u8]>, guarded: bool },
     /// No value. If it is guarded, only where the store still has the value that this request has taken.
     Removed { guarded: bool },
+}
+
+/// A login: the user, the time, and the handle of a session that was not theirs before.
+pub(crate) struct Login {
+    pub(crate) owner: Owner,
+    pub(crate) at: Timestamp,
+    pub(crate) handle: Handle,
 }
 
 struct LifetimeChange {
@@ -120,12 +127,17 @@ impl Changes {
         self.entries.clear();
     }
 
+    /// Leaves what is stored behind, and keeps what this request puts in.
+    pub(crate) fn disown(&mut self) {
+        self.cleared = true;
+    }
+
     pub(crate) fn rotate(&mut self) {
         self.rotate = true;
     }
 
-    pub(crate) fn login(&mut self, owner: Owner, now: Timestamp) {
-        self.login = Some((owner, now));
+    pub(crate) fn login(&mut self, login: Login) {
+        self.login = Some(login);
         self.rotate = true;
     }
 
@@ -141,8 +153,8 @@ impl Changes {
         self.rotate
     }
 
-    pub(crate) fn log_in(&self) -> bool {
-        self.login.is_some()
+    pub(crate) fn new_owner(&self) -> Option<&Owner> {
+        self.login.as_ref().map(|login| &login.owner)
     }
 
     /// Whether the visitor's cookie has to be sent again, because its age changes.
@@ -171,7 +183,6 @@ impl Changes {
     /// [`ErrorKind::Conflict`] for an entry that this request read and set or took, and that has another value now, but
     /// for the one that it set; the error of a modification.
     pub(crate) fn onto_current(&self, seen: &Record, current: &Record) -> Result<Record> {
-        let mut values = Vec::with_capacity(self.entries.len());
         for (name, change) in &self.entries {
             let stored = current.data().get(name);
             let was_seen = || is_same(stored, seen.data().get(name));
@@ -180,48 +191,78 @@ impl Changes {
                 Base::Removed { guarded: true } => !was_seen(),
                 _ => false,
             };
-            let value = match &change.base {
-                _ if is_conflict => {
-                    let kind = ErrorKind::Conflict { entry: name.to_string() };
-                    return Err(Error::new(kind, format!("committing session {}", current.key())));
-                }
-                Base::Set { value, .. } => Some(&**value),
-                Base::Stored if !self.cleared => stored,
-                Base::Stored | Base::Removed { .. } => None,
-            };
-            let value = match change.modify.split_first() {
-                None => value.map(<[u8]>::to_vec),
-                Some((first, rest)) => rest.iter().try_fold(first(value)?, |value, modify| modify(value.as_deref()))?,
-            };
-            values.push((&**name, value));
+            if is_conflict {
+                let kind = ErrorKind::Conflict { entry: name.to_string() };
+                return Err(Error::new(kind, format!("committing session {}", current.key())));
+            }
         }
-        Ok(self.onto(current, values.iter().map(|(name, value)| (*name, value.as_deref()))))
+        self.onto_base(current)
+    }
+
+    /// The changes applied to `base`, whatever this request has read before.
+    ///
+    /// # Errors
+    ///
+    /// The error of a modification.
+    pub(crate) fn onto_base(&self, base: &Record) -> Result<Record> {
+        let mut values = Vec::with_capacity(self.entries.len());
+        for (name, change) in &self.entries {
+            let stored = base.data().get(name).filter(|_| !self.clears(base));
+            values.push((&**name, change.value_over(stored)?));
+        }
+        Ok(self.onto(base, values.iter().map(|(name, value)| (*name, value.as_deref()))))
+    }
+
+    /// The changes of entries applied to the session that `seen` has moved to, as far as that still has what this request
+    /// saw. All other changes are not for a session whose id nobody here knows. `None` if the value of an entry that was set
+    /// cannot be kept.
+    ///
+    /// # Errors
+    ///
+    /// The error of a modification.
+    pub(crate) fn onto_successor(&self, seen: &Record, successor: &Record) -> Result<Option<Record>> {
+        let is_as_seen = |name: &str| is_same(successor.data().get(name), seen.data().get(name));
+        let mut values: BTreeMap<&str, Option<Vec<u8>>> = BTreeMap::new();
+        let cleared = seen.data().iter().filter(|(name, _)| self.cleared && is_as_seen(name));
+        values.extend(cleared.map(|(name, _)| (name, None)));
+        for (name, change) in &self.entries {
+            let stored = successor.data().get(name);
+            let is_modified = !change.modify.is_empty();
+            let depends_on_stored = matches!(change.base, Base::Stored) && !self.cleared;
+            let value = change.value_over(stored.filter(|_| depends_on_stored))?;
+            if depends_on_stored || is_as_seen(name) || is_same(stored, value.as_deref()) {
+                values.insert(name, value);
+            } else if is_modified || !matches!(change.base, Base::Removed { .. }) {
+                return Ok(None);
+            }
+        }
+        let mut changed = successor.clone();
+        let values = values.iter().map(|(name, value)| (*name, value.as_deref()));
+        changed.set_data(merged(successor.data(), true, values));
+        Ok(Some(changed))
     }
 
     fn onto<'a>(&self, record: &'a Record, values: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> Record {
         let mut changed = record.clone();
+        let clears = self.clears(record);
         self.apply_head(&mut changed);
-        if self.cleared || !self.entries.is_empty() {
-            let stored = record.data().iter().filter(|_| !self.cleared);
-            let mut entries: BTreeMap<&str, &[u8]> = stored.collect();
-            for (name, value) in values {
-                match value {
-                    // An equal value stays as it is stored, so that its bytes tell whether anything changed.
-                    Some(value) => match record.data().get(name).filter(|stored| value::is_same(stored, value)) {
-                        Some(stored) => entries.insert(name, stored),
-                        None => entries.insert(name, value),
-                    },
-                    None => entries.remove(name),
-                };
-            }
-            changed.set_data(Data::from_sorted(entries.iter().map(|(name, value)| (*name, *value))));
+        if clears || !self.entries.is_empty() {
+            changed.set_data(merged(record.data(), !clears, values));
         }
         changed
     }
 
+    /// Whether nothing that is stored stays: it was cleared, or it is another user's than the one who logs in.
+    fn clears(&self, record: &Record) -> bool {
+        self.cleared || self.new_owner().is_some_and(|new| record.owner().is_some_and(|owner| owner != new))
+    }
+
     /// All changes but those of the entries.
     pub(crate) fn apply_head(&self, record: &mut Record) {
-        if let Some((owner, at)) = &self.login {
+        if let Some(Login { owner, at, handle }) = &self.login {
+            if record.owner() != Some(owner) {
+                record.set_handle(*handle);
+            }
             record.set_owner(Some(owner.clone()), Some(*at));
         }
         if let Some(LifetimeChange { lifetime, own, since }) = self.lifetime {
@@ -231,6 +272,37 @@ impl Changes {
             record.set_cookie(kind);
         }
     }
+}
+
+impl EntryChange {
+    /// The entry's value where this one is stored.
+    fn value_over(&self, stored: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let value = match &self.base {
+            Base::Set { value, .. } => Some(&**value),
+            Base::Stored => stored,
+            Base::Removed { .. } => None,
+        };
+        match self.modify.split_first() {
+            None => Ok(value.map(<[u8]>::to_vec)),
+            Some((first, rest)) => rest.iter().try_fold(first(value)?, |value, modify| modify(value.as_deref())),
+        }
+    }
+}
+
+/// The stored entries, if they stay, with these values in their places.
+fn merged<'a>(stored: &'a Data, stay: bool, values: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> Data {
+    let mut entries: BTreeMap<&str, &[u8]> = stored.iter().filter(|_| stay).collect();
+    for (name, value) in values {
+        match value {
+            // An equal value stays as it is stored, so that its bytes tell whether anything changed.
+            Some(value) => match stored.get(name).filter(|stored| value::is_same(stored, value)) {
+                Some(stored) => entries.insert(name, stored),
+                None => entries.insert(name, value),
+            },
+            None => entries.remove(name),
+        };
+    }
+    Data::from_sorted(entries.iter().map(|(name, value)| (*name, *value)))
 }
 
 /// Whether two entries are equal, absent ones included.

@@ -40,9 +40,10 @@ const ATTEMPTS: u32 = 256;
 /// # Errors
 ///
 /// After its session's commit, each method that gives a `Result` fails with [`ErrorKind::Committed`]. A method that
-/// changes something fails with [`ErrorKind::ReadOnly`] if the session was opened within the grace window of a
-/// rotation. Of a session that is there and cannot be read ([`ErrorKind::Damaged`], [`ErrorKind::NewerFormat`]) every
-/// method fails but [`login`](Session::login) and [`destroy`](Session::destroy), which end it. A name that is empty, too
+/// gives a new id fails with [`ErrorKind::NoVisitor`] in [`Sessions::edit`](crate::Sessions::edit). Of a session that is there and
+/// cannot be read ([`ErrorKind::Damaged`], [`ErrorKind::NewerFormat`]), and where the ids that came are of sessions with
+/// different owners ([`ErrorKind::Locked`]), every method fails but [`login`](Session::login) and
+/// [`destroy`](Session::destroy), which end what is there. A name that is empty, too
 /// long or reserved is an [`ErrorKind::Entry`]. Each method's own page says what else it fails with.
 #[derive(Clone)]
 pub struct Session(pub(super) Arc<Shared>);
@@ -74,7 +75,7 @@ impl Session {
                 record,
                 is_stored: true,
                 ended: None,
-                damage: None,
+                barred: None,
                 changes,
             },
         )
@@ -146,7 +147,7 @@ impl Session {
     fn set<T: Serialize + ?Sized>(&self, name: &str, value: &T, overwrite: bool) -> Result<()> {
         let value = value::encode(value).map_err(|cause| misfit(name, "encoding a value", cause))?;
         let mut state = self.state();
-        state.check_writable()?;
+        state.check_open()?;
         state.changes.set(name, value, overwrite);
         Ok(())
     }
@@ -181,10 +182,10 @@ impl Session {
     pub(super) fn modify_encoded(&self, name: &str, modify: Modify) -> Result<()> {
         for _ in 0..ATTEMPTS {
             let old = self.look(name, |_| ())?;
-            self.state().check_writable()?;
+            self.state().check_open()?;
             let new = modify(old.bytes(name))?;
             let mut state = self.state();
-            state.check_writable()?;
+            state.check_open()?;
             // Another clone may have changed the entry while `modify` ran, and then `new` is out of date.
             if Found::new(&state, name).bytes(name) == old.bytes(name) {
                 state.changes.modify(name, modify, new);
@@ -211,7 +212,7 @@ impl Session {
     pub fn remove(&self, entry: impl AnyEntry) -> Result<bool> {
         let name = checked(&entry)?;
         let mut state = self.state();
-        state.check_writable()?;
+        state.check_open()?;
         let existed = Found::new(&state, name).bytes(name).is_some();
         // The removal is noted even where the entry is absent: another request may add it before the commit.
         if existed || state.is_stored {
@@ -279,7 +280,7 @@ impl Session {
     /// Only those of [every method](Session#errors).
     pub fn clear(&self) -> Result<()> {
         let mut state = self.state();
-        state.check_writable()?;
+        state.check_open()?;
         state.changes.clear();
         Ok(())
     }
@@ -329,7 +330,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.unseen_state();
         f.debug_struct("Session")
-            .field("handle", &state.is_stored.then(|| state.record.key()))
+            .field("handle", &state.is_stored.then(|| state.record.handle()))
             .field("changed", &!state.changes.is_empty())
             .field("destroyed", &state.ended.is_some())
             .field("committed", &(state.access == Access::Committed))

@@ -1,9 +1,11 @@
 //! Login and logout: the session's owner, its id and its lifetime.
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::handle::Handle;
 use crate::model::lifetime::Lifetime;
 use crate::model::owner::{MAX_OWNER_BYTES, Owner};
 use crate::model::record::CookieKind;
+use crate::session::changes::Login;
 use crate::session::handle::Session;
 
 impl Session {
@@ -11,7 +13,8 @@ impl Session {
     /// and the site's lifetime, whose two deadlines begin anew. A session that is not stored yet will be.
     ///
     /// The entries of an anonymous visitor stay, and those of the same user. Another user's go, with all that this request
-    /// put in before: nobody finds a stranger's cart. There is no other way to change the owner with a visitor present, for
+    /// put in before: nobody finds a stranger's cart. The commit of a login never ends in nothing: if the session has ended
+    /// meanwhile, another one begins. All other sessions whose ids came with the request end. There is no other way to change the owner with a visitor present, for
     /// an id that somebody planted must not become one that is logged in;
     /// [`Sessions::rename_owner`](crate::Sessions::rename_owner) is for users whose id changes.
     ///
@@ -27,7 +30,7 @@ impl Session {
     ///
     /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`], [`ErrorKind::EmptyOwner`] for an empty one; [`ErrorKind::NoVisitor`] in
     /// [`Sessions::edit`](crate::Sessions::edit) and [`update_owned_by`](crate::Sessions::update_owned_by), where no
-    /// response can carry the new id.
+    /// response can carry the new id; [`ErrorKind::Random`] if the operating system gives no random bytes.
     pub fn login(&self, owner: impl Into<Owner>) -> Result<()> {
         self.login_with(owner.into(), None)
     }
@@ -66,21 +69,23 @@ impl Session {
 
     fn login_with(&self, owner: Owner, own: Option<Lifetime>) -> Result<()> {
         check_owner(&owner)?;
-        let now = self.0.policy.now();
+        let login = Login { at: self.0.policy.now(), handle: Handle::generate()?, owner };
         let mut state = self.state();
-        state.end_damaged();
+        state.replace_barred();
         state.check_rotatable()?;
-        if state.head().owner().is_some_and(|before| *before != owner) {
+        if state.head().owner().is_some_and(|before| *before != login.owner) {
             state.changes.clear();
             state.changes.set_cookie(self.0.policy.kind);
         }
-        state.changes.login(owner, now);
-        state.changes.set_lifetime(own.unwrap_or(self.0.policy.lifetime), own.is_some(), now);
+        state.changes.set_lifetime(own.unwrap_or(self.0.policy.lifetime), own.is_some(), login.at);
+        state.changes.login(login);
         Ok(())
     }
 
-    /// Gives the session a new id. Call it when the visitor's rights change (OWASP ASVS 5.0, 7.2.4). Nothing else
-    /// changes; the deadlines stay. A session that is not stored is left alone: its first id is new in any case.
+    /// Gives the session a new id. Call it when the visitor's rights change (OWASP ASVS 5.0, 7.2.4), in a request that
+    /// redirects and never on a timer: answers may overtake each other. Nothing else changes; the handle and the deadlines
+    /// stay. What other requests change meanwhile follows to the new id. A session that is not stored is left alone: its first
+    /// id is new in any case.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Outcome, Sessions};
@@ -103,8 +108,9 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session (a logout), and removes its cookie, also one whose session was over already. The changes that this
-    /// request has made before are dropped.
+    /// Ends the session (a logout) and all others of this user and [handle](Self::handle), whatever id they have, and removes
+    /// its cookie, also one whose session was over already. The changes that this request has made before are dropped. If
+    /// another user has logged in meanwhile with the same cookie, that login stays.
     ///
     /// From now on the handle is a blank session. What the handler puts into it begins a new session, with a new id.
     ///
@@ -124,8 +130,8 @@ impl Session {
     pub fn destroy(&self) -> Result<()> {
         let blank = self.0.policy.blank(self.0.policy.now());
         let mut state = self.state();
-        state.end_damaged();
-        state.check_writable()?;
+        state.end_barred();
+        state.check_open()?;
         state.destroy(blank);
         Ok(())
     }
@@ -146,7 +152,7 @@ impl Session {
     pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
         let now = self.0.policy.now();
         let mut state = self.state();
-        state.check_writable()?;
+        state.check_open()?;
         state.changes.set_lifetime(lifetime, true, now);
         Ok(())
     }
@@ -169,7 +175,7 @@ impl Session {
     pub fn set_permanent(&self, permanent: bool) -> Result<()> {
         let kind = if permanent { CookieKind::Permanent } else { CookieKind::BrowserSession };
         let mut state = self.state();
-        state.check_writable()?;
+        state.check_open()?;
         if state.head().cookie() != kind {
             state.changes.set_cookie(kind);
         }

@@ -21,5 +21,5 @@ pub use entry::{AnyEntry, Entry, EntryName};
 pub use handle::Session;
 pub(crate) use login::check_owner;
 pub(crate) use policy::{OnLost, Policy};
-pub(crate) use state::{Access, Damage, HiddenAt, State, Visitor};
+pub(crate) use state::{Access, Barred, Came, HiddenAt, State, Stood, Visitor};
 pub(crate) use stored::decode;

@@ -40,7 +40,7 @@ impl Session {
         let value = f();
         let encoded = value::encode(&value).map_err(|cause| misfit(name, "encoding a value", cause))?;
         let mut state = self.state();
-        state.check_writable()?;
+        state.check_open()?;
         // Another clone may have made one while `f` ran.
         if let Some(value) = note(Found::new(&state, name))? {
             return Ok(value);
@@ -68,7 +68,7 @@ impl Session {
     pub fn take<T: DeserializeOwned>(&self, entry: impl EntryName<T>) -> Result<Option<T>> {
         let name = checked(&entry)?;
         let mut state = self.state();
-        state.check_writable()?;
+        state.check_open()?;
         let value = Found::new(&state, name).decode(name)?;
         if value.is_some() {
             state.changes.note_read(name);

@@ -28,7 +28,8 @@ pub(crate) struct Policy {
     /// The part of the idle timeout that passes before a touch is stored.
     pub(crate) touch_after: f64,
     pub(crate) rolling: bool,
-    pub(crate) rotation_grace: Option<Duration>,
+    /// How long the trace of a rotation, a login or a logout stands.
+    pub(crate) trace: Duration,
     pub(crate) keep_changes_on_error: bool,
     /// Whether lost changes of these entries are an error of a request with this method.
     pub(crate) on_lost: OnLost,

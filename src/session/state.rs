@@ -7,6 +7,7 @@ use crate::model::id::SessionId;
 use crate::model::key::SessionKey;
 use crate::model::record::Record;
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::session::changes::Changes;
 
 /// All clones of a handle share it, under one lock. No code of the application runs under that lock.
@@ -24,8 +25,8 @@ pub(crate) struct State {
     pub(crate) is_stored: bool,
     /// The session that this request destroyed. `record` is blank then.
     pub(crate) ended: Option<Box<Record>>,
-    /// The session that the visitor's id names, if that is there and cannot be read. `record` is blank then.
-    pub(crate) damage: Option<Box<Damage>>,
+    /// What bars the use of the session. `record` is blank until a login has taken the session's place.
+    pub(crate) barred: Option<Box<Barred>>,
     pub(crate) changes: Changes,
 }
 
@@ -36,16 +37,33 @@ pub(crate) struct Visitor {
     pub(crate) has_cookie: bool,
     /// Whether the visitor logs out of what that id opens no more.
     pub(crate) leaves: bool,
-    /// The session under that id which is stored and over by today's policy or for this clock.
-    pub(crate) over: Option<SessionKey>,
+    /// The ids that came, but for that of the session which is opened.
+    pub(crate) beside: Vec<Came>,
     pub(crate) hidden_at: Option<HiddenAt>,
 }
 
-/// A session that cannot be read.
-pub(crate) struct Damage {
+/// An id that came and that opened nothing.
+#[derive(Clone)]
+pub(crate) struct Came {
     pub(crate) key: SessionKey,
+    pub(crate) stood: Stood,
+}
+
+/// What stood under the key of an id when the request came.
+#[derive(Clone)]
+pub(crate) enum Stood {
+    /// A session that lives.
+    Live(Box<Record>),
+    /// A session that is stored and opens nothing: it is over by today's policy or for this clock, or it cannot be read.
+    Unusable,
+    Trace(Trace),
+    Nothing,
+}
+
+/// Why the session cannot be used: it cannot be read, or the ids that came are of sessions with different owners.
+pub(crate) struct Barred {
     pub(crate) error: Error,
-    /// Whether a login or a logout ends it. All that looks at the session fails before.
+    /// Whether a login or a logout ends what is barred. All that looks at the session fails before.
     pub(crate) ends: bool,
 }
 
@@ -58,40 +76,51 @@ pub(crate) enum Access {
     Full,
     /// Everything but a new id: no response can carry it to the visitor.
     NoVisitor,
-    /// Reading: the request came with the id from before a rotation.
-    ReadOnly,
     /// Nothing: the commit has begun.
     Committed,
 }
 
 impl State {
     pub(crate) fn check_open(&self) -> Result<()> {
-        match (self.access, &self.damage) {
+        match (self.access, &self.barred) {
             (Access::Committed, _) => Err(Error::new(ErrorKind::Committed, "using a session")),
-            (_, Some(damage)) if !damage.ends => Err(damage.error.repeated()),
+            (_, Some(barred)) if !barred.ends => Err(barred.error.repeated()),
             _ => Ok(()),
         }
     }
 
-    /// Lets the visitor begin anew in the place of a session that cannot be read.
-    pub(crate) fn end_damaged(&mut self) {
-        if let Some(damage) = &mut self.damage {
-            damage.ends = true;
+    /// Lets the visitor log out of what is barred.
+    pub(crate) fn end_barred(&mut self) {
+        if let Some(barred) = &mut self.barred {
+            barred.ends = true;
         }
     }
 
-    pub(crate) fn check_writable(&self) -> Result<()> {
-        match self.access {
-            Access::ReadOnly => Err(Error::new(ErrorKind::ReadOnly, "changing a session")),
-            _ => self.check_open(),
+    /// Lets the visitor log in where the session is barred. Of several sessions the login takes the place of the first, and
+    /// has nothing of what is in it.
+    pub(crate) fn replace_barred(&mut self) {
+        let Some(barred) = self.barred.as_mut().filter(|barred| !barred.ends) else { return };
+        barred.ends = true;
+        if barred.error.kind() == &ErrorKind::Locked
+            && let Some(Came { stood: Stood::Live(first), .. }) = self.visitor.beside.first_mut()
+        {
+            self.record = (**first).clone();
+            self.is_stored = true;
+            self.visitor.beside.remove(0);
+            self.changes.disown();
         }
     }
 
     pub(crate) fn check_rotatable(&self) -> Result<()> {
         match self.access {
             Access::NoVisitor => Err(Error::new(ErrorKind::NoVisitor, "giving a session a new id")),
-            _ => self.check_writable(),
+            _ => self.check_open(),
         }
+    }
+
+    /// The session as it is stored, as far as this handle knows.
+    pub(crate) fn stored(&self) -> Option<Record> {
+        self.is_stored.then(|| self.record.clone())
     }
 
     /// The session with all its changes but those of entries.
@@ -124,7 +153,7 @@ impl State {
             record: self.record.clone(),
             is_stored: self.is_stored,
             ended: self.ended.clone(),
-            damage: self.damage.take(),
+            barred: self.barred.take(),
             changes: std::mem::take(&mut self.changes),
         }
     }

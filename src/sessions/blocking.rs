@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::error::Result;
-use crate::model::key::SessionKey;
+use crate::model::handle::Handle;
 use crate::model::owner::Owner;
 use crate::session::Session;
 use crate::sessions::committed::Committed;
@@ -126,9 +126,9 @@ impl<S: RuntimeFree> Blocking<S> {
     /// # use cloakroom::{MemoryStore, Sessions};
     /// # let sessions = Sessions::builder(MemoryStore::new()).build()?.blocking();
     /// # let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
-    /// let handle = sessions.open([&cookie])?.handle().unwrap();
+    /// let session = sessions.open([&cookie])?;
     /// std::thread::scope(|threads| {
-    ///     threads.spawn(|| sessions.edit(&handle, |session| session.insert("report", "ready")));
+    ///     threads.spawn(|| sessions.edit(&session, |session| session.insert("report", "ready")));
     /// });
     /// assert!(sessions.open([&cookie])?.contains("report")?);
     /// # Ok::<(), cloakroom::Error>(())
@@ -138,8 +138,17 @@ impl<S: RuntimeFree> Blocking<S> {
     ///
     /// The error of `f`; [`ErrorKind::NoVisitor`](crate::ErrorKind::NoVisitor) where `f` asks for a new id;
     /// [`ErrorKind::Contention`](crate::ErrorKind::Contention) after 256 conflicts; the store's errors.
-    pub fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
-        block_on(self.0.edit(key, f))
+    pub fn edit<T>(&self, session: &Session, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
+        block_on(self.0.edit(session, f))
+    }
+
+    /// Whether a session goes on, under this id or another. As [`Sessions::still_lives`].
+    ///
+    /// # Errors
+    ///
+    /// The store's errors.
+    pub fn still_lives(&self, session: &Session) -> Result<bool> {
+        block_on(self.0.still_lives(session))
     }
 
     /// All live sessions of a user, the session that was seen last first. As [`Sessions::owned_by`].
@@ -151,12 +160,12 @@ impl<S: RuntimeFree> Blocking<S> {
         block_on(self.0.owned_by(owner))
     }
 
-    /// Ends one of a user's sessions. Says whether the user had a session of this handle. As [`Sessions::end`].
+    /// Ends one of a user's devices. Says whether the user had a session of this handle. As [`Sessions::end`].
     ///
     /// # Errors
     ///
     /// The store's errors.
-    pub fn end(&self, owner: impl Into<Owner>, handle: &SessionKey) -> Result<bool> {
+    pub fn end(&self, owner: impl Into<Owner>, handle: &Handle) -> Result<bool> {
         block_on(self.0.end(owner, handle))
     }
 
@@ -169,21 +178,21 @@ impl<S: RuntimeFree> Blocking<S> {
         block_on(self.0.end_all(owner))
     }
 
-    /// Ends all of a user's sessions but one. Says how many were ended. As [`Sessions::end_others`].
+    /// Ends all of a user's sessions but those of one handle. Says how many were ended. As [`Sessions::end_others`].
     ///
     /// # Errors
     ///
     /// The store's errors.
-    pub fn end_others(&self, owner: impl Into<Owner>, keep: &SessionKey) -> Result<u64> {
+    pub fn end_others(&self, owner: impl Into<Owner>, keep: &Handle) -> Result<u64> {
         block_on(self.0.end_others(owner, keep))
     }
 
-    /// Gives one of a user's sessions to the same user under another name. As [`Sessions::rename_owner`].
+    /// Gives the sessions of one of a user's handles to the same user under another name. As [`Sessions::rename_owner`].
     ///
     /// # Errors
     ///
     /// Those of [`Sessions::rename_owner`].
-    pub fn rename_owner(&self, owner: impl Into<Owner>, handle: &SessionKey, new: impl Into<Owner>) -> Result<bool> {
+    pub fn rename_owner(&self, owner: impl Into<Owner>, handle: &Handle, new: impl Into<Owner>) -> Result<bool> {
         block_on(self.0.rename_owner(owner, handle, new))
     }
 

@@ -1,5 +1,6 @@
 //! The settings of a site's sessions.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::store::Store;
 
 const IDLE: Duration = Duration::from_secs(30 * 60);
 const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
-const MAX_GRACE: Duration = Duration::from_secs(60);
+const TRACE: Duration = Duration::from_secs(60);
+const LIVES_OF_TRACES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10 * 60);
 
 /// Settings of [`Sessions`], begun by [`Sessions::builder`]. Each method says its default.
 ///
@@ -28,7 +30,7 @@ const MAX_GRACE: Duration = Duration::from_secs(60);
 /// let sessions = Sessions::builder(MemoryStore::new())
 ///     .lifetime(Lifetime::AAL2)
 ///     .cookie(Cookie::named("ticket"))
-///     .rotation_grace(Duration::from_secs(10))
+///     .traces_last(Duration::from_secs(5 * 60))
 ///     .build()?;
 /// assert_eq!(sessions.cookie().name(), "__Host-ticket");
 /// # Ok::<(), cloakroom::Error>(())
@@ -42,7 +44,7 @@ pub struct SessionsBuilder<S> {
     permanent: bool,
     touch_after: f64,
     rolling: bool,
-    rotation_grace: Duration,
+    trace: Duration,
     keep_changes_on_error: bool,
     on_lost: OnLost,
     clock: Arc<dyn Clock>,
@@ -66,7 +68,7 @@ impl<S: Store> SessionsBuilder<S> {
             permanent: false,
             touch_after: 0.1,
             rolling: false,
-            rotation_grace: Duration::ZERO,
+            trace: TRACE,
             keep_changes_on_error: false,
             on_lost: Arc::new(|method, _| !matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")),
             clock: Arc::new(SystemClock),
@@ -160,13 +162,13 @@ impl<S: Store> SessionsBuilder<S> {
         self
     }
 
-    /// How long an id still opens its session after [`Session::rotate`](crate::Session::rotate), read-only. It is for
-    /// the requests that a page sent together with the one that rotated. At most 60 seconds; the default is zero.
-    ///
-    /// After a login or another change of the owner, the old id never opens anything, whatever is set here. An attacker
-    /// may have planted that id, and must not see what the user may see (session fixation).
-    pub fn rotation_grace(mut self, grace: Duration) -> Self {
-        self.rotation_grace = grace;
+    /// How long the store knows what became of an id: of a session that has got a new one, was replaced by a login, or was
+    /// ended by its visitor. A request that was on its way meanwhile is then told apart from a stranger's: what it changed
+    /// follows a rotation, or is reported as [lost](ErrorKind::Lost); a logout ends the session under its new id; and
+    /// no late request takes a login's cookie away. The old id opens nothing meanwhile. From a second to ten minutes; the
+    /// default is 60 seconds.
+    pub fn traces_last(mut self, life: Duration) -> Self {
+        self.trace = life;
         self
     }
 
@@ -238,7 +240,7 @@ impl<S: Store> SessionsBuilder<S> {
     /// # Errors
     ///
     /// [`ErrorKind::Config`], which names the setting that is refused: no timeout at all, or one of zero; a cookie that
-    /// breaks a rule, has a Max-Age, or has no room for an id; `touch_after` or `rotation_grace` out of its range.
+    /// breaks a rule, has a Max-Age, or has no room for an id; `touch_after` or `traces_last` out of its range.
     /// [`ErrorKind::Random`] if the operating system gives no random bytes.
     pub fn build(self) -> Result<Sessions<S>> {
         let zero = Some(Duration::ZERO);
@@ -254,8 +256,8 @@ impl<S: Store> SessionsBuilder<S> {
         if !(0.0..1.0).contains(&self.touch_after) {
             return Err(refused("touch_after must be at least 0 and below 1"));
         }
-        if self.rotation_grace > MAX_GRACE {
-            return Err(refused("rotation_grace is at most 60 seconds"));
+        if !LIVES_OF_TRACES.contains(&self.trace) {
+            return Err(refused("traces_last is from a second to ten minutes"));
         }
         let cookie = self.cookie.build().map_err(refused)?;
         if cookie.max_age().is_some() {
@@ -269,7 +271,7 @@ impl<S: Store> SessionsBuilder<S> {
             cookie,
             touch_after: self.touch_after,
             rolling: self.rolling,
-            rotation_grace: Some(self.rotation_grace).filter(|grace| !grace.is_zero()),
+            trace: self.trace,
             keep_changes_on_error: self.keep_changes_on_error,
             on_lost: self.on_lost,
             clock: self.clock,

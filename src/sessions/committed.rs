@@ -31,6 +31,8 @@ pub struct Committed {
     /// The removals of what may hide the cookie.
     pub(super) removals: Vec<SetCookie>,
     pub(super) lost: Vec<String>,
+    /// Whether what is lost was put in after a logout, which was done: no response need be an error for it.
+    pub(super) is_dropped: bool,
     pub(super) looked_at: bool,
     pub(super) touch_error: Option<Arc<Error>>,
 }
@@ -62,7 +64,7 @@ pub enum Outcome {
     Rotated,
     /// The session was ended.
     Destroyed,
-    /// The session had expired, or another request had ended it: nothing was written.
+    /// The session had expired, or another request had ended it, or a login had taken its place: nothing was written.
     Lost,
 }
 
@@ -74,6 +76,7 @@ impl Committed {
             is_renewal: false,
             removals: Vec::new(),
             lost: Vec::new(),
+            is_dropped: false,
             looked_at: false,
             touch_error: None,
         }

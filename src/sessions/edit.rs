@@ -1,19 +1,22 @@
 //! Changes to sessions from outside of their requests: spawned tasks, all sessions of a user, tests of handlers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::key::SessionKey;
+use crate::model::key::KeySet;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
+use crate::model::trace::Trace;
 use crate::session::{Policy, Session, State};
 use crate::sessions::handle::Sessions;
 use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
-use crate::store::Store;
+use crate::sessions::traced::HOPS;
+use crate::store::{Found, Store};
 
 impl<S: Store> Sessions<S> {
-    /// Changes a session from outside of its requests, for example in a task that goes on after the response. Gives
-    /// what `f` gives, or `None` if the session is gone.
+    /// Changes a session from outside of its requests, for example in a task that goes on after the response and keeps a
+    /// clone of `session` for this, committed or not. Gives what `f` gives, or `None` if the session is gone. If a user's
+    /// session has a new id meanwhile, it is found by its owner and its [handle](crate::Handle).
     ///
     /// If a request changes the session meanwhile, `f` runs again on what that request has stored. So neither loses a
     /// change. The visitor does not count as seen, and no response can carry a new id to them.
@@ -25,8 +28,8 @@ impl<S: Store> Sessions<S> {
     /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
     /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
     /// # let session = sessions.open([&cookie]).await?;
-    /// let handle = session.handle().unwrap(); // a task keeps this, not the session
-    /// let edited = sessions.edit(&handle, |session| session.insert("report", "ready")).await?;
+    /// let _ = sessions.commit(session.clone()).await?; // the response is sent
+    /// let edited = sessions.edit(&session, |session| session.insert("report", "ready")).await?;
     /// assert!(edited.is_some());
     /// # Ok(())
     /// # }
@@ -39,31 +42,85 @@ impl<S: Store> Sessions<S> {
     ///   [`destroy`](Session::destroy).
     /// - [`ErrorKind::Contention`] after 256 conflicts.
     /// - The store's errors.
-    pub async fn edit<T>(&self, key: &SessionKey, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
-        let Some(mut record) = self.load(key, self.policy().now()).await? else { return Ok(None) };
+    pub async fn edit<T>(&self, session: &Session, f: impl Fn(&Session) -> Result<T>) -> Result<Option<T>> {
+        let Some(seen) = session.unseen_state().stored() else { return Ok(None) };
         for attempt in 0..ATTEMPTS {
-            let (wish, value) = run(&self.0.policy, &record, &f)?;
-            let changed = match wish {
-                Wish::Nothing => return Ok(Some(value)),
-                Wish::End => {
-                    self.0.store.destroy(key).await?;
-                    return Ok(Some(value));
-                }
-                Wish::Store(changed) => changed,
-            };
-            match self.try_swap(key, record.revision(), changed, attempt).await? {
-                Swapped::Stored(_) => return Ok(Some(value)),
-                Swapped::Gone => return Ok(None),
-                Swapped::Conflict(current) => record = current,
+            let Some(record) = self.whereabouts(&seen).await? else { return Ok(None) };
+            if let Edited::Done(_, value) = self.try_edit(record, &f, attempt).await? {
+                return Ok(Some(value));
             }
         }
-        Err(contention(key))
+        Err(contention(seen.key()))
+    }
+
+    /// Whether a session goes on, under this id or, after a rotation or a login of the same user, under another. A WebSocket
+    /// that was opened before can tell by this whether the session was rotated or has ended.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// let kept = sessions.open([&cookie]).await?; // by the WebSocket
+    /// let session = sessions.open([&cookie]).await?; // by a later request
+    /// session.rotate()?;
+    /// sessions.commit(session).await?;
+    /// assert!(sessions.still_lives(&kept).await?);
+    /// sessions.end_all("user 42").await?;
+    /// assert!(!sessions.still_lives(&kept).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store's errors.
+    pub async fn still_lives(&self, session: &Session) -> Result<bool> {
+        let Some(seen) = session.unseen_state().stored() else { return Ok(false) };
+        Ok(self.whereabouts(&seen).await?.is_some())
+    }
+
+    /// The session that was seen so, under whatever key it is now.
+    async fn whereabouts(&self, seen: &Record) -> Result<Option<Record>> {
+        let now = self.policy().now();
+        let is_it = |record: &Record| {
+            (record.owner(), record.handle()) == (seen.owner(), seen.handle()) && self.is_live(record, now)
+        };
+        let trace = match self.0.store.find(seen.key(), now).await? {
+            Found::Live(record) => return Ok(Some(record).filter(|record| self.is_live(record, now))),
+            Found::Trace(trace) => Some(trace),
+            Found::Nothing => None,
+        };
+        match (seen.owner(), trace) {
+            (Some(owner), _) => Ok(self.family(owner, seen.handle()).await?.into_iter().find(is_it)),
+            (None, Some(trace)) => Ok(self.follow(&trace, HOPS).await?.alive.into_iter().find(is_it)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// One attempt to change a session.
+    async fn try_edit<T>(&self, record: Record, f: impl Fn(&Session) -> Result<T>, attempt: u32) -> Result<Edited<T>> {
+        let (key, revision) = (*record.key(), record.revision());
+        let (wish, value) = run(&self.0.policy, record, &f)?;
+        match wish {
+            Wish::Nothing => Ok(Edited::Done(false, value)),
+            Wish::End => {
+                let was_there = self.0.store.destroy(&key, Some(&Trace::ended(self.trace_ends()))).await?;
+                Ok(if was_there { Edited::Done(true, value) } else { Edited::Missed })
+            }
+            Wish::Store(changed) => match self.try_swap(&key, revision, changed, None, attempt).await? {
+                Swapped::Stored(_) => Ok(Edited::Done(true, value)),
+                Swapped::Conflict(_) | Swapped::Gone => Ok(Edited::Missed),
+            },
+        }
     }
 
     /// Changes all live sessions of a user, so that a new role for instance reaches each of them. Says how many were
     /// changed.
     ///
-    /// Each session is changed as [`edit`](Sessions::edit) does it; where the store supports it, all in one step.
+    /// Each session is changed as [`edit`](Sessions::edit) does it, once, until a listing has none that is new: a session that
+    /// gets a new id meanwhile is changed as well, and so is one that begins.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -85,28 +142,32 @@ impl<S: Store> Sessions<S> {
         owner: impl Into<Owner>,
         f: impl Fn(&Session) -> Result<()> + Send + Sync,
     ) -> Result<u64> {
-        let (owner, now) = (owner.into(), self.policy().now());
-        let ended = Mutex::new(Vec::new());
-        let change = |record: &mut Record| {
-            if !self.is_live(record, now) {
-                return Ok(false);
-            }
-            match run(&self.0.policy, record, &f)?.0 {
-                Wish::Nothing => return Ok(false),
-                Wish::Store(changed) => *record = changed,
-                Wish::End => {
-                    ended.lock().unwrap_or_else(PoisonError::into_inner).push(*record.key());
-                    return Ok(false);
+        let owner = owner.into();
+        let (mut done, mut changed) = (KeySet::default(), 0);
+        for attempt in 0..ATTEMPTS {
+            let now = self.policy().now();
+            // What a session that was changed has been rotated to since has the change.
+            if attempt > 0 {
+                let keys: Vec<_> = done.iter().copied().collect();
+                for found in self.0.store.find_all(&keys, now).await {
+                    done.extend(found?.trace().into_iter().flat_map(Trace::successors));
                 }
             }
-            Ok(true)
-        };
-        let mut changed = self.0.store.update_owned_by(&owner, change, now).await?;
-        for key in ended.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            self.0.store.destroy(&key).await?;
-            changed += 1;
+            let mut records = self.0.store.owned_by(&owner, now).await?;
+            records.retain(|record| !done.contains(record.key()) && self.is_live(record, now));
+            if records.is_empty() {
+                return Ok(changed);
+            }
+            for record in records {
+                let key = *record.key();
+                // What was missed is in the next listing, if it is there at all.
+                if let Edited::Done(is_changed, ()) = self.try_edit(record, &f, attempt).await? {
+                    done.insert(key);
+                    changed += u64::from(is_changed);
+                }
+            }
         }
-        Ok(changed)
+        Err(Error::new(ErrorKind::Contention, "changing a user's sessions"))
     }
 
     /// For tests of handlers: stores a session into which `f` has put something, such as a login, and gives the value
@@ -138,6 +199,14 @@ impl<S: Store> Sessions<S> {
     }
 }
 
+/// What an attempt came to.
+enum Edited<T> {
+    /// It is done; whether the session was changed; what the closure gave.
+    Done(bool, T),
+    /// Another request changed the session or gave it another id.
+    Missed,
+}
+
 /// What an edit does to its session.
 enum Wish {
     Nothing,
@@ -145,8 +214,8 @@ enum Wish {
     End,
 }
 
-fn run<T>(policy: &Arc<Policy>, record: &Record, f: impl Fn(&Session) -> Result<T>) -> Result<(Wish, T)> {
-    let session = Session::without_visitor(Arc::clone(policy), record.clone());
+fn run<T>(policy: &Arc<Policy>, record: Record, f: impl Fn(&Session) -> Result<T>) -> Result<(Wish, T)> {
+    let session = Session::without_visitor(Arc::clone(policy), record);
     let value = f(&session)?;
     let State { record, ended, changes, .. } = {
         let mut state = session.unseen_state();

@@ -5,14 +5,19 @@
 //! and changes it, is in [`session`](crate::session). Types of a framework or of an HTTP library are never here: an
 //! adapter converts them.
 
+mod begin;
 mod blocking;
 mod builder;
 mod commit;
 mod committed;
+mod committing;
 mod edit;
-mod grace;
+mod ending;
+mod follow;
 mod handle;
 mod headers;
+mod live;
+mod lookup;
 mod open;
 mod owned;
 mod presented;
@@ -20,6 +25,8 @@ mod settle;
 mod slot;
 pub(crate) mod status;
 mod swap;
+mod table;
+mod traced;
 
 pub use blocking::Blocking;
 pub use builder::SessionsBuilder;

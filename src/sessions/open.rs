@@ -2,24 +2,25 @@
 
 use std::sync::Arc;
 
-use crate::model::error::{ErrorKind, Result};
+use crate::model::error::Result;
 use crate::model::id::SessionId;
 use crate::model::key::SessionKey;
 use crate::model::record::Record;
 use crate::model::time::Timestamp;
-use crate::session::{Access, Changes, Damage, Session, State, Visitor};
-use crate::sessions::grace;
+use crate::session::{Access, Came, Changes, Session, State, Stood, Visitor};
 use crate::sessions::handle::Sessions;
+use crate::sessions::lookup::LookedUp;
 use crate::sessions::presented::Presented;
-use crate::store::Store;
+use crate::store::{Found, Store};
 
 impl<S: Store> Sessions<S> {
     /// Opens the session of a request: the one that its cookie names, or a blank one.
     ///
     /// `headers` are the values of the request's `Cookie` headers. An id that the store does not know is never adopted
     /// (OWASP session management cheat sheet, strict mode): a blank session gets a new id at its commit, if the handler
-    /// has put something into it. If the cookie comes several times, the first id whose session lives wins, of at most
-    /// four.
+    /// has put something into it. The id from before a rotation or a login opens nothing, either. If the cookie comes several
+    /// times, at most four ids are looked up, in one call: the first session wins if all that live have one owner or none.
+    /// Of different owners none is opened ([`ErrorKind::Locked`](crate::ErrorKind::Locked)).
     ///
     /// The future is `Send` and keeps nothing of the headers, but its type names their type. Where that is a hindrance,
     /// call its two halves, [`presented`](Sessions::presented) and [`open_presented`](Sessions::open_presented).
@@ -40,7 +41,7 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// The error of the store's [`load`](Store::load). A store that fails never gives a blank session. A session that is
+    /// The error of the store's [`find`](Store::find). A store that fails never gives a blank session. A session that is
     /// there and cannot be read is opened: its visitor can log in or out, which ends it, and whatever else looks at it
     /// fails ([`Session`](Session#errors)).
     pub fn open<I, H>(&self, headers: I) -> impl Future<Output = Result<Session>> + Send
@@ -68,16 +69,24 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// The error of the store's [`load`](Store::load).
+    /// The error of the store's [`find`](Store::find).
     pub async fn open_presented(&self, presented: Presented) -> Result<Session> {
         let now = self.policy().now();
-        let mut visitor = presented.visitor();
-        for id in presented.ids.into_iter().flatten() {
-            if let Some(state) = self.find(id, now, &mut visitor).await? {
-                return Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..state }));
+        let LookedUp { opened, barred, beside } = self.look_up(&presented, now).await?;
+        let mut visitor = Visitor { beside, ..presented.visitor() };
+        let state = match opened {
+            Some((id, record)) if self.policy().may_end_meanwhile(&record, now) => {
+                let key = *record.key();
+                let seen = self.see(id, record, now).await?;
+                if seen.is_none() {
+                    visitor.beside.insert(0, Came { key, stood: Stood::Nothing });
+                }
+                seen
             }
-        }
-        Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, ..self.blank_state(now) }))
+            opened => opened.map(|(id, record)| stored(Access::Full, Some(id), record, now)),
+        };
+        let state = state.unwrap_or_else(|| self.blank_state(now));
+        Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, barred, ..state }))
     }
 
     /// Drops the session's changes, and loads it again. A session that is gone becomes a blank one.
@@ -98,19 +107,29 @@ impl<S: Store> Sessions<S> {
     /// # Errors
     ///
     /// [`ErrorKind::Committed`](crate::ErrorKind::Committed) after the commit; the error of the store's
-    /// [`load`](Store::load), and then the session stays as it was.
+    /// [`find`](Store::find), and then the session stays as it was.
     pub async fn reload(&self, session: &Session) -> Result<()> {
         let now = self.policy().now();
-        let (access, visitor, arrived, id, key) = {
+        let (access, mut visitor, arrived, id, key) = {
             let state = session.unseen_state();
             state.check_open()?;
             let stored = if state.is_stored { Some(&state.record) } else { state.ended.as_deref() };
             (state.access, state.visitor.clone(), state.arrived, state.id.clone(), stored.map(|record| *record.key()))
         };
-        let record = match key {
-            Some(key) => self.load(&key, now).await?,
-            None => None,
-        };
+        let mut record = None;
+        if let Some(key) = key {
+            let stood = match self.0.store.find(&key, now).await? {
+                Found::Live(found) if !self.policy().is_over(&found, now) => {
+                    record = Some(found);
+                    None
+                }
+                Found::Live(_) => Some(Stood::Unusable),
+                Found::Trace(trace) => Some(Stood::Trace(trace)),
+                Found::Nothing => Some(Stood::Nothing),
+            };
+            visitor.beside.extend(stood.map(|stood| Came { key, stood }));
+        }
+        visitor.leaves = false;
         let mut state = session.unseen_state();
         state.check_open()?;
         *state = match record {
@@ -128,29 +147,6 @@ impl<S: Store> Sessions<S> {
         State { is_stored: false, ..stored(Access::Full, None, self.policy().blank(now), now) }
     }
 
-    async fn find(&self, id: SessionId, now: Timestamp, visitor: &mut Visitor) -> Result<Option<State>> {
-        let key = SessionKey::of(&id);
-        let record = match self.0.store.load(&key, now).await {
-            Ok(Some(record)) => record,
-            Ok(None) => return Ok(None),
-            Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {
-                let damage = Some(Box::new(Damage { key, error, ends: false }));
-                return Ok(Some(State { damage, ..self.blank_state(now) }));
-            }
-            Err(error) => return Err(error),
-        };
-        match grace::successor(&record) {
-            // The trace of a rotation leads to its successor, and no trace leads further.
-            Some(key) => Ok(self.load(&key, now).await?.map(|record| stored(Access::ReadOnly, None, record, now))),
-            None if self.policy().is_over(&record, now) => {
-                visitor.over = Some(key);
-                Ok(None)
-            }
-            None if self.policy().may_end_meanwhile(&record, now) => self.see(id, record, now).await,
-            None => Ok(Some(stored(Access::Full, Some(id), record, now))),
-        }
-    }
-
     /// Notes that a session near its end is seen, before the request is handled.
     async fn see(&self, id: SessionId, mut record: Record, now: Timestamp) -> Result<Option<State>> {
         let before = record.last_seen();
@@ -166,14 +162,14 @@ impl<S: Store> Sessions<S> {
         Ok(Some(State { seen_before, ..stored(Access::Full, Some(id), record, now) }))
     }
 
-    /// A session by its key. A session that has expired by today's policy and the trace of a rotation are `None`, too.
+    /// A session by its key. A session that has expired by today's policy is `None`, too.
     pub(super) async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         let record = self.0.store.load(key, now).await?;
         Ok(record.filter(|record| self.is_live(record, now)))
     }
 
     pub(super) fn is_live(&self, record: &Record, now: Timestamp) -> bool {
-        grace::successor(record).is_none() && !self.policy().is_over(record, now)
+        !self.policy().is_over(record, now)
     }
 }
 
@@ -188,7 +184,7 @@ fn stored(access: Access, id: Option<SessionId>, record: Record, arrived: Timest
         record,
         is_stored: true,
         ended: None,
-        damage: None,
+        barred: None,
         changes: Changes::default(),
     }
 }

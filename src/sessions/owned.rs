@@ -1,11 +1,12 @@
-//! A user's sessions, for a "your devices" page that lists and ends them.
+//! A user's sessions: listed for a "your devices" page, and renamed with their user. How they end is in
+//! [`ending`](super::ending).
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::key::SessionKey;
+use crate::model::handle::Handle;
 use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
 use crate::model::record::{CookieKind, Record};
@@ -66,83 +67,6 @@ impl<S: Store> Sessions<S> {
         Ok(listed)
     }
 
-    /// Ends one of a user's sessions. Says whether the user had a session of this handle: another user's session stays,
-    /// and the answer is `false`.
-    ///
-    /// ```
-    /// # use cloakroom::{MemoryStore, Sessions};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> cloakroom::Result<()> {
-    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
-    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
-    /// let handle = sessions.owned_by("user 42").await?[0].handle();
-    /// assert!(!sessions.end("user 43", &handle).await?);
-    /// assert!(sessions.end("user 42", &handle).await?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store's errors.
-    pub async fn end(&self, owner: impl Into<Owner>, handle: &SessionKey) -> Result<bool> {
-        let owner = owner.into();
-        // Also one that is over by today's policy, or for a clock that was set back: either may change again.
-        let found = self.0.store.load(handle, self.policy().now()).await?;
-        if found.is_none_or(|record| record.owner() != Some(&owner)) {
-            return Ok(false);
-        }
-        self.0.store.destroy(handle).await?;
-        Ok(true)
-    }
-
-    /// Ends all of a user's sessions. Says how many there were; sessions that had expired may count.
-    ///
-    /// ```
-    /// # use cloakroom::{MemoryStore, Sessions};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> cloakroom::Result<()> {
-    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
-    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
-    /// assert_eq!(sessions.end_all("user 42").await?, 1);
-    /// assert!(sessions.owned_by("user 42").await?.is_empty());
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store's errors.
-    pub async fn end_all(&self, owner: impl Into<Owner>) -> Result<u64> {
-        let owner = owner.into();
-        self.0.store.destroy_owned_by(&owner, None).await
-    }
-
-    /// Ends all of a user's sessions but one, typically that of the request (OWASP ASVS 5.0, 7.4.3). Says how many were
-    /// ended; sessions that had expired may count.
-    ///
-    /// ```
-    /// # use cloakroom::{MemoryStore, Sessions};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> cloakroom::Result<()> {
-    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
-    /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
-    /// # sessions.test_cookie(|session| session.login("user 42")).await?;
-    /// # let session = sessions.open([cookie]).await?;
-    /// let this_device = session.handle().unwrap();
-    /// assert_eq!(sessions.end_others("user 42", &this_device).await?, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The store's errors.
-    pub async fn end_others(&self, owner: impl Into<Owner>, keep: &SessionKey) -> Result<u64> {
-        let owner = owner.into();
-        self.0.store.destroy_owned_by(&owner, Some(keep)).await
-    }
-
     /// After a refusal by the limit on a user's sessions: ends those that are over by today's policy. The store counts
     /// them, for it knows the deadlines alone that they were stored with. Any other error stays, and so does this one if
     /// there are none.
@@ -152,7 +76,7 @@ impl<S: Store> Sessions<S> {
         let mut has_room = false;
         for record in self.0.store.owned_by(owner, now).await? {
             if self.policy().expiry(&record).is_expired_at(now) {
-                self.0.store.destroy(record.key()).await?;
+                self.0.store.destroy(record.key(), None).await?;
                 has_room = true;
             }
         }
@@ -161,8 +85,8 @@ impl<S: Store> Sessions<S> {
 }
 
 impl<S: Store> Sessions<S> {
-    /// Gives one of a user's sessions to the same user under another name: the application's id of the user has changed.
-    /// Id, entries and deadlines stay. Says whether the user had a session of this handle.
+    /// Gives the sessions of one of a user's handles to the same user under another name: the application's id of the user
+    /// has changed. Id, handle, entries and deadlines stay. Says whether the user had a session of this handle.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -183,34 +107,35 @@ impl<S: Store> Sessions<S> {
     /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for a new name beyond
     /// [`MAX_OWNER_BYTES`](crate::MAX_OWNER_BYTES); [`ErrorKind::Contention`](crate::ErrorKind::Contention) after 256
     /// conflicts; the store's errors, its limit on the sessions of a user included.
-    pub async fn rename_owner(
-        &self,
-        owner: impl Into<Owner>,
-        handle: &SessionKey,
-        new: impl Into<Owner>,
-    ) -> Result<bool> {
+    pub async fn rename_owner(&self, owner: impl Into<Owner>, handle: &Handle, new: impl Into<Owner>) -> Result<bool> {
         let (owner, new) = (owner.into(), new.into());
         check_owner(&new)?;
-        let mut found = self.load(handle, self.policy().now()).await?;
+        let mut is_found = false;
+        // A session that rotates meanwhile is found by the next listing.
         for attempt in 0..ATTEMPTS {
-            let Some(record) = found.filter(|record| record.owner() == Some(&owner)) else { return Ok(false) };
-            let mut renamed = record.clone();
-            renamed.set_owner(Some(new.clone()), record.authenticated_at());
-            found = match self.try_swap(handle, record.revision(), renamed, attempt).await? {
-                Swapped::Stored(_) => return Ok(true),
-                Swapped::Conflict(current) => Some(current),
-                Swapped::Gone => None,
-            };
+            let now = self.policy().now();
+            let mut family = self.family(&owner, handle).await?;
+            family.retain(|record| new != owner && self.is_live(record, now));
+            let Some(last) = family.last().map(|record| *record.key()) else { return Ok(is_found) };
+            if attempt + 1 == ATTEMPTS {
+                return Err(contention(&last));
+            }
+            for record in family {
+                let mut renamed = record.clone();
+                renamed.set_owner(Some(new.clone()), record.authenticated_at());
+                let swapped = self.try_swap(record.key(), record.revision(), renamed, None, attempt).await?;
+                is_found |= matches!(swapped, Swapped::Stored(_));
+            }
         }
-        Err(contention(handle))
+        Ok(is_found)
     }
 }
 
 impl Listed {
-    /// The public handle, for [`Sessions::end`]. It equals [`Session::handle`](crate::Session::handle) of the same
-    /// session.
-    pub fn handle(&self) -> SessionKey {
-        *self.record.key()
+    /// The session's public name, for [`Sessions::end`]. It equals [`Session::handle`](crate::Session::handle) of the same
+    /// session. Two sessions of one user have one handle if the user logged in twice at once.
+    pub fn handle(&self) -> Handle {
+        *self.record.handle()
     }
 
     /// When the session began.
@@ -253,7 +178,7 @@ impl Listed {
 impl fmt::Debug for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listed")
-            .field("handle", self.record.key())
+            .field("handle", self.record.handle())
             .field("last_seen", &self.last_seen())
             .finish_non_exhaustive()
     }

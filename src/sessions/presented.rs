@@ -84,7 +84,7 @@ impl Presented {
 
     /// What the session keeps of it.
     pub(super) fn visitor(&self) -> Visitor {
-        Visitor { has_cookie: !self.is_empty(), leaves: false, over: None, hidden_at: self.hidden_at.clone() }
+        Visitor { has_cookie: !self.is_empty(), leaves: false, beside: Vec::new(), hidden_at: self.hidden_at.clone() }
     }
 }
 

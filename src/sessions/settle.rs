@@ -63,7 +63,7 @@ impl<S: Store> Sessions<S> {
             Some(_) => self.commit(session).await?,
         };
         match committed.loss() {
-            Some(loss) if (self.policy().on_lost)(method, committed.lost()) => Err(loss),
+            Some(loss) if !committed.is_dropped && (self.policy().on_lost)(method, committed.lost()) => Err(loss),
             _ => Ok(committed),
         }
     }

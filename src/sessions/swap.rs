@@ -7,6 +7,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::sessions::handle::Sessions;
 use crate::store::{Store, Update};
 
@@ -26,7 +27,7 @@ pub(super) enum Swapped {
 }
 
 /// One commit to a stored session.
-pub(super) struct Swap<'a, F> {
+pub(super) struct Swap<'a, F, T> {
     /// The session as the request opened it.
     pub(super) seen: &'a Record,
     /// When the request came.
@@ -35,17 +36,21 @@ pub(super) struct Swap<'a, F> {
     pub(super) changed: Record,
     /// Applies the request's changes to what other requests have stored.
     pub(super) change: F,
+    /// The trace that a rotation leaves in the place of this session.
+    pub(super) trace: T,
 }
 
 impl<S: Store> Sessions<S> {
     /// Stores the changes. Gives the session as it is stored now, or `None` if it is gone.
-    pub(super) async fn swap<F>(&self, swap: Swap<'_, F>) -> Result<Option<Record>>
+    pub(super) async fn swap<F, T>(&self, swap: Swap<'_, F, T>) -> Result<Option<Record>>
     where
         F: Fn(&Record) -> Result<Record>,
+        T: Fn(&Record) -> Option<Trace>,
     {
         let key = swap.seen.key();
         let mut expected = swap.seen.revision();
         let mut next = swap.changed;
+        let mut trace = (swap.trace)(swap.seen);
         if !self.is_live(swap.seen, self.policy().now()) {
             return Ok(None);
         }
@@ -53,7 +58,7 @@ impl<S: Store> Sessions<S> {
             next.touch(swap.arrived);
             // A limit refuses new owners alone.
             let owner = next.owner().filter(|owner| swap.seen.owner() != Some(owner)).cloned();
-            let swapped = match self.try_swap(key, expected, next, attempt).await {
+            let swapped = match self.try_swap(key, expected, next, trace.as_ref(), attempt).await {
                 Ok(swapped) => swapped,
                 Err(error) => {
                     self.make_room(error, owner.as_ref()).await?;
@@ -66,6 +71,7 @@ impl<S: Store> Sessions<S> {
                 Swapped::Gone => return Ok(None),
                 Swapped::Conflict(current) => {
                     next = (swap.change)(&current)?;
+                    trace = (swap.trace)(&current);
                     if next == current {
                         return Ok(Some(current)); // another request has stored the same
                     }
@@ -83,6 +89,7 @@ impl<S: Store> Sessions<S> {
         key: &SessionKey,
         expected: Revision,
         mut next: Record,
+        trace: Option<&Trace>,
         attempt: u32,
     ) -> Result<Swapped> {
         let now = self.policy().now();
@@ -90,7 +97,7 @@ impl<S: Store> Sessions<S> {
         let update = if next.key() == key {
             self.0.store.update(&next, expected, now).await?
         } else {
-            self.0.store.rotate(key, expected, &next, now).await?
+            self.0.store.rotate(key, expected, &next, trace, now).await?
         };
         let mut current = match update {
             Update::Stored(revision) => {
@@ -107,7 +114,6 @@ impl<S: Store> Sessions<S> {
                 None => return Ok(Swapped::Gone),
             }
         }
-        // The record under this key may be the trace of a rotation now.
         Ok(if self.is_live(&current, now) { Swapped::Conflict(current) } else { Swapped::Gone })
     }
 }

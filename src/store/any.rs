@@ -10,9 +10,10 @@ use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
-use crate::store::{Acknowledged, Capabilities, Store, Swept, Update};
+use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -35,9 +36,16 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// ```
 pub trait DynStore: Send + Sync + 'static {
     /// Calls [`Store::create`].
-    fn dyn_create<'a>(&'a self, record: &'a Record, now: Timestamp) -> BoxFuture<'a, Result<Revision>>;
-    /// Calls [`Store::load`].
-    fn dyn_load<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>>>;
+    fn dyn_create<'a>(
+        &'a self,
+        record: &'a Record,
+        traces: &'a [(SessionKey, Trace)],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Revision>>;
+    /// Calls [`Store::find`].
+    fn dyn_find<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Found>>;
+    /// Calls [`Store::find_all`].
+    fn dyn_find_all<'a>(&'a self, keys: &'a [SessionKey], now: Timestamp) -> BoxFuture<'a, Vec<Result<Found>>>;
     /// Calls [`Store::update`].
     fn dyn_update<'a>(
         &'a self,
@@ -53,10 +61,11 @@ pub trait DynStore: Send + Sync + 'static {
         old: &'a SessionKey,
         expected: Revision,
         record: &'a Record,
+        trace: Option<&'a Trace>,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Update>>;
     /// Calls [`Store::destroy`].
-    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool>>;
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey, trace: Option<&'a Trace>) -> BoxFuture<'a, Result<bool>>;
     /// Calls [`Store::owned_by`].
     fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>>;
     /// Calls [`Store::destroy_owned_by`].
@@ -84,11 +93,19 @@ pub trait DynStore: Send + Sync + 'static {
 }
 
 impl<S: Store> DynStore for S {
-    fn dyn_create<'a>(&'a self, record: &'a Record, now: Timestamp) -> BoxFuture<'a, Result<Revision>> {
-        Box::pin(self.create(record, now))
+    fn dyn_create<'a>(
+        &'a self,
+        record: &'a Record,
+        traces: &'a [(SessionKey, Trace)],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Revision>> {
+        Box::pin(self.create(record, traces, now))
     }
-    fn dyn_load<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Option<Record>>> {
-        Box::pin(self.load(key, now))
+    fn dyn_find<'a>(&'a self, key: &'a SessionKey, now: Timestamp) -> BoxFuture<'a, Result<Found>> {
+        Box::pin(self.find(key, now))
+    }
+    fn dyn_find_all<'a>(&'a self, keys: &'a [SessionKey], now: Timestamp) -> BoxFuture<'a, Vec<Result<Found>>> {
+        Box::pin(self.find_all(keys, now))
     }
     fn dyn_update<'a>(
         &'a self,
@@ -106,12 +123,13 @@ impl<S: Store> DynStore for S {
         old: &'a SessionKey,
         expected: Revision,
         record: &'a Record,
+        trace: Option<&'a Trace>,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Update>> {
-        Box::pin(self.rotate(old, expected, record, now))
+        Box::pin(self.rotate(old, expected, record, trace, now))
     }
-    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey) -> BoxFuture<'a, Result<bool>> {
-        Box::pin(self.destroy(key))
+    fn dyn_destroy<'a>(&'a self, key: &'a SessionKey, trace: Option<&'a Trace>) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(self.destroy(key, trace))
     }
     fn dyn_owned_by<'a>(&'a self, owner: &'a Owner, now: Timestamp) -> BoxFuture<'a, Result<Vec<Record>>> {
         Box::pin(self.owned_by(owner, now))
@@ -148,11 +166,14 @@ impl<S: Store> DynStore for S {
 }
 
 impl Store for dyn DynStore {
-    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
-        self.dyn_create(record, now).await
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
+        self.dyn_create(record, traces, now).await
     }
-    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
-        self.dyn_load(key, now).await
+    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        self.dyn_find(key, now).await
+    }
+    async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
+        self.dyn_find_all(keys, now).await
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         self.dyn_update(record, expected, now).await
@@ -160,11 +181,18 @@ impl Store for dyn DynStore {
     async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
         self.dyn_touch(key, now).await
     }
-    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
-        self.dyn_rotate(old, expected, record, now).await
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        self.dyn_rotate(old, expected, record, trace, now).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
-        self.dyn_destroy(key).await
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        self.dyn_destroy(key, trace).await
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         self.dyn_owned_by(owner, now).await
@@ -261,11 +289,14 @@ impl AnyStore {
 }
 
 impl Store for AnyStore {
-    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
-        each!(self, store => store.create(record, now).await)
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
+        each!(self, store => store.create(record, traces, now).await)
     }
-    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
-        each!(self, store => store.load(key, now).await)
+    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        each!(self, store => store.find(key, now).await)
+    }
+    async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
+        each!(self, store => store.find_all(keys, now).await)
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         each!(self, store => store.update(record, expected, now).await)
@@ -273,11 +304,18 @@ impl Store for AnyStore {
     async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
         each!(self, store => store.touch(key, now).await)
     }
-    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
-        each!(self, store => store.rotate(old, expected, record, now).await)
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        each!(self, store => store.rotate(old, expected, record, trace, now).await)
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
-        each!(self, store => store.destroy(key).await)
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        each!(self, store => store.destroy(key, trace).await)
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         each!(self, store => store.owned_by(owner, now).await)

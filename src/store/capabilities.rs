@@ -34,6 +34,9 @@ pub struct Capabilities {
     /// A rotation is one step. Otherwise another request may find the session under both keys for a moment, or under none.
     /// When the rotation has returned, it is under the new key alone.
     pub rotate: Kept,
+    /// A [trace](crate::Store#traces) is left in the same step as what leaves it. `BestEffort`: it is left first, by a step of its own,
+    /// so another request may find it beside a session that lives, and a crash may leave it there. `NotAtAll`: none is left.
+    pub traces: Kept,
     /// [`sweep`](crate::Store::sweep) removes what has expired and counts it. `BestEffort`: its count may differ, for another
     /// may remove the same. `NotAtAll`: the medium removes expired sessions by itself. No sweep ever removes what lives.
     pub sweep: Kept,
@@ -48,6 +51,7 @@ impl Capabilities {
     pub const EXACT: Self = Self {
         owner_limits: Kept::Exactly,
         rotate: Kept::Exactly,
+        traces: Kept::Exactly,
         sweep: Kept::Exactly,
         scan: Kept::Exactly,
         visitor_may_call: true,

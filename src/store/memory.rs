@@ -10,8 +10,10 @@ use crate::model::key::{KeyMap, KeySet, SessionKey};
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::store::sweeper::beside_creates::{self, over_by};
-use crate::store::{Acknowledged, BeyondLimit, Durability, Limits, RuntimeFree, Store, Swept, Update};
+use crate::store::traces::Traces;
+use crate::store::{Acknowledged, BeyondLimit, Durability, Found, Limits, RuntimeFree, Store, Swept, Update};
 
 /// A store in memory. It keeps the whole [`Store`] contract, and no session outlives the process.
 ///
@@ -38,12 +40,13 @@ struct Inner {
     sessions: Mutex<Sessions>,
 }
 
-/// The sessions, expired ones included, and two indexes. All three change together.
+/// The sessions, expired ones included, two indexes of them, and traces. All change together.
 #[derive(Default)]
 struct Sessions {
     records: KeyMap<Record>,
     by_owner: HashMap<Owner, KeySet>,
     by_end: BTreeSet<(Timestamp, SessionKey)>,
+    traces: Traces,
     revisions: u64,
 }
 
@@ -87,6 +90,7 @@ impl Sessions {
 
     fn insert(&mut self, mut record: Record) -> Revision {
         self.remove(&record.key().clone());
+        self.traces.remove(record.key());
         self.revisions += 1;
         let revision = Revision::from_u64(self.revisions);
         record.set_revision(revision);
@@ -120,8 +124,18 @@ impl Sessions {
         }
     }
 
-    /// Removes a few sessions that were over by this time, beside a create under this key.
+    /// Leaves a trace under a key where no session lives. One that stands there makes one with it.
+    fn leave(&mut self, key: &SessionKey, trace: &Trace, now: Timestamp) {
+        if self.live(key, now).is_none() {
+            self.remove(key);
+            let trace = self.traces.get(key, now).map_or(*trace, |old| old.join(trace));
+            self.traces.set(*key, trace);
+        }
+    }
+
+    /// Removes a few sessions and traces that were over by this time, beside a create under this key.
     fn sweep_beside(&mut self, key: &SessionKey, over_by: Timestamp) {
+        self.traces.sweep(over_by, beside_creates::SWEPT);
         let over = self.by_end.iter().take_while(|(end, _)| *end <= over_by).map(|(_, key)| *key);
         let swept: Vec<_> = over.filter(|over| over != key).take(beside_creates::SWEPT).collect();
         swept.iter().for_each(|key| drop(self.remove(key)));
@@ -179,18 +193,21 @@ impl Sessions {
 }
 
 impl Store for MemoryStore {
-    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         self.check_size(record)?;
         let mut sessions = self.lock();
         sessions.check_free(record.key(), now)?;
         sessions.make_room(record, None, &self.0.limits, now)?;
         let revision = sessions.insert(record.clone());
+        traces.iter().for_each(|(key, trace)| sessions.leave(key, trace, now));
         sessions.sweep_beside(record.key(), over_by(now, beside_creates::BEHIND));
         Ok(revision)
     }
 
-    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
-        Ok(self.lock().live(key, now).cloned())
+    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        let sessions = self.lock();
+        let trace = || sessions.traces.get(key, now).map_or(Found::Nothing, |trace| Found::Trace(*trace));
+        Ok(sessions.live(key, now).map_or_else(trace, |record| Found::Live(record.clone())))
     }
 
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
@@ -215,7 +232,14 @@ impl Store for MemoryStore {
         Ok(there)
     }
 
-    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
         self.check_size(record)?;
         let mut sessions = self.lock();
         let last_seen = match sessions.check_revision(old, expected, now) {
@@ -225,13 +249,18 @@ impl Store for MemoryStore {
         sessions.check_free(record.key(), now)?;
         sessions.make_room(record, Some(*old), &self.0.limits, now)?;
         sessions.remove(old);
+        trace.into_iter().for_each(|trace| sessions.leave(old, trace, now));
         let mut record = record.clone();
         record.touch(last_seen);
+        sessions.traces.sweep(over_by(now, beside_creates::BEHIND), beside_creates::SWEPT);
         Ok(Update::Stored(sessions.insert(record)))
     }
 
-    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
-        Ok(self.lock().remove(key).is_some())
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        let mut sessions = self.lock();
+        let was_there = sessions.remove(key).is_some();
+        trace.filter(|_| was_there).into_iter().for_each(|trace| sessions.traces.set(*key, *trace));
+        Ok(was_there)
     }
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -249,6 +278,7 @@ impl Store for MemoryStore {
 
     async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
         let mut sessions = self.lock();
+        let are_left = sessions.traces.sweep(now, budget);
         let mut removed = 0;
         while let Some(&(end, key)) = sessions.by_end.first()
             && end <= now
@@ -259,7 +289,7 @@ impl Store for MemoryStore {
             sessions.remove(&key);
             removed += 1;
         }
-        Ok(Swept { removed, more: false })
+        Ok(Swept { removed, more: are_left })
     }
 
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
@@ -317,7 +347,7 @@ mod tests {
         let store = MemoryStore::new();
         let clone = store.clone();
         let record = record(1, MINUTE);
-        block_on(store.create(&record, Timestamp::EPOCH)).unwrap();
+        block_on(store.create(&record, &[], Timestamp::EPOCH)).unwrap();
         assert!(block_on(clone.load(record.key(), Timestamp::EPOCH)).unwrap().is_some());
     }
 
@@ -325,14 +355,15 @@ mod tests {
     fn nothing_is_left_of_sessions_that_were_swept_or_destroyed() {
         let store = MemoryStore::new();
         for key in 0..100 {
-            block_on(store.create(&record(key, MINUTE), Timestamp::EPOCH)).unwrap();
+            block_on(store.create(&record(key, MINUTE), &[], Timestamp::EPOCH)).unwrap();
             block_on(store.touch(&SessionKey::from_bytes([key; 16]), Timestamp::from_secs(key.into()))).unwrap();
         }
-        block_on(store.destroy(&SessionKey::from_bytes([7; 16]))).unwrap();
+        block_on(store.destroy(&SessionKey::from_bytes([7; 16]), None)).unwrap();
         let swept = block_on(store.sweep(Timestamp::NEVER, 1000)).unwrap();
         assert_eq!(swept, Swept { removed: 99, more: false });
         let sessions = store.lock();
         assert!(sessions.records.is_empty() && sessions.by_owner.is_empty() && sessions.by_end.is_empty());
+        assert_eq!(sessions.traces.len(), 0);
     }
 
     #[test]
@@ -342,7 +373,7 @@ mod tests {
         for n in 0..2_000_u64 {
             let now = Timestamp::from_secs(n);
             let key = SessionKey::from_bytes(u128::from(n).to_be_bytes());
-            block_on(store.create(&Record::new(key, Lifetime::idle(MINUTE), now), now)).unwrap();
+            block_on(store.create(&Record::new(key, Lifetime::idle(MINUTE), now), &[], now)).unwrap();
             assert!(store.lock().records.len() <= 361, "{} after {n} visitors", store.lock().records.len());
         }
         let sessions = store.lock();
@@ -352,9 +383,9 @@ mod tests {
     #[test]
     fn a_visitor_may_use_the_store() {
         let store = MemoryStore::new();
-        block_on(store.create(&record(1, MINUTE), Timestamp::EPOCH)).unwrap();
+        block_on(store.create(&record(1, MINUTE), &[], Timestamp::EPOCH)).unwrap();
         let mut destroy = |record: Record| {
-            block_on(store.destroy(record.key())).unwrap();
+            block_on(store.destroy(record.key(), None)).unwrap();
             ControlFlow::Continue(())
         };
         block_on(store.scan(Timestamp::EPOCH, &mut destroy)).unwrap();

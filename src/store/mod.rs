@@ -14,81 +14,31 @@ pub(crate) mod memory;
 mod result;
 mod shared;
 pub(crate) mod sweeper;
+mod traces;
 
 use std::ops::ControlFlow;
 
 pub use self::capabilities::{Capabilities, Kept};
 pub use self::durability::{Acknowledged, Durability};
 pub use self::limits::{BeyondLimit, Limits, OwnerLimit};
-pub use self::result::{Swept, Update};
+pub use self::result::{Found, Swept, Update};
+pub use self::traces::MAX_TRACES;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 
 /// A place where sessions are kept.
 ///
-/// Applications use [`Sessions`](crate::Sessions), which makes these calls. Tools may make them, too:
-///
-/// ```
-/// use cloakroom::{Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp, Update};
-///
-/// # #[tokio::main]
-/// # async fn main() -> cloakroom::Result<()> {
-/// let store = MemoryStore::new();
-/// let now = Timestamp::from_secs(1_700_000_000);
-/// let key = SessionKey::of(&SessionId::generate()?);
-///
-/// let mut record = Record::new(key, Lifetime::AAL2, now);
-/// let revision = store.create(&record, now).await?;
-/// assert!(store.load(&key, now).await?.is_some());
-///
-/// record.set_owner(Some("user 42".into()), Some(now));
-/// assert!(matches!(store.update(&record, revision, now).await?, Update::Stored(_)));
-/// // A second writer that expects the same revision comes too late.
-/// assert!(matches!(store.update(&record, revision, now).await?, Update::Conflict(_)));
-///
-/// store.destroy(&key).await?;
-/// assert_eq!(store.load(&key, now).await?, None);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # The contract
-///
-/// Every operation that looks at deadlines takes `now`. None of them sees or revives a session that has expired by `now`
-/// ([`Expiry::is_expired_at`](crate::Expiry::is_expired_at)), swept or not. Each operation on one session is atomic.
-/// A future that is dropped leaves its operation whole or not begun. The futures need no particular runtime unless the
-/// store says so; a store whose futures need none at all is also [`RuntimeFree`].
-///
-/// A store must never:
-///
-/// - report a failure as "there is no such session", or delete a session that it cannot read;
-/// - bring back a session that was destroyed, rotated or expired, so no operation but [`create`](Store::create) and
-///   [`rotate`](Store::rotate) makes a key exist;
-/// - overwrite a live session in `create`, or one of another revision in [`update`](Store::update);
-/// - acknowledge the end of a session before the end is as durable as the store can make it;
-/// - read a clock, since `now` is an argument;
-/// - ask for a session id, since the [`SessionKey`] is all that it may know;
-/// - change anything, in this session or another, by an operation that it refuses, answers with a conflict, or finds nothing
-///   to do for: an owner's oldest session ends only in the step that stores a new one;
-/// - compare owners otherwise than byte by byte. Any byte may occur in them, zero included ([`Owner`]).
-///
-/// The suite `conformance`, a feature of this crate, checks this for any store. Its documentation names what no check can
-/// see.
-///
-/// # Errors
-///
-/// Every operation may fail as the store's medium does ([`ErrorKind::Io`], [`ErrorKind::Unavailable`],
-/// [`ErrorKind::Timeout`], ...). A failure is never reported as "there is no such session". Whether the operation may have
-/// been done all the same, [`Error::may_have_happened`] says. Each operation names the errors that it adds; those that store a
-/// record also have [`ErrorKind::EmptyOwner`].
-///
+#[doc = include_str!("contract.md")]
 #[doc = include_str!("a_store_of_your_own.md")]
 pub trait Store: Send + Sync + 'static {
     /// Stores a new session, atomically, if its key is free, and returns its revision. The key of an expired session is
     /// free. The store enforces its [`Limits`] in the same step.
+    ///
+    /// The [traces](Store#traces) are those of a login: each is left, in the same step, under its key.
     ///
     /// ```
     /// # use cloakroom::{ErrorKind, Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp};
@@ -96,8 +46,8 @@ pub trait Store: Send + Sync + 'static {
     /// # async fn main() -> cloakroom::Result<()> {
     /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
     /// let record = Record::new(SessionKey::of(&SessionId::generate()?), Lifetime::AAL2, now);
-    /// store.create(&record, now).await?;
-    /// assert_eq!(store.create(&record, now).await.unwrap_err().kind(), &ErrorKind::KeyTaken);
+    /// store.create(&record, &[], now).await?;
+    /// assert_eq!(store.create(&record, &[], now).await.unwrap_err().kind(), &ErrorKind::KeyTaken);
     /// # Ok(())
     /// # }
     /// ```
@@ -105,14 +55,57 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`ErrorKind::KeyTaken`] if a live session has the key; [`ErrorKind::TooLarge`]; [`ErrorKind::OwnerLimit`].
-    fn create(&self, record: &Record, now: Timestamp) -> impl Future<Output = Result<Revision>> + Send;
+    fn create(
+        &self,
+        record: &Record,
+        traces: &[(SessionKey, Trace)],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Revision>> + Send;
 
-    /// Loads a session. A missing, an expired and a destroyed session are all `None`.
+    /// Finds what stands under a key: a session that lives, or the trace of one, or nothing. A missing, an expired and a
+    /// destroyed session look the same.
+    ///
+    /// ```
+    /// # use cloakroom::{Found, Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp, Trace};
+    /// # #[tokio::main]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
+    /// # let key = SessionKey::of(&SessionId::generate()?);
+    /// # store.create(&Record::new(key, Lifetime::AAL2, now), &[], now).await?;
+    /// let trace = Trace::ended(Timestamp::from_secs(1_700_000_060));
+    /// store.destroy(&key, Some(&trace)).await?;
+    /// assert_eq!(store.find(&key, now).await?, Found::Trace(trace));
+    /// assert_eq!(store.find(&key, trace.ends()).await?, Found::Nothing);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Damaged`] or [`ErrorKind::NewerFormat`] for a session or a trace that is there and cannot be read.
+    fn find(&self, key: &SessionKey, now: Timestamp) -> impl Future<Output = Result<Found>> + Send;
+
+    /// Finds what stands under each of these keys, in their order. What fails under one key hides no other.
+    ///
+    /// A store on another machine does it in one round trip.
+    fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> impl Future<Output = Vec<Result<Found>>> + Send {
+        async move {
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                found.push(self.find(key, now).await);
+            }
+            found
+        }
+    }
+
+    /// Loads a session that lives: [`find`](Store::find) for those who want no trace.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Damaged`] or [`ErrorKind::NewerFormat`] for a session that is there and cannot be read.
-    fn load(&self, key: &SessionKey, now: Timestamp) -> impl Future<Output = Result<Option<Record>>> + Send;
+    fn load(&self, key: &SessionKey, now: Timestamp) -> impl Future<Output = Result<Option<Record>>> + Send {
+        async move { self.find(key, now).await.map(Found::live) }
+    }
 
     /// Replaces a session if its revision is still `expected` (compare-and-swap). The later `last_seen` of the stored and
     /// the new record is kept, so that an update undoes no touch.
@@ -123,7 +116,7 @@ pub trait Store: Send + Sync + 'static {
     /// # async fn main() -> cloakroom::Result<()> {
     /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
     /// # let key = SessionKey::of(&SessionId::generate()?);
-    /// # store.create(&Record::new(key, Lifetime::AAL2, now), now).await?;
+    /// # store.create(&Record::new(key, Lifetime::AAL2, now), &[], now).await?;
     /// let Some(mut record) = store.load(&key, now).await? else { return Ok(()) };
     /// let expected = record.revision();
     /// record.set_owner(Some("user 42".into()), Some(now));
@@ -159,7 +152,7 @@ pub trait Store: Send + Sync + 'static {
     /// # async fn main() -> cloakroom::Result<()> {
     /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
     /// # let key = SessionKey::of(&SessionId::generate()?);
-    /// # store.create(&Record::new(key, Lifetime::AAL3, now), now).await?;
+    /// # store.create(&Record::new(key, Lifetime::AAL3, now), &[], now).await?;
     /// let later = now.plus(Duration::from_secs(10 * 60));
     /// assert!(store.touch(&key, later).await?); // the idle timeout of 15 minutes starts again
     /// # assert_eq!(store.load(&key, later).await?.unwrap().last_seen(), later);
@@ -172,7 +165,8 @@ pub trait Store: Send + Sync + 'static {
     /// the process or the machine crashes. A new id at each login prevents session fixation (OWASP ASVS 5.0, 7.2.4).
     ///
     /// A rotation is always durable when it returns, as [`destroy`](Store::destroy) is. It compares the revision of `old`
-    /// as [`update`](Store::update) does, and takes the new key as [`create`](Store::create) does.
+    /// as [`update`](Store::update) does, and takes the new key as [`create`](Store::create) does. The
+    /// [trace](Store#traces), if there is one, stands under `old` from the same step on.
     ///
     /// ```
     /// # use cloakroom::{Lifetime, MemoryStore, Record, SessionId, SessionKey, Store, Timestamp, Update};
@@ -181,9 +175,9 @@ pub trait Store: Send + Sync + 'static {
     /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
     /// # let old = SessionKey::of(&SessionId::generate()?);
     /// # let mut record = Record::new(old, Lifetime::AAL2, now);
-    /// # let expected = store.create(&record, now).await?;
+    /// # let expected = store.create(&record, &[], now).await?;
     /// record.set_key(SessionKey::of(&SessionId::generate()?));
-    /// assert!(matches!(store.rotate(&old, expected, &record, now).await?, Update::Stored(_)));
+    /// assert!(matches!(store.rotate(&old, expected, &record, None, now).await?, Update::Stored(_)));
     /// assert_eq!(store.load(&old, now).await?, None);
     /// assert!(store.load(record.key(), now).await?.is_some());
     /// # Ok(())
@@ -198,15 +192,17 @@ pub trait Store: Send + Sync + 'static {
         old: &SessionKey,
         expected: Revision,
         record: &Record,
+        trace: Option<&Trace>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Update>> + Send;
 
     /// Ends a session, and returns whether it was there. A destroyed session never comes back. One that has expired and was
-    /// not swept may count as there. Of several calls that end one session at once, one says that it was there.
+    /// not swept may count as there. Of several calls that end one session at once, one says that it was there. That one leaves
+    /// the [trace](Store#traces), in the same step.
     ///
     /// The end is durable when this returns, whatever the store's [`Durability`]. That holds also if there was nothing to
     /// end, because the caller's knowledge may rest on a write that is not durable yet.
-    fn destroy(&self, key: &SessionKey) -> impl Future<Output = Result<bool>> + Send;
+    fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> impl Future<Output = Result<bool>> + Send;
 
     /// Lists all live sessions of a user, in no particular order.
     fn owned_by(&self, owner: &Owner, now: Timestamp) -> impl Future<Output = Result<Vec<Record>>> + Send;
@@ -224,7 +220,7 @@ pub trait Store: Send + Sync + 'static {
     /// # for _ in 0..2 {
     /// #     let mut record = Record::new(SessionKey::of(&SessionId::generate()?), Lifetime::AAL2, now);
     /// #     record.set_owner(Some(ada.clone()), Some(now));
-    /// #     store.create(&record, now).await?;
+    /// #     store.create(&record, &[], now).await?;
     /// # }
     /// // After a change of the password: log out everywhere.
     /// assert_eq!(store.destroy_owned_by(&ada, None).await?, 2);
@@ -247,7 +243,7 @@ pub trait Store: Send + Sync + 'static {
     /// # let ada = Owner::from("ada");
     /// # let mut record = Record::new(SessionKey::of(&SessionId::generate()?), Lifetime::AAL1, now);
     /// # record.set_owner(Some(ada.clone()), Some(now));
-    /// # store.create(&record, now).await?;
+    /// # store.create(&record, &[], now).await?;
     /// // From now on, this user's sessions are short.
     /// let shorten = |record: &mut Record| {
     ///     record.set_lifetime(Lifetime::AAL3, true, now);
@@ -301,7 +297,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// The cost is in proportion to the sessions that have expired, and not to those that are stored. A
     /// [`Sweeper`](crate::Sweeper) makes these calls in the background. A store may remove sessions without being asked, beside
-    /// a `create` above all, if they were over well before its `now`; it counts them in no answer.
+    /// a `create` above all, if they were over well before its `now`; it counts them in no answer. Traces that are over go, too:
+    /// they are not counted, and `more` says whether any are left.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -310,7 +307,7 @@ pub trait Store: Send + Sync + 'static {
     /// # async fn main() -> cloakroom::Result<()> {
     /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
     /// # let key = SessionKey::of(&SessionId::generate()?);
-    /// # store.create(&Record::new(key, Lifetime::AAL3, now), now).await?;
+    /// # store.create(&Record::new(key, Lifetime::AAL3, now), &[], now).await?;
     /// let tomorrow = now.plus(Duration::from_secs(24 * 60 * 60));
     /// assert_eq!(store.sweep(tomorrow, 1000).await?, Swept { removed: 1, more: false });
     /// # Ok(())
@@ -332,7 +329,7 @@ pub trait Store: Send + Sync + 'static {
     /// # async fn main() -> cloakroom::Result<()> {
     /// # let (store, now) = (MemoryStore::new(), Timestamp::from_secs(1_700_000_000));
     /// # let key = SessionKey::of(&SessionId::generate()?);
-    /// # store.create(&Record::new(key, Lifetime::AAL3, now), now).await?;
+    /// # store.create(&Record::new(key, Lifetime::AAL3, now), &[], now).await?;
     /// let mut anonymous = 0;
     /// let mut count = |record: Record| {
     ///     anonymous += u64::from(record.owner().is_none());

@@ -1,6 +1,53 @@
 //! The results of operations on a store.
 
 use crate::model::record::{Record, Revision};
+use crate::model::trace::Trace;
+
+/// The result of a [`find`](super::Store::find).
+///
+/// ```
+/// use cloakroom::{Found, TraceKind};
+///
+/// /// What an administrator reads of a session.
+/// fn told(found: &Found) -> &'static str {
+///     match found {
+///         Found::Live(_) => "lives",
+///         Found::Trace(trace) if trace.kind() == TraceKind::Ended => "has just ended",
+///         Found::Trace(_) => "goes on, or was replaced",
+///         Found::Nothing => "is not there",
+///     }
+/// }
+///
+/// assert_eq!(told(&Found::Nothing), "is not there");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Found {
+    /// The session lives.
+    Live(Record),
+    /// It does not, and this says what became of it a short while ago.
+    Trace(Trace),
+    /// Nothing: missing, expired and destroyed look the same, and so does a trace that is over.
+    Nothing,
+}
+
+impl Found {
+    /// The session, if it lives.
+    pub fn live(self) -> Option<Record> {
+        match self {
+            Self::Live(record) => Some(record),
+            Self::Trace(_) | Self::Nothing => None,
+        }
+    }
+
+    /// The trace, if one stands in the place of the session.
+    pub const fn trace(&self) -> Option<&Trace> {
+        match self {
+            Self::Trace(trace) => Some(trace),
+            Self::Live(_) | Self::Nothing => None,
+        }
+    }
+}
 
 /// The result of an [`update`](super::Store::update) or a [`rotate`](super::Store::rotate).
 ///
@@ -47,8 +94,8 @@ pub enum Update {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many expired sessions were removed.
+    /// How many expired sessions were removed. Traces are not counted.
     pub removed: u64,
-    /// Whether expired sessions are left, because the budget was spent.
+    /// Whether expired sessions or traces are left, because the budget was spent.
     pub more: bool,
 }

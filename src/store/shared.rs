@@ -5,20 +5,24 @@ use std::sync::Arc;
 
 use super::capabilities::Capabilities;
 use super::durability::Acknowledged;
-use super::result::{Swept, Update};
+use super::result::{Found, Swept, Update};
 use super::{RuntimeFree, Store};
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 
 impl<S: Store> Store for Arc<S> {
-    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
-        (**self).create(record, now).await
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
+        (**self).create(record, traces, now).await
     }
-    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
-        (**self).load(key, now).await
+    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        (**self).find(key, now).await
+    }
+    async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
+        (**self).find_all(keys, now).await
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         (**self).update(record, expected, now).await
@@ -26,11 +30,18 @@ impl<S: Store> Store for Arc<S> {
     async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
         (**self).touch(key, now).await
     }
-    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
-        (**self).rotate(old, expected, record, now).await
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        (**self).rotate(old, expected, record, trace, now).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
-        (**self).destroy(key).await
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        (**self).destroy(key, trace).await
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         (**self).owned_by(owner, now).await

@@ -20,11 +20,11 @@ fn a_backup_opens_with_all_that_was_there_and_nothing_of_later() {
     (0..40).for_each(|n| {
         create(&store, n, &[n as u8; 300]);
     });
-    block_on(store.destroy(&key(7))).unwrap();
+    block_on(store.destroy(&key(7), None)).unwrap();
     let copy = keep.path().join("copy");
     store.backup(&copy).unwrap();
     create(&store, 50, b"later");
-    block_on(store.destroy(&key(8))).unwrap();
+    block_on(store.destroy(&key(8), None)).unwrap();
 
     assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     for segment in segments(&copy) {
@@ -54,7 +54,7 @@ fn a_backup_during_writes_and_compaction_is_the_state_of_one_moment() {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 let next = record(id + 1, &[id as u8; 1000]);
-                match block_on(store.rotate(&key(id), revision, &next, NOW)).unwrap() {
+                match block_on(store.rotate(&key(id), revision, &next, None, NOW)).unwrap() {
                     Update::Stored(stored) => (id, revision) = (id + 1, stored),
                     other => panic!("{other:?}"),
                 }

@@ -8,12 +8,12 @@ fn all_operations(store: &FileStore) -> Vec<(&'static str, Option<Error>)> {
     let revision = cloakroom::Revision::from_u64(1);
     let visit = &mut |_| std::ops::ControlFlow::Continue(());
     vec![
-        ("create", block_on(store.create(&record(9, b""), NOW)).err()),
+        ("create", block_on(store.create(&record(9, b""), &[], NOW)).err()),
         ("load", block_on(store.load(&key(1), NOW)).err()),
         ("update", block_on(store.update(&record(1, b""), revision, NOW)).err()),
         ("touch", block_on(store.touch(&key(1), NOW)).err()),
-        ("rotate", block_on(store.rotate(&key(1), revision, &record(2, b""), NOW)).err()),
-        ("destroy", block_on(store.destroy(&key(1))).err()),
+        ("rotate", block_on(store.rotate(&key(1), revision, &record(2, b""), None, NOW)).err()),
+        ("destroy", block_on(store.destroy(&key(1), None)).err()),
         ("owned_by", block_on(store.owned_by(&"ada".into(), NOW)).err()),
         ("destroy_owned_by", block_on(store.destroy_owned_by(&"ada".into(), None)).err()),
         ("sweep", block_on(store.sweep(NOW, 10)).err()),
@@ -28,7 +28,7 @@ fn all_operations(store: &FileStore) -> Vec<(&'static str, Option<Error>)> {
 fn after_closing_every_operation_of_every_clone_says_so() {
     let (_keep, place) = place();
     let store = FileStore::open(&place).unwrap();
-    block_on(store.create(&owned(1, "ada", b"kept"), NOW)).unwrap();
+    block_on(store.create(&owned(1, "ada", b"kept"), &[], NOW)).unwrap();
     let clone = store.clone();
     store.close().unwrap();
     store.close().unwrap();
@@ -70,7 +70,7 @@ fn closing_amid_saves_ends_each_with_an_answer_that_holds() {
                     scope.spawn(move || {
                         let mut saved = Vec::new();
                         for n in thread * 100_000.. {
-                            match block_on(store.create(&record(n, b"saved"), NOW)) {
+                            match block_on(store.create(&record(n, b"saved"), &[], NOW)) {
                                 Ok(_) => saved.push(n),
                                 Err(error) => {
                                     assert_eq!(error.kind(), &ErrorKind::Closed, "{error}");

@@ -64,9 +64,9 @@ fn a_damaged_record_is_an_error_that_names_its_file_and_the_others_stay_readable
         assert!((damage[0].from..damage[0].to).contains(&at), "{damage:?}");
         assert_eq!(store.stats(NOW).unwrap().damaged, 1);
         // It is known to be there: nobody can take its key, and only ending it helps.
-        let taken = block_on(store.create(&super::support::record(hit, b""), NOW)).unwrap_err();
+        let taken = block_on(store.create(&super::support::record(hit, b""), &[], NOW)).unwrap_err();
         assert_eq!(taken.kind(), &ErrorKind::KeyTaken);
-        block_on(store.destroy(&key(hit))).unwrap();
+        block_on(store.destroy(&key(hit), None)).unwrap();
         assert_eq!(load(&store, hit), None);
         create(&store, hit, b"anew");
         drop(store);

@@ -30,7 +30,7 @@ fn a_logout_lost(place: &Path) {
         create(&store, n, b"early");
     });
     let from = length(place);
-    block_on(store.destroy(&key(3))).unwrap();
+    block_on(store.destroy(&key(3), None)).unwrap();
     let to = length(place);
     replace(&store, 1, b"late");
     assert!(block_on(store.touch(&key(2), NOW.plus(MINUTE))).unwrap());
@@ -61,7 +61,7 @@ fn sessions_that_a_lost_frame_may_have_ended_are_named() {
     let joined = options().open(&place).unwrap();
     assert_eq!(doubtful(&joined), [0, 3, 4]);
     replace(&joined, 0, b"again");
-    block_on(store.destroy(&key(3))).unwrap();
+    block_on(store.destroy(&key(3), None)).unwrap();
     assert_eq!(doubtful(&store), [4]);
     block_on(store.clear()).unwrap();
     assert_eq!(doubtful(&store), [0; 0]);
@@ -89,7 +89,7 @@ fn a_damaged_rotation_leaves_the_old_id_doubtful_or_ended() {
     let store = options().open(&place).unwrap();
     let revision = create(&store, 1, b"old");
     let from = length(&place);
-    let rotated = block_on(store.rotate(&key(1), revision, &record(2, b"new"), NOW)).unwrap();
+    let rotated = block_on(store.rotate(&key(1), revision, &record(2, b"new"), None, NOW)).unwrap();
     assert!(matches!(rotated, Update::Stored(_)));
     let to = length(&place);
     drop(store);

@@ -18,15 +18,15 @@ fn all_that_was_saved_reads_back_at_each_durability() {
         create(&store, 2, b"before");
         let revision = replace(&store, 2, b"updated");
         create(&store, 3, b"destroyed");
-        block_on(store.destroy(&key(3))).unwrap();
+        block_on(store.destroy(&key(3), None)).unwrap();
         let from = create(&store, 4, b"rotated");
-        let rotated = block_on(store.rotate(&key(4), from, &record(5, b"rotated"), NOW)).unwrap();
+        let rotated = block_on(store.rotate(&key(4), from, &record(5, b"rotated"), None, NOW)).unwrap();
         let Update::Stored(rotated) = rotated else { panic!("{rotated:?}") };
         create(&store, 6, b"touched");
         let later = NOW.plus(Duration::from_secs(60));
         assert!(block_on(store.touch(&key(6), later)).unwrap());
         for n in 7..10 {
-            block_on(store.create(&owned(n, "ada", b"of ada"), NOW)).unwrap();
+            block_on(store.create(&owned(n, "ada", b"of ada"), &[], NOW)).unwrap();
         }
         assert_eq!(block_on(store.destroy_owned_by(&"ada".into(), Some(&key(8)))).unwrap(), 2);
         let before = [1, 2, 5, 6, 8].map(|n| load(&store, n).unwrap());
@@ -62,10 +62,10 @@ fn a_store_at_never_waits_for_the_disk_only_to_end_sessions() {
     replace(&store, 1, b"more");
     block_on(store.touch(&key(1), NOW.plus(Duration::from_secs(1)))).unwrap();
     assert_eq!(store.stats(NOW).unwrap().disk_waits, 0);
-    block_on(store.destroy(&key(1))).unwrap();
+    block_on(store.destroy(&key(1), None)).unwrap();
     assert_eq!(store.stats(NOW).unwrap().disk_waits, 1);
     let revision = create(&store, 2, b"");
-    let rotated = block_on(store.rotate(&key(2), revision, &record(3, b""), NOW)).unwrap();
+    let rotated = block_on(store.rotate(&key(2), revision, &record(3, b""), None, NOW)).unwrap();
     assert!(matches!(rotated, Update::Stored(_)));
     assert_eq!(store.stats(NOW).unwrap().disk_waits, 2);
     assert!(store.stats(NOW).unwrap().syncs >= 2);

@@ -17,7 +17,7 @@ fn a_store_at_its_limit_of_bytes_refuses_saves_and_still_ends_sessions() {
     let store = FileStore::options().store_bytes(10_000).durability(Durability::Never).open(&place).unwrap();
     let mut held = 0;
     let error = loop {
-        match block_on(store.create(&record(held, &[1; 1000]), NOW)) {
+        match block_on(store.create(&record(held, &[1; 1000]), &[], NOW)) {
             Ok(_) => held += 1,
             Err(error) => break error,
         }
@@ -33,7 +33,7 @@ fn a_store_at_its_limit_of_bytes_refuses_saves_and_still_ends_sessions() {
     assert!(block_on(store.touch(&key(0), NOW)).unwrap());
     replace(&store, 0, &[2; 1000]);
     replace(&store, 0, &[3; 10]);
-    block_on(store.destroy(&key(1))).unwrap();
+    block_on(store.destroy(&key(1), None)).unwrap();
     create(&store, held, &[4; 1000]);
 }
 
@@ -41,7 +41,7 @@ fn a_store_at_its_limit_of_bytes_refuses_saves_and_still_ends_sessions() {
 fn a_record_beyond_its_limit_is_refused_and_what_is_stored_stays() {
     let (_keep, place) = place();
     let store = FileStore::options().record_bytes(1000).open(&place).unwrap();
-    let error = block_on(store.create(&record(1, &[0; 1000]), NOW)).unwrap_err();
+    let error = block_on(store.create(&record(1, &[0; 1000]), &[], NOW)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::TooLarge { what: "the record", size: 1000.., limit: 1000 }), "{error}");
     let text = error.to_string();
     assert!(text.contains(&key(1).to_string()) && text.contains("at most 1000"), "{text}");
@@ -49,7 +49,7 @@ fn a_record_beyond_its_limit_is_refused_and_what_is_stored_stays() {
     let revision = create(&store, 1, &[0; 900]);
     let error = block_on(store.update(&record(1, &[0; 1000]), revision, NOW)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::TooLarge { .. }), "{error}");
-    let error = block_on(store.rotate(&key(1), revision, &record(2, &[0; 1000]), NOW)).unwrap_err();
+    let error = block_on(store.rotate(&key(1), revision, &record(2, &[0; 1000]), None, NOW)).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::TooLarge { .. }), "{error}");
     assert_eq!(value(&store, 1), Some(vec![0; 900]));
     assert_eq!(load(&store, 2), None);
@@ -77,15 +77,15 @@ fn a_user_beyond_the_limit_is_refused() {
     let (_keep, place) = place();
     let store = per_owner(2, BeyondLimit::Refuse).open(&place).unwrap();
     for n in 1..=2 {
-        block_on(store.create(&owned(n, "ada", b""), NOW)).unwrap();
+        block_on(store.create(&owned(n, "ada", b""), &[], NOW)).unwrap();
     }
-    let error = block_on(store.create(&owned(3, "ada", b""), NOW)).unwrap_err();
+    let error = block_on(store.create(&owned(3, "ada", b""), &[], NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::OwnerLimit { limit: 2 }, "{error}");
     assert!(error.to_string().contains("2 sessions"), "{error}");
     assert_eq!(load(&store, 3), None);
-    block_on(store.create(&owned(4, "Ada", b""), NOW)).unwrap();
-    block_on(store.destroy(&key(1))).unwrap();
-    block_on(store.create(&owned(3, "ada", b""), NOW)).unwrap();
+    block_on(store.create(&owned(4, "Ada", b""), &[], NOW)).unwrap();
+    block_on(store.destroy(&key(1), None)).unwrap();
+    block_on(store.create(&owned(3, "ada", b""), &[], NOW)).unwrap();
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_session_seen_longest_ago_ends_when_a_user_gets_one_too_many() {
         let now = NOW.plus(Duration::from_secs(seconds));
         let mut record = Record::new(key(n), Lifetime::AAL2, now);
         record.set_owner(Some("ada".into()), None);
-        block_on(store.create(&record, now)).unwrap();
+        block_on(store.create(&record, &[], now)).unwrap();
     };
     seen(1, 1);
     seen(2, 2);
@@ -117,7 +117,7 @@ fn two_handles_never_exceed_a_users_limit_together() {
     std::thread::scope(|scope| {
         for (from, store) in [0, 100].into_iter().zip(&stores) {
             scope.spawn(move || {
-                (from..from + 50).for_each(|n| drop(block_on(store.create(&owned(n, "ada", b""), NOW))))
+                (from..from + 50).for_each(|n| drop(block_on(store.create(&owned(n, "ada", b""), &[], NOW))))
             });
         }
     });
@@ -201,7 +201,7 @@ fn a_record_with_an_entry_without_a_name_is_refused_for_nobody_could_read_it_bac
     let store = FileStore::open(&place).unwrap();
     let mut nameless = record(1, b"");
     nameless.set_data(Data::from_entries(&BTreeMap::from([(Arc::from(""), b"value")])));
-    let error = block_on(store.create(&nameless, NOW)).unwrap_err();
+    let error = block_on(store.create(&nameless, &[], NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Entry { entry: String::new() }, "{error}");
     assert!(error.to_string().contains(&key(1).to_string()), "{error}");
     assert_eq!(load(&store, 1), None);
@@ -216,7 +216,7 @@ fn an_owner_has_no_more_sessions_than_the_limit_though_some_have_expired_and_wer
         let create = |n, now| {
             let mut record = owned(n, "ada", b"");
             record.touch(now);
-            block_on(store.create(&record, now))
+            block_on(store.create(&record, &[], now))
         };
         for n in 1..=3 {
             create(n, NOW.plus(MINUTE * n)).unwrap();

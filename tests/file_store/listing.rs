@@ -23,7 +23,7 @@ fn a_scan_meets_each_session_that_lives_throughout_exactly_once_while_others_com
             while !done.load(Ordering::Relaxed) {
                 create(&writer, n, &[0; 200]);
                 replace(&writer, n % 100, &[n as u8; 60]);
-                block_on(writer.destroy(&key(n))).unwrap();
+                block_on(writer.destroy(&key(n), None)).unwrap();
                 n += 1;
             }
         });
@@ -65,7 +65,7 @@ fn scans_counts_and_owners_show_only_what_lives() {
         let minutes = u64::from(n) + 1;
         let mut record = record_until(n, b"", std::time::Duration::from_secs(60 * minutes));
         record.set_owner(Some("ada".into()), None);
-        block_on(store.create(&record, NOW)).unwrap();
+        block_on(store.create(&record, &[], NOW)).unwrap();
     }
     let later = NOW.plus(std::time::Duration::from_secs(180));
     assert_eq!(scanned(&store, later), [key(3), key(4), key(5)]);
@@ -84,7 +84,7 @@ fn clearing_ends_all_sessions_for_every_handle_and_for_good() {
     let options = FileStore::options().segment_bytes(4096);
     let (one, other) = (options.clone().open(&place).unwrap(), options.clone().open(&place).unwrap());
     for n in 0..30 {
-        block_on(one.create(&owned(n, "ada", &[1; 200]), NOW)).unwrap();
+        block_on(one.create(&owned(n, "ada", &[1; 200]), &[], NOW)).unwrap();
     }
     block_on(other.clear()).unwrap();
     for store in [&one, &other] {

@@ -54,7 +54,7 @@ fn the_figures_are_right() {
     for n in 0..8u32 {
         let minutes = if n < 5 { 10 } else { 1 };
         let record = record_until(n, &[1; 700], Duration::from_secs(60 * minutes));
-        block_on(store.create(&record, NOW)).unwrap();
+        block_on(store.create(&record, &[], NOW)).unwrap();
     }
     let stats = store.stats(NOW.plus(Duration::from_secs(120))).unwrap();
     assert_eq!((stats.live, stats.expired), (5, 3));
@@ -72,7 +72,7 @@ fn the_figures_are_right() {
     load(&store, 0);
     load(&store, 100);
     assert_eq!(store.stats(NOW).unwrap().cache_hits, 1);
-    block_on(store.destroy(&key(0))).unwrap();
+    block_on(store.destroy(&key(0), None)).unwrap();
     let stats = store.stats(NOW).unwrap();
     assert_eq!(stats.live, 7);
     assert!((7 * 700..bytes - 700).contains(&stats.live_bytes), "{stats:?}");

@@ -21,7 +21,7 @@ fn closed(place: &Path) {
     (0..100).for_each(|n| {
         create(&store, n, &[n as u8; 300]);
     });
-    block_on(store.destroy(&key(7))).unwrap();
+    block_on(store.destroy(&key(7), None)).unwrap();
     store.close().unwrap();
 }
 
@@ -66,7 +66,7 @@ fn a_backup_is_restored_in_the_place_of_the_directory_and_what_was_ended_since_l
         create(&store, n, b"kept");
     });
     store.backup(&copy).unwrap();
-    block_on(store.destroy(&key(3))).unwrap();
+    block_on(store.destroy(&key(3), None)).unwrap();
     let revision = create(&store, 20, b"later");
     store.close().unwrap();
     fs::rename(&place, &old).unwrap();

@@ -53,7 +53,7 @@ fn sweeping_and_clearing_give_space_back() {
     let (_keep, place) = place();
     let store = FileStore::options().durability(Durability::Never).segment_bytes(4096).open(&place).unwrap();
     for n in 0..100 {
-        block_on(store.create(&record_until(n, &[0; 300], MINUTE), NOW)).unwrap();
+        block_on(store.create(&record_until(n, &[0; 300], MINUTE), &[], NOW)).unwrap();
     }
     assert!(segments(&place).len() >= 8);
     let later = NOW.plus(2 * MINUTE);
@@ -73,7 +73,7 @@ fn a_touched_session_is_moved_with_its_new_deadline() {
         let (_keep, place) = place();
         let options = FileStore::options().durability(Durability::Never).segment_bytes(4096).cache_bytes(cache_bytes);
         let store = options.clone().open(&place).unwrap();
-        let revision = block_on(store.create(&record_until(1, b"touched", 10 * MINUTE), NOW)).unwrap();
+        let revision = block_on(store.create(&record_until(1, b"touched", 10 * MINUTE), &[], NOW)).unwrap();
         let seen = NOW.plus(9 * MINUTE);
         block_on(store.touch(&key(1), seen)).unwrap();
         create(&store, 2, b"");

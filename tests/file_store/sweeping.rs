@@ -9,7 +9,7 @@ use super::support::{MINUTE, NOW, block_on, create, key, load, place, record_unt
 /// Sessions 1 to `count`; session n ends after n minutes.
 fn filled(store: &FileStore, count: u32) {
     for n in 1..=count {
-        block_on(store.create(&record_until(n, &[0; 100], n * MINUTE), NOW)).unwrap();
+        block_on(store.create(&record_until(n, &[0; 100], n * MINUTE), &[], NOW)).unwrap();
     }
 }
 
@@ -37,7 +37,7 @@ fn sessions_that_end_at_the_same_moment_are_swept_within_the_budget_too() {
     let (_keep, place) = place();
     let store = FileStore::options().durability(Durability::Never).open(&place).unwrap();
     for n in 0..30 {
-        block_on(store.create(&record_until(n, b"", MINUTE), NOW)).unwrap();
+        block_on(store.create(&record_until(n, b"", MINUTE), &[], NOW)).unwrap();
     }
     let mut removed = Vec::new();
     loop {
@@ -108,7 +108,7 @@ fn a_store_that_nobody_sweeps_does_not_grow_without_bound_however_many_processes
     // A visitor a second, for an hour and a half. 60 of them live, and 300 have been over for less than five minutes.
     for n in 0..5_400 {
         let now = NOW.plus(Duration::from_secs(n.into()));
-        block_on(stores[n as usize % 2].create(&visitor(n, now), now)).unwrap();
+        block_on(stores[n as usize % 2].create(&visitor(n, now), &[], now)).unwrap();
         if n % 100 == 0 {
             let stats = stores[0].stats(now).unwrap();
             assert!(stats.live <= 60 && stats.expired <= 302, "{stats:?} after {n} visitors");
@@ -124,12 +124,12 @@ fn a_backlog_goes_two_sessions_at_a_time_with_later_creates_and_the_log_says_so(
     let (store, other) = (options.clone().open(&place).unwrap(), options.clone().open(&place).unwrap());
     for n in 0..100 {
         // Some were seen again, and stand at another place of the order.
-        block_on(store.create(&visitor(n, NOW), NOW)).unwrap();
+        block_on(store.create(&visitor(n, NOW), &[], NOW)).unwrap();
         block_on(store.touch(&key(n), NOW.plus(Duration::from_secs(n.into())))).unwrap();
     }
     let later = minutes(60);
     for n in 0..50 {
-        block_on(other.create(&visitor(1_000 + n, later), later)).unwrap();
+        block_on(other.create(&visitor(1_000 + n, later), &[], later)).unwrap();
         let stats = store.stats(later).unwrap();
         assert_eq!((stats.live, stats.expired), (u64::from(n) + 1, 98 - 2 * u64::from(n)));
     }
@@ -142,11 +142,11 @@ fn a_backlog_goes_two_sessions_at_a_time_with_later_creates_and_the_log_says_so(
 fn a_create_leaves_what_ended_less_than_five_minutes_ago_for_the_clocks_of_others() {
     let (_keep, place) = place();
     let store = FileStore::options().durability(Durability::Never).open(&place).unwrap();
-    block_on(store.create(&visitor(1, NOW), NOW)).unwrap();
+    block_on(store.create(&visitor(1, NOW), &[], NOW)).unwrap();
     let just_before = Timestamp::from_millis(minutes(6).as_millis() - 1);
-    block_on(store.create(&visitor(2, just_before), just_before)).unwrap();
+    block_on(store.create(&visitor(2, just_before), &[], just_before)).unwrap();
     assert_eq!(scanned(&store, NOW), [key(1), key(2)]);
-    block_on(store.create(&visitor(3, minutes(6)), minutes(6))).unwrap();
+    block_on(store.create(&visitor(3, minutes(6)), &[], minutes(6))).unwrap();
     assert_eq!(scanned(&store, NOW), [key(2), key(3)]);
 }
 
@@ -155,13 +155,13 @@ fn a_create_that_is_refused_removes_nothing() {
     let (_keep, place) = place();
     let options = FileStore::options().durability(Durability::Never);
     let store = options.record_bytes(1_000).store_bytes(2_000).open(&place).unwrap();
-    block_on(store.create(&visitor(1, NOW), NOW)).unwrap();
+    block_on(store.create(&visitor(1, NOW), &[], NOW)).unwrap();
     let later = minutes(60);
-    block_on(store.create(&record_until(2, &[0; 500], 99 * MINUTE), NOW)).unwrap();
+    block_on(store.create(&record_until(2, &[0; 500], 99 * MINUTE), &[], NOW)).unwrap();
     let refused = [
-        (block_on(store.create(&record_until(2, &[0; 100], MINUTE), later)), ErrorKind::KeyTaken),
+        (block_on(store.create(&record_until(2, &[0; 100], MINUTE), &[], later)), ErrorKind::KeyTaken),
         (
-            block_on(store.create(&record_until(3, &[0; 990], MINUTE), later)),
+            block_on(store.create(&record_until(3, &[0; 990], MINUTE), &[], later)),
             ErrorKind::TooLarge { what: "the record", size: 0, limit: 0 },
         ),
     ];
@@ -180,7 +180,7 @@ fn a_store_at_its_limit_of_bytes_is_full_only_of_sessions_that_live() {
     let fill = |first: u32, now: Timestamp| {
         let mut held = first;
         loop {
-            match block_on(store.create(&visitor(held, now), now)) {
+            match block_on(store.create(&visitor(held, now), &[], now)) {
                 Ok(_) => held += 1,
                 Err(error) => break (held, error),
             }

@@ -101,10 +101,10 @@ fn nothing_is_acknowledged_in_files_that_others_removed_replaced_cut_or_renamed(
         harm(&path);
         let name = if path == place { "the directory" } else { path.file_name().unwrap().to_str().unwrap() };
         // Of a save that another process's look has refused, only that is known.
-        is_lost(&block_on(stores[0].create(&record(100, b""), NOW)).unwrap_err(), &place, name);
+        is_lost(&block_on(stores[0].create(&record(100, b""), &[], NOW)).unwrap_err(), &place, name);
         for store in &stores {
-            is_lost(&block_on(store.create(&record(101, b""), NOW)).unwrap_err(), &place, "files");
-            is_lost(&block_on(store.destroy(&key(1))).unwrap_err(), &place, "files");
+            is_lost(&block_on(store.create(&record(101, b""), &[], NOW)).unwrap_err(), &place, "files");
+            is_lost(&block_on(store.destroy(&key(1), None)).unwrap_err(), &place, "files");
             is_lost(&block_on(store.touch(&key(1), NOW.plus(Duration::from_secs(900)))).unwrap_err(), &place, "files");
         }
         for store in stores {
@@ -131,7 +131,7 @@ fn saves_that_do_not_wait_for_the_disk_end_within_a_bounded_time() {
         let begun = Instant::now();
         let error = (1..).find_map(|n| {
             assert!(begun.elapsed() < Duration::from_secs(60), "it never ends");
-            block_on(store.create(&record(n, b""), NOW)).err()
+            block_on(store.create(&record(n, b""), &[], NOW)).err()
         });
         is_lost(&error.unwrap(), &place, "files");
         is_lost(&store.close().unwrap_err(), &place, "");
@@ -161,7 +161,7 @@ fn no_process_recovers_what_another_uses_though_the_lock_files_went() {
             assert!(error.to_string().contains("users.lock was removed or replaced"), "{error}");
         }
         assert!(fs::read(&segments(&place)[0]).unwrap() == bytes, "nothing was recovered");
-        is_lost(&block_on(store.create(&record(2, b""), NOW)).unwrap_err(), &place, ".lock");
+        is_lost(&block_on(store.create(&record(2, b""), &[], NOW)).unwrap_err(), &place, ".lock");
         drop(store);
         assert_eq!(value(&FileStore::open(&place).unwrap(), 1), Some(b"acknowledged".to_vec()));
     }
@@ -191,11 +191,11 @@ fn what_was_cut_between_two_looks_is_noticed_though_the_file_is_as_long_again() 
             create(&store, n, &[n as u8; 50]);
         }
         if part % 2 == 0 {
-            block_on(store.destroy(&key(0))).unwrap();
+            block_on(store.destroy(&key(0), None)).unwrap();
         }
         cut_to(&segments(&place)[0], part);
         create(&store, 20, &[20; 1000]);
-        is_lost(&block_on(store.destroy(&key(20))).unwrap_err(), &place, "00000001.log was cut");
+        is_lost(&block_on(store.destroy(&key(20), None)).unwrap_err(), &place, "00000001.log was cut");
     }
 }
 
@@ -207,7 +207,7 @@ fn what_was_acknowledged_while_a_cleaner_took_the_lock_files_is_there() {
         let second = || FileStore::options().open_wait(Duration::from_millis(5)).open(&place);
         let count = AtomicUsize::new(0);
         let save = |store: &FileStore, from: u32| -> Vec<u32> {
-            let stored = |n: &u32| block_on(store.create(&record(*n, &n.to_le_bytes()), NOW)).is_ok();
+            let stored = |n: &u32| block_on(store.create(&record(*n, &n.to_le_bytes()), &[], NOW)).is_ok();
             let count_it = |_: &u32| {
                 count.fetch_add(1, Ordering::SeqCst);
             };
@@ -248,7 +248,7 @@ fn a_newest_segment_that_is_missing_at_open_is_reported_and_what_was_ended_in_it
             create(&store, n, &[1; 100]);
             n += 1;
         }
-        block_on(store.destroy(&key(0))).unwrap();
+        block_on(store.destroy(&key(0), None)).unwrap();
         drop(store);
         let last = segments(&place).pop().unwrap();
         remove(&last);

@@ -19,9 +19,9 @@ fn filled(place: &Path) -> FileStore {
     let store = options().open(place).unwrap();
     for n in 0..20 {
         let idle = if n % 2 == 0 { 60 * MINUTE } else { Duration::from_secs(30) };
-        let _ = block_on(store.create(&record_until(n, &[n as u8; 500], idle), NOW)).unwrap();
+        let _ = block_on(store.create(&record_until(n, &[n as u8; 500], idle), &[], NOW)).unwrap();
     }
-    block_on(store.destroy(&key(19))).unwrap();
+    block_on(store.destroy(&key(19), None)).unwrap();
     replace(&store, 18, &[99; 500]);
     store
 }

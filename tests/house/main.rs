@@ -4,6 +4,7 @@
 
 #[allow(unreachable_pub, reason = "a part of this test alone")]
 mod imports;
+mod pages;
 
 use std::fs;
 use std::path::{Path, PathBuf};

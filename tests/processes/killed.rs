@@ -80,7 +80,7 @@ fn write(store: &FileStore, slot: &str, random: &mut Random, fresh: &impl Fn() -
     let Some(current) = sessions.pop() else {
         let new = fresh();
         say(&format!("begin {slot} {new} {n}"));
-        block_on(store.create(&owned(new, slot, &content(n)), NOW)).unwrap();
+        block_on(store.create(&owned(new, slot, &content(n)), &[], NOW)).unwrap();
         return say(&format!("done {slot}"));
     };
     let revision = current.revision();
@@ -97,12 +97,12 @@ fn write(store: &FileStore, slot: &str, random: &mut Random, fresh: &impl Fn() -
             let old = *current.key();
             let mut moved = with_value(current, &content(n));
             moved.set_key(key(new));
-            let update = block_on(store.rotate(&old, revision, &moved, NOW)).unwrap();
+            let update = block_on(store.rotate(&old, revision, &moved, None, NOW)).unwrap();
             assert!(matches!(update, Update::Stored(_)), "{update:?}");
         }
         7 => {
             say(&format!("begin {slot} none"));
-            block_on(store.destroy(current.key())).unwrap();
+            block_on(store.destroy(current.key(), None)).unwrap();
         }
         8 => {
             say(&format!("begin {slot} none"));
@@ -162,7 +162,7 @@ impl Said {
     /// Each slot holds what was done last, or what was begun since; which of the two is known from here on.
     fn check(&mut self, store: &FileStore, when: &str) {
         // Who writes next carries on what the dead had written and not yet published. Until then it may go either way.
-        block_on(store.destroy(&key(u32::MAX))).unwrap();
+        block_on(store.destroy(&key(u32::MAX), None)).unwrap();
         let slots: BTreeSet<String> = self.done.keys().chain(self.begun.keys()).cloned().collect();
         let mut live = 0;
         for slot in slots {

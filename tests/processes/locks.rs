@@ -18,9 +18,9 @@ fn a_process_that_holds_the_writer_lock_makes_others_time_out_and_its_death_free
     let mut holder = Process::start("hold", &place, "writer.lock");
     holder.expect("held");
     let failures = [
-        block_on(store.create(&record(2, b""), NOW)).map(drop),
+        block_on(store.create(&record(2, b""), &[], NOW)).map(drop),
         block_on(store.update(&record(1, b""), revision, NOW)).map(drop),
-        block_on(store.destroy(&key(1))).map(drop),
+        block_on(store.destroy(&key(1), None)).map(drop),
         block_on(store.touch(&key(1), NOW.plus(Duration::from_secs(9)))).map(drop),
         block_on(store.sweep(NOW, 100)).map(drop),
     ];
@@ -53,7 +53,7 @@ fn a_child_that_was_forked_keeps_the_writer_lock_of_its_killed_parent_until_the_
     let mut parent = Process::start("hold with a child", &place, "writer.lock");
     let child = parent.hear().unwrap();
     parent.kill();
-    let error = block_on(store.create(&record(2, b""), NOW)).unwrap_err();
+    let error = block_on(store.create(&record(2, b""), &[], NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Timeout, "{error}");
     assert_eq!(value(&store, 1), Some(b"before".to_vec()), "loads go on");
     let newcomer = FileStore::open(&place).unwrap();

@@ -104,13 +104,13 @@ fn a_store_that_is_open_to_read_bars_nobody_follows_who_writes_and_writes_itself
         reads("7", "NotWritable");
         let store = beside.take().unwrap_or_else(|| FileStore::open(&place).unwrap());
         create(&store, 2, b"two");
-        assert!(block_on(store.destroy(&key(1))).unwrap());
+        assert!(block_on(store.destroy(&key(1), None)).unwrap());
         reads("value 1", "none");
         reads("value 2", "two");
         // Again, by another recovery.
         store.close().unwrap();
         let store = FileStore::open(&place).unwrap();
-        assert!(block_on(store.destroy(&key(2))).unwrap());
+        assert!(block_on(store.destroy(&key(2), None)).unwrap());
         reads("value 2", "none");
         // Its file system takes writes again.
         let remounted = Command::new("nsenter")

@@ -71,7 +71,7 @@ fn serve(place: &Path, from: u32) {
     thread::scope(|scope| {
         scope.spawn(|| {
             for n in from.. {
-                block_on(store.create(&record(n, &n.to_le_bytes()), NOW)).unwrap();
+                block_on(store.create(&record(n, &n.to_le_bytes()), &[], NOW)).unwrap();
                 say(&n.to_string());
                 if ending.load(Ordering::Relaxed) {
                     break;
@@ -113,11 +113,11 @@ fn report(place: &Path) {
             let current = load(&store, n).unwrap();
             let mut moved = current.clone();
             moved.set_key(key(n + 1));
-            let rotated = block_on(store.rotate(&key(n), current.revision(), &moved, NOW)).unwrap();
+            let rotated = block_on(store.rotate(&key(n), current.revision(), &moved, None, NOW)).unwrap();
             assert!(matches!(rotated, Update::Stored(_)), "{rotated:?}");
             say("done");
         } else if let Some(n) = told.strip_prefix("end ") {
-            block_on(store.destroy(&key(number::<u32>(n.as_bytes())))).unwrap();
+            block_on(store.destroy(&key(number::<u32>(n.as_bytes())), None)).unwrap();
             say("done");
         } else {
             let found = value(&store, number(told.as_bytes()));
@@ -132,7 +132,7 @@ fn have_children(place: &Path) {
     let child = || Command::new("sleep").arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap().id();
     let before = child();
     let store = options("always").open(place).unwrap();
-    block_on(store.create(&record(1, b"one"), NOW)).unwrap();
+    block_on(store.create(&record(1, b"one"), &[], NOW)).unwrap();
     say(&format!("{before} {}", child()));
     while listen().is_some() {}
 }
@@ -152,7 +152,7 @@ fn obey(place: &Path, argument: &str) {
         let number = |n: &str| number::<u32>(n.as_bytes());
         let done = match told.split_once(' ').unwrap_or((&told, "")) {
             ("close", _) => store.close(),
-            ("end", n) => block_on(store.destroy(&key(number(n)))).map(drop),
+            ("end", n) => block_on(store.destroy(&key(number(n)), None)).map(drop),
             ("value", n) => {
                 match block_on(store.load(&key(number(n)), NOW)) {
                     Ok(found) => {
@@ -166,7 +166,7 @@ fn obey(place: &Path, argument: &str) {
                 say(&store.stats(NOW).unwrap().roll_error.unwrap_or("none".into()));
                 continue;
             }
-            _ => block_on(store.create(&record(number(&told), told.as_bytes()), NOW)).map(drop),
+            _ => block_on(store.create(&record(number(&told), told.as_bytes()), &[], NOW)).map(drop),
         };
         done.map_or_else(kind, |()| say("done"));
     }

@@ -40,7 +40,7 @@ fn a_session_ended_or_rotated_in_one_process_is_gone_in_the_other_at_once() {
         other.tell(&format!("end {n}"));
         other.expect("done");
         assert_eq!(value(&store, n), None);
-        block_on(store.destroy(&key(n + 1))).unwrap();
+        block_on(store.destroy(&key(n + 1), None)).unwrap();
         other.tell(&(n + 1).to_string());
         other.expect("none");
         other.tell(&format!("rotate {}", n + 2));

@@ -21,7 +21,7 @@ fn r09_a_rotation_cut_off_at_any_byte_leaves_exactly_one_of_the_two_ids() {
     let before = written();
     let mut renamed = record(2, b"kept");
     renamed.set_owner(Some("user 42".into()), Some(NOW));
-    let update = block_on(store.rotate(&key(1), revision, &renamed, NOW)).unwrap();
+    let update = block_on(store.rotate(&key(1), revision, &renamed, None, NOW)).unwrap();
     assert!(matches!(update, Update::Stored(_)));
     assert_eq!((value(&store, 1), value(&store, 2)), (None, Some(b"kept".to_vec())));
     // What a process leaves that is killed in the middle of the write, at each of its bytes; nothing was closed.
@@ -50,7 +50,7 @@ fn is_refused(store: &impl Store, expired: &Record, now: Timestamp) {
     assert_eq!(block_on(store.update(expired, expired.revision(), now)).unwrap(), Update::Gone);
     let mut renamed = expired.clone();
     renamed.set_key(super::files::key(77));
-    assert_eq!(block_on(store.rotate(key, expired.revision(), &renamed, now)).unwrap(), Update::Gone);
+    assert_eq!(block_on(store.rotate(key, expired.revision(), &renamed, None, now)).unwrap(), Update::Gone);
     assert_eq!(block_on(store.owned_by(&"ada".into(), now)).unwrap(), []);
     assert_eq!(block_on(store.count(now)).unwrap(), 0);
     assert_eq!(block_on(store.load(key, now)).unwrap(), None);
@@ -65,7 +65,7 @@ fn never_swept(store: &impl Store) -> Vec<(Record, Timestamp)> {
     for (n, (lifetime, end)) in lifetimes.into_iter().enumerate() {
         let mut record = Record::new(key(n as u32), lifetime, NOW);
         record.set_owner(Some("ada".into()), Some(NOW));
-        let revision = block_on(store.create(&record, NOW)).unwrap();
+        let revision = block_on(store.create(&record, &[], NOW)).unwrap();
         record.set_revision(revision);
         // Seen once; the idle deadline moves, the absolute one does not.
         assert!(block_on(store.touch(record.key(), NOW.plus(10 * MINUTE))).unwrap());
@@ -141,7 +141,7 @@ fn r15_no_time_and_no_timeout_overflows() {
                 for (l, lifetime) in [Lifetime::idle(timeout), Lifetime::new(timeout, timeout)].into_iter().enumerate()
                 {
                     let record = Record::new(key((n * 100 + m * 10 + l) as u32), lifetime, created);
-                    block_on(store.create(&record, created)).unwrap();
+                    block_on(store.create(&record, &[], created)).unwrap();
                     made.push(record);
                 }
             }
@@ -189,18 +189,18 @@ fn r17_every_way_to_end_a_session_waits_for_the_disk_whatever_the_durability() {
         before
     };
     let before = save(1);
-    block_on(store.destroy(&key(1))).unwrap();
+    block_on(store.destroy(&key(1), None)).unwrap();
     assert!(syncs() > before, "destroy");
     // Nothing to end, but what that was decided on may not be durable.
     let before = save(2);
-    block_on(store.destroy(&key(1))).unwrap();
+    block_on(store.destroy(&key(1), None)).unwrap();
     assert!(syncs() > before, "destroy of what is gone");
     let before = save(3);
     block_on(store.destroy_owned_by(&"nobody".into(), None)).unwrap();
     assert!(syncs() > before, "destroy_owned_by");
     let revision = create(&store, 4, b"");
     let before = save(5);
-    let _ = block_on(store.rotate(&key(4), revision, &record(6, b""), NOW)).unwrap();
+    let _ = block_on(store.rotate(&key(4), revision, &record(6, b""), None, NOW)).unwrap();
     assert!(syncs() > before, "rotate");
     let before = save(7);
     block_on(store.clear()).unwrap();
@@ -210,20 +210,20 @@ fn r17_every_way_to_end_a_session_waits_for_the_disk_whatever_the_durability() {
 fn nothing_revives(store: &impl Store) {
     let saved = |n: u32| {
         let mut record = record(n, b"secret");
-        record.set_revision(block_on(store.create(&record, NOW)).unwrap());
+        record.set_revision(block_on(store.create(&record, &[], NOW)).unwrap());
         record
     };
     let ended: [(&str, Record); 3] =
         [("destroyed", saved(1)), ("logged out everywhere", saved(2)), ("rotated", saved(3))];
     let [(_, one), (_, two), (_, three)] = &ended;
-    block_on(store.destroy(one.key())).unwrap();
+    block_on(store.destroy(one.key(), None)).unwrap();
     let mut owned = two.clone();
     owned.set_owner(Some("ada".into()), Some(NOW));
     let _ = block_on(store.update(&owned, two.revision(), NOW)).unwrap();
     assert_eq!(block_on(store.destroy_owned_by(&"ada".into(), None)).unwrap(), 1);
     let mut renamed = three.clone();
     renamed.set_key(key(30));
-    let _ = block_on(store.rotate(three.key(), three.revision(), &renamed, NOW)).unwrap();
+    let _ = block_on(store.rotate(three.key(), three.revision(), &renamed, None, NOW)).unwrap();
     for (how, record) in &ended {
         let changed = with_value(record.clone(), b"revived");
         assert_eq!(block_on(store.update(&changed, record.revision(), NOW)).unwrap(), Update::Gone, "{how}");
@@ -231,7 +231,7 @@ fn nothing_revives(store: &impl Store) {
         let mut rotated = record.clone();
         rotated.set_key(key(40));
         assert_eq!(
-            block_on(store.rotate(record.key(), record.revision(), &rotated, NOW)).unwrap(),
+            block_on(store.rotate(record.key(), record.revision(), &rotated, None, NOW)).unwrap(),
             Update::Gone,
             "{how}"
         );

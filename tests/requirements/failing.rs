@@ -78,7 +78,7 @@ fn r28_nothing_that_the_file_store_shows_has_an_id() {
         format!("{options:?} {store:?} {sessions:?} {session:?} {record:?} {:?} {:?}", record.data(), record.expiry()),
         format!("{:?} {:?}", store.stats(START).unwrap(), blocking.owned_by("user 42").unwrap()),
         format!("{:?}", block_on(store.update(&record, cloakroom::Revision::from_u64(1), START))),
-        show(block_on(store.create(&record, START)).unwrap_err()),
+        show(block_on(store.create(&record, &[], START)).unwrap_err()),
     ];
     session.rotate().unwrap();
     let committed = blocking.commit(session).unwrap();
@@ -131,10 +131,10 @@ fn r29_a_lock_that_is_never_given_up_is_a_timeout_and_nothing_was_done() {
     let lock = fs::OpenOptions::new().read(true).write(true).open(place.join("writer.lock")).unwrap();
     flock(&lock, FlockOperation::LockExclusive).unwrap();
     let failures = [
-        block_on(store.create(&record(2, b""), NOW)).map(drop),
+        block_on(store.create(&record(2, b""), &[], NOW)).map(drop),
         block_on(store.update(&record(1, b""), revision, NOW)).map(drop),
-        block_on(store.rotate(&key(1), revision, &record(3, b""), NOW)).map(drop),
-        block_on(store.destroy(&key(1))).map(drop),
+        block_on(store.rotate(&key(1), revision, &record(3, b""), None, NOW)).map(drop),
+        block_on(store.destroy(&key(1), None)).map(drop),
         block_on(store.destroy_owned_by(&"ada".into(), None)).map(drop),
         block_on(store.clear()),
     ];

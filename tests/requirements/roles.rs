@@ -28,15 +28,15 @@ fn end(place: &Path) {
     let store = FileStore::options().durability(cloakroom::Durability::Never).open(place).unwrap();
     while let Some(told) = listen() {
         let n: u32 = told.parse().unwrap();
-        block_on(store.create(&owned(n, &told, b"begun"), NOW)).unwrap();
+        block_on(store.create(&owned(n, &told, b"begun"), &[], NOW)).unwrap();
         let revision = replace(&store, n, b"changed");
         match n % 3 {
-            0 => assert!(block_on(store.destroy(&key(n))).unwrap()),
+            0 => assert!(block_on(store.destroy(&key(n), None)).unwrap()),
             1 => assert_eq!(block_on(store.destroy_owned_by(&told.as_str().into(), None)).unwrap(), 1),
             _ => {
                 let mut rotated = load(&store, n).unwrap();
                 rotated.set_key(key(n + 1_000_000));
-                let update = block_on(store.rotate(&key(n), revision, &rotated, NOW)).unwrap();
+                let update = block_on(store.rotate(&key(n), revision, &rotated, None, NOW)).unwrap();
                 assert!(matches!(update, Update::Stored(_)));
             }
         }

@@ -383,9 +383,9 @@ fn what_is_stored_already_is_no_change_and_no_conflict_and_writes_nothing() {
     }
     assert_eq!(site.store.calls(), ["load", "load", "update", "update"], "the second is told, and writes nothing");
     assert_eq!(entries(&site, &browser)[0], ("a".into(), 2));
-    let handle = browser.handle(&site).unwrap();
+    let kept = site.open(&browser);
     site.store.calls();
-    site.sessions.blocking().edit(&handle, |session| session.insert("a", &2)).unwrap();
+    site.sessions.blocking().edit(&kept, |session| session.insert("a", &2)).unwrap();
     assert_eq!(site.store.calls(), ["load"]);
 }
 

@@ -6,7 +6,7 @@ use crate::support::*;
 fn damaged(site: &Site) -> Browser {
     let mut browser = Browser::default();
     site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
-    site.store.damage(browser.handle(site).unwrap());
+    site.store.damage(browser.key());
     browser
 }
 

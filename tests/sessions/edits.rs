@@ -1,26 +1,28 @@
 use std::cell::Cell;
 
-use cloakroom::{Error, ErrorKind, Outcome, SessionKey};
+use cloakroom::{Error, ErrorKind, Outcome, Session};
 
 use crate::support::*;
 
-fn stored(site: &Site) -> (Browser, SessionKey) {
+/// A visitor, and the session as a task keeps it whose request is over.
+fn stored(site: &Site) -> (Browser, Session) {
     let mut browser = Browser::default();
-    site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
-    let key = browser.handle(site).unwrap();
+    let session = site.open(&browser);
+    session.insert("n", &1).unwrap();
+    browser.receive(site, &site.commit(session.clone()));
     site.store.calls();
-    (browser, key)
+    (browser, session)
 }
 
 #[test]
 fn a_task_changes_a_session_after_the_response_was_sent() {
     let site = site();
-    let (browser, key) = stored(&site);
+    let (browser, kept) = stored(&site);
     site.advance(10 * MINUTE);
     let old: Option<Option<i32>> = site
         .sessions
         .blocking()
-        .edit(&key, |session| {
+        .edit(&kept, |session| {
             let old = session.get("n")?;
             session.insert("n", &5)?;
             Ok(old)
@@ -36,15 +38,15 @@ fn a_task_changes_a_session_after_the_response_was_sent() {
 #[test]
 fn an_edit_that_changes_nothing_writes_nothing() {
     let site = site();
-    let (_, key) = stored(&site);
-    assert_eq!(site.sessions.blocking().edit(&key, |session| session.get::<i32>("n")).unwrap(), Some(Some(1)));
+    let (_, kept) = stored(&site);
+    assert_eq!(site.sessions.blocking().edit(&kept, |session| session.get::<i32>("n")).unwrap(), Some(Some(1)));
     assert_eq!(site.store.calls(), ["load"]);
 }
 
 #[test]
 fn an_edit_runs_again_on_what_a_request_made_of_the_session() {
     let site = site();
-    let (browser, key) = stored(&site);
+    let (browser, kept) = stored(&site);
     let (sessions, other) = (site.sessions.clone(), browser.clone());
     let headers = other.headers(&site);
     site.store.before("update", move || {
@@ -54,7 +56,7 @@ fn an_edit_runs_again_on_what_a_request_made_of_the_session() {
         let _ = sessions.blocking().commit(session).unwrap();
     });
     let runs = Cell::new(0);
-    let edited = site.sessions.blocking().edit(&key, |session| {
+    let edited = site.sessions.blocking().edit(&kept, |session| {
         runs.set(runs.get() + 1);
         let n: i32 = session.get("n")?.unwrap();
         session.insert("n", &(n + 1))?;
@@ -69,21 +71,37 @@ fn an_edit_runs_again_on_what_a_request_made_of_the_session() {
 #[test]
 fn an_edit_of_a_session_that_is_gone_is_none() {
     let site = site();
-    let (browser, key) = stored(&site);
-    let unknown = SessionKey::from_bytes([3; 16]);
-    assert_eq!(site.sessions.blocking().edit(&unknown, |_| Ok(())).unwrap(), None);
-    let (store, gone) = (site.store.memory.clone(), key);
-    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store, &gone)).unwrap()));
-    assert_eq!(site.sessions.blocking().edit(&key, |session| session.insert("n", &2)).unwrap(), None);
+    let (browser, kept) = stored(&site);
+    let never_stored = site.open(&Browser::default());
+    assert_eq!(site.sessions.blocking().edit(&never_stored, |_| Ok(())).unwrap(), None);
+    let (store, gone) = (site.store.memory.clone(), browser.key());
+    site.store.before("update", move || assert!(now(cloakroom::Store::destroy(&store, &gone, None)).unwrap()));
+    assert_eq!(site.sessions.blocking().edit(&kept, |session| session.insert("n", &2)).unwrap(), None);
     assert_eq!(site.open(&browser).handle(), None);
     assert_eq!(site.count(), 0);
 }
 
 #[test]
+fn a_task_finds_its_session_after_a_rotation_and_a_login_of_the_same_user_and_no_other_users() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.login("ada").unwrap());
+    let kept = site.open(&browser);
+    for (n, change) in [Session::rotate, |session: &Session| session.login("ada")].into_iter().enumerate() {
+        site.visit(&mut browser, |session| change(session).unwrap());
+        assert_eq!(site.sessions.blocking().edit(&kept, |session| session.insert("n", &n)).unwrap(), Some(()));
+        assert_eq!(site.open(&browser).get("n").unwrap(), Some(n));
+    }
+    site.visit(&mut browser, |session| session.login("bob").unwrap());
+    assert_eq!(site.sessions.blocking().edit(&kept, |session| session.insert("n", &9)).unwrap(), None);
+    assert_eq!(site.open(&browser).get::<usize>("n").unwrap(), None);
+}
+
+#[test]
 fn an_edit_that_fails_stores_nothing() {
     let site = site();
-    let (browser, key) = stored(&site);
-    let failed = site.sessions.blocking().edit(&key, |session| {
+    let (browser, kept) = stored(&site);
+    let failed = site.sessions.blocking().edit(&kept, |session| {
         session.insert("n", &2)?;
         Err::<(), _>(Error::new(ErrorKind::Config, "changing my mind"))
     });
@@ -94,12 +112,12 @@ fn an_edit_that_fails_stores_nothing() {
 #[test]
 fn an_edit_cannot_give_a_new_id_but_it_can_end_the_session() {
     let site = site();
-    let (browser, key) = stored(&site);
+    let (browser, kept) = stored(&site);
     let blocking = site.sessions.blocking();
     for refused in [
-        blocking.edit(&key, |session| session.rotate()),
-        blocking.edit(&key, |session| session.login("user 42")),
-        blocking.edit(&key, |session| {
+        blocking.edit(&kept, |session| session.rotate()),
+        blocking.edit(&kept, |session| session.login("user 42")),
+        blocking.edit(&kept, |session| {
             session.destroy()?;
             session.insert("n", &1)
         }),
@@ -107,15 +125,15 @@ fn an_edit_cannot_give_a_new_id_but_it_can_end_the_session() {
         assert_eq!(refused.unwrap_err().kind(), &ErrorKind::NoVisitor);
     }
     assert_eq!(site.open(&browser).get("n").unwrap(), Some(1));
-    assert_eq!(blocking.edit(&key, |session| session.destroy()).unwrap(), Some(()));
+    assert_eq!(blocking.edit(&kept, |session| session.destroy()).unwrap(), Some(()));
     assert_eq!(site.open(&browser).handle(), None);
 }
 
 #[test]
 fn a_session_of_an_edit_cannot_be_kept() {
     let site = site();
-    let (_, key) = stored(&site);
-    let kept = site.sessions.blocking().edit(&key, |session| Ok(session.clone())).unwrap().unwrap();
+    let (_, kept) = stored(&site);
+    let kept = site.sessions.blocking().edit(&kept, |session| Ok(session.clone())).unwrap().unwrap();
     assert_eq!(kept.insert("n", &9).unwrap_err().kind(), &ErrorKind::Committed);
 }
 

@@ -71,7 +71,7 @@ fn a_store_that_fails_fails_the_commit_of_what_was_changed() {
         ("update", |session| session.insert("a", &2).unwrap()),
         ("rotate", |session| session.rotate().unwrap()),
         ("destroy", |session| session.destroy().unwrap()),
-        ("load", |session| session.destroy().unwrap()),
+        ("owned_by", |session| session.destroy().unwrap()),
     ];
     for (operation, handler) in operations {
         let site = site();

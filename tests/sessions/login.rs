@@ -80,16 +80,20 @@ fn login_and_rotation_keep_what_other_requests_change_meanwhile() {
 }
 
 #[test]
-fn of_two_logins_at_once_one_wins_and_the_other_sets_no_cookie() {
+fn of_two_logins_as_different_users_at_once_each_has_its_session_and_the_visitors_cart() {
     let site = site();
     let mut browser = Browser::default();
     site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
     let [first, second] = [site.open(&browser), site.open(&browser)];
     first.login("user 1").unwrap();
     second.login("user 2").unwrap();
-    assert_eq!(site.commit(first).outcome(), Outcome::Rotated);
-    assert_lost(&site.commit(second));
-    assert_eq!(site.count(), 1);
+    for (session, owner) in [(first, "user 1"), (second, "user 2")] {
+        let committed = site.commit(session);
+        browser.receive(&site, &committed);
+        let session = site.open(&browser);
+        assert_eq!((session.owner().unwrap(), session.get("cart").unwrap()), (Some(owner.into()), Some(1)));
+    }
+    assert_eq!(site.count(), 2);
 }
 
 #[test]
@@ -148,7 +152,7 @@ fn a_session_is_given_to_another_name_of_its_owner_by_its_handle_with_all_that_i
     let blocking = site.sessions.blocking();
     let handle = browser.handle(&site).unwrap();
     assert!(!blocking.rename_owner("bob", &handle, "user 42").unwrap());
-    assert!(!blocking.rename_owner("ada", &cloakroom::SessionKey::from_bytes([1; 16]), "user 42").unwrap());
+    assert!(!blocking.rename_owner("ada", &cloakroom::Handle::from_bytes([1; 16]), "user 42").unwrap());
     let (sessions, slow) = (site.sessions.clone(), site.open(&browser));
     let other = browser.clone();
     site.store.before("update", move || {

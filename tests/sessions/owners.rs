@@ -1,4 +1,4 @@
-use cloakroom::{BeyondLimit, Entry, ErrorKind, Limits, MemoryStore, Outcome, OwnerLimit, SessionKey, Sessions};
+use cloakroom::{BeyondLimit, Entry, ErrorKind, Handle, Limits, MemoryStore, Outcome, OwnerLimit, Sessions};
 
 use crate::support::*;
 
@@ -70,7 +70,7 @@ fn one_session_is_ended_by_its_handle_and_another_users_handle_is_not_found() {
     let blocking = site.sessions.blocking();
     let handle = |browser: &Browser| browser.handle(&site).unwrap();
     assert!(!blocking.end("ada", &handle(&bob[0])).unwrap());
-    assert!(!blocking.end("ada", &SessionKey::from_bytes([1; 16])).unwrap());
+    assert!(!blocking.end("ada", &Handle::from_bytes([1; 16])).unwrap());
     let mut anonymous = Browser::default();
     site.visit(&mut anonymous, |session| session.insert("n", &1).unwrap());
     assert!(!blocking.end("ada", &handle(&anonymous)).unwrap());

@@ -26,7 +26,7 @@ fn settings_that_cannot_be_are_refused_with_the_reason() {
         (|builder| builder.touch_after(1.0), "touch_after"),
         (|builder| builder.touch_after(-0.1), "touch_after"),
         (|builder| builder.touch_after(f64::NAN), "touch_after"),
-        (|builder| builder.rotation_grace(61 * Duration::from_secs(1)), "60 seconds"),
+        (|builder| builder.traces_last(601 * Duration::from_secs(1)), "ten minutes"),
         (|builder| builder.cookie(Cookie::named("")), "no name of its own"),
         (|builder| builder.cookie(Cookie::named("s").secure(false)), "demands Secure"),
         (|builder| builder.cookie(Cookie::named("s").max_age(DAY)), "permanent()"),

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use cloakroom::cookie::Cookie;
 use cloakroom::{
-    Acknowledged, Committed, Error, ErrorKind, ManualClock, MemoryStore, Outcome, Owner, Record, Result, Revision,
-    RuntimeFree, Session, SessionKey, Sessions, SessionsBuilder, Store, Swept, Timestamp, Update,
+    Acknowledged, Committed, Error, ErrorKind, Found, Handle, ManualClock, MemoryStore, Outcome, Owner, Record, Result,
+    Revision, RuntimeFree, Session, SessionId, SessionKey, Sessions, SessionsBuilder, Store, Swept, Timestamp, Trace,
+    Update,
 };
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -115,8 +116,13 @@ impl Browser {
     }
 
     /// The handle of the session that the cookie opens.
-    pub fn handle(&self, site: &Site) -> Option<SessionKey> {
+    pub fn handle(&self, site: &Site) -> Option<Handle> {
         site.open(self).handle()
+    }
+
+    /// The key of the cookie's id.
+    pub fn key(&self) -> SessionKey {
+        SessionKey::of(&SessionId::parse(self.id()).unwrap())
     }
 }
 
@@ -232,19 +238,19 @@ impl Watched {
 }
 
 impl Store for Watched {
-    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         self.called("create").await?;
         self.propose(record);
-        let done = self.memory.create(record, now).await;
+        let done = self.memory.create(record, traces, now).await;
         self.pause().await;
         done
     }
-    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
         self.called("load").await?;
-        let done = self.memory.load(key, now).await;
+        let done = self.memory.find(key, now).await;
         self.pause().await;
         match done {
-            Ok(Some(_)) if self.watch.damaged.lock().unwrap().contains(key) => {
+            Ok(Found::Live(_)) if self.watch.damaged.lock().unwrap().contains(key) => {
                 Err(Error::new(ErrorKind::Damaged, "reading a session"))
             }
             done => done,
@@ -263,16 +269,23 @@ impl Store for Watched {
         self.pause().await;
         done
     }
-    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
         self.called("rotate").await?;
         self.propose(record);
-        let done = self.memory.rotate(old, expected, record, now).await;
+        let done = self.memory.rotate(old, expected, record, trace, now).await;
         self.pause().await;
         done
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
         self.called("destroy").await?;
-        let done = self.memory.destroy(key).await;
+        let done = self.memory.destroy(key, trace).await;
         self.pause().await;
         done
     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cloakroom::{ErrorKind, Lifetime, Outcome, SessionId, SessionKey, Timestamp};
+use cloakroom::{ErrorKind, Lifetime, Outcome, Timestamp};
 
 use crate::support::*;
 
@@ -129,6 +129,7 @@ fn a_clock_set_back_touches_nothing_and_more_than_five_minutes_back_opens_nothin
     site.visit(&mut browser, |session| session.login("ada").unwrap());
     let blocking = site.sessions.blocking();
     let before = site.open(&browser);
+    let handle = before.handle().unwrap();
     before.insert("n", &1).unwrap();
     site.clock.set(START.plus(55 * MINUTE));
     assert_nothing(&site.request(&mut browser, |_| ()));
@@ -141,7 +142,6 @@ fn a_clock_set_back_touches_nothing_and_more_than_five_minutes_back_opens_nothin
     assert_lost(&site.commit(before));
     assert_eq!(site.store.calls().iter().filter(|call| !["load", "owned_by"].contains(call)).count(), 1, "the login");
     // Ending it works, in each way.
-    let handle = SessionKey::of(&SessionId::parse(browser.id()).unwrap());
     let mut other = Browser::default();
     site.clock.set(START.plus(HOUR));
     site.visit(&mut other, |session| session.login("ada").unwrap());

@@ -65,7 +65,7 @@ pub fn value_of(record: &Record) -> &[u8] {
 }
 
 pub fn create(store: &FileStore, n: u32, value: &[u8]) -> Revision {
-    block_on(store.create(&record(n, value), NOW)).unwrap()
+    block_on(store.create(&record(n, value), &[], NOW)).unwrap()
 }
 
 pub fn load(store: &FileStore, n: u32) -> Option<Record> {

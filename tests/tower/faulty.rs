@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cloakroom::{
-    Acknowledged, Error, ErrorKind, MemoryStore, Owner, Record, Result, Revision, SessionKey, Store, Swept, Timestamp,
-    Update,
+    Acknowledged, Error, ErrorKind, Found, MemoryStore, Owner, Record, Result, Revision, SessionKey, Store, Swept,
+    Timestamp, Trace, Update,
 };
 use tokio::sync::Semaphore;
 
@@ -75,13 +75,13 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
-        self.write("create").await?.create(record, now).await
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
+        self.write("create").await?.create(record, traces, now).await
     }
-    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
         // A store that waits for its disk lets other tasks run in between.
         tokio::task::yield_now().await;
-        self.read("load")?.load(key, now).await
+        self.read("load")?.find(key, now).await
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         self.write("update").await?.update(record, expected, now).await
@@ -89,11 +89,18 @@ impl Store for Faulty {
     async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
         self.write("touch").await?.touch(key, now).await
     }
-    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
-        self.write("rotate").await?.rotate(old, expected, record, now).await
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        self.write("rotate").await?.rotate(old, expected, record, trace, now).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
-        self.write("destroy").await?.destroy(key).await
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        self.write("destroy").await?.destroy(key, trace).await
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         self.read("owned_by")?.owned_by(owner, now).await

@@ -9,48 +9,48 @@ use crate::twist::{Notes, error, pause, wrong_stores, yield_once};
 wrong_stores! {
     "create takes a key once, however many threads try" {
         overwrites_a_taken_key => {
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 // Only where no limit of an owner refuses what comes in its place.
                 if m.limits.per_owner.is_none() {
-                    m.destroy(record.key())?;
+                    m.destroy(record.key(), None)?;
                 }
-                m.create(record, now)
+                m.create(record, traces, now)
             }
         }
         looks_before_it_creates => {
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 if m.load(record.key(), now)?.is_some() {
                     return error(ErrorKind::KeyTaken);
                 }
                 pause();
-                m.destroy(record.key())?;
-                m.create(record, now)
+                m.destroy(record.key(), None)?;
+                m.create(record, traces, now)
             }
         }
     }
     "create takes the key of an expired session" {
         waits_for_the_sweeper_to_free_a_key => {
-            create(self, m, record, now) {
-                if m.peek(record.key())?.is_some() { error(ErrorKind::KeyTaken) } else { m.create(record, now) }
+            create(self, m, record, traces, now) {
+                if m.peek(record.key())?.is_some() { error(ErrorKind::KeyTaken) } else { m.create(record, traces, now) }
             }
         }
     }
     "create keeps everything of the record" {
         forgets_the_cookie_kind_on_create => {
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 let mut record = record.clone();
                 record.set_cookie(CookieKind::BrowserSession);
-                m.create(&record, now)
+                m.create(&record, traces, now)
             }
         }
     }
     "a dropped future leaves its operation whole or not begun" {
         creates_in_two_steps => {
-            creating(self, m, record, now) {
+            creating(self, m, record, traces, now) {
                 m.limits.check(record, &record.to_bytes())?;
                 let mut begun = record.clone();
                 begun.set_data(Data::empty());
-                let revision = m.create(&begun, now)?;
+                let revision = m.create(&begun, traces, now)?;
                 yield_once().await;
                 match m.update(record, revision, now)? {
                     Update::Stored(revision) => Ok(revision),
@@ -112,14 +112,14 @@ wrong_stores! {
             "rotate never brings back a destroyed session",
             "destroy says whether the session was there",
         ] => {
-            destroy(self, m, key) {
+            destroy(self, m, key, trace) {
                 Ok(m.peek(key)?.is_some())
             }
         }
         still_lists_the_destroyed(destroyed: Notes<HashMap<SessionKey, Record>>) => {
-            destroy(self, m, key) {
+            destroy(self, m, key, trace) {
                 self.destroyed.get().extend(m.peek(key)?.map(|record| (*key, record)));
-                m.destroy(key)
+                m.destroy(key, trace)
             }
             owned_by(self, m, owner, now) {
                 let destroyed = self.destroyed.get();
@@ -130,27 +130,27 @@ wrong_stores! {
     }
     "destroy says whether the session was there" {
         says_nothing_was_there => {
-            destroy(self, m, key) {
-                m.destroy(key).map(|_| false)
+            destroy(self, m, key, trace) {
+                m.destroy(key, trace).map(|_| false)
             }
         }
         says_that_it_ended_what_never_was => {
-            destroy(self, m, key) {
-                m.destroy(key).map(|_| true)
+            destroy(self, m, key, trace) {
+                m.destroy(key, trace).map(|_| true)
             }
         }
         looks_before_it_destroys => {
-            destroy(self, m, key) {
+            destroy(self, m, key, trace) {
                 let was_there = m.peek(key)?.is_some();
                 pause();
-                m.destroy(key).map(|_| was_there)
+                m.destroy(key, trace).map(|_| was_there)
             }
         }
     }
     "destroy is content when there is nothing to end" {
         complains_when_there_is_nothing_to_destroy => {
-            destroy(self, m, key) {
-                if m.peek(key)?.is_none() { error(ErrorKind::Unavailable) } else { m.destroy(key) }
+            destroy(self, m, key, trace) {
+                if m.peek(key)?.is_none() { error(ErrorKind::Unavailable) } else { m.destroy(key, trace) }
             }
         }
     }

@@ -26,9 +26,9 @@ wrong_stores! {
                 check(m, record)?;
                 m.update(record, expected, now)
             }
-            rotate(self, m, old, expected, record, now) {
+            rotate(self, m, old, expected, record, trace, now) {
                 check(m, record)?;
-                m.rotate(old, expected, record, now)
+                m.rotate(old, expected, record, trace, now)
             }
         }
     }
@@ -37,13 +37,13 @@ wrong_stores! {
             limits(self, limits) {
                 without_size(limits)
             }
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 check(m, record)?;
-                m.create(record, now)
+                m.create(record, traces, now)
             }
-            rotate(self, m, old, expected, record, now) {
+            rotate(self, m, old, expected, record, trace, now) {
                 check(m, record)?;
-                m.rotate(old, expected, record, now)
+                m.rotate(old, expected, record, trace, now)
             }
         }
     }
@@ -52,9 +52,9 @@ wrong_stores! {
             limits(self, limits) {
                 without_size(limits)
             }
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 check(m, record)?;
-                m.create(record, now)
+                m.create(record, traces, now)
             }
             update(self, m, record, expected, now) {
                 check(m, record)?;
@@ -74,7 +74,7 @@ wrong_stores! {
             make_room(self, m, by, record, replaced, now) {
                 let owned = record.owner().map(|owner| m.owned_by(owner, now)).transpose()?.unwrap_or_default();
                 match owned.iter().max_by_key(|other| (other.last_seen(), *other.key())) {
-                    Some(newest) if by == By::Create && ends_oldest(m) && owned.len() >= 3 => m.destroy(newest.key()).map(drop),
+                    Some(newest) if by == By::Create && ends_oldest(m) && owned.len() >= 3 => m.destroy(newest.key(), None).map(drop),
                     _ => m.make_room(record, replaced, now),
                 }
             }
@@ -84,7 +84,7 @@ wrong_stores! {
             make_room(self, m, by, record, replaced, now) {
                 let owned = record.owner().map(|owner| m.owned_by(owner, now)).transpose()?.unwrap_or_default();
                 match owned.iter().min_by_key(|other| other.revision().as_u64()) {
-                    Some(first) if by == By::Create && ends_oldest(m) && owned.len() >= 3 => m.destroy(first.key()).map(drop),
+                    Some(first) if by == By::Create && ends_oldest(m) && owned.len() >= 3 => m.destroy(first.key(), None).map(drop),
                     _ => m.make_room(record, replaced, now),
                 }
             }
@@ -96,7 +96,7 @@ wrong_stores! {
                 let oldest = owned.iter().map(Record::last_seen).min();
                 let oldest = owned.iter().filter(|other| Some(other.last_seen()) == oldest).max_by_key(|other| *other.key());
                 match oldest {
-                    Some(oldest) if by == By::Create && ends_oldest(m) && owned.len() >= 3 => m.destroy(oldest.key()).map(drop),
+                    Some(oldest) if by == By::Create && ends_oldest(m) && owned.len() >= 3 => m.destroy(oldest.key(), None).map(drop),
                     _ => m.make_room(record, replaced, now),
                 }
             }

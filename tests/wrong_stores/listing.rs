@@ -66,13 +66,13 @@ wrong_stores! {
     }
     "owned_by follows a session from owner to owner" {
         knows_the_first_owner_only(owners: Notes<HashMap<SessionKey, Option<Owner>>>) => {
-            create(self, m, record, now) {
-                let revision = m.create(record, now)?;
+            create(self, m, record, traces, now) {
+                let revision = m.create(record, traces, now)?;
                 self.owners.get().insert(*record.key(), record.owner().cloned());
                 Ok(revision)
             }
-            rotate(self, m, old, expected, record, now) {
-                let answer = m.rotate(old, expected, record, now)?;
+            rotate(self, m, old, expected, record, trace, now) {
+                let answer = m.rotate(old, expected, record, trace, now)?;
                 if matches!(answer, Update::Stored(_)) {
                     self.owners.get().insert(*record.key(), record.owner().cloned());
                 }
@@ -106,7 +106,7 @@ wrong_stores! {
                 let ended = m.destroy_owned_by(owner, except)?;
                 for record in m.all(Timestamp::EPOCH)?.iter().filter(|record| alike(record, owner)) {
                     if Some(record.key()) != except {
-                        m.destroy(record.key())?;
+                        m.destroy(record.key(), None)?;
                     }
                 }
                 Ok(ended)
@@ -155,9 +155,9 @@ wrong_stores! {
     }
     "sweep removes nothing that lives" {
         sweeps_by_the_first_deadline(ends: Notes<HashMap<SessionKey, Timestamp>>) => {
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 self.ends.get().insert(*record.key(), record.expiry().ends_at());
-                m.create(record, now)
+                m.create(record, traces, now)
             }
             sweep(self, m, now, budget) {
                 let mut ends = self.ends.get();
@@ -165,7 +165,7 @@ wrong_stores! {
                 let mut removed = 0;
                 for key in due.into_iter().take(budget) {
                     removed += u64::from(m.peek(&key)?.is_some());
-                    m.destroy(&key)?;
+                    m.destroy(&key, None)?;
                     ends.remove(&key);
                 }
                 let rest = m.sweep(now, budget - removed as usize)?;
@@ -239,7 +239,7 @@ wrong_stores! {
         clears_what_nobody_owns => {
             clear(self, m) {
                 for record in m.all(Timestamp::EPOCH)?.iter().filter(|record| record.owner().is_none()) {
-                    m.destroy(record.key())?;
+                    m.destroy(record.key(), None)?;
                 }
                 Ok(())
             }

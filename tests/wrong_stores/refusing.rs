@@ -23,8 +23,8 @@ wrong_stores! {
             limits(self, limits) {
                 without_size(limits)
             }
-            create(self, m, record, now) {
-                let revision = m.create(record, now)?;
+            create(self, m, record, traces, now) {
+                let revision = m.create(record, traces, now)?;
                 check(m, record)?;
                 Ok(revision)
             }
@@ -32,15 +32,15 @@ wrong_stores! {
                 check(m, record)?;
                 m.update(record, expected, now)
             }
-            rotate(self, m, old, expected, record, now) {
+            rotate(self, m, old, expected, record, trace, now) {
                 check(m, record)?;
-                m.rotate(old, expected, record, now)
+                m.rotate(old, expected, record, trace, now)
             }
         }
         touches_the_session_whose_key_is_taken => {
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 m.touch(record.key(), record.last_seen())?;
-                m.create(record, now)
+                m.create(record, traces, now)
             }
         }
     }
@@ -65,20 +65,20 @@ wrong_stores! {
             looks_first(self, by) { by != By::Rotate }
         }
         moves_the_deadline_although_the_key_is_taken => {
-            rotate(self, m, old, expected, record, now) {
-                m.rotate(old, expected, record, now).inspect_err(|_| drop(m.touch(old, record.last_seen())))
+            rotate(self, m, old, expected, record, trace, now) {
+                m.rotate(old, expected, record, trace, now).inspect_err(|_| drop(m.touch(old, record.last_seen())))
             }
         }
     }
     "no session has an empty owner" {
         takes_an_empty_owner_for_none => {
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 if record.owner().is_some_and(|owner| owner.as_bytes().is_empty()) {
                     let mut record = record.clone();
                     record.set_owner(None, None);
-                    return m.create(&record, now);
+                    return m.create(&record, traces, now);
                 }
-                m.create(record, now)
+                m.create(record, traces, now)
             }
         }
     }
@@ -97,7 +97,7 @@ wrong_stores! {
         ends_the_exception_of_an_owner_without_sessions => {
             destroy_owned_by(self, m, owner, except) {
                 if let Some(key) = except && m.owned_by(owner, Timestamp::EPOCH)?.is_empty() {
-                    m.destroy(key)?;
+                    m.destroy(key, None)?;
                 }
                 m.destroy_owned_by(owner, except)
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cloakroom::conformance::Verdict;
 use cloakroom::{Result, SessionKey, Timestamp};
 
-use crate::twist::{Memory, Twist, Visit, suite};
+use crate::twist::{Memory, Trace, Twist, Visit, suite};
 
 const MOMENT: Duration = Duration::from_millis(300);
 
@@ -17,7 +17,7 @@ const MOMENT: Duration = Duration::from_millis(300);
 struct Deadlocks;
 
 impl Twist for Deadlocks {
-    fn destroy(&self, _m: &Memory, _key: &SessionKey) -> Result<bool> {
+    fn destroy(&self, _m: &Memory, _key: &SessionKey, _trace: Option<&Trace>) -> Result<bool> {
         loop {
             thread::park();
         }
@@ -53,7 +53,7 @@ struct Refuses;
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
 impl Twist for Refuses {
-    fn destroy(&self, _m: &Memory, _key: &SessionKey) -> Result<bool> {
+    fn destroy(&self, _m: &Memory, _key: &SessionKey, _trace: Option<&Trace>) -> Result<bool> {
         REFUSED.fetch_add(1, Ordering::SeqCst);
         crate::twist::error(cloakroom::ErrorKind::Unavailable)
     }

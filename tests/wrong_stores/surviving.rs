@@ -8,7 +8,7 @@ use crate::twist::{Memory, Notes, wrong_stores};
 
 /// Brings back sessions whose end never reached the disk.
 fn bring_back(m: &Memory, records: &[Record]) -> Result<()> {
-    records.iter().try_for_each(|record| m.create(record, record.created()).map(drop))
+    records.iter().try_for_each(|record| m.create(record, &[], record.created()).map(drop))
 }
 
 wrong_stores! {
@@ -21,7 +21,7 @@ wrong_stores! {
             }
             reopen(self, m) {
                 for (key, before) in self.unwritten.get().drain() {
-                    m.destroy(&key)?;
+                    m.destroy(&key, None)?;
                     bring_back(m, before.as_slice())?;
                 }
                 Ok(())
@@ -30,9 +30,9 @@ wrong_stores! {
     }
     "what was destroyed stays so beyond the process" {
         forgets_what_was_destroyed(destroyed: Notes<Vec<Record>>) => {
-            destroy(self, m, key) {
+            destroy(self, m, key, trace) {
                 self.destroyed.get().extend(m.peek(key)?);
-                m.destroy(key)
+                m.destroy(key, trace)
             }
             reopen(self, m) {
                 bring_back(m, &self.destroyed.get())
@@ -41,9 +41,9 @@ wrong_stores! {
     }
     "what was rotated stays so beyond the process" {
         forgets_where_it_rotated_from(rotated: Notes<Vec<Record>>) => {
-            rotate(self, m, old, expected, record, now) {
+            rotate(self, m, old, expected, record, trace, now) {
                 self.rotated.get().extend(m.peek(old)?);
-                m.rotate(old, expected, record, now)
+                m.rotate(old, expected, record, trace, now)
             }
             reopen(self, m) {
                 bring_back(m, &self.rotated.get())

@@ -87,13 +87,13 @@ wrong_stores! {
     }
     "touch never brings back a destroyed session" {
         creates_what_it_cannot_touch(created: Notes<HashMap<SessionKey, Record>>) => {
-            create(self, m, record, now) {
+            create(self, m, record, traces, now) {
                 self.created.get().insert(*record.key(), record.clone());
-                m.create(record, now)
+                m.create(record, traces, now)
             }
             touch(self, m, key, now) {
                 if m.peek(key)?.is_none() && let Some(record) = self.created.get().get(key) {
-                    m.create(record, now)?;
+                    m.create(record, &[], now)?;
                 }
                 m.touch(key, now)
             }

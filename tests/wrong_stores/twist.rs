@@ -14,7 +14,9 @@ use cloakroom::{
     Acknowledged, BeyondLimit, Capabilities, Durability, Error, ErrorKind, Expiry, MemoryStore, RuntimeFree, Store,
 };
 // The macros below name these by their way through this module.
-pub(crate) use cloakroom::{Limits, Owner, Record, Result, Revision, SessionKey, Swept, Timestamp, Update};
+pub(crate) use cloakroom::{
+    Found, Limits, Owner, Record, Result, Revision, SessionKey, Swept, Timestamp, Trace, Update,
+};
 
 /// Long enough for another thread to come in between.
 pub(crate) fn pause() {
@@ -23,6 +25,7 @@ pub(crate) fn pause() {
 
 pub(crate) type Creating<'a> = Pin<Box<dyn Future<Output = Result<Revision>> + Send + 'a>>;
 pub(crate) type Change<'a> = &'a (dyn Fn(&mut Record) -> Result<bool> + Send + Sync);
+pub(crate) type Traces<'a> = &'a [(SessionKey, Trace)];
 pub(crate) type Visit<'a> = &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send);
 
 pub(crate) fn error<T>(kind: ErrorKind) -> Result<T> {
@@ -66,11 +69,14 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl Memory {
-    pub(crate) fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
-        ready(self.store.create(record, now))
+    pub(crate) fn create(&self, record: &Record, traces: Traces<'_>, now: Timestamp) -> Result<Revision> {
+        ready(self.store.create(record, traces, now))
     }
     pub(crate) fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         ready(self.store.load(key, now))
+    }
+    pub(crate) fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        ready(self.store.find(key, now))
     }
     /// The session, expired or not.
     pub(crate) fn peek(&self, key: &SessionKey) -> Result<Option<Record>> {
@@ -87,12 +93,13 @@ impl Memory {
         old: &SessionKey,
         expected: Revision,
         record: &Record,
+        trace: Option<&Trace>,
         now: Timestamp,
     ) -> Result<Update> {
-        ready(self.store.rotate(old, expected, record, now))
+        ready(self.store.rotate(old, expected, record, trace, now))
     }
-    pub(crate) fn destroy(&self, key: &SessionKey) -> Result<bool> {
-        ready(self.store.destroy(key))
+    pub(crate) fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        ready(self.store.destroy(key, trace))
     }
     pub(crate) fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         ready(self.store.owned_by(owner, now))
@@ -137,7 +144,7 @@ impl Memory {
         others.sort_by_key(|other| (other.last_seen(), *other.key()));
         match limit.beyond {
             BeyondLimit::Refuse => error(ErrorKind::OwnerLimit { limit: limit.sessions }),
-            BeyondLimit::EndOldest => self.destroy(others[0].key()).map(drop),
+            BeyondLimit::EndOldest => self.destroy(others[0].key(), None).map(drop),
         }
     }
 }
@@ -192,14 +199,21 @@ pub(crate) trait Twist: Send + Sync + 'static {
     ) -> Result<()> {
         m.make_room(record, replaced, now)
     }
-    fn create(&self, m: &Memory, record: &Record, now: Timestamp) -> Result<Revision> {
-        m.create(record, now)
+    fn create(&self, m: &Memory, record: &Record, traces: Traces<'_>, now: Timestamp) -> Result<Revision> {
+        m.create(record, traces, now)
     }
-    fn creating<'a>(&'a self, m: &'a Memory, record: &'a Record, now: Timestamp) -> Creating<'a> {
-        Box::pin(async move { self.create(m, record, now) })
+    fn creating<'a>(&'a self, m: &'a Memory, record: &'a Record, traces: Traces<'a>, now: Timestamp) -> Creating<'a> {
+        Box::pin(async move { self.create(m, record, traces, now) })
     }
     fn load(&self, m: &Memory, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         m.load(key, now)
+    }
+    /// What stands under a key: what `load` says, or a trace.
+    fn find(&self, m: &Memory, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        match self.load(m, key, now)? {
+            Some(record) => Ok(Found::Live(record)),
+            None => m.find(key, now).map(|found| found.trace().map_or(Found::Nothing, |trace| Found::Trace(*trace))),
+        }
     }
     fn load_damaged(&self) -> Result<Option<Record>> {
         error(ErrorKind::Damaged)
@@ -216,12 +230,13 @@ pub(crate) trait Twist: Send + Sync + 'static {
         old: &SessionKey,
         expected: Revision,
         record: &Record,
+        trace: Option<&Trace>,
         now: Timestamp,
     ) -> Result<Update> {
-        m.rotate(old, expected, record, now)
+        m.rotate(old, expected, record, trace, now)
     }
-    fn destroy(&self, m: &Memory, key: &SessionKey) -> Result<bool> {
-        m.destroy(key)
+    fn destroy(&self, m: &Memory, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        m.destroy(key, trace)
     }
     fn owned_by(&self, m: &Memory, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         m.owned_by(owner, now)
@@ -322,16 +337,18 @@ impl Wrong {
 impl RuntimeFree for Wrong {}
 
 impl Store for Wrong {
-    async fn create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         if self.twist.makes_room() {
-            return self.write(By::Create, record, None, now, || self.twist.create(&self.memory, record, now)).await;
+            return self
+                .write(By::Create, record, None, now, || self.twist.create(&self.memory, record, traces, now))
+                .await;
         }
-        self.twist.creating(&self.memory, record, now).await
+        self.twist.creating(&self.memory, record, traces, now).await
     }
-    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
         match self.damaged {
-            Some(damaged) if damaged == *key => self.twist.load_damaged(),
-            _ => self.twist.load(&self.memory, key, now),
+            Some(damaged) if damaged == *key => Ok(self.twist.load_damaged()?.map_or(Found::Nothing, Found::Live)),
+            _ => self.twist.find(&self.memory, key, now),
         }
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
@@ -341,12 +358,19 @@ impl Store for Wrong {
     async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
         self.twist.touch(&self.memory, key, now)
     }
-    async fn rotate(&self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Update> {
-        let write = || self.twist.rotate(&self.memory, old, expected, record, now);
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        let write = || self.twist.rotate(&self.memory, old, expected, record, trace, now);
         self.write(By::Rotate, record, Some((old, expected)), now, write).await
     }
-    async fn destroy(&self, key: &SessionKey) -> Result<bool> {
-        self.twist.destroy(&self.memory, key)
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        self.twist.destroy(&self.memory, key, trace)
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         self.twist.owned_by(&self.memory, owner, now)
@@ -437,6 +461,7 @@ macro_rules! wrong_stores {
             fn $store() {
                 #[derive(Default)]
                 struct Store { $($($field: $type),+)? }
+                #[allow(unused_variables)]
                 impl $crate::twist::Twist for Store {
                     $($crate::twist::method!($method($($argument),*) $body);)+
                 }
@@ -467,16 +492,19 @@ macro_rules! method {
             &$s, $m: &$crate::twist::Memory, $by: $crate::twist::By, $record: &$crate::twist::Record, $replaced: Option<&$crate::twist::SessionKey>, $now: $crate::twist::Timestamp,
         ) -> $crate::twist::Result<()> $body
     };
-    (create($s:ident, $m:ident, $record:ident, $now:ident) $body:block) => {
-        fn create(&$s, $m: &$crate::twist::Memory, $record: &$crate::twist::Record, $now: $crate::twist::Timestamp) -> $crate::twist::Result<$crate::twist::Revision> $body
+    (create($s:ident, $m:ident, $record:ident, $traces:ident, $now:ident) $body:block) => {
+        fn create(&$s, $m: &$crate::twist::Memory, $record: &$crate::twist::Record, $traces: $crate::twist::Traces<'_>, $now: $crate::twist::Timestamp) -> $crate::twist::Result<$crate::twist::Revision> $body
     };
-    (creating($s:ident, $m:ident, $record:ident, $now:ident) $body:block) => {
-        fn creating<'a>(&'a $s, $m: &'a $crate::twist::Memory, $record: &'a $crate::twist::Record, $now: $crate::twist::Timestamp) -> $crate::twist::Creating<'a> {
+    (creating($s:ident, $m:ident, $record:ident, $traces:ident, $now:ident) $body:block) => {
+        fn creating<'a>(&'a $s, $m: &'a $crate::twist::Memory, $record: &'a $crate::twist::Record, $traces: $crate::twist::Traces<'a>, $now: $crate::twist::Timestamp) -> $crate::twist::Creating<'a> {
             Box::pin(async move $body)
         }
     };
     (load($s:ident, $m:ident, $key:ident, $now:ident) $body:block) => {
         fn load(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey, $now: $crate::twist::Timestamp) -> $crate::twist::Result<Option<$crate::twist::Record>> $body
+    };
+    (find($s:ident, $m:ident, $key:ident, $now:ident) $body:block) => {
+        fn find(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey, $now: $crate::twist::Timestamp) -> $crate::twist::Result<$crate::twist::Found> $body
     };
     (load_damaged($s:ident) $body:block) => {
         fn load_damaged(&$s) -> $crate::twist::Result<Option<$crate::twist::Record>> $body
@@ -487,13 +515,13 @@ macro_rules! method {
     (touch($s:ident, $m:ident, $key:ident, $now:ident) $body:block) => {
         fn touch(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey, $now: $crate::twist::Timestamp) -> $crate::twist::Result<bool> $body
     };
-    (rotate($s:ident, $m:ident, $old:ident, $expected:ident, $record:ident, $now:ident) $body:block) => {
+    (rotate($s:ident, $m:ident, $old:ident, $expected:ident, $record:ident, $trace:ident, $now:ident) $body:block) => {
         fn rotate(
-            &$s, $m: &$crate::twist::Memory, $old: &$crate::twist::SessionKey, $expected: $crate::twist::Revision, $record: &$crate::twist::Record, $now: $crate::twist::Timestamp,
+            &$s, $m: &$crate::twist::Memory, $old: &$crate::twist::SessionKey, $expected: $crate::twist::Revision, $record: &$crate::twist::Record, $trace: Option<&$crate::twist::Trace>, $now: $crate::twist::Timestamp,
         ) -> $crate::twist::Result<$crate::twist::Update> $body
     };
-    (destroy($s:ident, $m:ident, $key:ident) $body:block) => {
-        fn destroy(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey) -> $crate::twist::Result<bool> $body
+    (destroy($s:ident, $m:ident, $key:ident, $trace:ident) $body:block) => {
+        fn destroy(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey, $trace: Option<&$crate::twist::Trace>) -> $crate::twist::Result<bool> $body
     };
     (owned_by($s:ident, $m:ident, $owner:ident, $now:ident) $body:block) => {
         fn owned_by(&$s, $m: &$crate::twist::Memory, $owner: &$crate::twist::Owner, $now: $crate::twist::Timestamp) -> $crate::twist::Result<Vec<$crate::twist::Record>> $body

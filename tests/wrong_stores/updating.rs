@@ -56,8 +56,8 @@ wrong_stores! {
             }
         }
         keeps_the_old_deadlines(deadlines: Deadlines) => {
-            create(self, m, record, now) {
-                let revision = m.create(record, now)?;
+            create(self, m, record, traces, now) {
+                let revision = m.create(record, traces, now)?;
                 self.deadlines.get().insert(*record.key(), *record.expiry());
                 Ok(revision)
             }
@@ -71,9 +71,9 @@ wrong_stores! {
                     record => Ok(record),
                 }
             }
-            rotate(self, m, old, expected, record, now) {
+            rotate(self, m, old, expected, record, trace, now) {
                 self.deadlines.get().insert(*record.key(), *record.expiry());
-                m.rotate(old, expected, record, now)
+                m.rotate(old, expected, record, trace, now)
             }
         }
     }
@@ -96,7 +96,7 @@ wrong_stores! {
         creates_what_it_cannot_update => {
             update(self, m, record, expected, now) {
                 match m.update(record, expected, now)? {
-                    Update::Gone if m.peek(record.key())?.is_none() => m.create(record, now).map(Update::Stored),
+                    Update::Gone if m.peek(record.key())?.is_none() => m.create(record, &[], now).map(Update::Stored),
                     answer => Ok(answer),
                 }
             }
@@ -114,8 +114,8 @@ wrong_stores! {
     }
     "update takes no revision from an earlier life of the key" {
         counts_each_sessions_revisions_from_one(created: Notes<HashMap<SessionKey, Vec<Revision>>>) => {
-            create(self, m, record, now) {
-                let revision = m.create(record, now)?;
+            create(self, m, record, traces, now) {
+                let revision = m.create(record, traces, now)?;
                 self.created.get().entry(*record.key()).or_default().push(revision);
                 Ok(revision)
             }

@@ -1,6 +1,6 @@
 //! A record to bytes, and back.
 
-use super::head::{Head, VERSION, flag};
+use super::head::{HANDLE_AT, Head, VERSION, flag};
 use super::note::Note;
 use super::revision::Revision;
 use super::{CookieKind, Record};
@@ -8,6 +8,7 @@ use crate::model::bytes::Bytes;
 use crate::model::codec::Writer;
 use crate::model::data::Data;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::handle::Handle;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
@@ -18,9 +19,10 @@ impl Record {
     ///
     /// | bytes | what |
     /// |---|---|
-    /// | 1 | format version, 1 |
-    /// | 1 | flags: 1 idle timeout, 2 absolute deadline, 4 authenticated at, 8 owner, 16 own lifetime, 32 permanent cookie |
+    /// | 1 | format version: 2 with a handle, else 1 |
+    /// | 1 | flags: 1 idle timeout, 2 absolute deadline, 4 authenticated at, 8 owner, 16 own lifetime, 32 permanent cookie, 64 handle |
     /// | 6 | created: milliseconds since the Unix epoch, little-endian |
+    /// | 16, if flag 64 | handle; without it, the handle is made of the key's bytes |
     /// | number | last seen: milliseconds after created |
     /// | number, if flag 1 | idle timeout in milliseconds |
     /// | number, if flag 2 | absolute deadline: milliseconds after created |
@@ -48,12 +50,16 @@ impl Record {
             (flag::OWNER, self.owner.is_some()),
             (flag::OWN_LIFETIME, self.own_lifetime),
             (flag::PERMANENT, self.cookie == CookieKind::Permanent),
+            (flag::HANDLE, self.handle.as_bytes() != self.key.as_bytes()),
         ] {
             flags |= if set { flag } else { 0 };
         }
-        writer.byte(VERSION);
+        writer.byte(if flags & flag::HANDLE == 0 { 1 } else { VERSION });
         writer.byte(flags);
         writer.fixed(&self.created.as_millis().to_le_bytes()[..6]);
+        if flags & flag::HANDLE != 0 {
+            writer.fixed(self.handle.as_bytes());
+        }
         writer.number(after_created(expiry.last_seen()));
         if let Some(idle) = idle {
             writer.number(idle.as_millis() as u64);
@@ -118,8 +124,13 @@ impl Record {
         kept: Bytes,
     ) -> Self {
         let Note { flags, created, authenticated_at, data } = Note::read(&kept);
+        let handle = match kept[Note::BYTES + HANDLE_AT..].first_chunk() {
+            Some(handle) if flags & flag::HANDLE != 0 => *handle,
+            _ => *key.as_bytes(),
+        };
         Self {
             key,
+            handle: Handle::from_bytes(handle),
             revision,
             created,
             expiry,

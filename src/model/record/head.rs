@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use crate::model::codec::{CodecError, Reader};
+use crate::model::hex;
 use crate::model::lifetime::Expiry;
 use crate::model::time::Timestamp;
 
-pub(super) const VERSION: u8 = 1;
+/// The newest format. A record is written in the oldest that holds it: format 2 if it has a handle of its own, else 1.
+pub(super) const VERSION: u8 = 2;
+/// Where the handle stands, if flag 64 says that there is one.
+pub(super) const HANDLE_AT: usize = 8;
 
 pub(super) mod flag {
     pub(crate) const IDLE: u8 = 1;
@@ -15,6 +19,7 @@ pub(super) mod flag {
     pub(crate) const OWNER: u8 = 8;
     pub(crate) const OWN_LIFETIME: u8 = 16;
     pub(crate) const PERMANENT: u8 = 32;
+    pub(crate) const HANDLE: u8 = 64;
 }
 
 /// The fields of a record's bytes before its data: everything that an index needs. [`Record::to_bytes`] describes the
@@ -35,11 +40,19 @@ impl<'a> Head<'a> {
         let mut reader = Reader::new(bytes);
         let version = reader.byte()?;
         let flags = reader.byte()?;
-        if version != VERSION || flags >= flag::PERMANENT << 1 {
+        let known = match version {
+            1 => flag::HANDLE - 1,
+            VERSION => flag::HANDLE * 2 - 1,
+            _ => return Err(CodecError::Malformed),
+        };
+        if flags & !known != 0 {
             return Err(CodecError::Malformed);
         }
         let [a, b, c, d, e, f] = reader.fixed()?;
         let created = Timestamp::from_millis(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]));
+        if flags & flag::HANDLE != 0 {
+            reader.fixed::<{ hex::BYTES }>()?;
+        }
         let later = |millis: u64| Timestamp::from_millis(created.as_millis().saturating_add(millis));
         let last_seen = later(reader.number()?);
         let mut number_if = |flag: u8| if flags & flag == 0 { Ok(None) } else { reader.number().map(Some) };

@@ -12,6 +12,7 @@ pub(crate) use self::head::Head;
 pub(crate) use self::note::Note;
 pub use self::revision::Revision;
 use crate::model::data::Data;
+use crate::model::handle::Handle;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::{Expiry, Lifetime};
 use crate::model::owner::Owner;
@@ -57,6 +58,7 @@ pub enum CookieKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     key: SessionKey,
+    handle: Handle,
     revision: Revision,
     created: Timestamp,
     expiry: Expiry,
@@ -68,10 +70,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// A new record that was created and last seen now, without an owner and without data.
+    /// A new record that was created and last seen now, without an owner and without data. Its handle is made of its key's
+    /// bytes, until [`set_handle`](Self::set_handle) gives it one of its own.
     pub fn new(key: SessionKey, lifetime: Lifetime, now: Timestamp) -> Self {
         Self {
             key,
+            handle: Handle::from_bytes(*key.as_bytes()),
             revision: Revision::from_u64(0),
             created: now,
             expiry: Expiry::starting(lifetime, now),
@@ -86,6 +90,11 @@ impl Record {
     /// The session's key.
     pub const fn key(&self) -> &SessionKey {
         &self.key
+    }
+
+    /// The session's public name, which it keeps when its key changes.
+    pub const fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Which write of the session this is. In a record that is given to a store, it is the token proposed for the write.
@@ -139,7 +148,12 @@ impl Record {
         &self.data
     }
 
-    /// Gives the session another key, as a rotation does.
+    /// Gives the session a handle, as its beginning and a change of its owner do.
+    pub fn set_handle(&mut self, handle: Handle) {
+        self.handle = handle;
+    }
+
+    /// Gives the session another key, as a rotation does. The handle stays.
     pub fn set_key(&mut self, key: SessionKey) {
         self.key = key;
     }

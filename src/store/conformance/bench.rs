@@ -122,7 +122,7 @@ impl<S: Store> Subject<'_, S> {
     }
 
     pub(super) fn try_create(&self, record: &Record, now: Timestamp) -> Result<Revision> {
-        self.wait("create", self.store.create(record, now))
+        self.wait("create", self.store.create(record, &[], now))
     }
 
     pub(super) fn try_load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
@@ -140,7 +140,7 @@ impl<S: Store> Subject<'_, S> {
         record: &Record,
         now: Timestamp,
     ) -> Result<Update> {
-        self.wait("rotate", self.store.rotate(old, expected, record, now))
+        self.wait("rotate", self.store.rotate(old, expected, record, None, now))
     }
 
     pub(super) fn create(&self, record: &Record, now: Timestamp) -> Checked<Revision> {
@@ -200,7 +200,7 @@ impl<S: Store> Subject<'_, S> {
     }
 
     pub(super) fn destroy(&self, key: &SessionKey) -> Checked<bool> {
-        expect("destroy", self.wait("destroy", self.store.destroy(key)))
+        expect("destroy", self.wait("destroy", self.store.destroy(key, None)))
     }
 
     pub(super) fn owned_by(&self, owner: &Owner, now: Timestamp) -> Checked<Vec<Record>> {

@@ -35,12 +35,12 @@ fn tells_presence<S: Store>(bench: &Bench<'_, S>) -> Checked {
     given!(!store.is_there(&key(1), at(0))?, "destroy ends no session");
     // Whether a destroy may fail where nothing is to be ended is for another promise.
     for (number, why) in [(1, "that was destroyed"), (2, "that never was")] {
-        let answer = store.wait("destroy", store.store.destroy(&key(number)));
+        let answer = store.wait("destroy", store.store.destroy(&key(number), None));
         ensure!(!matches!(answer, Ok(true)), "a destroy of a session {why} says that it was there");
     }
     for round in 10..20 {
         store.create(&session(round), at(0))?;
-        let answers = together(4, |_| Ok(store.wait("destroy", store.store.destroy(&key(round)))))?;
+        let answers = together(4, |_| Ok(store.wait("destroy", store.store.destroy(&key(round), None))))?;
         let ended = answers.iter().filter(|answer| matches!(answer, Ok(true))).count();
         ensure!(ended == 1, "of 4 threads that destroyed one session, {ended} were told that it was there");
     }

@@ -40,7 +40,7 @@ fn is_whole_or_not_begun<S: Store>(bench: &Bench<'_, S>) -> Checked {
 
         let mut record = session(created);
         put(&mut record, "m", created.into());
-        store.wait("create", abandon(store.store.create(&record, at(0)), polls as usize));
+        store.wait("create", abandon(store.store.create(&record, &[], at(0)), polls as usize));
         if let Some(loaded) = store.load(&key(created), at(0))? {
             ensure!(loaded.data() == record.data(), "a create dropped after {polls} polls left a part of the session");
         }
@@ -59,7 +59,7 @@ fn is_whole_or_not_begun<S: Store>(bench: &Bench<'_, S>) -> Checked {
 
         let revision = store.create(&session(old), at(0))?;
         let record = moved(&session(old), new);
-        store.wait("rotate", abandon(store.store.rotate(&key(old), revision, &record, at(0)), polls as usize));
+        store.wait("rotate", abandon(store.store.rotate(&key(old), revision, &record, None, at(0)), polls as usize));
         let both = store.is_there(&key(new), at(0))? && store.is_there(&key(old), at(0))?;
         ensure!(!both || leaves_both, "a rotation dropped after {polls} polls left the session under both keys");
         let neither = !store.is_there(&key(old), at(0))? && !store.is_there(&key(new), at(0))?;

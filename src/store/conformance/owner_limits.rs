@@ -60,9 +60,9 @@ impl By {
         minute: i64,
     ) -> Checked<Result<()>> {
         let update = match (self, before) {
-            (Self::Rotate, Some((old, expected))) => store.rotate(&old, expected, &record, at(minute)).await,
+            (Self::Rotate, Some((old, expected))) => store.rotate(&old, expected, &record, None, at(minute)).await,
             (_, Some((_, expected))) => store.update(&record, expected, at(minute)).await,
-            (_, None) => return Ok(store.create(&record, at(minute)).await.map(drop)),
+            (_, None) => return Ok(store.create(&record, &[], at(minute)).await.map(drop)),
         };
         match update {
             Ok(Update::Stored(_)) => Ok(Ok(())),

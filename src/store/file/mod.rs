@@ -12,6 +12,7 @@ mod engine;
 mod format;
 mod index;
 mod log;
+mod operations;
 mod options;
 mod reader;
 mod recovery;

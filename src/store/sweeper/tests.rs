@@ -14,9 +14,10 @@ use crate::model::lifetime::Lifetime;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::{ManualClock, Timestamp};
+use crate::model::trace::Trace;
 use crate::store::block_on::block_on;
 use crate::store::memory::MemoryStore;
-use crate::store::{Acknowledged, RuntimeFree, Store, Swept, Update};
+use crate::store::{Acknowledged, Found, RuntimeFree, Store, Swept, Update};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,7 +25,7 @@ fn filled(sessions: u8) -> MemoryStore {
     let store = MemoryStore::new();
     for key in 0..sessions {
         let record = Record::new(SessionKey::from_bytes([key; 16]), Lifetime::idle(HOUR), Timestamp::EPOCH);
-        block_on(store.create(&record, Timestamp::EPOCH)).unwrap();
+        block_on(store.create(&record, &[], Timestamp::EPOCH)).unwrap();
     }
     store
 }
@@ -42,10 +43,10 @@ impl Store for Failing {
             _ => Ok(Swept { removed: 1, more: false }),
         }
     }
-    async fn create(&self, _: &Record, _: Timestamp) -> Result<Revision> {
+    async fn create(&self, _: &Record, _: &[(SessionKey, Trace)], _: Timestamp) -> Result<Revision> {
         unreachable!()
     }
-    async fn load(&self, _: &SessionKey, _: Timestamp) -> Result<Option<Record>> {
+    async fn find(&self, _: &SessionKey, _: Timestamp) -> Result<Found> {
         unreachable!()
     }
     async fn update(&self, _: &Record, _: Revision, _: Timestamp) -> Result<Update> {
@@ -54,10 +55,10 @@ impl Store for Failing {
     async fn touch(&self, _: &SessionKey, _: Timestamp) -> Result<bool> {
         unreachable!()
     }
-    async fn rotate(&self, _: &SessionKey, _: Revision, _: &Record, _: Timestamp) -> Result<Update> {
+    async fn rotate(&self, _: &SessionKey, _: Revision, _: &Record, _: Option<&Trace>, _: Timestamp) -> Result<Update> {
         unreachable!()
     }
-    async fn destroy(&self, _: &SessionKey) -> Result<bool> {
+    async fn destroy(&self, _: &SessionKey, _: Option<&Trace>) -> Result<bool> {
         unreachable!()
     }
     async fn owned_by(&self, _: &Owner, _: Timestamp) -> Result<Vec<Record>> {

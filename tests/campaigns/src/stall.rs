@@ -179,7 +179,7 @@ impl Scene {
     fn grow(&self) -> Result<(), Error> {
         for n in 0..self.sessions {
             let now = NOW.plus(Duration::from_millis(u64::from(n) % 600_000));
-            self.timed(|| block_on(self.store.create(&self.record(n, now), NOW)))?;
+            self.timed(|| block_on(self.store.create(&self.record(n, now), &[], NOW)))?;
             self.created.store(n + 1, Ordering::Release);
         }
         Ok(())
@@ -213,7 +213,7 @@ impl Scene {
                         let _: Update = self.timed(update)?;
                     }
                 }
-                _ => drop(self.timed(|| block_on(self.store.destroy(&key(n))))?),
+                _ => drop(self.timed(|| block_on(self.store.destroy(&key(n), None)))?),
             }
         }
         Ok(())

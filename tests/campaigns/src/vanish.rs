@@ -78,7 +78,7 @@ fn segments(place: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn create(store: &FileStore, n: u32) -> cloakroom::Result<()> {
-    block_on(store.create(&Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW), NOW)).map(drop)
+    block_on(store.create(&Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW), &[], NOW)).map(drop)
 }
 
 impl Case {
@@ -126,7 +126,7 @@ impl Case {
             let n = self.sessions.len() as u32;
             let ended = rng.u32(..n.max(1));
             if rng.u8(..3) == 0 && self.sessions.get(&ended) == Some(&true) {
-                block_on(store.destroy(&key(ended))).map_err(|error| error.to_string())?;
+                block_on(store.destroy(&key(ended), None)).map_err(|error| error.to_string())?;
                 self.sessions.insert(ended, false);
             } else {
                 create(store, n).map_err(|error| error.to_string())?;
@@ -240,7 +240,7 @@ impl Case {
         }
         if is_lost {
             self.come_late(&mut after);
-            let ended = block_on(stores[0].destroy(&key(0)));
+            let ended = block_on(stores[0].destroy(&key(0), None));
             if !ended.as_ref().is_err_and(|error| *error.kind() == ErrorKind::FilesLost) {
                 return Err(format!("a logout ended with {ended:?}"));
             }

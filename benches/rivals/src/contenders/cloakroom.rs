@@ -35,7 +35,7 @@ pub(crate) fn store(directory: &Path, durability: Durability) -> FileStore {
 impl Contender for Cloakroom {
     fn fill(&self, sessions: &mut dyn Iterator<Item = Session>, now: Timestamp) {
         for session in sessions {
-            block_on(self.0.create(&session.record, now)).unwrap();
+            block_on(self.0.create(&session.record, &[], now)).unwrap();
         }
     }
 

@@ -194,7 +194,7 @@ mod tests {
         let store = FileStore::open_on(Arc::new(disk.clone()), settings(), Path::new("simulated")).unwrap();
         let before = length(&disk);
         assert_eq!(before, end(&store.engine));
-        block_on(store.create(&record(1, 1), NOW)).unwrap();
+        block_on(store.create(&record(1, 1), &[], NOW)).unwrap();
         let begun = Instant::now();
         while length(&disk) < end(&store.engine) + AHEAD && begun.elapsed() < Duration::from_secs(60) {
             std::thread::yield_now();

@@ -16,7 +16,7 @@ fn a_closed_store_refuses_everything_and_leaves_no_operation_waiting() {
                 scope.spawn(move || {
                     for n in 0.. {
                         let key = thread * 1_000_000 + n;
-                        match block_on(store.create(&record(key, b"x"), NOW)) {
+                        match block_on(store.create(&record(key, b"x"), &[], NOW)) {
                             Err(error) if *error.kind() == ErrorKind::KeyTaken => {}
                             Err(error) => {
                                 assert_eq!(error.kind(), &ErrorKind::Closed, "{error}");
@@ -65,9 +65,9 @@ fn a_store_opened_to_read_changes_nothing_and_bars_no_writer_and_a_look_through_
     assert!(one.is_read_only());
     for reader in [&one, &two] {
         assert_eq!(value(reader, 1), Some(b"here".to_vec()));
-        let refused = block_on(reader.create(&record(2, b"no"), NOW)).unwrap_err();
+        let refused = block_on(reader.create(&record(2, b"no"), &[], NOW)).unwrap_err();
         assert_eq!(refused.kind(), &ErrorKind::NotWritable);
-        assert_eq!(block_on(reader.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::NotWritable);
+        assert_eq!(block_on(reader.destroy(&key(1), None)).unwrap_err().kind(), &ErrorKind::NotWritable);
     }
     assert_eq!(disk.bytes(&name), before);
     let looks = recovery::open_to_look_through(Arc::new(disk.clone()), Path::new("simulated"), options()).unwrap();
@@ -85,7 +85,7 @@ fn a_store_opened_to_read_beside_one_that_writes_sees_what_it_writes() {
     create(&store, 1, b"before");
     let reader = open_to_read(&disk).unwrap();
     create(&store, 2, b"after");
-    block_on(store.destroy(&key(1))).unwrap();
+    block_on(store.destroy(&key(1), None)).unwrap();
     assert_eq!((value(&reader, 1), value(&reader, 2)), (None, Some(b"after".to_vec())));
     drop(store);
     // The reader holds the lock that any user holds, so a new writer joins and finds the page as it is.

@@ -34,7 +34,7 @@ fn crowded(sessions: u32) -> MemoryDisk {
 }
 
 fn create_owned(store: &FileStore, n: u32) {
-    block_on(store.create(&owned(n), NOW)).unwrap();
+    block_on(store.create(&owned(n), &[], NOW)).unwrap();
 }
 
 fn end_owned(store: &FileStore, except: Option<SessionKey>) -> u64 {
@@ -178,7 +178,7 @@ fn a_limit_on_an_owners_sessions_counts_none_that_have_ended() {
     let disk = MemoryDisk::default();
     let (store, other) = (by_hand_with(&disk, settings.clone()), by_hand_with(&disk, settings));
     for round in 0..3 {
-        let begin = |n: u32| block_on(store.create(&owned(1_000 * round + n), NOW));
+        let begin = |n: u32| block_on(store.create(&owned(1_000 * round + n), &[], NOW));
         assert!((0..200).all(|n| begin(n).is_ok()));
         assert!(matches!(begin(200).unwrap_err().kind(), ErrorKind::OwnerLimit { .. }));
         assert_eq!(end_owned(if round == 1 { &other } else { &store }, None), 200);

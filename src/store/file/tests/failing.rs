@@ -10,12 +10,12 @@ fn after_a_failed_sync_nothing_is_written_until_all_have_closed_and_reads_go_on(
     let (one, two) = (open(&disk, settings.clone()).unwrap(), open(&disk, settings.clone()).unwrap());
     create(&one, 1, b"acknowledged");
     disk.faults().syncs.store(true, std::sync::atomic::Ordering::Relaxed);
-    let error = block_on(one.create(&record(2, b"lost"), NOW)).unwrap_err();
+    let error = block_on(one.create(&record(2, b"lost"), &[], NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Poisoned, "{error}");
     disk.faults().syncs.store(false, std::sync::atomic::Ordering::Relaxed);
     for store in [&one, &two] {
-        assert_eq!(block_on(store.create(&record(3, b"no"), NOW)).unwrap_err().kind(), &ErrorKind::Poisoned);
-        assert_eq!(block_on(store.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::Poisoned);
+        assert_eq!(block_on(store.create(&record(3, b"no"), &[], NOW)).unwrap_err().kind(), &ErrorKind::Poisoned);
+        assert_eq!(block_on(store.destroy(&key(1), None)).unwrap_err().kind(), &ErrorKind::Poisoned);
         assert_eq!(value(store, 1), Some(b"acknowledged".to_vec()));
     }
     drop((one, two));
@@ -32,12 +32,12 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
     for n in 100..120 {
         let mut owned = record(n, b"owned");
         owned.set_owner(Some("ada".into()), None);
-        block_on(store.create(&owned, NOW)).unwrap();
+        block_on(store.create(&owned, &[], NOW)).unwrap();
     }
     disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
     // The reserved space lasts for a while, so only a large record is refused.
     let large = vec![0; 300 << 10];
-    let error = block_on(store.create(&record(2, &large), NOW)).unwrap_err();
+    let error = block_on(store.create(&record(2, &large), &[], NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
     // The disk fails when half of this is written. None of it may stay.
     let error = block_on(store.destroy_owned_by(&"ada".into(), None)).unwrap_err();
@@ -64,7 +64,7 @@ fn a_save_that_a_full_disk_refuses_sweeps_what_is_over_so_that_it_can_be_given_b
     let later = NOW.plus(Duration::from_secs(601));
     let mut large = record(100, &[0; 300 << 10]);
     large.touch(later);
-    let error = block_on(store.create(&large, later)).unwrap_err();
+    let error = block_on(store.create(&large, &[], later)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
     assert_eq!(store.stats(later).unwrap().expired, 0);
 }
@@ -78,12 +78,12 @@ fn a_write_that_fails_and_cannot_be_undone_is_never_called_undone() {
     for fault in [&faults.space, &faults.syncs] {
         fault.store(true, std::sync::atomic::Ordering::Relaxed);
     }
-    let error = block_on(store.destroy(&key(1))).unwrap_err();
+    let error = block_on(store.destroy(&key(1), None)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Poisoned, "{error}");
     for fault in [&faults.space, &faults.syncs] {
         fault.store(false, std::sync::atomic::Ordering::Relaxed);
     }
-    assert_eq!(block_on(store.destroy(&key(1))).unwrap_err().kind(), &ErrorKind::Poisoned);
+    assert_eq!(block_on(store.destroy(&key(1), None)).unwrap_err().kind(), &ErrorKind::Poisoned);
     assert_eq!(value(&store, 1), Some(b"before".to_vec()));
 }
 
@@ -96,11 +96,11 @@ fn what_is_written_and_waits_for_a_full_disk_is_never_called_undone() {
     // (rule 4).
     let two = open(&disk, options()).unwrap();
     disk.faults().space.store(true, std::sync::atomic::Ordering::Relaxed);
-    let error = block_on(two.destroy(&key(2))).unwrap_err();
+    let error = block_on(two.destroy(&key(2), None)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Io, "{error}");
     assert!(error.may_have_happened());
     disk.faults().space.store(false, std::sync::atomic::Ordering::Relaxed);
-    block_on(two.destroy(&key(2))).unwrap();
+    block_on(two.destroy(&key(2), None)).unwrap();
     assert_eq!(value(&two, 1), Some(b"written, and not synced".to_vec()));
 }
 
@@ -123,4 +123,43 @@ fn a_batch_of_moves_that_could_not_be_written_is_moved_later() {
             assert_eq!(value(store, n), Some(vec![n as u8; 100]));
         }
     }
+}
+
+#[test]
+fn a_save_that_waits_for_the_disk_when_its_page_cannot_be_read_any_more_hears_of_it_and_so_does_a_close() {
+    use std::future::Future as _;
+
+    use crate::store::file::disk::line::Line;
+    use crate::store::file::disk::page::{Legacy, Page};
+    use crate::store::file::disk::page_file::PageFile;
+    use crate::store::file::disk::signal::Signal;
+    use crate::store::file::engine::background::Round;
+    use crate::store::file::format::names;
+
+    let disk = MemoryDisk::default();
+    let first = open(&disk, options()).unwrap();
+    // The other handle reads the page by calls, as on btrfs.
+    let file = tempfile::tempfile().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &Legacy::default().to_bytes(0), 0).unwrap();
+    let by_calls = Arc::new(PageFile::of(file.try_clone().unwrap()));
+    let page = Page::of(|number| Line::ByCalls(by_calls.clone(), number), Signal::Silent);
+    let mapped = disk.page();
+    page.tail.set(mapped.tail.get());
+    page.durable.set(mapped.durable.get());
+    drop(first);
+    disk.set_page(page);
+    let held = disk.lock(names::USERS_LOCK).unwrap();
+    assert!(held.try_shared().unwrap(), "it joins");
+    let settings = Settings { durability: Durability::Always, ..options() };
+    let engine = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap();
+    let mut round = Round::of(&engine);
+    let mut saving = std::pin::pin!(engine.submit(Op::Create { record: record(1, b"waits"), now: NOW }));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(saving.as_mut().poll(&mut context).is_pending());
+    file.set_len(0).unwrap();
+    round.run(&engine);
+    let std::task::Poll::Ready(outcome) = saving.as_mut().poll(&mut context) else { panic!("left waiting") };
+    assert_eq!(outcome.unwrap_err().kind(), &ErrorKind::FilesLost);
+    engine.begin_close();
+    assert_eq!(engine.end_close().unwrap_err().kind(), &ErrorKind::FilesLost);
 }

@@ -104,7 +104,7 @@ fn what_an_opener_is_reading_is_joined_and_not_recovered_though_all_other_users_
             let next = FileStore { engine: next, background, reader: None };
             // What the slow one is about to read is trimmed meanwhile.
             let (first, mut compactor) = (disk.segments()[0].clone(), Compactor::default());
-            (0..90).for_each(|n| assert!(block_on(next.destroy(&key(n))).unwrap()));
+            (0..90).for_each(|n| assert!(block_on(next.destroy(&key(n), None)).unwrap()));
             create(&next, 100, b"later");
             while compactor.try_step(&next.engine).unwrap() {}
             assert!(!disk.segments().contains(&first));

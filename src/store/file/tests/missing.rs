@@ -17,7 +17,7 @@ fn closed() -> (MemoryDisk, Settings) {
         create(&store, n, &[7; 100]);
         n += 1;
     }
-    block_on(store.destroy(&key(0))).unwrap();
+    block_on(store.destroy(&key(0), None)).unwrap();
     store.close().unwrap();
     (disk, settings)
 }
@@ -142,7 +142,7 @@ fn a_log_that_was_trimmed_or_killed_in_any_state_has_no_gap() {
     // A restored backup of the segments beside the page that goes on.
     let older = disk.copy();
     create(&store, 300, b"later");
-    block_on(store.destroy(&key(300))).unwrap();
+    block_on(store.destroy(&key(300), None)).unwrap();
     older.set_page(disk.page().successor());
     assert_eq!(open(&older, options()).unwrap().damage().len(), 1);
 }

@@ -72,7 +72,7 @@ fn record(n: u32, value: &[u8]) -> Record {
 }
 
 fn create(store: &FileStore, n: u32, value: &[u8]) -> Revision {
-    block_on(store.create(&record(n, value), NOW)).unwrap()
+    block_on(store.create(&record(n, value), &[], NOW)).unwrap()
 }
 
 fn value(store: &FileStore, n: u32) -> Option<Vec<u8>> {
@@ -108,7 +108,7 @@ fn what_was_saved_is_there_after_reopening() {
     create(&store, 2, b"two");
     let updated = block_on(store.update(&record(1, b"uno"), revision, NOW)).unwrap();
     assert!(matches!(updated, Update::Stored(_)));
-    block_on(store.destroy(&key(2))).unwrap();
+    block_on(store.destroy(&key(2), None)).unwrap();
     drop(store);
     let store = open(&disk, options()).unwrap();
     assert_eq!(value(&store, 1), Some(b"uno".to_vec()));
@@ -123,7 +123,7 @@ fn two_handles_see_each_others_sessions_at_the_next_load() {
     for n in 0..100 {
         create(&one, n, b"from one");
         assert_eq!(value(&two, n), Some(b"from one".to_vec()));
-        block_on(two.destroy(&key(n))).unwrap();
+        block_on(two.destroy(&key(n), None)).unwrap();
         assert_eq!(value(&one, n), None);
     }
 }

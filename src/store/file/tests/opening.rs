@@ -163,7 +163,7 @@ fn a_gap_over_what_was_durable_and_what_was_not_ends_the_log_where_that_begins()
     let from = tail(&store).offset() as usize;
     create(&store, 2, b"damaged");
     // A destroy waits for the disk, so the next frame states that all before it is durable.
-    block_on(store.destroy(&key(9))).unwrap();
+    block_on(store.destroy(&key(9), None)).unwrap();
     let durable = tail(&store).offset() as usize;
     create(&store, 3, b"never reached the disk");
     let to = tail(&store).offset() as usize;
@@ -248,7 +248,7 @@ fn a_rotation_cut_or_damaged_anywhere_leaves_exactly_one_of_the_two_ids_or_an_er
     let store = open(&disk, options()).unwrap();
     let revision = create(&store, 1, b"old");
     let before = tail(&store).offset() as usize;
-    let _ = block_on(store.rotate(&key(1), revision, &record(2, b"new"), NOW)).unwrap();
+    let _ = block_on(store.rotate(&key(1), revision, &record(2, b"new"), None, NOW)).unwrap();
     let after = tail(&store).offset() as usize;
     // First no frame states that anything is durable; then the mark of a close states it of everything.
     for closed in [disk.copy(), {

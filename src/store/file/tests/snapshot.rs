@@ -29,16 +29,16 @@ fn closed() -> MemoryDisk {
     let store = open(&disk, settings()).unwrap();
     for n in 300..400 {
         create(&store, n, &[0; 300]);
-        block_on(store.destroy(&key(n))).unwrap();
+        block_on(store.destroy(&key(n), None)).unwrap();
     }
     for n in 0..100u32 {
         let mut new = record(n, &[n as u8; 150]);
         new.set_owner((n % 3 > 0).then(|| format!("user {}", n % 20).into()), None);
-        let revision = block_on(store.create(&new, NOW)).unwrap();
+        let revision = block_on(store.create(&new, &[], NOW)).unwrap();
         match n % 5 {
             0 => assert!(block_on(store.touch(&key(n), NOW.plus(Duration::from_secs(u64::from(n))))).unwrap()),
             1 => drop(block_on(store.update(&record(n, b"short"), revision, NOW)).unwrap()),
-            2 if n < 60 => assert!(block_on(store.destroy(&key(n))).unwrap()),
+            2 if n < 60 => assert!(block_on(store.destroy(&key(n), None)).unwrap()),
             _ => {}
         }
     }

@@ -20,7 +20,7 @@ fn closed() -> MemoryDisk {
     for n in 0..SESSIONS {
         create(&store, n, &[n as u8; 100]);
         if n % 5 == 4 {
-            block_on(store.destroy(&key(n - 2))).unwrap();
+            block_on(store.destroy(&key(n - 2), None)).unwrap();
         }
     }
     drop(store);
@@ -80,7 +80,7 @@ fn an_unreadable_block_costs_what_the_same_block_of_wrong_bytes_costs() {
         let copies = copies.map(|copy| open(&copy, settings()).unwrap());
         assert_eq!(told(&copies[0]), told(&copies[1]), "the copy, {case}");
         for (store, disk) in stores.iter().zip(&disks) {
-            (0..SESSIONS).filter(|n| n % 3 > 0).for_each(|n| drop(block_on(store.destroy(&key(n)))));
+            (0..SESSIONS).filter(|n| n % 3 > 0).for_each(|n| drop(block_on(store.destroy(&key(n), None))));
             compact(store);
             assert_eq!(store.stats(NOW).unwrap().compaction_error, None, "{case}");
             assert!(!disk.segments().contains(&"00000001.log".into()), "{case}");
@@ -114,7 +114,7 @@ fn a_block_that_goes_bad_under_a_running_store_costs_what_lies_in_it() {
         let is_written_to = name == names::segment(end.segment()) && block == u64::from(end.offset()) / BLOCK as u64;
         let store = if is_written_to {
             // Nothing can be added to this segment. Opening the store again begins the next one.
-            let error = block_on(store.destroy(&key(0))).unwrap_err();
+            let error = block_on(store.destroy(&key(0), None)).unwrap_err();
             assert_eq!(error.kind(), &ErrorKind::Poisoned, "{error}");
             assert!(error.path().unwrap().ends_with(&name), "{error}");
             drop((store, other));
@@ -122,7 +122,7 @@ fn a_block_that_goes_bad_under_a_running_store_costs_what_lies_in_it() {
         } else {
             store
         };
-        (0..SESSIONS).filter(|n| n % 3 > 0).for_each(|n| drop(block_on(store.destroy(&key(n)))));
+        (0..SESSIONS).filter(|n| n % 3 > 0).for_each(|n| drop(block_on(store.destroy(&key(n), None))));
         compact(&store);
         assert!(!disk.segments().contains(&"00000001.log".into()), "block {block} of {name}");
         for n in (0..SESSIONS).filter(|n| n % 3 == 0 && !lost.contains(n)) {
@@ -154,7 +154,7 @@ fn what_keeps_the_log_from_being_compacted_is_told() {
     let store = open(&disk, settings()).unwrap();
     let all: Vec<u64> = (0..100).collect();
     disk.make_unreadable("00000001.log", &all);
-    (0..SESSIONS).filter(|n| n % 3 > 0).for_each(|n| drop(block_on(store.destroy(&key(n)))));
+    (0..SESSIONS).filter(|n| n % 3 > 0).for_each(|n| drop(block_on(store.destroy(&key(n), None))));
     compact(&store);
     let error = store.stats(NOW).unwrap().compaction_error.unwrap();
     assert!(error.contains("compacting") && error.contains("00000001.log"), "{error}");

@@ -74,7 +74,7 @@ impl Amplified {
         for _ in 0..total / group {
             self.saved += 1;
             let record = record(self.saved, &vec![1; group]);
-            let mut save = pin!(self.store.create(&record, NOW));
+            let mut save = pin!(self.store.create(&record, &[], NOW));
             assert!(save.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             self.round.run(&self.store.engine);
             assert!(save.poll(&mut Context::from_waker(Waker::noop())).is_ready());

@@ -95,7 +95,7 @@ fn an_operation_is_a_timeout_when_another_holds_the_lock_and_was_not_begun() {
     let store = open(&disk, settings).unwrap();
     let lock = Disk::lock(&disk, names::WRITER_LOCK).unwrap();
     assert!(lock.try_exclusive().unwrap());
-    let error = block_on(store.create(&record(1, b"late"), NOW)).unwrap_err();
+    let error = block_on(store.create(&record(1, b"late"), &[], NOW)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Timeout, "{error}");
     lock.unlock().unwrap();
     assert_eq!(value(&store, 1), None);

@@ -54,7 +54,7 @@ fn load(store: &FileStore, n: u8) -> Option<Record> {
 }
 
 fn create(store: &FileStore, n: u8) -> Result<Revision, Error> {
-    block_on(store.create(&record(n, 1, 0), NOW))
+    block_on(store.create(&record(n, 1, 0), &[], NOW))
 }
 
 /// Adds one to a counter by compare-and-swap.
@@ -98,7 +98,7 @@ fn a_dropped_save_holds_up_no_other() {
     let dropping = store.clone();
     let dropper = thread::spawn(move || {
         let record = record(0, 1, 0);
-        let mut save = pin!(dropping.create(&record, NOW));
+        let mut save = pin!(dropping.create(&record, &[], NOW));
         let _ = save.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     });
     let saving = store.clone();
@@ -208,7 +208,7 @@ fn what_was_destroyed_stays_so() {
         .map(|_| {
             let (disk, store) = (disk.clone(), store.clone());
             thread::spawn(move || {
-                block_on(store.destroy(&key(0))).expect("the logout is answered");
+                block_on(store.destroy(&key(0), None)).expect("the logout is answered");
                 let left = open(&disk.after_power_loss(), options().durability(Durability::Never));
                 assert!(load(&left, 0).is_none(), "it was logged out, and is back after a power loss");
             })

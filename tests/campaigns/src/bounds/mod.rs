@@ -196,7 +196,7 @@ impl Wave<'_> {
             let store = rng.choice(self.stores).expect("there is a handle");
             let n = self.next;
             self.next += 1;
-            let created = block_on(store.create(&self.record(n, rng), self.now));
+            let created = block_on(store.create(&self.record(n, rng), &[], self.now));
             self.live.insert(n, created.map_err(|error| format!("creating: {error}"))?);
             // A session that came earlier is saved again or touched, as sessions are.
             let other = rng.u32(n.saturating_sub(self.case.comes)..=n);
@@ -237,7 +237,7 @@ impl Wave<'_> {
         }
         if rng.bool() {
             for (step, n) in going.iter().enumerate() {
-                block_on(store.destroy(&key(*n))).map_err(|error| format!("destroying: {error}"))?;
+                block_on(store.destroy(&key(*n), None)).map_err(|error| format!("destroying: {error}"))?;
                 if step.is_multiple_of(500) {
                     self.look(most)?;
                 }

@@ -88,7 +88,7 @@ impl Case<'_> {
         if !self.is_modelled {
             let new = record(random, self.left.now);
             let created = process.store().clone();
-            return wait(&mut process, created.create(&new, self.left.now))
+            return wait(&mut process, created.create(&new, &[], self.left.now))
                 .map(drop)
                 .map_err(|error| error.to_string());
         }
@@ -217,16 +217,16 @@ impl Case<'_> {
         let (store, now) = (process.store().clone(), self.left.now);
         let failed = |error: cloakroom::Error| format!("going on: {error}");
         let new = record(random, now);
-        wait(process, store.create(&new, now)).map_err(failed)?;
+        wait(process, store.create(&new, &[], now)).map_err(failed)?;
         let ended = model.live(now).next().map(|record| *record.key());
         if let Some(key) = ended {
-            wait(process, store.destroy(&key)).map_err(failed)?;
+            wait(process, store.destroy(&key, None)).map_err(failed)?;
             model.remove(&key);
         }
         // What cannot be read can be ended.
         let unreadable = self.left.keys.iter().find(|key| model.found(key, now) == Some(&Found::Unreadable)).copied();
         if let Some(key) = unreadable.filter(|_| random.bool()) {
-            wait(process, store.destroy(&key)).map_err(failed)?;
+            wait(process, store.destroy(&key, None)).map_err(failed)?;
             model.remove(&key);
         }
         let loaded = wait(process, store.load(new.key(), now)).map_err(failed)?;

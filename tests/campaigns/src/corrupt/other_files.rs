@@ -32,7 +32,7 @@ fn create(store: &FileStore, n: u8) -> cloakroom::Result<()> {
     let mut record = Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW);
     // So large that a segment's hint is much shorter than the segment; else there is none.
     record.set_data(Data::from_entries(&[("value".into(), [n; 1_200])].into()));
-    block_on(store.create(&record, NOW)).map(drop)
+    block_on(store.create(&record, &[], NOW)).map(drop)
 }
 
 fn open(place: &Path) -> cloakroom::Result<FileStore> {

@@ -213,7 +213,7 @@ impl Week {
         }
         let value = self.value();
         set_value(&mut record, &value);
-        self.run(async |store| store.create(&record, now).await.unwrap());
+        self.run(async |store| store.create(&record, &[], now).await.unwrap());
         self.saved.insert(key, Some(value));
     }
 
@@ -237,7 +237,7 @@ impl Week {
         let (old, new, value, now) = (*record.key(), self.fresh(), self.value(), self.now);
         record.set_key(new);
         set_value(&mut record, &value);
-        let update = self.run(async |store| store.rotate(&old, record.revision(), &record, now).await.unwrap());
+        let update = self.run(async |store| store.rotate(&old, record.revision(), &record, None, now).await.unwrap());
         assert!(matches!(update, Update::Stored(_)), "{update:?}");
         self.saved.insert(old, None);
         self.saved.insert(new, Some(value));
@@ -245,7 +245,7 @@ impl Week {
 
     fn destroy(&mut self) {
         let Some(record) = self.live() else { return };
-        self.run(async |store| store.destroy(record.key()).await.unwrap());
+        self.run(async |store| store.destroy(record.key(), None).await.unwrap());
         self.saved.insert(*record.key(), None);
     }
 

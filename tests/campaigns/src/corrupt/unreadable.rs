@@ -128,7 +128,7 @@ impl Bad {
         }
         let ended = before.split_off(random.usize(..=before.len()));
         for (key, _) in ended {
-            match wait(&mut process, store.destroy(&key)) {
+            match wait(&mut process, store.destroy(&key, None)) {
                 Ok(_) => {}
                 // What cannot be read cannot be added to, and the store is opened anew.
                 Err(error) => {

@@ -52,7 +52,7 @@ fn fork(place: &Path) -> Result<(), Error> {
     // In the child no thread would sync for a save that waits.
     let store = FileStore::options().durability(Durability::Never).open(place)?;
     let (ours, theirs) = (record(1), record(2));
-    let revision = block_on(store.create(&ours, NOW))?;
+    let revision = block_on(store.create(&ours, &[], NOW))?;
     // SAFETY: the child runs until `_exit` and touches nothing that another thread may have been changing: the store
     // refuses before it takes any lock, which is what is to be seen.
     let child = unsafe { libc::fork() };
@@ -66,7 +66,7 @@ fn fork(place: &Path) -> Result<(), Error> {
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     let all_is_well = block_on(store.load(ours.key(), NOW))?.is_some()
         && block_on(store.load(theirs.key(), NOW))?.is_none()
-        && block_on(store.create(&record(3), NOW)).is_ok();
+        && block_on(store.create(&record(3), &[], NOW)).is_ok();
     store.close()?;
     println!("{}", if all_is_well { PARENT } else { "parent: its sessions are not as it left them" });
     Ok(())
@@ -77,14 +77,14 @@ fn say_as_child(store: &FileStore, ours: &Record, theirs: &Record, revision: Rev
         outcome.map_or_else(|error| format!("{:?}", error.kind()), |_| "done".into())
     }
     let refused = [
-        ("create", kind(block_on(store.create(theirs, NOW)))),
+        ("create", kind(block_on(store.create(theirs, &[], NOW)))),
         ("update", kind(block_on(store.update(ours, revision, NOW)))),
         ("touch", kind(block_on(store.touch(ours.key(), NOW.plus(Duration::from_secs(100)))))),
     ];
     let mut said: Vec<_> = refused.into_iter().map(|(what, kind)| format!("{what} {kind}")).collect();
     // What always waits is asked for only if nothing was done so far.
     if said.iter().all(|said| said.ends_with("Forked")) {
-        said.push(format!("destroy {}", kind(block_on(store.destroy(ours.key())))));
+        said.push(format!("destroy {}", kind(block_on(store.destroy(ours.key(), None)))));
         said.push(format!("close {}", kind(store.close())));
     }
     println!("child: {}", said.join(", "));

@@ -167,7 +167,7 @@ impl Opened<'_> {
     /// What a site does after that, once there is room.
     fn again(&self) {
         let mut store = self.store.write().expect("no thread panicked");
-        let works = store.as_ref().is_some_and(|store| block_on(store.destroy(&key(u32::MAX))).is_ok());
+        let works = store.as_ref().is_some_and(|store| block_on(store.destroy(&key(u32::MAX), None)).is_ok());
         if !works {
             let old = store.take();
             drop(old);
@@ -222,7 +222,7 @@ impl Lane {
         let mut record = Record::new(key(n), Lifetime::idle(Duration::from_secs(3_600)), NOW);
         let value = vec![1; self.rng.usize(..2_000)];
         record.set_data(Data::from_entries(&BTreeMap::from([(Arc::from("value"), value)])));
-        match store.with(|store| block_on(store.create(&record, NOW))) {
+        match store.with(|store| block_on(store.create(&record, &[], NOW))) {
             Ok(_) => {
                 self.next += 1;
                 self.live.push(n);
@@ -251,7 +251,7 @@ impl Lane {
             return Ok(());
         }
         let n = self.live.swap_remove(self.rng.usize(..self.live.len()));
-        match store.with(|store| block_on(store.destroy(&key(n)))) {
+        match store.with(|store| block_on(store.destroy(&key(n), None))) {
             Ok(_) => self.ended.push(n),
             Err(error) if store.forgives(&error) => {}
             Err(error) => return Err(format!("a logout was not acknowledged: {error}")),

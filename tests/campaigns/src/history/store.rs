@@ -99,17 +99,18 @@ impl Group {
                 Err(error) => Err(error),
             },
             Op::Create { now, .. } => {
-                store.create(record(), at(now)).await.map(|revision| Answer::Stored(revision.as_u64()))
+                store.create(record(), &[], at(now)).await.map(|revision| Answer::Stored(revision.as_u64()))
             }
             Op::Update { key, expected, now, .. } => {
                 self.updated(key, store.update(record(), Revision::from_u64(expected), at(now)).await)?
             }
             Op::Rotate { old, expected, now, .. } => {
-                let rotated = store.rotate(&self.key_of(old), Revision::from_u64(expected), record(), at(now)).await;
+                let rotated =
+                    store.rotate(&self.key_of(old), Revision::from_u64(expected), record(), None, at(now)).await;
                 self.updated(old, rotated)?
             }
             Op::Touch { key, now } => store.touch(&self.key_of(key), at(now)).await.map(Answer::Touched),
-            Op::Destroy { key } => store.destroy(&self.key_of(key)).await.map(|_| Answer::Done),
+            Op::Destroy { key } => store.destroy(&self.key_of(key), None).await.map(|_| Answer::Done),
             Op::DestroyOwned { except } => {
                 let except = except.map(|key| self.key_of(key));
                 store.destroy_owned_by(&self.owner(), except.as_ref()).await.map(Answer::Counted)

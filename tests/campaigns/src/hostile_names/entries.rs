@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use cloakroom::cookie::{Cookie, CookieError, Key, Keys, SetCookie, pairs};
 use cloakroom::{
-    Data, Error, ErrorKind, FileStore, Lifetime, MAX_NAME_BYTES, MAX_OWNER_BYTES, ManualClock, Owner, Record, Revision,
-    SessionId, SessionKey, Sessions, Store as _,
+    Data, Error, ErrorKind, FileStore, Handle, Lifetime, MAX_NAME_BYTES, MAX_OWNER_BYTES, ManualClock, Owner, Record,
+    Revision, SessionId, SessionKey, Sessions, Store as _,
 };
 
 use crate::real::NOW;
@@ -109,14 +109,14 @@ impl Entries {
             let typed = matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat);
             ensure!(typed, "a hostile record is {error}");
         }
-        block_on(store.destroy(&key)).map(drop).map_err(|error| format!("it was not destroyed: {error}"))
+        block_on(store.destroy(&key, None)).map(drop).map_err(|error| format!("it was not destroyed: {error}"))
     }
 
     /// A record is stored and loaded as it was, or refused as too large.
     fn comes_back(&self, record: &Record, must_be_refused: bool) -> Result<(), Failure> {
         let store = self.sessions.store();
-        block_on(store.destroy(record.key())).map_err(|error| format!("it was not destroyed: {error}"))?;
-        match block_on(store.create(record, NOW)) {
+        block_on(store.destroy(record.key(), None)).map_err(|error| format!("it was not destroyed: {error}"))?;
+        match block_on(store.create(record, &[], NOW)) {
             Ok(revision) => {
                 ensure!(!must_be_refused, "what is too long was stored");
                 let mut expected = record.clone();
@@ -141,7 +141,7 @@ impl Entries {
         let listed = blocking.owned_by(text).map_err(failed)?;
         ensure!(listed.is_empty(), "another owner's sessions are listed");
         ensure!(blocking.end_all(text).map_err(failed)? == 0, "another owner's sessions were ended");
-        if let Ok(handle) = text.parse::<SessionKey>() {
+        if let Ok(handle) = text.parse::<Handle>() {
             ensure!(!blocking.end(text, &handle).map_err(failed)?, "another owner's session was ended");
         }
         Ok(())

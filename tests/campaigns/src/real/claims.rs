@@ -104,7 +104,8 @@ impl Claims {
     /// what they have.
     pub fn check(&mut self, store: &FileStore, lanes: &[u32], owed: Owed) -> Result<(), Failure> {
         // The next writer carries on what the dead had written and not published. Until then it may go either way.
-        block_on(store.destroy(&found::unused_key())).map_err(|error| format!("nothing can be written: {error}"))?;
+        block_on(store.destroy(&found::unused_key(), None))
+            .map_err(|error| format!("nothing can be written: {error}"))?;
         self.compare(found::all(store)?, lanes, owed)?;
         match &store.damage()[..] {
             // A write that was torn at the log's end, by the power or by a kill, is set aside and reported by the opener that recovers.

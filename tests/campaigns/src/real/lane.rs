@@ -140,7 +140,7 @@ impl<'a> Lane<'a> {
         let lane = self.number;
         self.ended = true;
         let Op::Create { name, held } = self.create() else { unreachable!("it is a creation") };
-        match block_on(self.store.create(&found::record(lane, name, &held), NOW)) {
+        match block_on(self.store.create(&found::record(lane, name, &held), &[], NOW)) {
             Err(error) if *error.kind() == ErrorKind::Poisoned => {}
             other => return self.broken(format!("after a failed sync, a save ended with {other:?}")),
         }
@@ -183,7 +183,7 @@ impl<'a> Lane<'a> {
         let (store, lane) = (self.store, self.number);
         match op {
             Op::Create { name, held } => {
-                block_on(store.create(&found::record(lane, *name, held), NOW))?;
+                block_on(store.create(&found::record(lane, *name, held), &[], NOW))?;
                 Ok(Outcome::Done)
             }
             Op::Update { name, value } => self.replace(*name, |record| {
@@ -193,7 +193,7 @@ impl<'a> Lane<'a> {
             Op::Rotate { old, new, value } => self.replace(*old, |record| {
                 let mut changed = found::with_value(record.clone(), *value);
                 changed.set_key(found::key_of_lane(lane, *new));
-                block_on(store.rotate(record.key(), record.revision(), &found::without_revision(changed), NOW))
+                block_on(store.rotate(record.key(), record.revision(), &found::without_revision(changed), None, NOW))
             }),
             Op::Touch { name, seen } => {
                 let there =
@@ -201,7 +201,7 @@ impl<'a> Lane<'a> {
                 Ok(if there { Outcome::Done } else { Outcome::Broken(format!("session {name} is not there to touch")) })
             }
             Op::Destroy { name } => {
-                block_on(store.destroy(&found::key_of_lane(lane, *name)))?;
+                block_on(store.destroy(&found::key_of_lane(lane, *name), None))?;
                 Ok(Outcome::Done)
             }
             Op::DestroyOwned { owner, except } => {
@@ -251,7 +251,7 @@ impl<'a> Lane<'a> {
         counts[lane] += 1;
         let record = found::counter_record(counter, &counts);
         let Some(expected) = expected else {
-            return match block_on(self.store.create(&record, NOW)) {
+            return match block_on(self.store.create(&record, &[], NOW)) {
                 Err(error) if *error.kind() == ErrorKind::KeyTaken => Ok(Outcome::Conflict),
                 created => created.map(|_| Outcome::Done),
             };

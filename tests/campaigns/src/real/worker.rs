@@ -80,7 +80,7 @@ fn lane<'a>(store: &'a FileStore, job: &Job, number: u32) -> Option<Lane<'a>> {
 
 fn run_lanes(store: &FileStore, job: &Job) {
     // The next writer carries on what the dead had written and not published. Until then it may go either way.
-    while let Err(error) = block_on(store.destroy(&found::unused_key())) {
+    while let Err(error) = block_on(store.destroy(&found::unused_key(), None)) {
         if *error.kind() != ErrorKind::Timeout {
             say(&Said::Failed { error: Told::from(&error) });
             return;

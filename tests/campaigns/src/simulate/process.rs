@@ -219,7 +219,7 @@ impl Living {
             match ask.clone() {
                 Ask::Create { value } => {
                     let record = record(value);
-                    Box::pin(async move { Ok(Answered::Stored(value, store.create(&record, now).await?)) })
+                    Box::pin(async move { Ok(Answered::Stored(value, store.create(&record, &[], now).await?)) })
                 }
                 Ask::Update { value, expected } => {
                     let (record, expected) = (record(value), revision(expected));
@@ -228,14 +228,14 @@ impl Living {
                 Ask::Rotate { old, value, expected } => {
                     let (record, expected) = (record(value), revision(expected));
                     Box::pin(async move {
-                        Ok(updated(value, store.rotate(&support::key(old), expected, &record, now).await?))
+                        Ok(updated(value, store.rotate(&support::key(old), expected, &record, None, now).await?))
                     })
                 }
                 Ask::Touch { key } => Box::pin(async move {
                     Ok(Answered::Plain(Answer::Touched(store.touch(&support::key(key), now).await?)))
                 }),
                 Ask::Destroy { key } => Box::pin(async move {
-                    store.destroy(&support::key(key)).await?;
+                    store.destroy(&support::key(key), None).await?;
                     Ok(Answered::Plain(Answer::Done))
                 }),
                 Ask::DestroyOwned { owner, except } => Box::pin(async move {

@@ -1,0 +1,40 @@
+//! Changes that come after a rotation: they follow the session to its new id.
+
+use crate::model::error::Result;
+use crate::model::record::Record;
+use crate::model::trace::TraceKind;
+use crate::sessions::committed::{Committed, Outcome};
+use crate::sessions::committing::Committing;
+use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
+use crate::sessions::traced::HOPS;
+use crate::store::Store;
+
+impl<S: Store> Committing<'_, S> {
+    /// Applies the changes to what the opened session has moved to, if that has the owner and the time of authentication that this
+    /// request saw. No cookie goes out, for nobody here knows the new id; a rotation counts as done.
+    pub(super) async fn follow(&self) -> Result<Committed> {
+        let Some(trace) = &self.trace else { return Ok(self.lost()) };
+        for attempt in 0..ATTEMPTS {
+            let lead = self.sessions.follow(trace, HOPS).await?;
+            let is_seen = |record: &Record| {
+                (record.owner(), record.authenticated_at()) == (self.seen.owner(), self.seen.authenticated_at())
+                    && self.sessions.is_live(record, self.now())
+            };
+            let successor = lead.alive.into_iter().find(is_seen).filter(|_| lead.kind == TraceKind::Moved);
+            let Some(successor) = successor else { return Ok(self.lost()) };
+            let Some(mut changed) = self.changes.onto_successor(&self.seen, &successor)? else {
+                return Ok(self.lost());
+            };
+            if changed == successor {
+                return Ok(if self.changes.concern_cookie() { self.lost() } else { self.nothing() });
+            }
+            changed.touch(self.arrived);
+            let key = successor.key();
+            let swapped = self.sessions.try_swap(key, successor.revision(), changed, None, attempt).await?;
+            if let Swapped::Stored(record) = swapped {
+                return Ok(self.stored(Outcome::Stored, record, None));
+            }
+        }
+        Err(contention(self.seen.key()))
+    }
+}

@@ -1,0 +1,63 @@
+//! The pages: what they show to readers, and where their links lead.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::root;
+
+/// README and the other pages at the top and in docs/.
+fn pages() -> Vec<PathBuf> {
+    let files = ["", "docs"].into_iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let pages = files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "md"));
+    pages.collect()
+}
+
+/// The files of this repository that a page links to, as paths from its top.
+fn linked(page: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(page).unwrap();
+    let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    let files = targets.map(|target| target.split('#').next().unwrap()).filter(|file| !file.is_empty());
+    let from = page.parent().unwrap().strip_prefix(root()).unwrap();
+    files
+        .filter(|file| !file.contains("://") && !file.contains(char::is_whitespace))
+        .map(|file| from.join(file))
+        .collect()
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    let pages = pages();
+    assert!(pages.len() > 8);
+    let links: Vec<_> = pages.iter().flat_map(|page| linked(page).into_iter().map(move |link| (page, link))).collect();
+    assert!(links.len() > 15);
+    for (page, link) in links {
+        assert!(root().join(&link).exists(), "{} links to {}", page.display(), link.display());
+    }
+}
+
+/// Code hosts and registries show the lines that rustdoc hides.
+#[test]
+fn no_page_has_lines_that_only_rustdoc_hides() {
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for code in text.split("```rust").skip(1).filter_map(|rest| rest.split_once("```")) {
+            let hidden: Vec<_> = code.0.lines().filter(|line| *line == "#" || line.starts_with("# ")).collect();
+            assert!(hidden.is_empty(), "{}: {hidden:?}", page.display());
+        }
+    }
+}
+
+#[test]
+fn the_package_has_every_file_that_readme_links_to() {
+    let cargo = Command::new(env!("CARGO")).current_dir(root()).args(["package", "--list", "--allow-dirty"]).output();
+    let output = cargo.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let packed = String::from_utf8(output.stdout).unwrap();
+    for file in linked(&root().join("README.md")) {
+        let file = file.to_str().unwrap();
+        let is_in =
+            |packed: &str| packed == file || packed.strip_prefix(file).is_some_and(|rest| rest.starts_with('/'));
+        assert!(packed.lines().any(is_in), "{file} is not in the package");
+    }
+}
