@@ -8,6 +8,8 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::time::Timestamp;
 use crate::store::RuntimeFree;
+#[cfg(any(test, fuzzing, feature = "simulation"))]
+use crate::store::file::disk::Disk;
 use crate::store::file::engine::Engine;
 use crate::store::file::engine::background::Background;
 #[cfg(feature = "simulation")]
@@ -15,11 +17,11 @@ use crate::store::file::engine::background::Round;
 use crate::store::file::log::damage::Damage;
 use crate::store::file::options::FileOptions;
 use crate::store::file::reader::{self, Current, Reader};
+#[cfg(any(test, fuzzing, feature = "simulation"))]
+use crate::store::file::recovery;
 use crate::store::file::settings::Settings;
 use crate::store::file::stats::Stats;
 use crate::store::file::writer::op::{Answer, Op};
-#[cfg(any(test, fuzzing, feature = "simulation"))]
-use crate::store::file::{disk::Disk, recovery};
 
 /// Sessions in files: no server to run, safe against crashes, shared by several processes.
 ///

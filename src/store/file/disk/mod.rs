@@ -4,7 +4,7 @@
 mod directory;
 mod file_system;
 pub(crate) mod held;
-mod line;
+pub(crate) mod line;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 #[cfg(any(test, fuzzing, feature = "simulation"))]

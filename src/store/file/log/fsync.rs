@@ -7,6 +7,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::file::disk::page_file::{FILES_LOST, SYNC_FAILED};
 use crate::store::file::disk::unreadable::is_of_the_disk;
 use crate::store::file::format::names;
+use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 use crate::store::file::log::segments::{Segments, is_not_found};
 
@@ -33,6 +34,10 @@ impl Segments {
         // The tail is read before the sync begins: the sync covers only what was written before it.
         let tail = self.tail();
         let durable = self.durable();
+        if tail == Position::default() {
+            // The page cannot be read any more.
+            return self.refuse_if_poisoned();
+        }
         if durable < tail {
             match self.sync_segment(tail.segment()) {
                 // The segment was rolled, which syncs it, and then trimmed, all after the tail was read.

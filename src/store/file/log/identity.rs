@@ -31,6 +31,10 @@ impl Segments {
             return self.refuse_if_poisoned();
         }
         let tail = self.tail();
+        if tail == Position::default() {
+            // The page cannot be read any more, and proves nothing.
+            return Ok(());
+        }
         match self.file(tail.segment()) {
             Ok(file) => self.look_at(tail.segment(), &*file, tail),
             Err(error) if is_not_found(&error) && self.tail().segment() == tail.segment() => {

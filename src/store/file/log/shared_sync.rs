@@ -29,6 +29,8 @@ impl SharedSync {
     /// Waits until the log is durable up to where it ends now: by another process's sync, or, if none is under way, by a sync of
     /// this process. `covered` hears of each durable mark that comes before that.
     pub(crate) fn sync(&mut self, segments: &Segments, mut covered: impl FnMut(Position)) -> Result<()> {
+        // The saves would wait for ever: a page that cannot be read any more says that nothing is to be synced.
+        segments.refuse_if_poisoned()?;
         let Page { syncing, synced, numbers, .. } = segments.page();
         let (tail, mine) = (segments.tail(), numbers.draw());
         self.has_company = std::mem::replace(&mut self.number, mine) + 1 != mine;

@@ -124,3 +124,43 @@ fn a_batch_of_moves_that_could_not_be_written_is_moved_later() {
         }
     }
 }
+
+#[test]
+fn a_save_that_waits_for_the_disk_when_its_page_cannot_be_read_any_more_hears_of_it_and_so_does_a_close() {
+    use std::future::Future as _;
+
+    use crate::store::file::disk::line::Line;
+    use crate::store::file::disk::page::{Legacy, Page};
+    use crate::store::file::disk::page_file::PageFile;
+    use crate::store::file::disk::signal::Signal;
+    use crate::store::file::engine::background::Round;
+    use crate::store::file::format::names;
+
+    let disk = MemoryDisk::default();
+    let first = open(&disk, options()).unwrap();
+    // The other handle reads the page by calls, as on btrfs.
+    let file = tempfile::tempfile().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &Legacy::default().to_bytes(0), 0).unwrap();
+    let by_calls = Arc::new(PageFile::of(file.try_clone().unwrap()));
+    let page = Page::of(|number| Line::ByCalls(by_calls.clone(), number), Signal::Silent);
+    let mapped = disk.page();
+    page.tail.set(mapped.tail.get());
+    page.durable.set(mapped.durable.get());
+    drop(first);
+    disk.set_page(page);
+    let held = disk.lock(names::USERS_LOCK).unwrap();
+    assert!(held.try_shared().unwrap(), "it joins");
+    let settings = Settings { durability: Durability::Always, ..options() };
+    let engine = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap();
+    let mut round = Round::of(&engine);
+    let mut saving =
+        std::pin::pin!(engine.submit(Op::Create { record: record(1, b"waits"), traces: Vec::new(), now: NOW }));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(saving.as_mut().poll(&mut context).is_pending());
+    file.set_len(0).unwrap();
+    round.run(&engine);
+    let std::task::Poll::Ready(outcome) = saving.as_mut().poll(&mut context) else { panic!("left waiting") };
+    assert_eq!(outcome.unwrap_err().kind(), &ErrorKind::FilesLost);
+    engine.begin_close();
+    assert_eq!(engine.end_close().unwrap_err().kind(), &ErrorKind::FilesLost);
+}

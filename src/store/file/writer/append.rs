@@ -19,7 +19,10 @@ pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     segments.refuse_if_poisoned()?;
     let Err(error) = file.write_at(frames.bytes(), u64::from(start.offset())) else { return Ok(()) };
     let mut failed = segments.segment_io("appending to the log", start.segment(), error);
-    if undo(&*file, start.offset().into(), frames.bytes().len()).is_err() {
+    let at = u64::from(start.offset());
+    let undone =
+        if *failed.kind() == ErrorKind::Full { write_zeros(&*file, at, end.offset().into()) } else { file.cut(at) };
+    if undone.and_then(|()| file.sync()).is_err() {
         segments.poison();
         // The next opener may find whole frames there. So the error must not be of a kind that means "nothing was done".
         failed = failed.of_kind(ErrorKind::Poisoned);
@@ -28,12 +31,11 @@ pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     Err(failed)
 }
 
-/// Takes back a write that failed. Zeros go over it, and the file keeps its space: a cut would give back all that is held in it,
-/// and on a full disk another program may take that.
-fn undo(file: &dyn DiskFile, start: u64, bytes: usize) -> io::Result<()> {
-    let written = file.len()?.saturating_sub(start).min(bytes as u64) as usize;
-    file.write_at(&vec![0; written], start).or_else(|_| file.cut(start))?;
-    file.sync()
+/// Takes back what a full disk has taken of a write. The file keeps its space: a cut would give back all
+/// that is held in it, and another program may take that.
+fn write_zeros(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+    let written = file.len()?.min(to).saturating_sub(from) as usize;
+    file.write_at(&vec![0; written], from).or_else(|_| file.cut(from))
 }
 
 /// Repairs what a writer left that died between storing its intent and publishing: its whole frames become part of the
