@@ -107,6 +107,33 @@ fn what_a_request_changes_beside_a_rotation_follows_it_to_the_new_id() {
 }
 
 #[test]
+fn what_a_request_removes_beside_a_rotation_is_removed_where_it_is_still_what_the_request_saw() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| {
+        for name in ["a", "b", "c"] {
+            session.insert(name, &1).unwrap();
+        }
+    });
+    let [clearing, removing, setting] = [(); 3].map(|()| site.open(&browser));
+    site.visit(&mut browser, |session| session.rotate().unwrap());
+    site.visit(&mut browser, |session| session.insert("b", &2).unwrap());
+    removing.remove("a").unwrap();
+    removing.remove("b").unwrap();
+    setting.overwrite("b", &3).unwrap();
+    setting.insert("new", &1).unwrap();
+    assert_eq!(site.commit(removing).outcome(), Outcome::Stored);
+    assert_eq!(site.open(&browser).names().unwrap(), ["b", "c"]);
+    let committed = site.commit(setting);
+    assert_lost(&committed);
+    assert_eq!(committed.lost(), ["b", "new"], "all or nothing");
+    clearing.clear().unwrap();
+    clearing.insert("d", &1).unwrap();
+    assert_eq!(site.commit(clearing).outcome(), Outcome::Stored);
+    assert_eq!(site.open(&browser).names().unwrap(), ["b", "d"]);
+}
+
+#[test]
 fn a_logout_beside_a_rotation_or_a_login_of_the_same_user_logs_out() {
     for change in [Session::rotate, |session: &Session| session.login("ada")] {
         for is_late in [false, true] {
