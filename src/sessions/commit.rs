@@ -32,7 +32,7 @@ impl<S: Store> Sessions<S> {
     /// begins a session. A logout ends all sessions of this user and [handle](crate::Handle), whatever id they have now.
     ///
     /// The handle and all its clones are used up, also by a commit that fails. A future that is dropped leaves the
-    /// commit whole or not begun.
+    /// commit whole or not begun, but for a login or a logout that ends several sessions: some of them may be left.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};

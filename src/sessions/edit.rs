@@ -16,7 +16,8 @@ use crate::store::{Found, Store};
 impl<S: Store> Sessions<S> {
     /// Changes a session from outside of its requests, for example in a task that goes on after the response and keeps a
     /// clone of `session` for this, committed or not. Gives what `f` gives, or `None` if the session is gone. If a user's
-    /// session has a new id meanwhile, it is found by its owner and its [handle](crate::Handle).
+    /// session has a new id meanwhile, it is found by its owner and its [handle](crate::Handle); an anonymous visitor's as long as
+    /// the [trace](crate::SessionsBuilder::traces_last) of the rotation stands.
     ///
     /// If a request changes the session meanwhile, `f` runs again on what that request has stored. So neither loses a
     /// change. The visitor does not count as seen, and no response can carry a new id to them.
@@ -54,7 +55,8 @@ impl<S: Store> Sessions<S> {
     }
 
     /// Whether a session goes on, under this id or, after a rotation or a login of the same user, under another. A WebSocket
-    /// that was opened before can tell by this whether the session was rotated or has ended.
+    /// that was opened before can tell by this whether the session was rotated or has ended. A session without an owner is
+    /// found under another id as long as the [trace](crate::SessionsBuilder::traces_last) of the rotation stands.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
