@@ -160,7 +160,7 @@ impl Opened<'_> {
 
     /// Whether the file system is to blame for this error.
     fn forgives(&self, error: &cloakroom::Error) -> bool {
-        let kinds = [ErrorKind::Io, ErrorKind::Poisoned, ErrorKind::NotWritable];
+        let kinds = [ErrorKind::Io, ErrorKind::Poisoned, ErrorKind::NotWritable, ErrorKind::Full];
         !self.keeps_space && kinds.contains(error.kind())
     }
 
@@ -253,6 +253,7 @@ impl Lane {
         let n = self.live.swap_remove(self.rng.usize(..self.live.len()));
         match store.with(|store| block_on(store.destroy(&key(n), None))) {
             Ok(_) => self.ended.push(n),
+            // It may have been done, or not.
             Err(error) if store.forgives(&error) => {}
             Err(error) => return Err(format!("a logout was not acknowledged: {error}")),
         }
