@@ -1,8 +1,9 @@
 //! A site's sessions, and what a request does with one of them: open, commit, and what the commit means for the
 //! response; edits without a visitor; lists of a user's sessions.
 //!
-//! Each operation here plans first and then makes one call of the store. What one session is, and how a handler reads
-//! and changes it, is in [`session`](crate::session). Types of a framework or of an HTTP library are never here: an
+//! Each operation here plans first, and then makes one call of the store where no other request interfered. What one
+//! session is, and how a handler reads and changes it, is in [`session`](crate::session). Types of a framework or of an
+//! HTTP library are never here: an
 //! adapter converts them.
 
 mod begin;
