@@ -1,4 +1,4 @@
-//! Memory goes back as sessions go, and a touch takes none. An allocator counts it, for the C library keeps what it was given.
+//! Memory goes back as sessions go; a touch takes none, and a request little. An allocator counts it, for the C library keeps what it was given.
 
 #![allow(missing_docs, unreachable_pub)]
 #![allow(unsafe_code, reason = "an allocator that counts")]
@@ -14,8 +14,11 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::{BeyondLimit, Durability, FileStore, OwnerLimit, Store};
+use cloakroom::tower::{SessionLayer, session_of};
+use cloakroom::{BeyondLimit, Durability, FileStore, ManualClock, OwnerLimit, Sessions, Store};
+use http::{Request, Response};
 use support::{MINUTE, NOW, block_on, quick_place, record_until};
+use tower::{Layer as _, Service as _, service_fn};
 
 struct Counting;
 
@@ -28,12 +31,15 @@ static MOST: AtomicIsize = AtomicIsize::new(0);
 thread_local! {
     /// How often this thread has allocated.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// The largest of them, in bytes.
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: everything is passed to the system's allocator as it is; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        LARGEST.set(LARGEST.get().max(layout.size()));
         let taken = TAKEN.fetch_add(layout.size() as isize, Ordering::Relaxed) + layout.size() as isize;
         MOST.fetch_max(taken, Ordering::Relaxed);
         // SAFETY: the caller keeps `alloc`'s contract.
@@ -100,6 +106,42 @@ fn a_touch_that_nothing_is_in_the_way_of_allocates_nothing() {
     let allocations = ALLOCATIONS.get() - before;
     // The store's thread may be in the way of a few, and these queue.
     assert!(allocations < u64::from(TOUCHES) / 10, "{allocations} allocations");
+}
+
+/// What the C library keeps at hand for each thread, in bytes: larger blocks take it several times as long.
+const AT_HAND: usize = 1032;
+
+#[test]
+fn a_request_through_the_layer_takes_few_allocations_and_none_that_is_large() {
+    let _turn = TURN.lock().unwrap();
+    let (_keep, place) = quick_place();
+    let store = FileStore::options().durability(Durability::Never).open(place).unwrap();
+    let sessions = Sessions::builder(store).clock(ManualClock::at(NOW)).build().unwrap();
+    let cookie = block_on(sessions.test_cookie(|session| session.insert("visits", &1))).unwrap();
+    // Of an untouched session: the future, the handle, and the request's extensions with the handle and its slot. A look
+    // adds the name of what was read, and the headers against caches.
+    for (looks, expected) in [(false, 6), (true, 10)] {
+        let mut service =
+            SessionLayer::new(sessions.clone()).layer(service_fn(move |request: Request<()>| async move {
+                if looks {
+                    let session = session_of(request.extensions()).await.unwrap();
+                    assert_eq!(session.get("visits").unwrap(), Some(1));
+                }
+                Ok::<_, cloakroom::Error>(Response::new(()))
+            }));
+        let mut visit = || {
+            let request = Request::get("/").header("cookie", &cookie).body(()).unwrap();
+            let before = ALLOCATIONS.replace(0);
+            LARGEST.set(0);
+            let response = block_on(service.call(request)).unwrap();
+            drop(response);
+            (ALLOCATIONS.replace(before), LARGEST.get())
+        };
+        visit(); // what is made once
+        let (allocations, largest) = visit();
+        assert!(allocations <= expected, "{allocations} allocations of a request that looks: {looks}");
+        assert!(largest <= AT_HAND, "{largest} bytes in one allocation of a request that looks: {looks}");
+    }
 }
 
 #[test]

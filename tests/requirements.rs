@@ -170,7 +170,7 @@ fn r07_an_ids_syntax_is_checked_before_any_io() {
     }
     assert_eq!(site.store.calls(), [""; 0]);
     let _ = site.open(&Browser::with_id(&good));
-    assert_eq!(site.store.calls(), ["load"]);
+    assert_eq!(site.store.calls(), ["find"]);
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn r28_neither_debug_nor_any_error_shows_an_id() {
     let taken = Record::new(key_of(browser.id()), Lifetime::AAL2, Timestamp::EPOCH);
     shown.push(show(now(site.store.memory.create(&taken, &[], START)).unwrap_err()));
     shown.push(format!("{taken:?}"));
-    site.store.fail("load");
+    site.store.fail("find");
     shown.push(show(blocking.open(browser.headers(&site)).unwrap_err()));
     shown.push(format!("{} {:?}", InvalidId::Alphabet, SessionId::parse(format!("{}!", &ids[0][..31]))));
 

@@ -1,5 +1,6 @@
 //! A session's entries: names and their encoded values, as one block of bytes.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -103,7 +104,16 @@ impl Data {
     /// The encoded value of an entry, or `None` if there is no entry of this name. The cost grows with the number of
     /// entries.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+        let mut reader = Reader::new(self.block());
+        // As in `iter`, but the names were checked when the block was made, so their bytes are enough.
+        while let (Ok(other), Ok(value)) = (reader.bytes(), reader.bytes()) {
+            match other.cmp(name.as_bytes()) {
+                Ordering::Less => (),
+                Ordering::Equal => return Some(value),
+                Ordering::Greater => return None,
+            }
+        }
+        None
     }
 
     /// All entries, each with its name and its encoded value, in the order of their names.

@@ -59,7 +59,7 @@ impl Timestamp {
 
 /// Whole milliseconds, rounded up, so that a duration above zero never becomes none.
 pub(crate) fn millis_of(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_nanos().div_ceil(1_000_000).into())
 }
 
 impl From<SystemTime> for Timestamp {

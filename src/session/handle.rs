@@ -81,6 +81,10 @@ impl Session {
         )
     }
 
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
+        &self.0.policy
+    }
+
     /// The value of an entry, decoded; `None` if there is no such entry.
     ///
     /// The handle notes that this request knows the value; see [`insert`](Session::insert).

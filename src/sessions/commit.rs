@@ -32,7 +32,7 @@ impl<S: Store> Sessions<S> {
     /// begins a session. A logout ends all sessions of this user and [handle](crate::Handle), whatever id they have now.
     ///
     /// The handle and all its clones are used up, also by a commit that fails. A future that is dropped leaves the
-    /// commit whole or not begun.
+    /// commit whole or not begun, but for a login or a logout that ends several sessions: some of them may be left.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -98,8 +98,10 @@ impl<S: Store> Sessions<S> {
     pub(super) async fn finish(&self, session: Session, fate: Fate) -> Result<Committed> {
         // Read first: what a task does with its clone from now on is not part of the response.
         let looked_at = session.was_looked_at();
-        let committed = match self.take(&session, fate)? {
-            Some(taken) => self.carry_out(&session, taken).await?,
+        // Boxed, so that the future of a request that has nothing to commit is small.
+        let begun = self.take(&session, fate)?.map(|taken| Box::pin(self.carry_out(&session, taken)));
+        let committed = match begun {
+            Some(carried_out) => carried_out.await?,
             None => Committed::new(Outcome::Unchanged, None),
         };
         Ok(Committed { looked_at, ..committed })

@@ -141,8 +141,9 @@ impl Committed {
         self.touch_error.as_ref()
     }
 
-    /// The names of the entries that were set or modified, and were not stored because the session was gone.
-    /// [`settle`](crate::Sessions::settle) makes an error of it where the site wants that.
+    /// The names of the entries that were set or modified, and were not stored because the session was gone or another login
+    /// had taken its place. [`settle`](crate::Sessions::settle) makes an error of it where the site wants that; not of what was
+    /// put in after a logout.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};

@@ -6,7 +6,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::KeySet;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
-use crate::model::trace::Trace;
+use crate::model::trace::{Trace, TraceKind};
 use crate::session::{Policy, Session, State};
 use crate::sessions::handle::Sessions;
 use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
@@ -16,7 +16,8 @@ use crate::store::{Found, Store};
 impl<S: Store> Sessions<S> {
     /// Changes a session from outside of its requests, for example in a task that goes on after the response and keeps a
     /// clone of `session` for this, committed or not. Gives what `f` gives, or `None` if the session is gone. If a user's
-    /// session has a new id meanwhile, it is found by its owner and its [handle](crate::Handle).
+    /// session has a new id meanwhile, it is found by its owner and its [handle](crate::Handle); an anonymous visitor's as long as
+    /// the [trace](crate::SessionsBuilder::traces_last) of the rotation stands.
     ///
     /// If a request changes the session meanwhile, `f` runs again on what that request has stored. So neither loses a
     /// change. The visitor does not count as seen, and no response can carry a new id to them.
@@ -54,7 +55,8 @@ impl<S: Store> Sessions<S> {
     }
 
     /// Whether a session goes on, under this id or, after a rotation or a login of the same user, under another. A WebSocket
-    /// that was opened before can tell by this whether the session was rotated or has ended.
+    /// that was opened before can tell by this whether the session was rotated or has ended. A session without an owner is
+    /// found under another id as long as the [trace](crate::SessionsBuilder::traces_last) of the rotation stands.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -146,11 +148,13 @@ impl<S: Store> Sessions<S> {
         let (mut done, mut changed) = (KeySet::default(), 0);
         for attempt in 0..ATTEMPTS {
             let now = self.policy().now();
-            // What a session that was changed has been rotated to since has the change.
+            // What a session that was changed has been rotated to since has the change. What has replaced it may not.
             if attempt > 0 {
                 let keys: Vec<_> = done.iter().copied().collect();
                 for found in self.0.store.find_all(&keys, now).await {
-                    done.extend(found?.trace().into_iter().flat_map(Trace::successors));
+                    if let Some(trace) = found?.trace().filter(|trace| trace.kind() == TraceKind::Moved) {
+                        done.extend(trace.successors());
+                    }
                 }
             }
             let mut records = self.0.store.owned_by(&owner, now).await?;

@@ -1,11 +1,12 @@
 //! Ending sessions of a user from outside of their requests: one device, all of them, all but one.
 
-use crate::model::error::Result;
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::handle::Handle;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
 use crate::model::trace::Trace;
 use crate::sessions::handle::Sessions;
+use crate::sessions::swap::ATTEMPTS;
 use crate::store::Store;
 
 impl<S: Store> Sessions<S> {
@@ -27,7 +28,7 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// The store's errors.
+    /// The store's errors; [`ErrorKind::Contention`] if there are new sessions after 256 rounds.
     pub async fn end(&self, owner: impl Into<Owner>, handle: &Handle) -> Result<bool> {
         let owner = owner.into();
         Ok(self.end_where(&owner, |record| record.handle() == handle).await? > 0)
@@ -49,17 +50,18 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// The store's errors.
+    /// The store's errors; [`ErrorKind::Contention`] if there are new sessions after 256 rounds.
     pub async fn end_all(&self, owner: impl Into<Owner>) -> Result<u64> {
         let owner = owner.into();
         let mut ended = 0;
         // A store whose end of all takes several steps may have missed a session that rotated meanwhile.
-        loop {
+        for _ in 0..ATTEMPTS {
             ended += self.0.store.destroy_owned_by(&owner, None).await?;
             if self.0.store.owned_by(&owner, self.policy().now()).await?.is_empty() {
                 return Ok(ended);
             }
         }
+        Err(never_done())
     }
 
     /// Ends all of a user's sessions but those of one handle, typically that of the request (OWASP ASVS 5.0, 7.4.3). Says
@@ -81,7 +83,7 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// The store's errors.
+    /// The store's errors; [`ErrorKind::Contention`] if there are new sessions after 256 rounds.
     pub async fn end_others(&self, owner: impl Into<Owner>, keep: &Handle) -> Result<u64> {
         let owner = owner.into();
         self.end_where(&owner, |record| record.handle() != keep).await
@@ -90,7 +92,7 @@ impl<S: Store> Sessions<S> {
     /// Ends the user's sessions of this kind until a listing has none, so that one which rotates meanwhile ends as well.
     pub(super) async fn end_where(&self, owner: &Owner, is_meant: impl Fn(&Record) -> bool) -> Result<u64> {
         let mut ended = 0;
-        loop {
+        for _ in 0..ATTEMPTS {
             // Also those that are over by today's policy alone: the policy may change again.
             let mut records = self.0.store.owned_by(owner, self.policy().now()).await?;
             records.retain(&is_meant);
@@ -102,6 +104,7 @@ impl<S: Store> Sessions<S> {
                 ended += u64::from(self.0.store.destroy(record.key(), Some(&trace)).await?);
             }
         }
+        Err(never_done())
     }
 
     /// The user's sessions of this handle.
@@ -110,4 +113,9 @@ impl<S: Store> Sessions<S> {
         records.retain(|record| record.handle() == handle);
         Ok(records)
     }
+}
+
+/// Of an ending after which the store has always had more to end.
+pub(super) fn never_done() -> Error {
+    Error::new(ErrorKind::Contention, "ending sessions")
 }

@@ -70,23 +70,28 @@ impl<S: Store> Sessions<S> {
     /// # Errors
     ///
     /// The error of the store's [`find`](Store::find).
-    pub async fn open_presented(&self, presented: Presented) -> Result<Session> {
-        let now = self.policy().now();
-        let LookedUp { opened, barred, beside } = self.look_up(&presented, now).await?;
-        let mut visitor = Visitor { beside, ..presented.visitor() };
-        let state = match opened {
-            Some((id, record)) if self.policy().may_end_meanwhile(&record, now) => {
-                let key = *record.key();
-                let seen = self.see(id, record, now).await?;
-                if seen.is_none() {
-                    visitor.beside.insert(0, Came { key, stood: Stood::Nothing });
+    pub fn open_presented(&self, presented: Presented) -> impl Future<Output = Result<Session>> + Send {
+        // No `async fn`, whose future would have the argument twice.
+        let visitor = presented.visitor();
+        async move {
+            let now = self.policy().now();
+            let LookedUp { opened, barred, beside } = self.look_up(&presented, now).await?;
+            let mut visitor = Visitor { beside, ..visitor };
+            let state = match opened {
+                Some((id, record)) if self.policy().may_end_meanwhile(&record, now) => {
+                    let key = *record.key();
+                    // Boxed, because it is rare, and a request's future has the size of its largest part.
+                    let seen = Box::pin(self.see(id, record, now)).await?;
+                    if seen.is_none() {
+                        visitor.beside.insert(0, Came { key, stood: Stood::Nothing });
+                    }
+                    seen
                 }
-                seen
-            }
-            opened => opened.map(|(id, record)| stored(Access::Full, Some(id), record, now)),
-        };
-        let state = state.unwrap_or_else(|| self.blank_state(now));
-        Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, barred, ..state }))
+                opened => opened.map(|(id, record)| stored(Access::Full, Some(id), record, now)),
+            };
+            let state = state.unwrap_or_else(|| self.blank_state(now));
+            Ok(Session::new(Arc::clone(&self.0.policy), State { visitor, barred, ..state }))
+        }
     }
 
     /// Drops the session's changes, and loads it again. A session that is gone becomes a blank one.

@@ -115,7 +115,10 @@ impl<S: Store> Sessions<S> {
         for attempt in 0..ATTEMPTS {
             let now = self.policy().now();
             let mut family = self.family(&owner, handle).await?;
-            family.retain(|record| new != owner && self.is_live(record, now));
+            family.retain(|record| self.is_live(record, now));
+            if new == owner {
+                return Ok(!family.is_empty());
+            }
             let Some(last) = family.last().map(|record| *record.key()) else { return Ok(is_found) };
             if attempt + 1 == ATTEMPTS {
                 return Err(contention(&last));

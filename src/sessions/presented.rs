@@ -39,9 +39,11 @@ impl<S: Store> Sessions<S> {
         I: IntoIterator<Item = H>,
         H: AsRef<[u8]>,
     {
-        let headers: Vec<H> = headers.into_iter().take(MAX_PAIRS).collect();
+        let mut headers = headers.into_iter().take(MAX_PAIRS);
+        // Nearly all requests have one header, and then the vector is empty and allocates nothing.
+        let (first, others) = (headers.next(), headers.collect::<Vec<H>>());
         let mut presented = Presented::default();
-        let ids = self.cookie().values(&headers).filter_map(|value| SessionId::parse(value).ok());
+        let ids = self.cookie().values(first.iter().chain(&others)).filter_map(|value| SessionId::parse(value).ok());
         for id in ids {
             // The id goes into the first free place, unless an earlier place has the same id.
             match presented.ids.iter_mut().find(|place| place.as_ref().is_none_or(|other| *other == id)) {

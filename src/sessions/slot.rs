@@ -4,9 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use crate::cookie::Cookie;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::session::Session;
+use crate::session::{Policy, Session};
 use crate::sessions::handle::{Sessions, Shared};
 use crate::sessions::presented::Presented;
 use crate::store::Store;
@@ -30,9 +29,15 @@ use crate::store::Store;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SessionSlot(Arc<Slot>);
+pub struct SessionSlot(Slot);
 
-struct Slot {
+#[derive(Clone)]
+enum Slot {
+    Opened(Session),
+    Lazy(Arc<Lazy>),
+}
+
+struct Lazy {
     sessions: Arc<dyn Open>,
     presented: Presented,
     session: OnceLock<Session>,
@@ -41,18 +46,15 @@ struct Slot {
 impl<S: Store> Sessions<S> {
     /// An empty slot for the session of a request that presents these ids. No I/O happens.
     pub fn slot(&self, presented: Presented) -> SessionSlot {
-        SessionSlot(Arc::new(Slot { sessions: self.0.clone(), presented, session: OnceLock::new() }))
+        SessionSlot(Slot::Lazy(Arc::new(Lazy { sessions: self.0.clone(), presented, session: OnceLock::new() })))
     }
+}
 
-    /// A slot whose session is opened at once, so that the request counts as activity even if no handler asks for the
-    /// session.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open`](Sessions::open).
-    pub async fn open_slot(&self, presented: Presented) -> Result<SessionSlot> {
-        let session = self.open_presented(presented).await?.into();
-        Ok(SessionSlot(Arc::new(Slot { sessions: self.0.clone(), presented: Presented::default(), session })))
+/// A slot that is not empty: its session was opened before any handler asks for it, so that the request counts as
+/// activity.
+impl From<Session> for SessionSlot {
+    fn from(session: Session) -> Self {
+        Self(Slot::Opened(session))
     }
 }
 
@@ -66,17 +68,21 @@ impl SessionSlot {
     ///
     /// Those of [`Sessions::open`]. The slot stays empty, and the next call tries again.
     pub async fn session(&self) -> Result<Session> {
-        if let Some(session) = self.opened() {
-            return Ok(session.clone());
-        }
-        let session = Arc::clone(&self.0.sessions).open(self.0.presented.clone()).await?;
-        Ok(self.0.session.get_or_init(|| session).clone())
+        let lazy = match (self.opened(), &self.0) {
+            (Some(session), _) | (None, Slot::Opened(session)) => return Ok(session.clone()),
+            (None, Slot::Lazy(lazy)) => lazy,
+        };
+        let session = Arc::clone(&lazy.sessions).open(lazy.presented.clone()).await?;
+        Ok(lazy.session.get_or_init(|| session).clone())
     }
 
     /// The request's session if the slot is not empty. Only then is there something to
     /// [`settle`](Sessions::settle) at the end of the request.
     pub fn opened(&self) -> Option<&Session> {
-        self.0.session.get()
+        match &self.0 {
+            Slot::Opened(session) => Some(session),
+            Slot::Lazy(lazy) => lazy.session.get(),
+        }
     }
 
     /// Whether the slot is of these `Sessions`. An adapter that finds such a slot in the request leaves the session, and
@@ -88,8 +94,9 @@ impl SessionSlot {
     /// [`ErrorKind::Config`] if other `Sessions` have put the slot there whose cookie has the same name: the browser keeps
     /// one cookie of a name, and two stores would take turns to lose their sessions.
     pub fn is_of<S: Store>(&self, sessions: &Sessions<S>) -> Result<bool> {
-        let (outer, inner) = (self.0.sessions.cookie().name(), sessions.cookie().name());
-        if std::ptr::addr_eq(Arc::as_ptr(&self.0.sessions), Arc::as_ptr(&sessions.0)) {
+        let (outer, inner) = (self.policy().cookie.name(), sessions.cookie().name());
+        // Each `Sessions` has a policy of its own, which its clones share.
+        if Arc::ptr_eq(self.policy(), &sessions.0.policy) {
             return Ok(true);
         }
         if outer != inner {
@@ -100,12 +107,19 @@ impl SessionSlot {
              their cookies different names"
         )))
     }
+
+    fn policy(&self) -> &Arc<Policy> {
+        match &self.0 {
+            Slot::Opened(session) => session.policy(),
+            Slot::Lazy(lazy) => lazy.sessions.policy(),
+        }
+    }
 }
 
 impl fmt::Debug for SessionSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionSlot")
-            .field("cookie", &self.0.sessions.cookie().name())
+            .field("cookie", &self.policy().cookie.name())
             .field("opened", &self.opened().is_some())
             .finish_non_exhaustive()
     }
@@ -114,7 +128,7 @@ impl fmt::Debug for SessionSlot {
 /// [`Sessions`] of any store.
 trait Open: Send + Sync {
     fn open(self: Arc<Self>, presented: Presented) -> Pin<Box<dyn Future<Output = Result<Session>> + Send>>;
-    fn cookie(&self) -> &Cookie;
+    fn policy(&self) -> &Arc<Policy>;
 }
 
 impl<S: Store> Open for Shared<S> {
@@ -122,14 +136,15 @@ impl<S: Store> Open for Shared<S> {
         Box::pin(async move { Sessions(self).open_presented(presented).await })
     }
 
-    fn cookie(&self) -> &Cookie {
-        &self.policy.cookie
+    fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cookie::Cookie;
     use crate::store::block_on::block_on;
     use crate::store::memory::MemoryStore;
 
@@ -138,7 +153,7 @@ mod tests {
         let sessions = Sessions::builder(MemoryStore::new()).build().unwrap();
         let cookie = block_on(sessions.test_cookie(|session| session.insert("n", &1))).unwrap();
         let presented = sessions.presented([&cookie]);
-        for slot in [sessions.slot(presented.clone()), block_on(sessions.open_slot(presented)).unwrap()] {
+        for slot in [sessions.slot(presented.clone()), block_on(sessions.open_presented(presented)).unwrap().into()] {
             let one = block_on(slot.session()).unwrap();
             assert_eq!(one.get("n").unwrap(), Some(1));
             one.insert("n", &2).unwrap();

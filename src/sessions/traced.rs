@@ -6,7 +6,9 @@ use crate::model::error::{ErrorKind, Result};
 use crate::model::record::Record;
 use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TraceKind};
+use crate::sessions::ending::never_done;
 use crate::sessions::handle::Sessions;
+use crate::sessions::swap::ATTEMPTS;
 use crate::store::{Found, Store};
 
 /// How far changes and logins follow traces.
@@ -76,7 +78,7 @@ impl<S: Store> Sessions<S> {
     /// Ends what a trace leads to, and all of its owner and handle, until nothing is new. Where another user's login has
     /// taken the place, nothing is ended.
     pub(super) async fn end_traced(&self, trace: &Trace, endings: &mut Endings) -> Result<()> {
-        loop {
+        for _ in 0..ATTEMPTS {
             let lead = self.follow(trace, TO_THE_END).await?;
             if lead.kind == TraceKind::Replaced {
                 endings.refused = true;
@@ -90,6 +92,7 @@ impl<S: Store> Sessions<S> {
                 self.end_family_of(&record).await?;
             }
         }
+        Err(never_done())
     }
 
     /// Ends all sessions of this one's owner and handle: the visitor's device.

@@ -1,6 +1,7 @@
 //! Processes that hold a lock and do not move, as after SIGSTOP.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -71,8 +72,8 @@ fn children_that_execute_another_program_hold_no_lock_whenever_they_were_started
     let children = parent.hear().unwrap();
     let files = || std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path());
     let locks: Vec<_> = files().filter(|path| path.extension().is_some_and(|name| name == "lock")).collect();
-    let is_free = |path| flock(File::open(path).unwrap(), FlockOperation::NonBlockingLockExclusive).is_ok();
-    assert!(locks.len() == 3 && !is_free(place.as_path()), "the parent holds it");
+    let is_free = |path: &Path| flock(File::open(path).unwrap(), FlockOperation::NonBlockingLockExclusive).is_ok();
+    assert!(locks.len() == 3 && !is_free(&place), "the parent holds it");
     parent.kill();
     for path in locks.iter().chain([&place]) {
         assert!(is_free(path), "{}", path.display());

@@ -17,7 +17,7 @@ fn r26_a_store_that_fails_to_load_is_an_error_and_never_an_empty_session() {
     let mut browser = super::support::Browser::default();
     site.visit(&mut browser, |session| session.login("user 42").unwrap());
     let kept = browser.clone();
-    site.store.fail("load");
+    site.store.fail("find");
     let error = site.sessions.blocking().open(browser.headers(&site)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Unavailable);
     for operation in ["touch", "update", "rotate", "destroy"] {

@@ -39,14 +39,14 @@ fn a_changed_session_costs_one_store_call_when_nobody_interfered() {
     ];
     for change in changes {
         assert_eq!(site.request(&mut browser, change).outcome(), Outcome::Stored);
-        assert_eq!(site.store.calls(), ["load", "update"]);
+        assert_eq!(site.store.calls(), ["find", "update"]);
     }
     let committed = site.request(&mut browser, |session| {
         session.login("user 42").unwrap();
         session.insert("a", &3).unwrap();
     });
     assert_eq!(committed.outcome(), Outcome::Rotated);
-    assert_eq!(site.store.calls(), ["load", "rotate"]);
+    assert_eq!(site.store.calls(), ["find", "rotate"]);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn requests_that_change_different_entries_both_survive() {
     assert_eq!(site.commit(first).outcome(), Outcome::Stored);
     assert_eq!(site.commit(second).outcome(), Outcome::Stored);
     assert_eq!(entries(&site, &browser), [("a".into(), 2), ("c".into(), 2), ("d".into(), 3)]);
-    assert_eq!(site.store.calls(), ["load", "load", "update", "update", "update", "load"]);
+    assert_eq!(site.store.calls(), ["find", "find", "update", "update", "update", "find"]);
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn what_is_stored_already_is_no_change_and_no_conflict_and_writes_nothing() {
     ];
     for handler in unchanged {
         assert_nothing(&site.request(&mut browser, handler));
-        assert_eq!(site.store.calls(), ["load"]);
+        assert_eq!(site.store.calls(), ["find"]);
     }
     // It counts as seen all the same.
     site.advance(10 * MINUTE);
@@ -381,12 +381,12 @@ fn what_is_stored_already_is_no_change_and_no_conflict_and_writes_nothing() {
     for session in both {
         assert_eq!(site.commit(session).outcome(), Outcome::Stored);
     }
-    assert_eq!(site.store.calls(), ["load", "load", "update", "update"], "the second is told, and writes nothing");
+    assert_eq!(site.store.calls(), ["find", "find", "update", "update"], "the second is told, and writes nothing");
     assert_eq!(entries(&site, &browser)[0], ("a".into(), 2));
     let kept = site.open(&browser);
     site.store.calls();
     site.sessions.blocking().edit(&kept, |session| session.insert("a", &2)).unwrap();
-    assert_eq!(site.store.calls(), ["load"]);
+    assert_eq!(site.store.calls(), ["find"]);
 }
 
 #[test]

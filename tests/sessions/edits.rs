@@ -29,7 +29,7 @@ fn a_task_changes_a_session_after_the_response_was_sent() {
         })
         .unwrap();
     assert_eq!(old, Some(Some(1)));
-    assert_eq!(site.store.calls(), ["load", "update"]);
+    assert_eq!(site.store.calls(), ["find", "update"]);
     let session = site.open(&browser);
     assert_eq!(session.get("n").unwrap(), Some(5));
     assert_eq!(session.last_seen(), START, "that was not the visitor");
@@ -40,7 +40,7 @@ fn an_edit_that_changes_nothing_writes_nothing() {
     let site = site();
     let (_, kept) = stored(&site);
     assert_eq!(site.sessions.blocking().edit(&kept, |session| session.get::<i32>("n")).unwrap(), Some(Some(1)));
-    assert_eq!(site.store.calls(), ["load"]);
+    assert_eq!(site.store.calls(), ["find"]);
 }
 
 #[test]

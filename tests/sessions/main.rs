@@ -14,6 +14,7 @@ mod gone;
 mod handles;
 mod login;
 mod lost;
+mod meeting;
 mod opening;
 mod owners;
 mod settings;

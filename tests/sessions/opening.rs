@@ -86,11 +86,11 @@ fn at_most_four_different_ids_of_a_request_are_looked_up() {
     // A value without the syntax of an id does not count, nor does an id that comes twice.
     let three = [&unknown[0], &unknown[0], "__Host-sid=x", &unknown[1], &unknown[0], &unknown[2], &live];
     assert!(!site.sessions.blocking().open(three).unwrap().is_new());
-    assert_eq!(site.store.calls(), ["load"; 4]);
+    assert_eq!(site.store.calls(), ["find_all"]);
 
     let four = [&unknown[0], &unknown[1], &unknown[2], &unknown[3], &live];
     assert!(site.sessions.blocking().open(four).unwrap().is_new());
-    assert_eq!(site.store.calls(), ["load"; 4]);
+    assert_eq!(site.store.calls(), ["find_all"]);
     assert_eq!(format!("{:?}", site.sessions.presented(four)), "Presented(4)");
     assert!(site.sessions.presented(["a=b"]).is_empty());
 }
@@ -100,7 +100,7 @@ fn a_store_that_fails_is_an_error_and_never_a_blank_session() {
     let site = site();
     let mut browser = Browser::default();
     site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
-    site.store.fail("load");
+    site.store.fail("find");
     let error = site.sessions.blocking().open(browser.headers(&site)).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Unavailable);
 }

@@ -232,6 +232,15 @@ impl Watched {
         .await;
     }
 
+    async fn found(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        match self.memory.find(key, now).await {
+            Ok(Found::Live(_)) if self.watch.damaged.lock().unwrap().contains(key) => {
+                Err(Error::new(ErrorKind::Damaged, "reading a session"))
+            }
+            done => done,
+        }
+    }
+
     fn propose(&self, record: &Record) {
         self.watch.proposed.lock().unwrap().push(record.revision());
     }
@@ -246,15 +255,22 @@ impl Store for Watched {
         done
     }
     async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
-        self.called("load").await?;
-        let done = self.memory.find(key, now).await;
+        self.called("find").await?;
+        let done = self.found(key, now).await;
         self.pause().await;
-        match done {
-            Ok(Found::Live(_)) if self.watch.damaged.lock().unwrap().contains(key) => {
-                Err(Error::new(ErrorKind::Damaged, "reading a session"))
-            }
-            done => done,
+        done
+    }
+    async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
+        let called = self.called("find_all").await;
+        let mut found = Vec::new();
+        for key in keys {
+            found.push(match &called {
+                Ok(()) => self.found(key, now).await,
+                Err(_) => Err(Error::new(ErrorKind::Unavailable, "find_all")),
+            });
         }
+        self.pause().await;
+        found
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         self.called("update").await?;

@@ -15,13 +15,13 @@ fn an_unchanged_session_costs_nothing_until_a_tenth_of_its_idle_window_has_gone_
     for wait in [Duration::ZERO, MINUTE, 2 * MINUTE - MILLISECOND] {
         site.advance(wait);
         assert_nothing(&site.request(&mut browser, |session| assert_eq!(session.get("n").unwrap(), Some(1))));
-        assert_eq!(site.store.calls(), ["load"]);
+        assert_eq!(site.store.calls(), ["find"]);
     }
     site.advance(MILLISECOND);
     let committed = site.request(&mut browser, |_| ());
     assert_eq!(committed.outcome(), Outcome::Touched);
     assert_eq!(committed.set_cookie(), None);
-    assert_eq!(site.store.calls(), ["load", "touch"]);
+    assert_eq!(site.store.calls(), ["find", "touch"]);
     // And the same again from there.
     site.advance(3 * MINUTE - MILLISECOND);
     assert_nothing(&site.request(&mut browser, |_| ()));
@@ -64,7 +64,7 @@ fn a_changed_session_counts_as_seen_without_a_touch() {
     site.advance(2 * MINUTE);
     site.store.calls();
     site.visit(&mut browser, |session| session.insert("n", &2).unwrap());
-    assert_eq!(site.store.calls(), ["load", "update"]);
+    assert_eq!(site.store.calls(), ["find", "update"]);
     assert_eq!(site.open(&browser).last_seen(), START.plus(2 * MINUTE));
 }
 
@@ -93,7 +93,7 @@ fn a_request_that_arrives_before_the_end_and_is_answered_after_it_keeps_its_sess
         site.advance(29 * MINUTE);
         site.store.calls();
         let session = site.open(&browser);
-        assert_eq!(site.store.calls(), ["load", "touch"], "before the handler");
+        assert_eq!(site.store.calls(), ["find", "touch"], "before the handler");
         assert_eq!((session.last_seen(), session.ends_at()), (began, began.plus(59 * MINUTE)));
         site.advance(2 * MINUTE);
         if change {
@@ -114,7 +114,7 @@ fn a_request_that_arrives_before_the_end_and_is_answered_after_it_keeps_its_sess
     site.advance(25 * MINUTE);
     site.store.calls();
     let session = site.open(&browser);
-    assert_eq!(site.store.calls(), ["load"]);
+    assert_eq!(site.store.calls(), ["find"]);
     drop(session);
     site.advance(MINUTE);
     site.store.fail("touch");
@@ -140,7 +140,7 @@ fn a_clock_set_back_touches_nothing_and_more_than_five_minutes_back_opens_nothin
     site.clock.set(Timestamp::from_millis(START.plus(55 * MINUTE).as_millis() - 1));
     assert!(site.open(&browser).is_new() && blocking.owned_by("ada").unwrap().is_empty());
     assert_lost(&site.commit(before));
-    assert_eq!(site.store.calls().iter().filter(|call| !["load", "owned_by"].contains(call)).count(), 1, "the login");
+    assert_eq!(site.store.calls().iter().filter(|call| !["find", "owned_by"].contains(call)).count(), 1, "the login");
     // Ending it works, in each way.
     let mut other = Browser::default();
     site.clock.set(START.plus(HOUR));
@@ -182,7 +182,7 @@ fn a_cookie_that_cannot_be_renewed_changes_no_response_and_is_told() {
     site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
     site.advance(10 * MINUTE);
     let session = site.open(&browser);
-    site.store.fail("load");
+    site.store.fail("find");
     let committed = site.commit(session);
     assert_eq!((committed.outcome(), committed.set_cookie()), (Outcome::Touched, None));
     assert_eq!(committed.touch_error().unwrap().kind(), &ErrorKind::Unavailable);

@@ -9,6 +9,7 @@ mod rotating;
 mod stuck;
 mod surviving;
 mod touching;
+mod tracing;
 mod twist;
 mod updating;
 
@@ -80,7 +81,8 @@ fn a_store_is_held_to_what_it_states_and_to_no_more() {
     let skipped = report.promises().filter(|(_, verdict)| matches!(verdict, Verdict::Skipped(_)));
     let skipped: Vec<_> = skipped.map(|(name, _)| name).collect();
     let sweep = "sweep removes what has expired, within its budget, and says what it did";
-    assert_eq!(skipped, ["an owner's limit holds also when sessions arrive at once", sweep]);
+    let traces = "sweep counts no trace and removes none that is not over";
+    assert_eq!(skipped, ["an owner's limit holds also when sessions arrive at once", sweep, traces]);
 }
 
 /// A store that states that it does its best for limits, and does nothing.
@@ -114,6 +116,7 @@ fn every_promise_has_a_store_that_breaks_it() {
         limiting::BROKEN,
         refusing::BROKEN,
         surviving::BROKEN,
+        tracing::BROKEN,
     ];
     let broken: BTreeSet<_> = broken.into_iter().flatten().copied().collect();
     let report = twist::report::<Right>();

@@ -215,6 +215,9 @@ pub(crate) trait Twist: Send + Sync + 'static {
             None => m.find(key, now).map(|found| found.trace().map_or(Found::Nothing, |trace| Found::Trace(*trace))),
         }
     }
+    fn find_all(&self, m: &Memory, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
+        keys.iter().map(|key| self.find(m, key, now)).collect()
+    }
     fn load_damaged(&self) -> Result<Option<Record>> {
         error(ErrorKind::Damaged)
     }
@@ -350,6 +353,9 @@ impl Store for Wrong {
             Some(damaged) if damaged == *key => Ok(self.twist.load_damaged()?.map_or(Found::Nothing, Found::Live)),
             _ => self.twist.find(&self.memory, key, now),
         }
+    }
+    async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
+        self.twist.find_all(&self.memory, keys, now)
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         let write = || self.twist.update(&self.memory, record, expected, now);
@@ -505,6 +511,9 @@ macro_rules! method {
     };
     (find($s:ident, $m:ident, $key:ident, $now:ident) $body:block) => {
         fn find(&$s, $m: &$crate::twist::Memory, $key: &$crate::twist::SessionKey, $now: $crate::twist::Timestamp) -> $crate::twist::Result<$crate::twist::Found> $body
+    };
+    (find_all($s:ident, $m:ident, $keys:ident, $now:ident) $body:block) => {
+        fn find_all(&$s, $m: &$crate::twist::Memory, $keys: &[$crate::twist::SessionKey], $now: $crate::twist::Timestamp) -> Vec<$crate::twist::Result<$crate::twist::Found>> $body
     };
     (load_damaged($s:ident) $body:block) => {
         fn load_damaged(&$s) -> $crate::twist::Result<Option<$crate::twist::Record>> $body

@@ -86,7 +86,10 @@ impl<S: Store, F> SessionLayer<S, F> {
     async fn provide<A>(&self, request: &mut Request<A>) -> Result<SessionSlot> {
         let presented = self.sessions.presented(request.headers().get_all(COOKIE));
         let presented = presented.asked_at(|| (host(request), request.uri().path()));
-        let slot = if self.lazy { self.sessions.slot(presented) } else { self.sessions.open_slot(presented).await? };
+        let slot = match self.lazy {
+            true => self.sessions.slot(presented),
+            false => self.sessions.open_presented(presented).await?.into(),
+        };
         match slot.opened() {
             Some(session) => request.extensions_mut().insert(session.clone()),
             // The session there is that of an outer layer with another cookie.
@@ -103,44 +106,47 @@ fn host<A>(request: &Request<A>) -> &str {
     request.uri().host().or_else(header).unwrap_or_default()
 }
 
-async fn serve<Inner, S, F, A, B>(
+/// No `async fn`, whose future would have each argument twice: as it was given, and as it is used.
+fn serve<Inner, S, F, A, B>(
     layer: SessionLayer<S, F>,
     mut inner: Inner,
     mut request: Request<A>,
-) -> Result<Response<B>, Inner::Error>
+) -> impl Future<Output = Result<Response<B>, Inner::Error>>
 where
     Inner: Service<Request<A>, Response = Response<B>>,
     S: Store,
     F: FailureResponse<B>,
 {
-    let slot = match layer.provide(&mut request).await {
-        Ok(slot) => slot,
-        Err(error) => return Ok(fail(&layer.failure, error)),
-    };
     let method = request.method().clone();
-    let handled = catch(|| inner.call(request)).await;
-    let Some(session) = slot.opened() else { return handled.unwrap_or_else(|panic| resume_unwind(panic)) };
-    let status = match &handled {
-        Ok(Ok(response)) => Some(response.status().as_u16()),
-        Ok(Err(_)) | Err(_) => None,
-    };
-    let settled = layer.sessions.settle(session.clone(), method.as_str(), status).await;
-    // The handler's panic or failure goes on from here, also if the commit failed as well: it came first.
-    let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
-    match settled {
-        Ok(committed) => {
-            if let Some(error) = committed.touch_error() {
-                response.extensions_mut().insert(Arc::clone(error));
+    async move {
+        let slot = match layer.provide(&mut request).await {
+            Ok(slot) => slot,
+            Err(error) => return Ok(fail(&layer.failure, error)),
+        };
+        let handled = catch(|| inner.call(request)).await;
+        let Some(session) = slot.opened() else { return handled.unwrap_or_else(|panic| resume_unwind(panic)) };
+        let status = match &handled {
+            Ok(Ok(response)) => Some(response.status().as_u16()),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        let settled = layer.sessions.settle(session.clone(), method.as_str(), status).await;
+        // The handler's panic or failure goes on from here, also if the commit failed as well: it came first.
+        let mut response = handled.unwrap_or_else(|panic| resume_unwind(panic))?;
+        match settled {
+            Ok(committed) => {
+                if let Some(error) = committed.touch_error() {
+                    response.extensions_mut().insert(Arc::clone(error));
+                }
+                if let Some(loss) = committed.loss() {
+                    response.extensions_mut().insert(Arc::new(loss));
+                }
+                let mut present = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+                let added = committed.into_headers(&mut present);
+                add(response.headers_mut(), added);
+                Ok(response)
             }
-            if let Some(loss) = committed.loss() {
-                response.extensions_mut().insert(Arc::new(loss));
-            }
-            let mut present = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-            let added = committed.into_headers(&mut present);
-            add(response.headers_mut(), added);
-            Ok(response)
+            Err(error) => Ok(fail(&layer.failure, error)),
         }
-        Err(error) => Ok(fail(&layer.failure, error)),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
-use crate::store::{Limits, Store, Swept, Update};
+use crate::model::trace::Trace;
+use crate::store::{Found, Limits, Store, Swept, Update};
 
 /// A promise: its name, and the check that judges it.
 pub(super) struct Promise<S> {
@@ -149,6 +150,42 @@ impl<S: Store> Subject<'_, S> {
 
     pub(super) fn load(&self, key: &SessionKey, now: Timestamp) -> Checked<Option<Record>> {
         expect("load", self.try_load(key, now))
+    }
+
+    pub(super) fn find(&self, key: &SessionKey, now: Timestamp) -> Checked<Found> {
+        expect("find", self.wait("find", self.store.find(key, now)))
+    }
+
+    pub(super) fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Checked<Vec<Found>> {
+        let found = self.wait("find_all", self.store.find_all(keys, now));
+        found.into_iter().map(|found| expect("find_all", found)).collect()
+    }
+
+    /// A login that leaves traces.
+    pub(super) fn create_leaving(
+        &self,
+        record: &Record,
+        traces: &[(SessionKey, Trace)],
+        now: Timestamp,
+    ) -> Checked<Revision> {
+        expect("create", self.wait("create", self.store.create(record, traces, now)))
+    }
+
+    /// A rotation that leaves a trace, and must succeed.
+    pub(super) fn rotated_leaving(
+        &self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: &Trace,
+        now: Timestamp,
+    ) -> Checked<Revision> {
+        let answer = self.wait("rotate", self.store.rotate(old, expected, record, Some(trace), now));
+        stored("rotate", expect("rotate", answer)?)
+    }
+
+    pub(super) fn destroy_leaving(&self, key: &SessionKey, trace: &Trace) -> Checked<bool> {
+        expect("destroy", self.wait("destroy", self.store.destroy(key, Some(trace))))
     }
 
     pub(super) fn is_there(&self, key: &SessionKey, now: Timestamp) -> Checked<bool> {

@@ -7,6 +7,7 @@ use super::difference::in_short;
 use super::fixture::{at, key, moved, session};
 use crate::model::data::{Data, MAX_NAME_BYTES};
 use crate::model::error::{ErrorKind, Result};
+use crate::model::handle::Handle;
 use crate::model::owner::MAX_OWNER_BYTES;
 use crate::model::record::Record;
 use crate::model::value;
@@ -24,6 +25,8 @@ const LIMIT: usize = 1000;
 /// A session whose encoded form has this many bytes.
 fn sized(bytes: usize) -> Record {
     let mut record = session(2);
+    // Without a handle of its own, it would be larger under another key.
+    record.set_handle(Handle::from_bytes([2; 16]));
     let fill = |length: usize| {
         let text = value::encode(&"x".repeat(length)).expect("text can be encoded");
         Data::from_entries(&BTreeMap::from([("fill".into(), text)]))

@@ -69,6 +69,7 @@ mod scan;
 mod suite;
 mod sweep;
 mod touch;
+mod traces;
 mod unchanged;
 mod update;
 mod waiting;

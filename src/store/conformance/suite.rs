@@ -10,7 +10,7 @@ use super::judge::judge;
 use super::report::{Report, Verdict};
 use super::{
     create, destroy, dropped, durability, hostile, limits, load, owner_limits, owners, rotate, scan, sweep, touch,
-    unchanged, update,
+    traces, unchanged, update,
 };
 use crate::model::key::SessionKey;
 use crate::store::block_on::block_on;
@@ -231,6 +231,7 @@ fn promises<S: Store>() -> Vec<Promise<S>> {
         owner_limits::promises(),
         sweep::promises(),
         scan::promises(),
+        traces::promises(),
         durability::promises(),
         unchanged::promises(),
         hostile::promises(),

@@ -23,12 +23,12 @@ macro_rules! answer {
 }
 
 impl Store for FileStore {
-    async fn create(&self, record: &Record, _traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
-        answer!(self.run(Op::Create { record: record.clone(), now }).await, Created)
+    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
+        answer!(self.run(Op::Create { record: record.clone(), traces: traces.to_vec(), now }).await, Created)
     }
 
     async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
-        Ok(self.engine()?.log.load(key, now)?.map_or(Found::Nothing, Found::Live))
+        self.engine()?.log.find(key, now)
     }
 
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
@@ -44,14 +44,25 @@ impl Store for FileStore {
         old: &SessionKey,
         expected: Revision,
         record: &Record,
-        _trace: Option<&Trace>,
+        trace: Option<&Trace>,
         now: Timestamp,
     ) -> Result<Update> {
-        answer!(self.run(Op::Rotate { old: *old, expected, record: record.clone(), now }).await, Updated)
+        answer!(
+            self.run(Op::Rotate {
+                old: *old,
+                expected,
+                record: record.clone(),
+                trace: trace.map(|trace| Box::new(*trace)),
+                now
+            })
+            .await,
+            Updated
+        )
     }
 
-    async fn destroy(&self, key: &SessionKey, _trace: Option<&Trace>) -> Result<bool> {
-        answer!(self.run(Op::Destroy { key: *key }).await, Counted).map(|ended| ended > 0)
+    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        answer!(self.run(Op::Destroy { key: *key, trace: trace.map(|trace| Box::new(*trace)) }).await, Counted)
+            .map(|ended| ended > 0)
     }
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
@@ -75,12 +86,13 @@ impl Store for FileStore {
     }
 
     async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
-        let mut swept = Swept::default();
+        let (mut swept, mut left) = (Swept::default(), budget.max(1));
         loop {
-            let left = budget.max(1) - swept.removed as usize;
-            let step = answer!(self.run(Op::Sweep { now, budget: left.min(Op::SWEPT_AT_ONCE) }).await, Swept)?;
+            let step = Op::Sweep { now, budget: left.min(Op::SWEPT_AT_ONCE) };
+            let (step, traces) = answer!(self.run(step).await, Swept)?;
+            left = left.saturating_sub(step.removed as usize + traces);
             swept = Swept { removed: swept.removed + step.removed, more: step.more };
-            if !step.more || step.removed == 0 || swept.removed as usize >= budget {
+            if !step.more || left == 0 {
                 return Ok(swept);
             }
         }
@@ -88,7 +100,7 @@ impl Store for FileStore {
 
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
         let engine = self.engine()?;
-        let keys = engine.log.keys(|_, meta| !meta.expiry().is_expired_at(now))?;
+        let keys = engine.log.keys(|_, meta| !meta.is_trace() && !meta.expiry().is_expired_at(now))?;
         // A session that cannot be read must hide no other, so the scan fails only after it has visited the others.
         let mut unreadable = Ok(());
         for key in keys {

@@ -256,7 +256,7 @@ mod tests {
     fn create(engine: &Engine, n: u8) -> Result<()> {
         let now = Timestamp::from_secs(1_000_000);
         let record = Record::new(SessionKey::from_bytes([n; 16]), Lifetime::AAL2, now);
-        block_on(engine.submit(Op::Create { record, now })).map(drop)
+        block_on(engine.submit(Op::Create { record, traces: Vec::new(), now })).map(drop)
     }
 
     #[test]

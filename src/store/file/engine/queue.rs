@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_group_holds_no_more_jobs_than_readers_may_wait_for() {
         let queue = Queue::default();
-        let op = || Op::Destroy { key: SessionKey::from_bytes([1; 16]) };
+        let op = || Op::Destroy { key: SessionKey::from_bytes([1; 16]), trace: None };
         for _ in 0..2 * MOST_JOBS + 1 {
             let waker = Context::from_waker(Waker::noop());
             assert!(queue.push(Arc::new(Job::new(op(), None, Oneshot::new(&waker)))));

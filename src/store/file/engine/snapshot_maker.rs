@@ -63,7 +63,8 @@ pub(crate) fn make(log: &Log, worth_it: u64) -> Option<()> {
 
 fn put(meta: &MetaRef<'_>) -> Effect {
     let (at, bytes, revision, expiry) = (meta.at(), meta.bytes(), meta.revision(), *meta.expiry());
-    Effect::Put(*meta.key(), RecordMeta { at, bytes, revision, expiry, owner: meta.owner().cloned() })
+    let (owner, is_trace) = (meta.owner().cloned(), meta.is_trace());
+    Effect::Put(*meta.key(), RecordMeta { at, bytes, revision, expiry, owner, is_trace })
 }
 
 /// The blocks of a snapshot, on their way into its file.

@@ -148,7 +148,7 @@ mod tests {
     fn save(engine: &Engine, n: u32, bytes: u32) -> Result<()> {
         let mut writer = engine.writer();
         let mut locked = writer.try_lock(&engine.log)?.expect("no other writer holds the lock");
-        let op = Op::Create { record: record(n, bytes), now: NOW };
+        let op = Op::Create { record: record(n, bytes), traces: Vec::new(), now: NOW };
         let outcomes = locked.write(&[&op], true);
         let (answer, _) = outcomes.ok().and_then(|mut outcomes| outcomes.pop()).unwrap();
         answer.map(drop)

@@ -19,11 +19,11 @@
 //!
 //! | kind | | body |
 //! |---|---|---|
-//! | 1 | put | the record, see [`Record::to_bytes`](crate::Record::to_bytes); its revision is the frame's position |
+//! | 1 | put | the record, see [`Record::to_bytes`](crate::Record::to_bytes), or the trace that is left in its place, see [`Trace::to_bytes`](crate::Trace::to_bytes): the first byte tells which. Its revision is the frame's position |
 //! | 2 | touch | last seen, 8 bytes: milliseconds since the Unix epoch |
 //! | 3 | destroy | empty: a tombstone |
 //! | 4 | batch | frames, complete with heads: all of them or none |
-//! | 5 | move | the record's revision, 8 bytes, then the record: a put that changes nothing |
+//! | 5 | move | the revision, 8 bytes, then the record or the trace: a put that changes nothing |
 //! | 6 | trim | 4 bytes: segments below this number are no longer part of the log |
 //! | 7 | sweep | 8 bytes, time T: ends each session before this frame whose (end, key) is not above (T, the frame's key) |
 //! | 8 | seal | empty: the segment ends here, and the log goes on in the next |

@@ -97,6 +97,10 @@ impl Index {
     fn touch(&mut self, key: &SessionKey, seen: Timestamp) {
         let Some(number) = self.arena.find(key) else { return };
         let meta = self.arena.at(number);
+        // Nothing puts off the end of a trace.
+        if meta.is_trace() {
+            return;
+        }
         let (mut expiry, at) = (*meta.expiry(), meta.at());
         expiry.touch(seen);
         self.arena.set_expiry(number, expiry);

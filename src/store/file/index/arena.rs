@@ -1,4 +1,4 @@
-//! The arena: a slot for each session, 84 bytes, and eleven to thirteen more in the table that finds it.
+//! The arena: a slot for each session and each trace, 84 bytes, and eleven to thirteen more in the table that finds it.
 //!
 //! What every load asks for stands in one cache line, and the rest elsewhere. There are no free slots: the last session takes
 //! the slot of one that leaves, so that memory goes back as sessions go. Nothing here reads a file.
@@ -17,7 +17,8 @@ use crate::store::file::index::hash_table::{self, HashTable, SlotNumber};
 use crate::store::file::index::list::{Link, Linked, NONE};
 use crate::store::file::index::owners::Owners;
 use crate::store::file::index::ranks::{self, Order, Rank};
-use crate::store::file::index::slot::{Cold, Hot, MetaRef};
+use crate::store::file::index::slot::{Cold, Hot, MetaRef, TRACE};
+use crate::store::file::index::traces::Traces;
 use crate::store::file::threads::{AtomicBool, steps};
 
 /// See the module.
@@ -27,6 +28,7 @@ pub(crate) struct Arena {
     pub(super) hot: Chunks<Hot>,
     pub(super) cold: Chunks<Cold>,
     pub(super) owners: Owners,
+    pub(super) traces: Traces,
     /// A touch that puts a deadline off leaves its session in its bucket, so a session may stand too early, never too late.
     pub(super) deadlines: Deadlines,
     /// Bytes of the records that are cached.
@@ -57,6 +59,7 @@ impl Arena {
         self.table.shrink_to_fit();
     }
 
+    /// How many sessions and traces there are.
     pub(crate) fn len(&self) -> usize {
         self.table.len() - self.owners.dead_sessions()
     }
@@ -113,7 +116,7 @@ impl Arena {
             slots.take(MANY).inspect(|_| steps::count(1)).map(|number| self.hot[number].key).collect()
         };
         let Some(after) = after else { return Some(keys(&mut self.owners.slots_of(owner))) };
-        let number = self.get(after).filter(|meta| meta.owner() == Some(owner))?.hot.owner;
+        let number = self.get(after).filter(|meta| meta.owner() == Some(owner))?.hot.owned()?;
         Some(keys(&mut self.owners.slots_after(number)))
     }
 
@@ -189,15 +192,18 @@ impl Arena {
         self.table.insert(hash, number);
         self.deadlines.join(&mut self.cold, &(meta.expiry.ends_at(), key), number);
         self.set_owner(number, meta.owner);
+        self.set_trace(number, meta.is_trace);
     }
 
     /// Puts newer metadata into a session's slot; the cached record stays only if it is the same.
     pub(crate) fn replace(&mut self, number: SlotNumber, meta: RecordMeta, is_same_record: bool) {
+        self.set_trace(number, false);
         self.set_expiry(number, meta.expiry);
         self.set_owner(number, meta.owner);
         self.hot[number].revision = meta.revision;
         let cold = &mut self.cold[number];
         (cold.at, cold.bytes) = ([meta.at.segment(), meta.at.offset()], meta.bytes);
+        self.set_trace(number, meta.is_trace);
         if !is_same_record {
             self.set_cached(number, None);
         }
@@ -239,6 +245,7 @@ impl Arena {
     /// The same, for a session that has left its bucket.
     pub(crate) fn remove_ended(&mut self, number: SlotNumber) {
         self.table.remove(hash_table::hash(&self.hot[number].key), number);
+        self.set_trace(number, false);
         self.set_owner(number, None);
         self.set_cached(number, None);
         let last = self.hot.len() - 1;
@@ -249,18 +256,17 @@ impl Arena {
         self.cold.swap_remove(number);
         if number != last {
             self.deadlines.moved(&mut self.cold, number);
-            let Hot { owner, .. } = &self.hot[number];
-            if *owner != NONE {
-                self.owners.set_slot(*owner, number);
+            if let Some(owned) = self.hot[number].owned() {
+                self.owners.set_slot(owned, number);
             }
         }
     }
 
     pub(crate) fn set_expiry(&mut self, number: SlotNumber, expiry: Expiry) {
         let before = std::mem::replace(&mut self.hot[number].expiry, expiry);
-        let Hot { key, owner, .. } = &self.hot[number];
-        if *owner != NONE {
-            self.owners.reorder(*owner, key, &before, &expiry);
+        let hot = &self.hot[number];
+        if let Some(owned) = hot.owned() {
+            self.owners.reorder(owned, &hot.key, &before, &expiry);
         }
         // A deadline that is put off moves nothing here: the move would be most of the cost of a touch.
         if expiry.ends_at() < before.ends_at() {
@@ -272,11 +278,12 @@ impl Arena {
 
     fn set_owner(&mut self, number: SlotNumber, owner: Option<Owner>) {
         let hot = &mut self.hot[number];
-        if hot.owner == NONE && owner.is_none() || self.owners.get(hot.owner) == owner.as_ref() {
+        let owned = hot.owned();
+        if owned.map(|owned| self.owners.get(owned)) == owner.as_ref() {
             return;
         }
-        if hot.owner != NONE {
-            let free = std::mem::replace(&mut hot.owner, NONE);
+        if let Some(free) = owned {
+            hot.owner = NONE;
             if let Some(other) = self.owners.remove(free, &hot.key, &hot.expiry) {
                 self.hot[other].owner = free;
             }
@@ -286,6 +293,21 @@ impl Arena {
             let added = self.owners.add(owner, number, |slot| (&hot[slot].key, &hot[slot].expiry));
             self.hot[number].owner = added;
         }
+    }
+
+    /// Says whether a trace stands in a slot, which has no owner.
+    fn set_trace(&mut self, number: SlotNumber, is_trace: bool) {
+        if (self.hot[number].owner == TRACE) == is_trace {
+            return;
+        }
+        let (place, bytes) = (self.place(number), self.cold[number].bytes);
+        self.hot[number].owner = if is_trace {
+            self.traces.add(place, bytes);
+            TRACE
+        } else {
+            self.traces.remove(&place, bytes);
+            NONE
+        };
     }
 
     /// Ends the sessions of an owner, but for the one under this key: they are dead at once, and leave later.
@@ -298,7 +320,7 @@ impl Arena {
 
     /// Whether the session in this slot has ended with all others of its owner. Nothing finds or counts it any more.
     pub(crate) fn is_dead(&self, number: SlotNumber) -> bool {
-        self.owners.has_dead() && self.owners.is_dead(self.hot[number].owner)
+        self.owners.has_dead() && self.hot[number].owned().is_some_and(|owned| self.owners.is_dead(owned))
     }
 
     /// Caches a record's bytes, or drops them.

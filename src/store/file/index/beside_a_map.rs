@@ -70,7 +70,14 @@ fn apply(step: &Step, index: &mut Index, map: &mut Map) {
             let expiry = Expiry::from_parts(seconds(seen), Some(Duration::from_secs(idle.into())), None);
             let owner = of.map(owner);
             let revision = Revision::from_u64(1);
-            let meta = RecordMeta { at: segment::start(1), bytes: 40, revision, expiry, owner: owner.clone() };
+            let meta = RecordMeta {
+                at: segment::start(1),
+                bytes: 40,
+                revision,
+                expiry,
+                owner: owner.clone(),
+                is_trace: false,
+            };
             index.apply(Effect::Put(key(n), meta));
             map.insert(key(n), (expiry, owner));
         }

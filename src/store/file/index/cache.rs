@@ -64,7 +64,7 @@ mod tests {
         let revision = Revision::from_u64(1);
         for n in 0..SESSIONS {
             let expiry = Expiry::from_parts(Timestamp::EPOCH, None, None);
-            let meta = RecordMeta { at: segment::start(1), bytes: 100, revision, expiry, owner: None };
+            let meta = RecordMeta { at: segment::start(1), bytes: 100, revision, expiry, owner: None, is_trace: false };
             index.apply(Effect::Put(key(n), meta));
         }
         let mut cache = Cache::new(1_000);

@@ -20,7 +20,7 @@ impl Arena {
         self.deadlines.until(&self.cold, last).map(move |bucket| bucket.map(counted).filter(lives))
     }
 
-    /// Counts the sessions that have ended by this time, from bucket `from` on. After many sessions it stops at the end of a
+    /// Counts the sessions that have ended by this time, without traces, from bucket `from` on. After many sessions it stops at the end of a
     /// bucket and returns the next one.
     pub(crate) fn count_ended(&self, mut from: Bucket, now: Timestamp, ended: &mut usize) -> Option<Bucket> {
         let (mut seen, last) = (0, Bucket::last_of(&end_of(now)));
@@ -28,7 +28,8 @@ impl Arena {
             for number in self.cold.chain(first) {
                 steps::count(1);
                 seen += 1;
-                *ended += usize::from(self.hot[number].expiry.is_expired_at(now) && !self.is_dead(number));
+                let counts = !self.is_dead(number) && !self.at(number).is_trace();
+                *ended += usize::from(counts && self.hot[number].expiry.is_expired_at(now));
             }
             from = here.next();
             if seen >= MANY {

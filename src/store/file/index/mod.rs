@@ -1,4 +1,5 @@
-//! What the log says, in memory: where each session's newest record is, whose it is, and when it ends.
+//! What the log says, in memory: where each session's newest record is, whose it is, and when it ends. A trace stands here as
+//! a session does, and is told from one by its slot.
 //!
 //! The index is a pure function of the log (protocol rule 3): effects change it, and nothing else does, above all no clock.
 //! So all processes that have read up to the same position have the same index. Nothing here reads a file.
@@ -16,6 +17,7 @@ mod live_bytes;
 mod owners;
 pub(crate) mod ranks;
 pub(crate) mod slot;
+mod traces;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +28,7 @@ use self::hash_table::SlotNumber;
 use self::live_bytes::LiveBytes;
 use self::ranks::{Order, Rank};
 use self::slot::MetaRef;
+use self::traces::Traces;
 use crate::model::bytes::Bytes;
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
@@ -125,20 +128,32 @@ impl Index {
         self.arena.owners.has_dead()
     }
 
+    /// The session or the trace under a key, also one that is over.
     pub(crate) fn get(&self, key: &SessionKey) -> Option<MetaRef<'_>> {
         self.arena.get(key)
     }
 
-    pub(crate) fn live_at(&self, key: &SessionKey, now: Timestamp) -> Option<MetaRef<'_>> {
+    /// The session or the trace under a key that is not over by this time.
+    pub(crate) fn standing_at(&self, key: &SessionKey, now: Timestamp) -> Option<MetaRef<'_>> {
         self.arena.get(key).filter(|meta| !meta.expiry().is_expired_at(now))
     }
 
+    pub(crate) fn live_at(&self, key: &SessionKey, now: Timestamp) -> Option<MetaRef<'_>> {
+        self.standing_at(key, now).filter(|meta| !meta.is_trace())
+    }
+
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.arena.traces
+    }
+
+    /// All sessions, and all traces.
     pub(crate) fn iter(&self) -> impl Iterator<Item = MetaRef<'_>> {
         self.arena.iter()
     }
 
+    /// How many sessions there are.
     pub(crate) fn len(&self) -> usize {
-        self.arena.len()
+        self.arena.len() - self.arena.traces.len()
     }
 
     #[cfg(test)]
@@ -199,7 +214,7 @@ impl Index {
         self.arena.many_before(to)
     }
 
-    /// Of the sessions that have ended by this time, counts the first `budget` in the order of (end, key). Returns the last
+    /// Of the sessions and traces that have ended by this time, counts the first `budget` in the order of (end, key). Returns the last
     /// of them, their number, and whether there are more; `None` if there are none. [`Self::sort_deadlines`] must have found
     /// one more before.
     pub(crate) fn first_ended(&self, now: Timestamp, budget: usize) -> Option<(Place, usize, bool)> {
@@ -271,7 +286,8 @@ impl Index {
     }
 
     pub(crate) fn is_doubtful(&self, meta: &MetaRef<'_>) -> bool {
-        self.lost.iter().chain(&self.missing).any(|doubt| doubt.is_about(meta.key(), meta.at()))
+        // A trace opens nothing, so it is in no doubt.
+        !meta.is_trace() && self.lost.iter().chain(&self.missing).any(|doubt| doubt.is_about(meta.key(), meta.at()))
     }
 
     fn doubts(&mut self) -> impl Iterator<Item = &mut Doubt> {

@@ -20,7 +20,7 @@ fn key(n: u64) -> SessionKey {
 }
 
 fn meta(at: Position, expiry: Expiry) -> RecordMeta {
-    RecordMeta { at, bytes: 60, revision: Revision::from_u64(1), expiry, owner: None }
+    RecordMeta { at, bytes: 60, revision: Revision::from_u64(1), expiry, owner: None, is_trace: false }
 }
 
 fn until(end: u64) -> Expiry {

@@ -160,9 +160,9 @@ impl Owners {
         self.dead_ranks.extend(self.ranked.as_mut().and_then(|ranked| ranked.remove(owner)));
     }
 
-    /// Whether the session with this number is dead; none is that has no owner.
+    /// Whether the session with this number is dead.
     pub(crate) fn is_dead(&self, number: u32) -> bool {
-        self.has_dead() && number != NONE && self.dead.contains_key(&self.owned[number].name())
+        self.has_dead() && self.dead.contains_key(&self.owned[number].name())
     }
 
     pub(crate) fn has_dead(&self) -> bool {
@@ -209,9 +209,9 @@ impl Owners {
         }
     }
 
-    /// The owner of the session with this number; `None` for [`NONE`].
-    pub(crate) fn get(&self, number: u32) -> Option<&Owner> {
-        (number != NONE).then(|| &self.owned[number].owner)
+    /// The owner of the session with this number.
+    pub(crate) fn get(&self, number: u32) -> &Owner {
+        &self.owned[number].owner
     }
 
     /// The slots of an owner's sessions.
@@ -257,14 +257,14 @@ mod tests {
             .map(|(owner, slot)| owners.add(owner.into(), slot, |_| (&key, &expiry)));
         let slots = |owners: &Owners, owner: &str| owners.slots_of(&owner.into()).collect::<Vec<_>>();
         assert_eq!(slots(&owners, "ada"), [3, 1]);
-        assert_eq!(owners.get(numbers[1]), Some(&"eve".into()));
+        assert_eq!(owners.get(numbers[1]), &"eve".into());
         assert_eq!(owners.remove(numbers[0], &key, &expiry), Some(3), "the last one took its number");
-        assert_eq!((slots(&owners, "ada"), owners.get(numbers[0])), (vec![3], Some(&"ada".into())));
+        assert_eq!((slots(&owners, "ada"), owners.get(numbers[0])), (vec![3], &"ada".into()));
         owners.set_slot(numbers[0], 9);
         assert_eq!(slots(&owners, "ada"), [9]);
         assert_eq!(owners.remove(numbers[0], &key, &expiry), Some(2));
         assert_eq!((slots(&owners, "ada"), slots(&owners, "eve")), (vec![], vec![2]));
         assert_eq!(owners.remove(numbers[0], &key, &expiry), None);
-        assert_eq!((owners.owned.len(), owners.first.len(), owners.get(NONE)), (0, 0, None));
+        assert_eq!((owners.owned.len(), owners.first.len()), (0, 0));
     }
 }

@@ -8,10 +8,11 @@ use crate::model::key::SessionKey;
 use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
+use crate::model::trace::Trace;
 #[cfg(doc)]
 use crate::store::file::format::meta::RecordMeta;
 use crate::store::file::format::position::Position;
-use crate::store::file::index::list::Link;
+use crate::store::file::index::list::{Link, NONE};
 use crate::store::file::index::owners::Owners;
 use crate::store::file::threads::AtomicBool;
 
@@ -21,12 +22,22 @@ pub(super) struct Hot {
     pub(super) key: SessionKey,
     pub(super) expiry: Expiry,
     pub(super) revision: Revision,
-    /// The record as [`Record::to_kept`] gives it, if it is cached.
+    /// The record as [`Record::to_kept`] gives it, or the trace as [`Trace::to_bytes`] does, if it is cached.
     pub(super) cached: Option<Bytes>,
-    /// The session's number among the [`Owners`].
+    /// The session's number among the [`Owners`]; [`NONE`] for none; [`TRACE`] where a trace stands and no session.
     pub(super) owner: u32,
     /// Whether the cached record was used since the cache's hand last passed.
     pub(super) used: AtomicBool,
+}
+
+/// In the place of an owner's number.
+pub(super) const TRACE: u32 = NONE - 1;
+
+impl Hot {
+    /// The session's number among the [`Owners`], if it has an owner.
+    pub(super) fn owned(&self) -> Option<u32> {
+        (self.owner < TRACE).then_some(self.owner)
+    }
 }
 
 /// The rest of a slot.
@@ -75,7 +86,12 @@ impl<'a> MetaRef<'a> {
     }
 
     pub(crate) fn owner(&self) -> Option<&'a Owner> {
-        self.owners.get(self.hot.owner)
+        self.hot.owned().map(|number| self.owners.get(number))
+    }
+
+    /// Whether a trace stands here, and no session.
+    pub(crate) fn is_trace(&self) -> bool {
+        self.hot.owner == TRACE
     }
 
     pub(crate) fn is_cached(&self) -> bool {
@@ -84,12 +100,22 @@ impl<'a> MetaRef<'a> {
 
     /// The cached record with its present deadlines: a touch changes the slot, and not the cached bytes.
     pub(crate) fn record(&self) -> Option<Record> {
+        let cached = self.cached().filter(|_| !self.is_trace())?;
+        let Hot { key, revision, expiry, .. } = self.hot;
+        Some(Record::from_kept(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
+    }
+
+    /// The cached trace.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        self.cached().filter(|_| self.is_trace()).and_then(|cached| Trace::read(cached).ok())
+    }
+
+    fn cached(&self) -> Option<&'a Bytes> {
         let cached = self.hot.cached.as_ref()?;
         // Not stored when it is set already, so that the line stays in every processor's cache.
         if !self.hot.used.load(Ordering::Relaxed) {
             self.hot.used.store(true, Ordering::Relaxed);
         }
-        let Hot { key, revision, expiry, .. } = self.hot;
-        Some(Record::from_kept(*key, *revision, *expiry, self.owner().cloned(), cached.clone()))
+        Some(cached)
     }
 }

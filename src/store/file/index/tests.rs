@@ -25,7 +25,14 @@ fn wide_key(n: u32) -> SessionKey {
 /// What a put says of a session that ends so many seconds after it was last seen.
 fn meta(seconds: u64, seen: u64, owner: Option<&str>) -> RecordMeta {
     let expiry = Expiry::from_parts(Timestamp::from_secs(seen), Some(Duration::from_secs(seconds)), None);
-    RecordMeta { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: owner.map(Owner::from) }
+    RecordMeta {
+        at: START,
+        bytes: 40,
+        revision: Revision::from_u64(1),
+        expiry,
+        owner: owner.map(Owner::from),
+        is_trace: false,
+    }
 }
 
 fn record(byte: u8, seconds: u64, owner: Option<&str>) -> Record {
@@ -348,7 +355,8 @@ fn what_never_ends_or_ends_in_a_thousand_years_is_the_last_in_order() {
     let mut index = Index::new(1);
     for (n, end) in [(1, Timestamp::NEVER), (2, Timestamp::from_millis(1 << 45)), (3, Timestamp::from_secs(5))] {
         let expiry = Expiry::from_parts(Timestamp::EPOCH, None, Some(end));
-        let meta = RecordMeta { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: None };
+        let meta =
+            RecordMeta { at: START, bytes: 40, revision: Revision::from_u64(1), expiry, owner: None, is_trace: false };
         index.apply(Effect::Put(key(n), meta));
     }
     assert_eq!(index.arena.ending_together(), [1, 2]);

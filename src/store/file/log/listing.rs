@@ -9,7 +9,7 @@ use crate::store::file::index::slot::MetaRef;
 use crate::store::file::log::{Log, State};
 
 impl Log {
-    /// The keys of the sessions that `picks` accepts, looked up in parts: a session that stands there throughout is picked
+    /// The keys of the sessions and traces that `picks` accepts, looked up in parts: a session that stands there throughout is picked
     /// once, and any other one at most once.
     pub(crate) fn keys(&self, picks: impl Fn(&Index, &MetaRef<'_>) -> bool) -> Result<Vec<SessionKey>> {
         self.in_parts(|index, to: &mut Option<u32>, keys| {

@@ -28,6 +28,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::store::file::disk::unreadable::read_past;
 use crate::store::file::format::frame::Frame;
 use crate::store::file::format::names;
@@ -39,6 +40,7 @@ use crate::store::file::settings::Sizes;
 use crate::store::file::threads::steps::Hold;
 use crate::store::file::threads::wait::{self, LOCK_WAIT};
 use crate::store::file::threads::{AtomicBool, AtomicU64, Mutex, RwLock, RwLockReadGuard};
+use crate::store::result::Found;
 
 /// How often a load follows a record that compaction moves away. Once or twice is enough on a busy machine; a load that
 /// needs all of these tries has met a segment that is really missing.
@@ -301,27 +303,41 @@ impl Log {
         Ok(())
     }
 
-    /// A session that lives, from the cache or from its frame.
+    /// A session that lives.
     pub(crate) fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        self.find(key, now).map(Found::live)
+    }
+
+    /// A session that lives, or the trace under its key, from the cache or from its frame.
+    pub(crate) fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
         for _ in 0..MOVES_FOLLOWED {
             let state = self.read()?;
-            let Some(meta) = state.index.live_at(key, now) else { return Ok(None) };
-            if let Some(record) = meta.record() {
+            let Some(meta) = state.index.standing_at(key, now) else { return Ok(Found::Nothing) };
+            if let Some(found) = meta.record().map(Found::Live).or_else(|| meta.trace().map(Found::Trace)) {
                 state.hits.fetch_add(1, Ordering::Relaxed);
-                return Ok(Some(record));
+                return Ok(found);
             }
+            let is_trace = meta.is_trace();
             let (at, bytes, expiry, revision) = (meta.at(), meta.bytes(), *meta.expiry(), meta.revision());
             let keeps = state.cache.keeps_any();
             drop(state);
             self.cache_misses.fetch_add(1, Ordering::Relaxed);
-            match self.read_record(key, at, bytes) {
-                Ok((mut record, bytes)) => {
+            let read = match is_trace {
+                true => self
+                    .read_trace(key, at, bytes)
+                    .map(|trace| (Found::Trace(trace), Bytes::from(&trace.to_bytes()[..]))),
+                false => self.read_record(key, at, bytes).map(|(record, bytes)| (Found::Live(record), bytes)),
+            };
+            match read {
+                Ok((mut found, bytes)) => {
                     if keeps {
                         self.change(|State { index, cache, .. }| cache.keep(index, key, revision, bytes));
                     }
-                    record.set_expiry(expiry);
-                    record.set_revision(revision);
-                    return Ok(Some(record));
+                    if let Found::Live(record) = &mut found {
+                        record.set_expiry(expiry);
+                        record.set_revision(revision);
+                    }
+                    return Ok(found);
                 }
                 // The segment was trimmed after the look at the index, so the record has moved (rule 15).
                 Err(error) if is_not_found(&error) => self.catch_up()?,
@@ -335,6 +351,23 @@ impl Log {
     /// Reads the frame of a put or a move and checks it. Recovery does not read sealed segments that have a valid hint, so
     /// this is where their records are checked (rule 6).
     pub(crate) fn read_record(&self, key: &SessionKey, at: Position, bytes: u32) -> Result<(Record, Bytes)> {
+        self.read_with(key, at, bytes, |revision, record| {
+            Record::from_stored(*key, Revision::from_u64(revision), record)
+        })
+    }
+
+    /// The same for a trace.
+    pub(crate) fn read_trace(&self, key: &SessionKey, at: Position, bytes: u32) -> Result<Trace> {
+        self.read_with(key, at, bytes, |_, trace| Trace::from_bytes(*key, trace))
+    }
+
+    fn read_with<T>(
+        &self,
+        key: &SessionKey,
+        at: Position,
+        bytes: u32,
+        decode: impl FnOnce(u64, &[u8]) -> Result<T>,
+    ) -> Result<T> {
         let doing = || format!("loading session {key}");
         let damaged = |why: &'static str| {
             let path = self.segments.path.join(names::segment(at.segment()));
@@ -347,8 +380,8 @@ impl Log {
         let frame = Frame::parse_anywhere(&bytes, at, self.segments.salt).expect("the frame was just found whole");
         match frame.record() {
             Some((revision, record)) if frame.head.key == *key => {
-                let record = Record::from_stored(*key, Revision::from_u64(revision), record);
-                record.map_err(|error| error.at(self.segments.path.join(names::segment(at.segment()))))
+                let decoded = decode(revision, record);
+                decoded.map_err(|error| error.at(self.segments.path.join(names::segment(at.segment()))))
             }
             _ => damaged("another frame stands where its record should be"),
         }

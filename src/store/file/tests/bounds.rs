@@ -42,7 +42,9 @@ fn so_many_files_are_open_and_no_more_whatever_the_number_of_segments() {
     let watched = Watched::on(&disk, Arc::new(()));
     let files = watched.files();
     let (engine, first) = (open_on(watched, &settings), 2_500);
-    (0..first).for_each(|n| run(&engine, &mut compactor, Op::Create { record: record(n, &[1; 4100]), now: NOW }));
+    (0..first).for_each(|n| {
+        run(&engine, &mut compactor, Op::Create { record: record(n, &[1; 4100]), traces: Vec::new(), now: NOW })
+    });
     assert!(engine.log.read().unwrap().index.segments() > 2_000);
     let is_there = |engine: &Engine, n: u32| engine.log.load(&key(n), NOW).unwrap().is_some();
     assert!((0..first).all(|n| is_there(&engine, n * 7919 % first)));
@@ -60,7 +62,7 @@ fn so_many_files_are_open_and_no_more_whatever_the_number_of_segments() {
         assert!((0..first).all(|n| is_there(&other, n)));
         assert!(others.most.load(Ordering::Relaxed) <= MOST_FILES);
     }
-    (0..first - 100).for_each(|n| run(&engine, &mut compactor, Op::Destroy { key: key(n) }));
+    (0..first - 100).for_each(|n| run(&engine, &mut compactor, Op::Destroy { key: key(n), trace: None }));
     while compactor.step(&engine) {}
     assert!(engine.log.read().unwrap().index.segments() < 250);
     assert!(files.most.load(Ordering::Relaxed) <= MOST_FILES, "{}", files.most.load(Ordering::Relaxed));
@@ -91,8 +93,8 @@ fn a_copy_is_the_state_of_one_moment_however_often_compaction_overtakes_it() {
         let engine = open_on(disk.clone(), &settings);
         let mut compactor = Compactor::default();
         let mut run = |op| run(&engine, &mut compactor, op);
-        (0..300).for_each(|n| run(Op::Create { record: record(n, &[1; 1000]), now: NOW }));
-        (0..299).step_by(3).for_each(|n| run(Op::Destroy { key: key(n) }));
+        (0..300).for_each(|n| run(Op::Create { record: record(n, &[1; 1000]), traces: Vec::new(), now: NOW }));
+        (0..299).step_by(3).for_each(|n| run(Op::Destroy { key: key(n), trace: None }));
         let watch = Trims { engine: open_on(disk.clone(), &settings), left: AtomicU32::new(0) };
         let watch = Arc::new(watch);
         let copying = open_on(Watched::on(&disk, watch.clone()), &settings);
@@ -130,7 +132,7 @@ fn the_log_is_bounded_though_the_thread_has_no_time_for_compaction() {
             let n = below(u64::from(sessions)) as u32;
             let record = record(n, &vec![7; below(largest) as usize]);
             let op = match revisions.get(&n) {
-                None => Op::Create { record, now: NOW },
+                None => Op::Create { record, traces: Vec::new(), now: NOW },
                 Some(revision) => Op::Update { record, expected: *revision, now: NOW },
             };
             run(&engine, &mut compactor, op);
@@ -192,12 +194,14 @@ fn what_lives_in_the_body_of_a_damaged_batch_is_moved_and_its_segment_goes() {
     let disk = MemoryDisk::default();
     let engine = open_on(disk.clone(), &small_segments(4096));
     let mut compactor = Compactor::default();
-    run(&engine, &mut compactor, Op::Create { record: record(1, b"old"), now: NOW });
+    run(&engine, &mut compactor, Op::Create { record: record(1, b"old"), traces: Vec::new(), now: NOW });
     let expected = Revision::from_u64(Position::new(1, HEADER).as_u64());
     let from = engine.log.segments.tail().offset() as usize;
-    let op = Op::Rotate { old: key(1), expected, record: record(2, b"new"), now: NOW };
+    let op = Op::Rotate { old: key(1), expected, record: record(2, b"new"), trace: None, now: NOW };
     run(&engine, &mut compactor, op);
-    (10..40).for_each(|n| run(&engine, &mut compactor, Op::Create { record: record(n, &[1; 300]), now: NOW }));
+    (10..40).for_each(|n| {
+        run(&engine, &mut compactor, Op::Create { record: record(n, &[1; 300]), traces: Vec::new(), now: NOW })
+    });
     // The first byte of the batch's body belongs to the frame that ends the old id.
     let first = disk.open("00000001.log").unwrap();
     let mut byte = [0];

@@ -122,7 +122,7 @@ fn the_sync_of_a_close_covers_what_a_thread_wrote_that_still_had_the_writer() {
     let engine = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), options()).unwrap();
     let write = |writer: &mut Writer, n| {
         let mut locked = writer.try_lock(&engine.log).unwrap().unwrap();
-        let created = locked.write(&[&Op::Create { record: record(n, b"x"), now: NOW }], false);
+        let created = locked.write(&[&Op::Create { record: record(n, b"x"), traces: Vec::new(), now: NOW }], false);
         assert!(created.is_ok_and(|outcomes| outcomes[0].0.is_ok()));
     };
     // This thread has the writer, as a future has that is in the middle of its write when the close begins.

@@ -145,7 +145,7 @@ fn what_has_just_ended_takes_no_room_and_is_not_moved() {
             let (answer, _) = store
                 .engine
                 .with_writer(store.engine.writer(), 1, |locked| {
-                    locked.write_one(&Op::Create { record: owned(*n), now: NOW }, true).ok()
+                    locked.write_one(&Op::Create { record: owned(*n), traces: Vec::new(), now: NOW }, true).ok()
                 })
                 .unwrap()
                 .flatten()

@@ -153,7 +153,8 @@ fn a_save_that_waits_for_the_disk_when_its_page_cannot_be_read_any_more_hears_of
     let settings = Settings { durability: Durability::Always, ..options() };
     let engine = recovery::open(Arc::new(disk.clone()), Path::new("simulated"), settings).unwrap();
     let mut round = Round::of(&engine);
-    let mut saving = std::pin::pin!(engine.submit(Op::Create { record: record(1, b"waits"), now: NOW }));
+    let mut saving =
+        std::pin::pin!(engine.submit(Op::Create { record: record(1, b"waits"), traces: Vec::new(), now: NOW }));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(saving.as_mut().poll(&mut context).is_pending());
     file.set_len(0).unwrap();

@@ -40,7 +40,7 @@ impl ByHand {
     }
 
     fn save(&mut self, n: u32, bytes: usize) -> Result<Answer> {
-        self.run(Op::Create { record: record(n, &vec![n as u8; bytes]), now: NOW })
+        self.run(Op::Create { record: record(n, &vec![n as u8; bytes]), traces: Vec::new(), now: NOW })
     }
 
     /// Saves until a save is refused, from this session on. Returns the first that was refused.
@@ -106,7 +106,7 @@ fn fill_and_end(segment_bytes: u32, blocks: u64, bytes: usize, end: End, kept: u
             let now = NOW.plus(Duration::from_secs(600));
             loop {
                 match store.run(Op::Sweep { now, budget }).expect(&case) {
-                    Answer::Swept(Swept { more: true, .. }) => {}
+                    Answer::Swept((Swept { more: true, .. }, _)) => {}
                     _ => break,
                 }
                 store.round.run(&store.engine);
@@ -114,7 +114,7 @@ fn fill_and_end(segment_bytes: u32, blocks: u64, bytes: usize, end: End, kept: u
         }
         _ => {
             for n in (0..all).filter(|n| !is_kept(*n)) {
-                let ended = store.run(Op::Destroy { key: key(n) });
+                let ended = store.run(Op::Destroy { key: key(n), trace: None });
                 assert!(ended.is_ok(), "{case}: session {n} of {all}: {ended:?}");
                 store.round.run(&store.engine);
             }
@@ -171,10 +171,10 @@ fn where_another_program_takes_all_that_is_given_back_every_session_can_be_ended
             let all = store.fill(0, 300);
             // Compaction begins where some have ended, while it still gets what is given back.
             let ended = all * cut / 10;
-            (0..ended).for_each(|n| drop(store.run(Op::Destroy { key: key(n) }).unwrap()));
+            (0..ended).for_each(|n| drop(store.run(Op::Destroy { key: key(n), trace: None }).unwrap()));
             disk.faults().given_back.store(true, Ordering::Relaxed);
             for n in ended..all {
-                let destroyed = store.run(Op::Destroy { key: key(n) });
+                let destroyed = store.run(Op::Destroy { key: key(n), trace: None });
                 assert!(destroyed.is_ok(), "segments of {segment_bytes}, {blocks} blocks, {n} of {all}: {destroyed:?}");
                 store.round.run(&store.engine);
             }
@@ -192,7 +192,7 @@ fn an_append_that_fails_on_a_full_disk_gives_nothing_back_and_the_session_ends_a
     for n in 0..all {
         // What is held cannot be written to, for a reason that nobody foresaw.
         disk.faults().writes.store(u64::from(n % 10 == 0), Ordering::Relaxed);
-        store.run(Op::Destroy { key: key(n) }).unwrap();
+        store.run(Op::Destroy { key: key(n), trace: None }).unwrap();
         assert_eq!(disk.faults().writes.load(Ordering::Relaxed), 0);
     }
     assert!((0..all).all(|n| !store.is_there(n)));
@@ -215,7 +215,7 @@ fn a_process_that_has_given_up_its_rights_goes_on_in_the_segment_that_it_has_and
         let error = store.engine.stats(NOW).unwrap().roll_error.expect("it is told");
         assert!(error.contains("permission denied"), "{error}");
         for n in 0..100 {
-            store.run(Op::Destroy { key: key(n) }).unwrap();
+            store.run(Op::Destroy { key: key(n), trace: None }).unwrap();
         }
         assert!((0..100).all(|n| !store.is_there(n)) && store.is_there(1000) == has_spare);
         disk.faults().rights.store(false, Ordering::Relaxed);

@@ -133,17 +133,17 @@ fn keys_are_picked_once_though_sessions_end_begin_and_get_other_slots_meanwhile(
         let disk = MemoryDisk::default();
         let settings = Settings { segment_bytes: 16 << 10, ..settings() };
         let (store, other) = (by_hand_with(&disk, settings.clone()), by_hand_with(&disk, settings));
-        (0..ALL).for_each(|n| write(&store, Op::Create { record: record(n, b""), now: NOW }));
+        (0..ALL).for_each(|n| write(&store, Op::Create { record: record(n, b""), traces: Vec::new(), now: NOW }));
         let meanwhile = std::sync::Once::new();
         let keys = store.engine.log.keys(|_, _| {
             meanwhile.call_once(|| {
                 // The first session ends and begins anew, in the slot of the last one.
                 write(&other, Op::End { keys: vec![key(0), key(ALL - 1)] });
-                write(&other, Op::Create { record: record(0, b""), now: NOW });
+                write(&other, Op::Create { record: record(0, b""), traces: Vec::new(), now: NOW });
                 if is_rebuilt {
                     // All segments that the look began with leave the log.
                     for n in ALL..ALL + 2_000 {
-                        write(&other, Op::Create { record: record(n, &[0; 1_000]), now: NOW });
+                        write(&other, Op::Create { record: record(n, &[0; 1_000]), traces: Vec::new(), now: NOW });
                         write(&other, Op::End { keys: vec![key(n)] });
                     }
                     let mut compactor = Compactor::default();
@@ -169,7 +169,7 @@ fn an_owner_with_many_sessions_is_listed_in_short_holds_and_what_stands_througho
         record.set_owner(Some("ada".into()), None);
         record
     };
-    (0..ALL).for_each(|n| write(&store, Op::Create { record: owned(n), now: NOW }));
+    (0..ALL).for_each(|n| write(&store, Op::Create { record: owned(n), traces: Vec::new(), now: NOW }));
     steps::longest();
     let part = |after: Option<u32>| {
         let state = store.engine.log.read().unwrap();
@@ -182,7 +182,7 @@ fn an_owner_with_many_sessions_is_listed_in_short_holds_and_what_stands_througho
     assert_eq!(part(Some(last)), None);
     let rest = part((0..ALL).find(|n| first[first.len() - 3] == key(*n))).unwrap();
     assert!(rest.iter().all(|key| !first.contains(key)));
-    write(&store, Op::Create { record: owned(last), now: NOW });
+    write(&store, Op::Create { record: owned(last), traces: Vec::new(), now: NOW });
     assert_eq!(part(Some(last)).unwrap()[..3], first[..3], "it is the first now");
     assert_eq!(part(None).unwrap()[0], key(last));
     let listed = store.engine.log.owned_by(&"ada".into()).unwrap();

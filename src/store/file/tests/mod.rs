@@ -13,6 +13,7 @@ mod opening;
 mod reading;
 mod snapshot;
 mod syncing;
+mod traces;
 mod unreadable;
 mod watched;
 mod write_amplification;

@@ -11,7 +11,7 @@ fn engine(disk: &MemoryDisk) -> Engine {
 
 /// A save that does not wait; returns where the log ends then.
 fn save(engine: &Engine, n: u32) -> Position {
-    block_on(engine.submit(Op::Create { record: record(n, b"saved"), now: NOW })).unwrap();
+    block_on(engine.submit(Op::Create { record: record(n, b"saved"), traces: Vec::new(), now: NOW })).unwrap();
     engine.log.segments.tail()
 }
 

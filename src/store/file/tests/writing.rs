@@ -109,7 +109,7 @@ fn a_save_dropped_while_it_waits_was_not_begun() {
     let lock = Disk::lock(&disk, names::WRITER_LOCK).unwrap();
     assert!(lock.try_exclusive().unwrap());
     {
-        let mut save = Box::pin(store.run(Op::Create { record: record(1, b"dropped"), now: NOW }));
+        let mut save = Box::pin(store.run(Op::Create { record: record(1, b"dropped"), traces: Vec::new(), now: NOW }));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(save.as_mut().poll(&mut context).is_pending());
     }
@@ -172,7 +172,7 @@ fn updates_of_one_group_are_credited_what_they_replace_once() {
     let mut writer = Writer::new(Disk::lock(&disk, names::WRITER_LOCK).unwrap(), settings.clone());
     let mut locked = writer.try_lock(&store.engine.log).unwrap().unwrap();
     let bigger = Op::Update { record: record(1, &[1; 1300]), expected: revision, now: NOW };
-    let more = Op::Create { record: record(2, &[2; 1000]), now: NOW };
+    let more = Op::Create { record: record(2, &[2; 1000]), traces: Vec::new(), now: NOW };
     let outcomes = locked.write(&[&bigger, &more], true).ok().unwrap();
     let full = outcomes.iter().map(|(answer, _)| answer.as_ref().is_err_and(|error| *error.kind() == ErrorKind::Full));
     assert_eq!(full.collect::<Vec<_>>(), [false, true]);

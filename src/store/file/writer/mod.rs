@@ -5,6 +5,7 @@
 
 mod append;
 pub(crate) mod kept_lock;
+mod leaving;
 pub(crate) mod op;
 mod overlay;
 mod plan;
@@ -156,7 +157,7 @@ impl LockedWriter<'_> {
             return Ok(false);
         }
         let ended = self.look_around(ops)?;
-        let (mut refuses_saves, mut has_rolled, mut has_failed) = (false, false, false);
+        let (mut drops_traces, mut refuses_saves, mut has_rolled, mut has_failed) = (false, false, false, false);
         let (frames, written, memory) = loop {
             // Conditions are checked against all that any process has written, so the index catches up first.
             let state = log.read()?;
@@ -164,6 +165,8 @@ impl LockedWriter<'_> {
             let memory = std::mem::take(&mut self.writer.memory);
             let mut plan = Plan::new(log, &state.index, &self.writer.settings, ops.len(), ended.clone(), memory);
             plan.full = full;
+            // A full disk has no room for traces, and no operation is refused for their sake.
+            plan.leaves_traces = !drops_traces && !log.is_full.load(Ordering::Relaxed);
             for (op, outcome) in ops.iter().zip(&mut *outcomes) {
                 let Answered { answer, waits } = plan.add(op);
                 let waits = match waits {
@@ -187,7 +190,8 @@ impl LockedWriter<'_> {
                 if let Ok(false) = self.try_write(&[&sweep], std::slice::from_mut(&mut swept), may_roll, 0) {
                     return Ok(false);
                 }
-                let goes_on = matches!(swept.0, Ok(Answer::Swept(Swept { removed: 1.., .. })));
+                let goes_on =
+                    matches!(swept.0, Ok(Answer::Swept((Swept { removed, .. }, traces))) if removed > 0 || traces > 0);
                 return self.try_write(ops, outcomes, may_roll, if goes_on { may_sweep - 1 } else { 0 });
             }
             let bytes = planned.0.bytes().len() as u64;
@@ -208,6 +212,7 @@ impl LockedWriter<'_> {
                         if *error.kind() != ErrorKind::Full || has_tried_all {
                             return Err(error);
                         }
+                        drops_traces = true;
                         if !std::mem::replace(&mut has_failed, true) {
                             continue;
                         }
@@ -215,7 +220,7 @@ impl LockedWriter<'_> {
                 }
             } else {
                 drop(state);
-                if !std::mem::replace(&mut refuses_saves, true) {
+                if !std::mem::replace(&mut drops_traces, true) || !std::mem::replace(&mut refuses_saves, true) {
                     continue;
                 }
                 if has_rolled {

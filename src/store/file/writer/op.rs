@@ -5,6 +5,7 @@ use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::store::file::format::position::Position;
 use crate::store::{Swept, Update};
 
@@ -13,6 +14,7 @@ use crate::store::{Swept, Update};
 pub(crate) enum Op {
     Create {
         record: Record,
+        traces: Vec<(SessionKey, Trace)>,
         now: Timestamp,
     },
     Update {
@@ -28,10 +30,13 @@ pub(crate) enum Op {
         old: SessionKey,
         expected: Revision,
         record: Record,
+        // In a box, or each operation would take as much memory.
+        trace: Option<Box<Trace>>,
         now: Timestamp,
     },
     Destroy {
         key: SessionKey,
+        trace: Option<Box<Trace>>,
     },
     DestroyOwned {
         owner: Owner,
@@ -83,9 +88,12 @@ impl Op {
         matches!(self, Self::Touch { .. })
     }
 
-    /// When it makes a session exist, by its caller's clock.
+    /// When it makes a session or a trace exist beside which others leave, by its caller's clock.
     pub(crate) const fn creates_at(&self) -> Option<Timestamp> {
-        if let Self::Create { now, .. } = self { Some(*now) } else { None }
+        match self {
+            Self::Create { now, .. } | Self::Rotate { trace: Some(_), now, .. } => Some(*now),
+            _ => None,
+        }
     }
 
     /// When it saves a session, by its caller's clock.
@@ -126,7 +134,8 @@ pub(crate) enum Answer {
     Updated(Update),
     Touched(bool),
     Counted(u64),
-    Swept(Swept),
+    /// And how many traces were removed beside.
+    Swept((Swept, usize)),
     Done,
 }
 

@@ -11,16 +11,19 @@ use crate::model::record::Revision;
 use crate::model::time::Timestamp;
 use crate::store::file::index::Index;
 use crate::store::file::index::ranks::{Order, Rank, Ranks};
+use crate::store::file::index::slot::MetaRef;
 
-/// What the index will know of a session.
+/// What the index will know of a session or of a trace.
 #[derive(Clone)]
 pub(crate) struct Planned {
     pub(crate) revision: Revision,
     pub(crate) expiry: Expiry,
     pub(crate) owner: Option<Owner>,
+    /// Whether a trace will stand there, and no session.
+    pub(crate) is_trace: bool,
     /// The bytes of its frame.
     pub(crate) bytes: u64,
-    /// The record, if this group saves it.
+    /// The record or the trace, if this group saves it.
     pub(crate) record: Option<Bytes>,
 }
 
@@ -97,30 +100,55 @@ impl<'a> Overlay<'a> {
         self.planned.get(key)?.as_ref()
     }
 
+    /// The trace under this key that is not over: planned, or in the index.
+    pub(crate) fn trace(&self, key: &SessionKey, now: Timestamp) -> Option<Result<&Planned, MetaRef<'_>>> {
+        match self.planned.get(key) {
+            Some(planned) => {
+                planned.as_ref().filter(|planned| planned.is_trace && !planned.expiry.is_expired_at(now)).map(Ok)
+            }
+            None => self.index.standing_at(key, now).filter(MetaRef::is_trace).map(Err),
+        }
+    }
+
     /// The session under this key, if it has not expired.
     pub(crate) fn live(&self, key: &SessionKey, now: Timestamp) -> Option<Planned> {
         match self.planned.get(key) {
-            Some(planned) => planned.as_ref().filter(|planned| !planned.expiry.is_expired_at(now)).cloned(),
+            Some(planned) => {
+                planned.as_ref().filter(|planned| !planned.is_trace && !planned.expiry.is_expired_at(now)).cloned()
+            }
             None => self.index.live_at(key, now).map(|meta| Planned {
                 revision: meta.revision(),
                 expiry: *meta.expiry(),
                 owner: meta.owner().cloned(),
+                is_trace: false,
                 bytes: meta.bytes().into(),
                 record: None,
             }),
         }
     }
 
-    /// How many bytes the frame of the session under this key takes; 0 if there is none.
-    pub(crate) fn bytes_of(&self, key: &SessionKey) -> u64 {
+    /// Whether a trace stands under this key, over or not.
+    pub(crate) fn has_trace(&self, key: &SessionKey) -> bool {
         match self.planned.get(key) {
-            Some(planned) => planned.as_ref().map_or(0, |planned| planned.bytes),
-            None => self.index.get(key).map_or(0, |meta| u64::from(meta.bytes())),
+            Some(planned) => planned.as_ref().is_some_and(|planned| planned.is_trace),
+            None => self.index.get(key).is_some_and(|meta| meta.is_trace()),
         }
     }
 
+    /// How many bytes the frame of the session under this key takes; 0 if there is none, or a trace.
+    pub(crate) fn bytes_of(&self, key: &SessionKey) -> u64 {
+        match self.planned.get(key) {
+            Some(planned) => planned.as_ref().filter(|planned| !planned.is_trace).map_or(0, |planned| planned.bytes),
+            None => self.index.get(key).filter(|meta| !meta.is_trace()).map_or(0, |meta| u64::from(meta.bytes())),
+        }
+    }
+
+    /// Whether a session stands under this key, expired or not.
     pub(crate) fn stands(&self, key: &SessionKey) -> bool {
-        self.planned.get(key).map_or_else(|| self.index.get(key).is_some(), Option::is_some)
+        match self.planned.get(key) {
+            Some(planned) => planned.as_ref().is_some_and(|planned| !planned.is_trace),
+            None => self.index.get(key).is_some_and(|meta| !meta.is_trace()),
+        }
     }
 
     /// Whether the group says something newer of this session than the index.
@@ -214,13 +242,20 @@ mod tests {
     /// A session that was seen at a time and ends so many seconds later.
     fn session((owner_number, seen, idle): (u8, u64, u64)) -> Planned {
         let expiry = Expiry::from_parts(Timestamp::from_secs(seen), Some(Duration::from_secs(idle)), None);
-        Planned { revision: Revision::from_u64(1), expiry, owner: owner(owner_number), bytes: 40, record: None }
+        Planned {
+            revision: Revision::from_u64(1),
+            expiry,
+            owner: owner(owner_number),
+            is_trace: false,
+            bytes: 40,
+            record: None,
+        }
     }
 
     fn index(sessions: impl Iterator<Item = (u32, Planned)>) -> Index {
         let mut index = Index::new(1).limited(true);
         for (n, Planned { revision, expiry, owner, .. }) in sessions {
-            let meta = RecordMeta { at: segment::start(1), bytes: 40, revision, expiry, owner };
+            let meta = RecordMeta { at: segment::start(1), bytes: 40, revision, expiry, owner, is_trace: false };
             index.apply(Effect::Put(key(n), meta));
         }
         index

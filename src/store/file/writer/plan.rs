@@ -11,6 +11,7 @@ use crate::model::lifetime::Expiry;
 use crate::model::owner::Owner;
 use crate::model::record::{Note, Record, Revision};
 use crate::model::time::Timestamp;
+use crate::model::trace::Trace;
 use crate::store::file::format::frame::{Frame, Frames, HEAD, Kind, NO_KEY};
 use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
@@ -36,11 +37,15 @@ impl Memory {
 
 /// A group's plan, while operations are added to it.
 pub(crate) struct Plan<'a> {
-    log: &'a Log,
-    overlay: Overlay<'a>,
+    pub(super) log: &'a Log,
+    pub(super) overlay: Overlay<'a>,
     limits: &'a Limits,
-    /// How many more bytes of records the store may hold.
-    room: u64,
+    /// How many more bytes of records the store may hold. Traces take none of it.
+    pub(super) room: u64,
+    /// Whether there is room for traces. Nothing is refused for lack of it.
+    pub(crate) leaves_traces: bool,
+    /// How many traces there will be, how many there may be, and about how many bytes they take.
+    pub(super) traces: (usize, usize, u64),
     /// Whether the disk is full, so that only operations that are needed then are accepted.
     pub(crate) full: bool,
     /// The time of a save that found no room.
@@ -49,7 +54,7 @@ pub(crate) struct Plan<'a> {
     ended: VecDeque<Place>,
     swept_behind: Duration,
     pub(crate) frames: Frames,
-    written: Vec<CachedRecord>,
+    pub(super) written: Vec<CachedRecord>,
     /// The buffer in which records are encoded.
     memory: Vec<u8>,
 }
@@ -77,7 +82,9 @@ impl<'a> Plan<'a> {
             log,
             overlay: Overlay::new(index, operations > 1),
             limits,
-            room: store_bytes.saturating_sub(index.live_bytes()),
+            room: store_bytes.saturating_sub(index.live_bytes() - index.traces().bytes()),
+            leaves_traces: true,
+            traces: (index.traces().len(), sizes.traces, index.traces().bytes()),
             full: false,
             short_of_room_at: None,
             ended: ended.into(),
@@ -102,11 +109,13 @@ impl<'a> Plan<'a> {
             );
         }
         let answered = match op {
-            Op::Create { record, now } => self.create(record, *now),
+            Op::Create { record, traces, now } => self.create(record, traces, *now),
             Op::Update { record, expected, now } => self.update(record, *expected, *now),
-            Op::Rotate { old, expected, record, now } => self.rotate(old, *expected, record, *now),
+            Op::Rotate { old, expected, record, trace, now } => {
+                self.rotate(old, *expected, record, trace.as_deref(), *now)
+            }
             Op::Touch { key, now } => Ok(self.touch(key, *now)),
-            Op::Destroy { key } => Ok(self.destroy(key)),
+            Op::Destroy { key, trace } => Ok(self.destroy(key, trace.as_deref())),
             Op::DestroyOwned { owner, except } => Ok(self.end_owned(owner, except.as_ref())),
             Op::End { keys } => Ok(self.end_all(keys)),
             Op::Sweep { now, budget } => Ok(self.sweep(*now, *budget)),
@@ -123,13 +132,14 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn create(&mut self, record: &Record, now: Timestamp) -> Result<Answered> {
+    fn create(&mut self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Answered> {
         self.expect_free(record.key(), now)?;
         let mut ended = self.make_room(record, now)?;
         let waits = saved(&ended);
+        let traces = self.joined(traces, record.key(), &ended, now);
         let swept = self.swept_beside(record.key(), &ended, now);
         ended.extend(swept);
-        let revision = self.put(record, *record.expiry(), &ended)?;
+        let revision = self.put(record, *record.expiry(), &ended, traces)?;
         Ok(Answered { answer: Ok(Answer::Created(revision)), waits })
     }
 
@@ -161,11 +171,18 @@ impl<'a> Plan<'a> {
         let mut expiry = *record.expiry();
         expiry.touch(current.expiry.last_seen());
         let evicted = if current.owner.as_ref() == record.owner() { Vec::new() } else { self.make_room(record, now)? };
-        let revision = self.put(record, expiry, &evicted)?;
+        let revision = self.put(record, expiry, &evicted, Vec::new())?;
         Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: saved(&evicted) })
     }
 
-    fn rotate(&mut self, old: &SessionKey, expected: Revision, record: &Record, now: Timestamp) -> Result<Answered> {
+    fn rotate(
+        &mut self,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Answered> {
         let Some(current) = self.overlay.live(old, now) else { return Ok(Answered::gone()) };
         if current.revision != expected {
             return self.conflict(old, current.expiry);
@@ -176,7 +193,11 @@ impl<'a> Plan<'a> {
         let mut ended =
             if current.owner.as_ref() == record.owner() { Vec::new() } else { self.make_room(record, now)? };
         ended.push(*old);
-        let revision = self.put(record, expiry, &ended)?;
+        let traces = trace.map(|trace| (*old, *trace));
+        if traces.is_some() {
+            ended.extend(self.swept_beside(record.key(), &ended, now));
+        }
+        let revision = self.put(record, expiry, &ended, Vec::from_iter(traces))?;
         Ok(Answered { answer: Ok(Answer::Updated(Update::Stored(revision))), waits: Waits::Always })
     }
 
@@ -200,11 +221,12 @@ impl<'a> Plan<'a> {
         touched(true)
     }
 
-    fn destroy(&mut self, key: &SessionKey) -> Answered {
+    fn destroy(&mut self, key: &SessionKey, trace: Option<&Trace>) -> Answered {
         // An expired session gets a frame as well: a clock that is set back must not bring it back (rule 1).
         let stands = self.overlay.stands(key);
         if stands {
-            self.end(key);
+            let freed = self.overlay.bytes_of(key);
+            self.write(None, &[*key], Vec::from_iter(trace.map(|trace| (*key, *trace))), freed);
         }
         Answered { answer: Ok(Answer::Counted(stands.into())), waits: Waits::Always }
     }
@@ -224,7 +246,7 @@ impl<'a> Plan<'a> {
     fn end_all(&mut self, ended: &[SessionKey]) -> Answered {
         match ended {
             [] => {}
-            [one] => self.end(one),
+            [one] => drop(self.write(None, &[*one], Vec::new(), 0)),
             all => {
                 self.frames.batch(|frames| push_destroys(frames, all));
                 all.iter().for_each(|key| self.overlay.set(*key, None));
@@ -234,10 +256,12 @@ impl<'a> Plan<'a> {
     }
 
     fn sweep(&mut self, now: Timestamp, budget: usize) -> Answered {
-        let mut swept = Swept::default();
-        if let Some(((end, key), removed, more)) = self.overlay.index.first_ended(now, budget.max(1)) {
+        let mut swept = (Swept::default(), 0);
+        let index = self.overlay.index;
+        if let Some(((end, key), removed, more)) = index.first_ended(now, budget.max(1)) {
             self.frames.push(Kind::Sweep, &key, &[&end.as_millis().to_le_bytes()]);
-            swept = Swept { removed: removed as u64, more };
+            let traces = index.traces().count_until(&(end, key));
+            swept = (Swept { removed: (removed - traces) as u64, more }, traces);
         }
         Answered { answer: Ok(Answer::Swept(swept)), waits: Waits::Never }
     }
@@ -288,8 +312,14 @@ impl<'a> Plan<'a> {
         Answered { answer: Ok(Answer::Done), waits }
     }
 
-    /// Adds a record's frame, with this expiry. If the save ends other sessions, all goes into one batch.
-    fn put(&mut self, record: &Record, expiry: Expiry, ended: &[SessionKey]) -> Result<Revision> {
+    /// Adds a record's frame, with this expiry. If the save ends other sessions, or leaves traces, all goes into one batch.
+    fn put(
+        &mut self,
+        record: &Record,
+        expiry: Expiry,
+        ended: &[SessionKey],
+        traces: Vec<(SessionKey, Trace)>,
+    ) -> Result<Revision> {
         let kept = record.to_kept(&expiry, std::mem::take(&mut self.memory));
         let bytes = &kept[Note::BYTES..];
         self.limits.check(record, bytes).map_err(|error| error.at(&self.log.segments.path))?;
@@ -301,30 +331,17 @@ impl<'a> Plan<'a> {
             return Err(Error::new(ErrorKind::Full, "saving a session").at(&self.log.segments.path).because(why));
         };
         self.room = room;
-        let at = if ended.is_empty() {
-            self.frames.push(Kind::Put, &key, &[bytes])
-        } else {
-            self.frames.batch(|frames| {
-                push_destroys(frames, ended);
-                frames.push(Kind::Put, &key, &[bytes])
-            })
-        };
+        let at = self.write(Some((&key, bytes)), ended, traces, 0);
         let revision = Revision::from_u64(at.as_u64());
         let shared = Bytes::from(&kept[..]);
         self.memory = kept;
-        ended.iter().for_each(|key| self.overlay.set(*key, None));
         if self.overlay.is_group {
-            let owner = record.owner().cloned();
-            self.overlay
-                .set(key, Some(Planned { revision, expiry, owner, bytes: taken, record: Some(shared.clone()) }));
+            let (owner, record) = (record.owner().cloned(), Some(shared.clone()));
+            let planned = Planned { revision, expiry, owner, is_trace: false, bytes: taken, record };
+            self.overlay.set(key, Some(planned));
         }
         self.written.push((key, revision, shared));
         Ok(revision)
-    }
-
-    fn end(&mut self, key: &SessionKey) {
-        self.frames.push(Kind::Destroy, key, &[]);
-        self.overlay.set(*key, None);
     }
 
     /// Which sessions of the record's owner have to end so that the limit leaves room for it, where it is new to its owner.

@@ -50,8 +50,9 @@ impl Needs {
     /// What a log with this index needs after a write of so many bytes that begins so many sessions.
     pub(crate) fn of(index: &Index, bytes: u64, sessions: usize) -> Self {
         let sessions = (index.len() + sessions) as u64;
+        let frames = sessions + index.traces().len() as u64;
         let longest = u64::from(index.longest_sealed()).max(u64::from(index.applied.offset()) + bytes);
-        let moved = sessions.min(longest / HEAD as u64) * MOVED;
+        let moved = frames.min(longest / HEAD as u64) * MOVED;
         Self { ends: RESERVE + sessions * END, cut: longest.min(index.live_bytes() + bytes) + moved }
     }
 

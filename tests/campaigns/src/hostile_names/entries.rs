@@ -192,7 +192,7 @@ fn ids(bytes: &[u8], text: &str) -> Result<(), Failure> {
         ensure!(id.expose().as_bytes() == bytes, "an id has another spelling");
     }
     if let Ok(key) = text.parse::<SessionKey>() {
-        ensure!(key.to_string() == text, "a handle has another spelling");
+        ensure!(key.to_string() == text, "a key has another spelling");
     }
     Ok(())
 }

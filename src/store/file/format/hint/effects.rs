@@ -26,6 +26,7 @@
 //! | 4 without 8 | the absolute deadline, in milliseconds after last seen, signed | as in the previous put |
 //! | 8, only with 4 | nothing: there is no absolute deadline | |
 //! | 16 | the owner, a string | it has none |
+//! | 32, without 4 and 16 | nothing: a trace stands there, and what is in the place of last seen is its end | a session |
 
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ use crate::model::record::Revision;
 use crate::model::time::Timestamp;
 use crate::store::file::format::effect::Effect;
 use crate::store::file::format::frame::HEAD;
-use crate::store::file::format::meta::RecordMeta;
+use crate::store::file::format::meta::{RecordMeta, trace_expiry};
 use crate::store::file::format::position::Position;
 use crate::store::file::format::segment;
 
@@ -56,6 +57,7 @@ mod flag {
     pub(super) const LIFETIME: u8 = 4;
     pub(super) const NO_DEADLINE: u8 = 8;
     pub(super) const OWNER: u8 = 16;
+    pub(super) const TRACE: u8 = 32;
 }
 
 /// Encodes effects, one after another.
@@ -146,17 +148,19 @@ impl Before {
     }
 
     fn write_put(&mut self, key: &SessionKey, meta: &RecordMeta, writer: &mut Writer) {
-        let (seen, idle, revision) = (meta.expiry.last_seen(), meta.expiry.idle(), meta.revision.as_u64());
+        let (idle, revision) = (meta.expiry.idle(), meta.revision.as_u64());
+        let seen = if meta.is_trace { meta.expiry.ends_at() } else { meta.expiry.last_seen() };
         let left = meta.expiry.absolute().map(|deadline| deadline.as_millis().wrapping_sub(seen.as_millis()));
         let gap = meta.at.as_u64().wrapping_sub(self.end.as_u64());
         let has_revision = revision != meta.at.as_u64();
-        let has_lifetime = (idle, left) != (self.idle, self.left);
+        let has_lifetime = !meta.is_trace && (idle, left) != (self.idle, self.left);
         let flags = [
             (flag::GAP, gap > 0),
             (flag::REVISION, has_revision),
             (flag::LIFETIME, has_lifetime),
             (flag::NO_DEADLINE, has_lifetime && left.is_none()),
             (flag::OWNER, meta.owner.is_some()),
+            (flag::TRACE, meta.is_trace),
         ];
         writer.byte(flags.iter().filter(|(_, is_set)| *is_set).fold(PUT, |byte, (flag, _)| byte | flag));
         writer.fixed(key.as_bytes());
@@ -234,7 +238,11 @@ impl<'a> Decoder<'a> {
 
     fn put(&mut self, byte: u8) -> Result<Effect, CodecError> {
         let has = |flag: u8| byte & flag > 0;
-        if byte >= PUT | flag::OWNER << 1 || has(flag::NO_DEADLINE) && !has(flag::LIFETIME) {
+        let is_trace = has(flag::TRACE);
+        if byte >= PUT | flag::TRACE << 1
+            || has(flag::NO_DEADLINE) && !has(flag::LIFETIME)
+            || is_trace && (has(flag::LIFETIME) || has(flag::OWNER))
+        {
             return Err(CodecError::Malformed);
         }
         let key = self.key()?;
@@ -258,13 +266,14 @@ impl<'a> Decoder<'a> {
             before.left = if has(flag::NO_DEADLINE) { None } else { Some(self.reader.signed()? as u64) };
         }
         let deadline = match before.left {
-            Some(left) => Some(time(seen.as_millis().wrapping_add(left))?),
-            None => None,
+            Some(left) if !is_trace => Some(time(seen.as_millis().wrapping_add(left))?),
+            _ => None,
         };
         let owner = if has(flag::OWNER) { Some(self.reader.bytes()?.into()) } else { None };
         (before.end, before.bytes) = (at.plus(bytes as usize), bytes);
-        let expiry = Expiry::from_parts(seen, before.idle, deadline);
-        Ok(Effect::Put(key, RecordMeta { at, bytes, revision: Revision::from_u64(revision), expiry, owner }))
+        let expiry = if is_trace { trace_expiry(seen) } else { Expiry::from_parts(seen, before.idle, deadline) };
+        let revision = Revision::from_u64(revision);
+        Ok(Effect::Put(key, RecordMeta { at, bytes, revision, expiry, owner, is_trace }))
     }
 }
 

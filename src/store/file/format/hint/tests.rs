@@ -32,7 +32,7 @@ fn put(n: u8, offset: u32, seen: u64, idle: Option<u64>, deadline: Option<u64>, 
     let idle = idle.map(Duration::from_millis);
     let expiry = Expiry::from_parts(Timestamp::from_millis(seen), idle, deadline.map(Timestamp::from_millis));
     let revision = Revision::from_u64(if n.is_multiple_of(2) { at.as_u64() } else { 0x0000_0003_0000_0040 });
-    Effect::Put(key(n), RecordMeta { at, bytes: 100, revision, expiry, owner: owner.map(Into::into) })
+    Effect::Put(key(n), RecordMeta { at, bytes: 100, revision, expiry, owner: owner.map(Into::into), is_trace: false })
 }
 
 fn effects() -> Vec<Effect> {
@@ -195,7 +195,14 @@ fn most_sessions_take_no_more_than_24_bytes() {
             *offset += bytes;
             Some(Effect::Put(
                 key(1),
-                RecordMeta { at, bytes, revision: Revision::from_u64(at.as_u64()), expiry, owner: None },
+                RecordMeta {
+                    at,
+                    bytes,
+                    revision: Revision::from_u64(at.as_u64()),
+                    expiry,
+                    owner: None,
+                    is_trace: false,
+                },
             ))
         })
         .collect();

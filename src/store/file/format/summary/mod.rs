@@ -212,7 +212,10 @@ impl Summary {
         if last_end.is_some_and(|(_, last)| own.offset <= *last) {
             return Some(Effect::Destroy(key));
         }
-        meta.expiry = own.expiry;
+        // Nothing puts off the end of a trace.
+        if !meta.is_trace {
+            meta.expiry = own.expiry;
+        }
         Some(Effect::Put(key, meta))
     }
 

@@ -1,0 +1,111 @@
+//! Two requests of one visitor through the layer, over a store that pauses at each call: all orders of the calls, and both orders
+//! of the answers. Nothing sleeps: a driver polls one request at a time, and each poll is one call of the store.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic, and nothing of it is public")]
+
+mod judge;
+mod paused;
+mod world;
+
+use std::collections::BTreeMap;
+
+use judge::judge;
+use world::{Choose, First, Op, World, run};
+
+/// The choices of one order, and how many ways there were at each.
+#[derive(Default)]
+struct Order {
+    made: Vec<(usize, usize)>,
+    at: usize,
+}
+
+impl Choose for Order {
+    fn choose(&mut self, ways: usize) -> usize {
+        if self.at == self.made.len() {
+            self.made.push((0, ways));
+        }
+        assert_eq!(self.made[self.at].1, ways, "the same choices lead to the same places");
+        self.at += 1;
+        self.made[self.at - 1].0
+    }
+}
+
+impl Order {
+    /// The next order, depth first; false after the last.
+    fn advance(&mut self) -> bool {
+        self.made.truncate(self.at);
+        self.at = 0;
+        while let Some((choice, ways)) = self.made.pop() {
+            if choice + 1 < ways {
+                self.made.push((choice + 1, ways));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Runs two requests in all orders; gives how many there were, and the first that breaks each promise.
+fn all_orders(ops: [Op; 2], first: First) -> (u64, BTreeMap<String, String>) {
+    let (mut orders, mut all_broken) = (0, BTreeMap::new());
+    for is_one_after_the_other in [false, true] {
+        let mut order = Order::default();
+        loop {
+            let world = run(ops, first, is_one_after_the_other, &mut order);
+            orders += u64::from(world.is_some());
+            for (world, broken) in world.iter().flat_map(|world| judge(world).into_iter().map(move |it| (world, it))) {
+                let order = || {
+                    let made: Vec<_> = order.made.iter().map(|(choice, _)| choice).collect();
+                    let kind = if is_one_after_the_other { "one after the other" } else { "at once" };
+                    let World { answers, events, live, jar, .. } = world;
+                    format!("{ops:?} over {first:?}, {kind}, {made:?}:\n{answers:?}\n{events:?}\n{live:?}\n{jar:?}")
+                };
+                all_broken.entry(broken).or_insert_with(order);
+            }
+            if !order.advance() {
+                break;
+            }
+        }
+    }
+    (orders, all_broken)
+}
+
+fn all_pairs(first: First, ops: &[Op]) {
+    let (mut orders, mut all_broken) = (0, BTreeMap::new());
+    for (at, one) in ops.iter().enumerate() {
+        for other in &ops[at..] {
+            let (more, broken) = all_orders([*one, *other], first);
+            orders += more;
+            for (promise, order) in broken {
+                all_broken.entry(format!("{promise}: {one:?}, {other:?}")).or_insert(order);
+            }
+        }
+    }
+    let shown: String = all_broken.iter().map(|(promise, order)| format!("{promise}\n{order}\n\n")).collect();
+    assert!(all_broken.is_empty(), "{shown}{:#?}", all_broken.keys());
+    assert!(orders > 300, "{first:?}: {orders}");
+    println!("{first:?}: {orders} orders");
+}
+
+#[test]
+fn in_no_order_do_two_requests_break_a_promise_over_an_anonymous_session() {
+    all_pairs(First::Anonymous, &Op::ALL);
+}
+
+#[test]
+fn in_no_order_do_two_requests_break_a_promise_over_a_users_session() {
+    all_pairs(First::A, &Op::ALL);
+}
+
+#[test]
+fn in_no_order_do_two_requests_break_a_promise_over_two_sessions_of_one_user() {
+    // Each ends two sessions, so there are many orders.
+    let ops = [Op::Put, Op::Rotate, Op::LoginA, Op::LoginB, Op::Destroy, Op::DestroyAndPut, Op::EndAll];
+    all_pairs(First::AAndA, &ops);
+}
+
+#[test]
+fn in_no_order_do_two_requests_break_a_promise_without_a_session() {
+    all_pairs(First::Blank, &Op::ALL);
+    all_pairs(First::DeadId, &Op::ALL);
+}
