@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use super::faults::{Call, input_output, no_space};
 use super::history::Life;
-use super::inode::{Inode, Survives};
+use super::inode::{BLOCK, Inode, Name, Survives};
 use super::locks::Locks;
 use super::world;
 
@@ -31,16 +31,13 @@ struct Inner {
     aside: usize,
 }
 
-/// A name's file: on the disk, and since.
-#[derive(Default)]
-struct Name {
-    durable: Option<usize>,
-    since: Vec<Option<usize>>,
-}
-
-impl Name {
-    fn now(&self) -> Option<usize> {
-        self.since.last().copied().unwrap_or(self.durable)
+impl Inner {
+    /// Whether the disk has room for a file up to here. What has no name any more is as good as gone.
+    fn has_room(&self, inode: usize, end: usize) -> bool {
+        let Some(capacity) = world::capacity() else { return true };
+        let more = end.div_ceil(BLOCK).saturating_sub(self.inodes[inode].blocks());
+        let taken: usize = self.names.values().filter_map(Name::now).map(|inode| self.inodes[inode].blocks()).sum();
+        more == 0 || taken + more <= capacity
     }
 }
 
@@ -272,6 +269,13 @@ impl Disk for SimulatedDisk {
 }
 
 impl SimulatedFile {
+    /// A call that needs room up to here.
+    fn call_to(&self, what: Call<'_>, end: usize, act: impl FnOnce(&mut Inode) -> io::Result<()>) -> io::Result<()> {
+        call(&self.disk, self.life, what, |inner| {
+            if inner.has_room(self.inode, end) { act(&mut inner.inodes[self.inode]) } else { Err(no_space()) }
+        })
+    }
+
     fn call<T>(&self, what: Call<'_>, act: impl FnOnce(&mut Inode) -> io::Result<T>) -> io::Result<T> {
         call(&self.disk, self.life, what, |inner| act(&mut inner.inodes[self.inode]))
     }
@@ -296,12 +300,12 @@ impl DiskFile for SimulatedFile {
         let (now, later) = bytes.split_at(first);
         let what = Call::Write(&self.name, at, bytes.len());
         if first > 0 {
-            self.call(Call::Part(&self.name, at, first), |inode| {
+            self.call_to(Call::Part(&self.name, at, first), at as usize + first, |inode| {
                 inode.write(now, at as usize);
                 Ok(())
             })?;
         }
-        self.call(what, |inode| {
+        self.call_to(what, at as usize + bytes.len(), |inode| {
             let has_space = !world::breaks_reservations() && inode.has_space(at as usize + bytes.len());
             if world::is_full() && !has_space {
                 return Err(no_space());
@@ -338,7 +342,7 @@ impl DiskFile for SimulatedFile {
 
     fn reserve(&self, from: u64, bytes: u64) -> io::Result<()> {
         let end = (from + bytes) as usize;
-        self.call(Call::Reserve(&self.name), |inode| {
+        self.call_to(Call::Reserve(&self.name), end, |inode| {
             if world::is_full() && !inode.has_space(end) {
                 return Err(no_space());
             }
@@ -348,7 +352,9 @@ impl DiskFile for SimulatedFile {
     }
 
     fn allocated(&self) -> io::Result<u64> {
-        self.call(Call::Length(&self.name), |inode| Ok(inode.space() as u64))
+        self.call(Call::Length(&self.name), |inode| {
+            Ok(if world::capacity().is_some() { inode.blocks() * BLOCK } else { inode.space() } as u64)
+        })
     }
 
     fn drop_cache(&self) -> io::Result<()> {

@@ -85,6 +85,8 @@ pub struct Faults {
     pub space: u16,
     /// Whether the disk is full now.
     pub full: bool,
+    /// So many blocks the disk has, if it has a limit.
+    pub capacity: Option<usize>,
     /// A full disk has no room for what was reserved on it either, as where what is written goes to a new place.
     pub breaks_reservations: bool,
     /// The one call that is to fail, and how many there were since.
@@ -103,6 +105,8 @@ impl Faults {
     pub fn draw(rng: &mut Rng) -> Self {
         let mut faults = Self { write_back: [0, 20, 200][rng.usize(..3)], ..Self::default() };
         if rng.bool() {
+            // The store's reserves alone take some thirty.
+            faults.capacity = (rng.u8(..4) == 0).then(|| rng.usize(30..80));
             return faults;
         }
         let chance = [3, 20, 100][rng.usize(..3)];

@@ -13,6 +13,9 @@ struct Content {
     length: usize,
 }
 
+/// A disk gives space by blocks of so many bytes.
+pub const BLOCK: usize = 4096;
+
 impl Content {
     fn grow(&mut self, length: usize) {
         let sectors = length.div_ceil(SECTOR) * SECTOR;
@@ -104,6 +107,11 @@ impl Inode {
     /// Up to where the file has its space on the disk already.
     pub fn space(&self) -> usize {
         self.reserved.max(self.cache.bytes.len())
+    }
+
+    /// How many blocks it takes.
+    pub fn blocks(&self) -> usize {
+        self.reserved.max(self.cache.length).div_ceil(BLOCK)
     }
 
     /// Whether all up to here has.
@@ -244,5 +252,18 @@ impl Inode {
         self.disk.cut(self.disk.length);
         self.cache = self.disk.clone();
         self.failures = 0;
+    }
+}
+
+/// A name's file: on the disk, and since.
+#[derive(Default)]
+pub struct Name {
+    pub durable: Option<usize>,
+    pub since: Vec<Option<usize>>,
+}
+
+impl Name {
+    pub fn now(&self) -> Option<usize> {
+        self.since.last().copied().unwrap_or(self.durable)
     }
 }

@@ -141,17 +141,22 @@ impl Living {
 
     fn failed(&self, op: OpId, error: &Error) {
         self.world.trace(|| format!("op {op} failed: {error}"));
-        let (may_fail, struck, struck_a_sync) = {
+        let (may_fail, struck, struck_a_sync, may_fill_up) = {
             let faults = self.world.faults.borrow();
-            (faults.may_fail(), faults.struck, faults.struck_a_sync)
+            (faults.may_fail(), faults.struck, faults.struck_a_sync, faults.capacity.is_some())
         };
+        let saves = matches!(
+            self.world.history.borrow().ops[op].ask,
+            Ask::Create { .. } | Ask::Update { .. } | Ask::Rotate { .. } | Ask::Touch { .. }
+        );
         if struck_a_sync && matches!(error.kind(), ErrorKind::Io | ErrorKind::Full | ErrorKind::NotWritable) {
             self.world.wrong(|| format!("a sync failed, and it was called {error}"));
         }
         let answer = match error.kind() {
             ErrorKind::KeyTaken => Answer::Taken,
             ErrorKind::Timeout => Answer::NotDone,
-            ErrorKind::Full if may_fail => Answer::NotDone,
+            // However full the disk is, sessions can be ended.
+            ErrorKind::Full if may_fail || may_fill_up && saves => Answer::NotDone,
             // Nothing that is begun after a process heard of it may be done.
             ErrorKind::Poisoned if self.world.poisoned.get().is_some_and(|first| first <= op) => Answer::NotDone,
             ErrorKind::Poisoned if may_fail || struck => Answer::Unknown,

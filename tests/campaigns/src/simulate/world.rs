@@ -276,6 +276,11 @@ pub fn is_full() -> bool {
     world().faults.borrow().full
 }
 
+/// How many blocks the disk has, if it has a limit.
+pub fn capacity() -> Option<usize> {
+    world().faults.borrow().capacity
+}
+
 /// Whether there is none for what was reserved.
 pub fn breaks_reservations() -> bool {
     world().faults.borrow().breaks_reservations
