@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cloakroom::{
-    CookieKind, Data, Durability, FileOptions, FileStore, Handle, Lifetime, Record, Store, Timestamp, value,
+    CookieKind, Data, Durability, FileOptions, FileStore, Found, Handle, Lifetime, Record, Store, Timestamp, Trace,
+    value,
 };
 use serde_json::{Value as Json, json};
 
@@ -140,6 +141,44 @@ fn check_handles(store: &FileStore) {
     assert!(listed.len() == 2 && expected.iter().all(|handle| listed.contains(handle)), "{listed:?}");
 }
 
+/// Until when the traces of the fixture stand, and one that has ended by [`LATER`].
+const TRACE_ENDS: [Timestamp; 2] = [Timestamp::from_secs(1_700_000_600), Timestamp::from_secs(1_700_000_060)];
+
+/// What the directory of traces holds: each kind, one with several successors, one that has ended, and a full segment
+/// before the last, so that its hint tells traces from sessions.
+fn fill_with_traces(store: &FileStore) {
+    let ends = TRACE_ENDS[0];
+    for (n, ends) in [(40, ends), (42, TRACE_ENDS[1])] {
+        let mut record = owned(n, "ada", b"rotated");
+        let revision = block_on(store.create(&record, &[], NOW)).unwrap();
+        record.set_key(key(n + 1));
+        let moved = Trace::moved(key(n + 1), ends);
+        let _ = block_on(store.rotate(&key(n), revision, &record, Some(&moved), NOW)).unwrap();
+    }
+    for n in [45, 46] {
+        let replaced = [(key(44), Trace::replaced(key(n), ends))];
+        block_on(store.create(&owned(n, "bob", b"logged in"), &replaced, NOW)).unwrap();
+    }
+    create(store, 47, b"ended");
+    assert!(block_on(store.destroy(&key(47), Some(&Trace::ended(ends)))).unwrap());
+    for n in 50..62 {
+        create(store, n, &[n as u8; 350]);
+    }
+}
+
+fn check_traces(store: &FileStore) {
+    let live = [41, 43, 45, 46].into_iter().chain(50..62);
+    assert_eq!(scanned(store, LATER), live.map(key).collect::<Vec<_>>());
+    let found = |n| block_on(store.find(&key(n), LATER)).unwrap();
+    let ends = TRACE_ENDS[0];
+    assert_eq!(found(40), Found::Trace(Trace::moved(key(41), ends)));
+    assert_eq!(found(42), Found::Nothing);
+    let replaced = Trace::replaced(key(45), ends).join(&Trace::replaced(key(46), ends));
+    assert_eq!(found(44), Found::Trace(replaced));
+    assert_eq!(replaced.successors(), [key(45), key(46)]);
+    assert_eq!(found(47), Found::Trace(Trace::ended(ends)));
+}
+
 /// What the third directory holds: everything was cleared once, and segments have left the log, so that what lives
 /// longest was moved.
 fn fill_and_compact(store: &FileStore, place: &Path) {
@@ -180,6 +219,10 @@ fn make(place: &Path) {
     fill_with_handles(&store);
     store.close().unwrap();
 
+    let store = options().open(place.join("v2-traces")).unwrap();
+    fill_with_traces(&store);
+    store.close().unwrap();
+
     let compacted = place.join("v1-compacted");
     let store = options().open(&compacted).unwrap();
     fill_and_compact(&store, &compacted);
@@ -210,6 +253,11 @@ fn check(fixtures: &Path) {
         let store = options().open(&place).unwrap();
         check_handles(&store);
         check_handles(&store);
+    }
+    let (_keep, place) = support::place();
+    copy(&fixtures.join("v2-traces"), &place);
+    for _ in 0..2 {
+        check_traces(&options().open(&place).unwrap());
     }
     for name in ["v1-clean", "v1-killed", "v1-compacted"] {
         let (_keep, place) = support::place();
