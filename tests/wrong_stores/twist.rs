@@ -307,6 +307,10 @@ impl Wrong {
             }
             Between::Threads => {
                 make_room()?;
+                if self.memory.limits.per_owner.is_some() {
+                    // As long as the way to a store on another machine and back.
+                    pause();
+                }
                 write()
             }
             Between::Futures => {
