@@ -98,7 +98,9 @@ impl Entries {
         record.set_owner(Some(text.into()), Some(NOW));
         record.set_data(Data::from_entries(&BTreeMap::from([(Arc::from("value"), bytes)])));
         let too_long = text.len() > MAX_OWNER_BYTES;
-        self.comes_back(&record, too_long)?;
+        if !text.is_empty() {
+            self.comes_back(&record, too_long)?;
+        }
         record.set_owner(None, None);
         record.set_data(Data::from_entries(&BTreeMap::from([(Arc::from(text), bytes)])));
         if !text.is_empty() {
@@ -152,7 +154,7 @@ impl Entries {
         let blocking = self.sessions.blocking();
         let no_headers: [&[u8]; 0] = [];
         let session = blocking.open(no_headers).map_err(|error| format!("it was not opened: {error}"))?;
-        let owner = text.len() <= MAX_OWNER_BYTES;
+        let owner = (1..=MAX_OWNER_BYTES).contains(&text.len());
         let login = session.login(text);
         ensure!(login.is_ok() || !owner, "the owner was refused: {login:?}");
         let inserted = session.insert(text, bytes);

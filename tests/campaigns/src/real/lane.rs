@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cloakroom::{ErrorKind, FileStore, Result, Store as _, Update};
+use cloakroom::{ErrorKind, FileStore, Handle, Result, Store as _, Update};
 use fastrand::Rng;
 
 use super::op::{COUNTERS, Held, Holdings, LANES, Name, OWNERS, Op, SWEEP_AFTER};
@@ -192,7 +192,10 @@ impl<'a> Lane<'a> {
             }),
             Op::Rotate { old, new, value } => self.replace(*old, |record| {
                 let mut changed = found::with_value(record.clone(), *value);
-                changed.set_key(found::key_of_lane(lane, *new));
+                let new = found::key_of_lane(lane, *new);
+                changed.set_key(new);
+                // What stands under a name says no more than the name, so that it is known whole.
+                changed.set_handle(Handle::from_bytes(*new.as_bytes()));
                 block_on(store.rotate(record.key(), record.revision(), &found::without_revision(changed), None, NOW))
             }),
             Op::Touch { name, seen } => {
