@@ -3,6 +3,7 @@
 use crate::model::error::{ErrorKind, Result};
 use crate::model::handle::Handle;
 use crate::model::key::SessionKey;
+use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::trace::{Trace, TraceKind};
 use crate::session::Stood;
@@ -46,12 +47,7 @@ impl<S: Store> Committing<'_, S> {
 
     /// Whether a trace leads to a session of this owner, which becomes `home`. Sessions of others that the opened one has moved to
     /// are replaced by the login.
-    async fn lead_home(
-        &self,
-        trace: &Trace,
-        owner: &crate::model::owner::Owner,
-        home: &mut Option<Record>,
-    ) -> Result<bool> {
+    async fn lead_home(&self, trace: &Trace, owner: &Owner, home: &mut Option<Record>) -> Result<bool> {
         let lead = self.sessions.follow(trace, HOPS).await?;
         let mut is_home = false;
         for record in lead.alive {
