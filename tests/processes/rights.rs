@@ -28,7 +28,10 @@ fn shared_place() -> (TempDir, PathBuf, PathBuf) {
     let (keep, place) = place();
     fs::set_permissions(keep.path(), Permissions::from_mode(0o711)).unwrap();
     let program = keep.path().join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Another process copies: a handle to write that is open here goes into the children of other tests until they have
+    // become programs themselves, and what is open to write cannot be run.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
     (keep, place, program)
 }
 
