@@ -10,6 +10,7 @@ mod locks;
 mod process;
 mod rights;
 mod roles;
+mod site;
 mod together;
 mod vanished;
 

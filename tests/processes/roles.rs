@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::process::{ARGUMENT, PLACE, ROLE, listen, say};
 use super::support::{NOW, block_on, key, load, record, replace, value, value_of};
-use super::{counting, killed};
+use super::{counting, killed, site};
 
 /// The role that the environment names; without one, which is how the harness runs it, nothing.
 #[test]
@@ -30,6 +30,7 @@ fn child_in_its_role() {
         "report" => report(&place),
         "obey" => obey(&place, &argument),
         "have children" => have_children(&place),
+        "site" => site::serve(&place, &argument),
         role => panic!("no role is called {role}"),
     }
 }
