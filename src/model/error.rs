@@ -47,10 +47,11 @@ pub enum ErrorKind {
     /// A handle was used after its session had been committed.
     #[error("the session was already committed")]
     Committed,
-    /// Another request ended the session while this one was under way, so what this one set in it could not be kept.
+    /// Another request ended the session while this one was under way, so what this one set in it could not be kept, or its
+    /// [reauthentication](crate::Session::reauthenticated).
     #[error("the session was ended meanwhile, and the changes of {entries:?} are lost")]
     Lost {
-        /// The names of the entries that this request set or modified.
+        /// The names of the entries that this request set or modified; none where a reauthentication alone is lost.
         entries: Vec<String>,
     },
     /// The request came with ids of several sessions, and these have different owners: nobody can say whose request it is.
@@ -60,6 +61,9 @@ pub enum ErrorKind {
     /// The session was reached by its key and not by its visitor's cookie, so no response could carry a new id.
     #[error("no visitor is here whose cookie could carry a new id")]
     NoVisitor,
+    /// The session has no owner: nobody is logged in who could [authenticate again](crate::Session::reauthenticated).
+    #[error("nobody is logged in")]
+    NoOwner,
     /// A stored value does not fit the type asked for, or a given value cannot be stored. The stored session stays as
     /// it was.
     #[error("entry {entry:?}")]

@@ -59,7 +59,7 @@ impl Session {
         state.seen_before.unwrap_or(state.record.last_seen())
     }
 
-    /// When the owner logged in; `None` without a login.
+    /// When the owner logged in, or was [authenticated again](Session::reauthenticated); `None` without a login.
     pub fn authenticated_at(&self) -> Option<Timestamp> {
         self.state().head().authenticated_at()
     }

@@ -26,6 +26,7 @@ pub(crate) struct Changes {
     /// Entries of the stored record that were read.
     reads: BTreeSet<Box<str>>,
     login: Option<Login>,
+    reauthentication: Option<Reauthentication>,
     lifetime: Option<LifetimeChange>,
     cookie: Option<CookieKind>,
     rotate: bool,
@@ -53,6 +54,12 @@ pub(crate) struct Login {
     pub(crate) owner: Owner,
     pub(crate) at: Timestamp,
     pub(crate) handle: Handle,
+}
+
+/// A reauthentication: the time, and the site's lifetime, which begins anew where the session has none of its own.
+struct Reauthentication {
+    at: Timestamp,
+    lifetime: Lifetime,
 }
 
 struct LifetimeChange {
@@ -138,7 +145,16 @@ impl Changes {
 
     pub(crate) fn login(&mut self, login: Login) {
         self.login = Some(login);
+        self.reauthentication = None;
         self.rotate = true;
+    }
+
+    /// A login is a reauthentication, too, and stays one.
+    pub(crate) fn reauthenticate(&mut self, lifetime: Lifetime, at: Timestamp) {
+        if self.login.is_none() {
+            self.reauthentication = Some(Reauthentication { at, lifetime });
+            self.rotate = true;
+        }
     }
 
     pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime, own: bool, since: Timestamp) {
@@ -151,6 +167,10 @@ impl Changes {
 
     pub(crate) fn rotates(&self) -> bool {
         self.rotate
+    }
+
+    pub(crate) fn reauthenticates(&self) -> bool {
+        self.reauthentication.is_some()
     }
 
     pub(crate) fn new_owner(&self) -> Option<&Owner> {
@@ -264,6 +284,12 @@ impl Changes {
                 record.set_handle(*handle);
             }
             record.set_owner(Some(owner.clone()), Some(*at));
+        }
+        if let Some(Reauthentication { at, lifetime }) = self.reauthentication {
+            record.set_owner(record.owner().cloned(), Some(at));
+            if !record.has_own_lifetime() {
+                record.set_lifetime(lifetime, false, at);
+            }
         }
         if let Some(LifetimeChange { lifetime, own, since }) = self.lifetime {
             record.set_lifetime(lifetime, own, since);

@@ -108,6 +108,47 @@ impl Session {
         Ok(())
     }
 
+    /// Notes that the session's user has authenticated again, by a password that is asked for before an order for instance
+    /// (OWASP ASVS 5.0, 7.5.1): the session gets a new id, as [`rotate`](Self::rotate) gives it, and
+    /// [`authenticated_at`](Self::authenticated_at) is now. Owner, handle and entries stay.
+    ///
+    /// Both deadlines begin anew, as at a login, for NIST SP 800-63B-4 (section 5.2) counts them from the last
+    /// authentication. A session with a [lifetime of its own](Self::login_for) keeps its absolute deadline: how long that was
+    /// meant to be is not stored. [`set_lifetime`](Self::set_lifetime) beside this call begins that anew as well.
+    ///
+    /// If another request has given the session a new id meanwhile, the commit counts as done if that one authenticated the
+    /// same user; else the reauthentication is [lost](crate::Committed::lost), by default an error of a POST.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cloakroom::{Clock, ManualClock, MemoryStore, Sessions, Timestamp};
+    /// # let clock = ManualClock::at(Timestamp::from_secs(1_700_000_000));
+    /// # let sessions = Sessions::builder(MemoryStore::new()).clock(clock.clone()).build()?.blocking();
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42"))?;
+    /// # clock.advance(Duration::from_secs(20 * 60));
+    /// let session = sessions.open([cookie])?;
+    /// // ... the password that came with the form is right ...
+    /// session.reauthenticated()?;
+    /// assert_eq!(session.authenticated_at(), Some(clock.now()));
+    /// let committed = sessions.commit(session)?;
+    /// assert!(committed.set_cookie().is_some()); // the new id
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoOwner`] if nobody is logged in; [`ErrorKind::NoVisitor`] where [`login`](Session::login) gives it.
+    pub fn reauthenticated(&self) -> Result<()> {
+        let (lifetime, now) = (self.0.policy.lifetime, self.0.policy.now());
+        let mut state = self.state();
+        state.check_rotatable()?;
+        if state.head().owner().is_none() {
+            return Err(Error::new(ErrorKind::NoOwner, "noting that a user has authenticated again"));
+        }
+        state.changes.reauthenticate(lifetime, now);
+        Ok(())
+    }
+
     /// Ends the session (a logout) and all others of this user and [handle](Self::handle), whatever id they have, and removes
     /// its cookie, also one whose session was over already. The changes that this request has made before are dropped. If
     /// another user has logged in meanwhile with the same cookie, that login stays.

@@ -62,7 +62,18 @@ impl Policy {
     /// Whether a session answers as one that has expired. One that was seen in the future was stored under a clock that
     /// was wrong, and its deadlines are, too.
     pub(crate) fn is_over(&self, record: &Record, now: Timestamp) -> bool {
-        self.expiry(record).is_expired_at(now) || record.last_seen().since(now) > AHEAD
+        self.expiry(record).is_expired_at(now) || is_ahead(record, now)
+    }
+
+    /// The session with the deadlines of today's policy, if those that it is stored with are later. One that was seen in the
+    /// future stays as it is.
+    pub(crate) fn lowered(&self, record: &Record, now: Timestamp) -> Option<Record> {
+        let expiry = self.expiry(record);
+        (expiry != *record.expiry() && !is_ahead(record, now)).then(|| {
+            let mut lowered = record.clone();
+            lowered.set_expiry(expiry);
+            lowered
+        })
     }
 
     /// Whether the store must learn of a request of this time. It does under every lifetime: which of a user's sessions is
@@ -116,4 +127,8 @@ impl Policy {
         let tenth = |time: Timestamp| time.since(record.created()).as_millis() / part.as_millis().max(1);
         absolute.is_none_or(|absolute| absolute.since(before) + part > MAX_AGE) && tenth(before) != tenth(arrived)
     }
+}
+
+fn is_ahead(record: &Record, now: Timestamp) -> bool {
+    record.last_seen().since(now) > AHEAD
 }

@@ -10,8 +10,8 @@ use crate::sessions::committed::Committed;
 use crate::sessions::handle::Sessions;
 use crate::sessions::owned::Listed;
 use crate::sessions::presented::Presented;
-use crate::store::RuntimeFree;
 use crate::store::block_on::block_on;
+use crate::store::{RuntimeFree, Swept};
 
 /// [`Sessions`] for servers without async, from [`Sessions::blocking`]. Its methods are those of the same names there;
 /// each parks the thread until it is done. Cheap to clone.
@@ -215,6 +215,24 @@ impl<S: RuntimeFree> Blocking<S> {
         f: impl Fn(&Session) -> Result<()> + Send + Sync,
     ) -> Result<u64> {
         block_on(self.0.update_owned_by(owner, f))
+    }
+
+    /// Counts the sessions that live by today's policy. As [`Sessions::count`].
+    ///
+    /// # Errors
+    ///
+    /// The store's errors.
+    pub fn count(&self) -> Result<u64> {
+        block_on(self.0.count())
+    }
+
+    /// Removes sessions that are over by today's policy, at most `budget` of them. As [`Sessions::sweep`].
+    ///
+    /// # Errors
+    ///
+    /// The store's errors.
+    pub fn sweep(&self, budget: usize) -> Result<Swept> {
+        block_on(self.0.sweep(budget))
     }
 
     /// For tests of handlers: stores a session into which `f` has put something, and gives the value of the `Cookie`

@@ -12,6 +12,7 @@ use crate::model::record::CookieKind;
 use crate::model::time::{Clock, SystemClock};
 use crate::session::{OnLost, Policy};
 use crate::sessions::handle::{Sessions, Shared};
+use crate::sessions::lowering::Lowering;
 use crate::store::Store;
 
 const IDLE: Duration = Duration::from_secs(30 * 60);
@@ -78,7 +79,8 @@ impl<S: Store> SessionsBuilder<S> {
     /// How long a session lives without being seen (OWASP ASVS 5.0, 7.3.1). The default is 30 minutes.
     ///
     /// A policy of timeouts that is stricter than an earlier one also holds for the sessions that were stored under the
-    /// earlier one. A session with a lifetime of its own keeps that.
+    /// earlier one. A session with a lifetime of its own keeps that. Until a [sweeper](Sessions::sweeper) has come by, a
+    /// store's limit that ends a user's oldest session may end one that lives where one is over by the new policy alone.
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
@@ -175,7 +177,8 @@ impl<S: Store> SessionsBuilder<S> {
     /// Whether [`settle`](Sessions::settle) fails with [`ErrorKind::Lost`] when another request ended the session meanwhile
     /// and changes are lost: `is_error` gets the request's method and the names of the entries that were set or modified.
     /// By default they are an error of methods that are not safe (RFC 9110 section 9.2.1), so that no form is answered
-    /// with "done" whose effect is gone; a page that only noted what was looked at is shown.
+    /// with "done" whose effect is gone; a page that only noted what was looked at is shown. There are no names where a
+    /// [reauthentication](crate::Session::reauthenticated) alone is lost.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -276,7 +279,8 @@ impl<S: Store> SessionsBuilder<S> {
             on_lost: self.on_lost,
             clock: self.clock,
         };
-        Ok(Sessions(Arc::new(Shared { store: Arc::new(self.store), policy: Arc::new(policy) })))
+        let (store, policy) = (Arc::new(self.store), Arc::new(policy));
+        Ok(Sessions(Arc::new(Shared { store, policy, lowering: Lowering::new() })))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Committed {
     /// The removals of what may hide the cookie.
     pub(super) removals: Vec<SetCookie>,
     pub(super) lost: Vec<String>,
+    /// Whether a reauthentication is lost.
+    pub(super) is_unproved: bool,
     /// Whether what is lost was put in after a logout, which was done: no response need be an error for it.
     pub(super) is_dropped: bool,
     pub(super) looked_at: bool,
@@ -76,6 +78,7 @@ impl Committed {
             is_renewal: false,
             removals: Vec::new(),
             lost: Vec::new(),
+            is_unproved: false,
             is_dropped: false,
             looked_at: false,
             touch_error: None,
@@ -143,7 +146,8 @@ impl Committed {
 
     /// The names of the entries that were set or modified, and were not stored because the session was gone or another login
     /// had taken its place. [`settle`](crate::Sessions::settle) makes an error of it where the site wants that; not of what was
-    /// put in after a logout.
+    /// put in after a logout. A [reauthentication](crate::Session::reauthenticated) that is lost has no name here;
+    /// [`loss`](Self::loss) tells of it.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -159,10 +163,11 @@ impl Committed {
         &self.lost
     }
 
-    /// The error that names what was [lost](Committed::lost), if anything was. An adapter puts it where logs find it, also
-    /// beside a response that goes out.
+    /// The error that names what was [lost](Committed::lost), a reauthentication included, if anything was. An adapter puts it
+    /// where logs find it, also beside a response that goes out.
     pub fn loss(&self) -> Option<Error> {
         let kind = || ErrorKind::Lost { entries: self.lost.clone() };
-        (!self.lost.is_empty()).then(|| Error::new(kind(), "committing a session"))
+        let loss = (self.is_unproved || !self.lost.is_empty()).then(|| Error::new(kind(), "committing a session"))?;
+        Some(if self.is_unproved { loss.because("the reauthentication is lost") } else { loss })
     }
 }

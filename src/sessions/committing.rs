@@ -258,7 +258,8 @@ impl<'a, S: Store> Committing<'a, S> {
     }
 
     pub(super) fn lost(&self) -> Committed {
-        Committed { lost: self.changes.names_set(), ..Committed::new(Outcome::Lost, None) }
+        let (lost, is_unproved) = (self.changes.names_set(), self.changes.reauthenticates());
+        Committed { lost, is_unproved, ..Committed::new(Outcome::Lost, None) }
     }
 
     /// What was put in after a logout that came too late, for another user has logged in: it must not take their place.
@@ -308,6 +309,7 @@ fn wants(seen: &Record, is_stored: bool, ends: bool, changes: &Changes) -> Wants
         }
         (false, Some(_)) => Wants::Login,
         (false, None) if changes.is_empty() || !is_stored && !puts() => Wants::Nothing,
+        (false, None) if changes.reauthenticates() => Wants::Reauthentication,
         (false, None) if changes.rotates() => Wants::Rotation,
         (false, None) => Wants::Changes,
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::cookie::Cookie;
 use crate::model::time::Clock;
 use crate::session::Policy;
+use crate::sessions::lowering::Lowering;
 use crate::store::Store;
-use crate::store::sweeper::SweeperBuilder;
 
 /// A site's sessions: opens the session of a request, and commits it before the response leaves. Cheap to clone.
 ///
@@ -38,6 +38,7 @@ pub struct Sessions<S>(pub(super) Arc<Shared<S>>);
 pub(super) struct Shared<S> {
     pub(super) store: Arc<S>,
     pub(super) policy: Arc<Policy>,
+    pub(super) lowering: Lowering,
 }
 
 impl<S: Store> Sessions<S> {
@@ -54,21 +55,6 @@ impl<S: Store> Sessions<S> {
     /// The clock by which sessions end.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.0.policy.clock
-    }
-
-    /// The settings of a sweeper for this store and this clock.
-    ///
-    /// A site may do without one: in a `MemoryStore` and a `FileStore`, expired sessions leave with later ones that are created,
-    /// two with each. A sweeper removes all of them, also while no session is created.
-    ///
-    /// ```
-    /// # use cloakroom::{MemoryStore, Sessions};
-    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
-    /// let sweeper = sessions.sweeper().spawn()?; // sweeps until it is dropped
-    /// # Ok::<(), cloakroom::Error>(())
-    /// ```
-    pub fn sweeper(&self) -> SweeperBuilder<Arc<S>, Arc<dyn Clock>> {
-        SweeperBuilder::new(Arc::clone(&self.0.store), Arc::clone(self.clock()))
     }
 
     pub(super) fn policy(&self) -> &Policy {

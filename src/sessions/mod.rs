@@ -19,6 +19,7 @@ mod handle;
 mod headers;
 mod live;
 mod lookup;
+mod lowering;
 mod open;
 mod owned;
 mod presented;
@@ -26,6 +27,7 @@ mod settle;
 mod slot;
 pub(crate) mod status;
 mod swap;
+mod sweeping;
 mod table;
 mod traced;
 

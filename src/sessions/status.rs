@@ -9,7 +9,7 @@ impl Error {
     ///
     /// | status | kinds |
     /// |---|---|
-    /// | 403 | [`Locked`](ErrorKind::Locked): the visitor has to log in or out |
+    /// | 403 | [`Locked`](ErrorKind::Locked), [`NoOwner`](ErrorKind::NoOwner): the visitor has to log in or out |
     /// | 409 | [`Conflict`](ErrorKind::Conflict), [`OwnerLimit`](ErrorKind::OwnerLimit): the visitor can try again or log out elsewhere; [`Lost`](ErrorKind::Lost): the visitor should look first |
     /// | 413 | [`TooLarge`](ErrorKind::TooLarge) |
     /// | 500 | [`Committed`](ErrorKind::Committed), [`NoVisitor`](ErrorKind::NoVisitor), [`Entry`](ErrorKind::Entry), [`Config`](ErrorKind::Config): the program is wrong |
@@ -21,7 +21,7 @@ impl Error {
     /// ```
     pub fn http_status(&self) -> u16 {
         match self.kind() {
-            ErrorKind::Locked => 403,
+            ErrorKind::Locked | ErrorKind::NoOwner => 403,
             ErrorKind::Conflict { .. } | ErrorKind::Lost { .. } => 409,
             ErrorKind::OwnerLimit { .. } => 409,
             ErrorKind::TooLarge { .. } => 413,
@@ -45,6 +45,7 @@ impl Error {
             // What the handler did beside the session may be done, an order for instance.
             ErrorKind::Lost { .. } => "You were logged out or logged in elsewhere meanwhile. It may have been done.\n",
             ErrorKind::Locked => "Two logins came with this request. Log in again, or log out.\n",
+            ErrorKind::NoOwner => "You are not logged in. Log in first.\n",
             _ => match self.http_status() {
                 409 => "Another request changed this session at the same time. Please try again.\n",
                 413 => "This is more than can be kept for you.\n",

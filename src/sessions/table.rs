@@ -25,6 +25,8 @@ pub(super) enum Wants {
     Nothing,
     Changes,
     Rotation,
+    /// A rotation by a user who has authenticated again. Unlike a rotation alone it can be lost.
+    Reauthentication,
     Login,
     /// An end: of the session, or of whatever the id that came leads to.
     End,
@@ -68,13 +70,13 @@ pub(super) const fn plan(stands: Stands, opened: bool, wants: Wants) -> Plan {
     match (stands, wants) {
         (Stands::Live, Wants::Nothing) => Plan::KeepAlive,
         (Stands::Live, Wants::Changes) => Plan::Merge,
-        (Stands::Live, Wants::Rotation | Wants::Login) => Plan::Rotate,
+        (Stands::Live, Wants::Rotation | Wants::Reauthentication | Wants::Login) => Plan::Rotate,
         (Stands::Live, Wants::End) => Plan::End,
         (Stands::Live, Wants::EndAndPut | Wants::EndAndLogin) => Plan::Exchange,
         (_, Wants::Nothing) => Plan::Leave,
         (Stands::Blank, Wants::Changes | Wants::Rotation) => Plan::Begin,
-        (Stands::Moved, Wants::Changes | Wants::Rotation) if opened => Plan::Follow,
-        (_, Wants::Changes | Wants::Rotation) => Plan::Lose,
+        (Stands::Moved, Wants::Changes | Wants::Rotation | Wants::Reauthentication) if opened => Plan::Follow,
+        (_, Wants::Changes | Wants::Rotation | Wants::Reauthentication) => Plan::Lose,
         (_, Wants::Login) => Plan::LogIn,
         (_, Wants::End) => Plan::EndTraced,
         (_, Wants::EndAndPut) => Plan::EndTracedAndBegin,

@@ -24,7 +24,7 @@ pub use self::limits::{BeyondLimit, Limits, OwnerLimit};
 pub use self::result::{Found, Swept, Update};
 pub use self::traces::MAX_TRACES;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::key::SessionKey;
+use crate::model::key::{KeySet, SessionKey};
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
@@ -204,7 +204,8 @@ pub trait Store: Send + Sync + 'static {
     /// end, because the caller's knowledge may rest on a write that is not durable yet.
     fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Lists all live sessions of a user, in no particular order.
+    /// Lists all live sessions of a user, in no particular order: also one that gets another key during the call, under one of
+    /// the two. Whatever ends or changes all of a user's sessions relies on that.
     fn owned_by(&self, owner: &Owner, now: Timestamp) -> impl Future<Output = Result<Vec<Record>>> + Send;
 
     /// Ends all sessions of a user, or all but one, and returns how many. Expired sessions may count.
@@ -230,10 +231,11 @@ pub trait Store: Send + Sync + 'static {
     /// ```
     fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Changes all live sessions of a user, each by compare-and-swap, and returns how many were stored.
+    /// Changes all live sessions of a user, each by compare-and-swap, until a listing has none that is new, and returns how many
+    /// were stored. So a session is reached that gets another key meanwhile, and one that begins.
     ///
     /// `change` gets a record, edits it and says whether to store it. It runs again for a session that another write
-    /// changed meanwhile.
+    /// changed meanwhile, and for one that gets another key after it was changed.
     ///
     /// ```
     /// # use cloakroom::{Lifetime, MemoryStore, Owner, Record, SessionId, SessionKey, Store, Timestamp};
@@ -256,8 +258,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Contention`] if other writes changed one session 100 times in a row; and each error that `change`
-    /// returns. The sessions that were stored before the error stay stored.
+    /// [`ErrorKind::Contention`] if other writes changed one session 100 times in a row, or if the 100th listing has new
+    /// sessions; and each error that `change` returns. The sessions that were stored before the error stay stored.
     fn update_owned_by(
         &self,
         owner: &Owner,
@@ -265,30 +267,35 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<u64>> + Send {
         async move {
-            let mut stored = 0;
-            for mut record in self.owned_by(owner, now).await? {
-                let mut attempts = 0;
-                loop {
-                    let expected = record.revision();
-                    if !change(&mut record)? {
-                        break;
-                    }
-                    record.set_revision(Revision::fresh());
-                    match self.update(&record, expected, now).await? {
-                        Update::Stored(_) => {
-                            stored += 1;
+            let contention = || Error::new(ErrorKind::Contention, "changing a user's sessions");
+            let (mut done, mut stored) = (KeySet::default(), 0);
+            for _ in 0..100 {
+                let mut records = self.owned_by(owner, now).await?;
+                records.retain(|record| done.insert(*record.key()));
+                if records.is_empty() {
+                    return Ok(stored);
+                }
+                for mut record in records {
+                    let mut attempts = 0..100;
+                    loop {
+                        let expected = record.revision();
+                        if !change(&mut record)? {
                             break;
                         }
-                        Update::Conflict(current) if current.owner() == Some(owner) => record = *current,
-                        Update::Conflict(_) | Update::Gone => break,
-                    }
-                    attempts += 1;
-                    if attempts == 100 {
-                        return Err(Error::new(ErrorKind::Contention, format!("changing session {}", record.key())));
+                        record.set_revision(Revision::fresh());
+                        match self.update(&record, expected, now).await? {
+                            Update::Stored(_) => {
+                                stored += 1;
+                                break;
+                            }
+                            Update::Conflict(current) if current.owner() == Some(owner) => record = *current,
+                            Update::Conflict(_) | Update::Gone => break,
+                        }
+                        attempts.next().ok_or_else(contention)?;
                     }
                 }
             }
-            Ok(stored)
+            Err(contention())
         }
     }
 

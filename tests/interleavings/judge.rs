@@ -3,7 +3,7 @@
 use cloakroom::{Record, value};
 
 use crate::paused::Done;
-use crate::world::{First, Op, World, key_of};
+use crate::world::{First, LATER, Op, World, key_of};
 
 /// The promises that are broken in the end.
 pub fn judge(world: &World) -> Vec<String> {
@@ -11,6 +11,7 @@ pub fn judge(world: &World) -> Vec<String> {
     logouts(world, &mut broken);
     logins(world, &mut broken);
     changes(world, &mut broken);
+    reauthentications(world, &mut broken);
     administrators(world, &mut broken);
     foreign_data(world, &mut broken);
     broken
@@ -153,7 +154,7 @@ fn changes(world: &World, broken: &mut Vec<String>) {
     }
     let mine = world.mine();
     let logins = world.ops.iter().filter(|op| op.is_login()).count();
-    let rotates = world.has(|op| op == Op::Rotate);
+    let rotates = world.has(Op::is_rotation);
     let is_beside = mine.is_some_and(|mine| {
         world.live.iter().filter(|record| record.owner() == mine.owner()).count() > 1 && (rotates || logins > 1)
     });
@@ -176,6 +177,21 @@ fn changes(world: &World, broken: &mut Vec<String>) {
     }
     if mine.is_none_or(|mine| text(mine, "cart").is_none()) {
         broken.push("the cart is lost".to_owned());
+    }
+}
+
+/// In no order is a reauthentication answered as if it were done that is not, or an error though the session is authenticated anew.
+fn reauthentications(world: &World, broken: &mut Vec<String>) {
+    if world.has(|op| op.is_login() || op.is_logout()) || world.ends_all() {
+        return;
+    }
+    for me in (0..2).filter(|me| world.ops[*me] == Op::Reauthenticate && world.answers[*me].owner.is_some()) {
+        let is_anew = world.mine().is_some_and(|mine| mine.authenticated_at() == Some(LATER));
+        match world.answers[me].status {
+            200 if !is_anew => broken.push("a reauthentication that was answered with 200 is lost".to_owned()),
+            409 if is_anew => broken.push("409, and the session is reauthenticated".to_owned()),
+            _ => {}
+        }
     }
 }
 

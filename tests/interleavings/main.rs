@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "a test may panic, and nothing of it is public")]
 
+#[path = "../support/in_memory.rs"]
+mod in_memory;
 mod judge;
 mod paused;
 mod world;
 
 use std::collections::BTreeMap;
 
+use cloakroom::{FileStore, MemoryStore, RuntimeFree, Store};
 use judge::judge;
 use world::{Choose, First, Op, World, run};
 
@@ -46,12 +49,16 @@ impl Order {
 }
 
 /// Runs two requests in all orders; gives how many there were, and the first that breaks each promise.
-fn all_orders(ops: [Op; 2], first: First) -> (u64, BTreeMap<String, String>) {
+fn all_orders<S: RuntimeFree + Clone>(
+    store: &impl Fn() -> S,
+    ops: [Op; 2],
+    first: First,
+) -> (u64, BTreeMap<String, String>) {
     let (mut orders, mut all_broken) = (0, BTreeMap::new());
     for is_one_after_the_other in [false, true] {
         let mut order = Order::default();
         loop {
-            let world = run(ops, first, is_one_after_the_other, &mut order);
+            let world = run(store(), ops, first, is_one_after_the_other, &mut order);
             orders += u64::from(world.is_some());
             for (world, broken) in world.iter().flat_map(|world| judge(world).into_iter().map(move |it| (world, it))) {
                 let order = || {
@@ -70,11 +77,11 @@ fn all_orders(ops: [Op; 2], first: First) -> (u64, BTreeMap<String, String>) {
     (orders, all_broken)
 }
 
-fn all_pairs(first: First, ops: &[Op]) {
+fn all_pairs<S: RuntimeFree + Clone>(store: impl Fn() -> S, first: First, ops: &[Op]) {
     let (mut orders, mut all_broken) = (0, BTreeMap::new());
     for (at, one) in ops.iter().enumerate() {
         for other in &ops[at..] {
-            let (more, broken) = all_orders([*one, *other], first);
+            let (more, broken) = all_orders(&store, [*one, *other], first);
             orders += more;
             for (promise, order) in broken {
                 all_broken.entry(format!("{promise}: {one:?}, {other:?}")).or_insert(order);
@@ -89,23 +96,42 @@ fn all_pairs(first: First, ops: &[Op]) {
 
 #[test]
 fn in_no_order_do_two_requests_break_a_promise_over_an_anonymous_session() {
-    all_pairs(First::Anonymous, &Op::ALL);
+    all_pairs(MemoryStore::new, First::Anonymous, &Op::ALL);
 }
 
 #[test]
 fn in_no_order_do_two_requests_break_a_promise_over_a_users_session() {
-    all_pairs(First::A, &Op::ALL);
+    all_pairs(MemoryStore::new, First::A, &Op::ALL);
 }
 
 #[test]
 fn in_no_order_do_two_requests_break_a_promise_over_two_sessions_of_one_user() {
     // Each ends two sessions, so there are many orders.
     let ops = [Op::Put, Op::Rotate, Op::LoginA, Op::LoginB, Op::Destroy, Op::DestroyAndPut, Op::EndAll];
-    all_pairs(First::AAndA, &ops);
+    all_pairs(MemoryStore::new, First::AAndA, &ops);
 }
 
 #[test]
 fn in_no_order_do_two_requests_break_a_promise_without_a_session() {
-    all_pairs(First::Blank, &Op::ALL);
-    all_pairs(First::DeadId, &Op::ALL);
+    all_pairs(MemoryStore::new, First::Blank, &Op::ALL);
+    all_pairs(MemoryStore::new, First::DeadId, &Op::ALL);
+}
+
+/// One store in files for all orders, empty for each.
+fn files() -> (tempfile::TempDir, impl Fn() -> FileStore) {
+    let place = in_memory::in_memory().unwrap();
+    let options = FileStore::options().durability(cloakroom::Durability::Never);
+    let store = options.open(place.path().join("sessions")).unwrap();
+    let empty = move || {
+        paused::whole(store.clear()).unwrap();
+        store.clone()
+    };
+    (place, empty)
+}
+
+#[test]
+fn in_no_order_do_two_requests_break_a_promise_in_a_store_in_files() {
+    let (_place, store) = files();
+    all_pairs(&store, First::A, &Op::ALL);
+    all_pairs(&store, First::Anonymous, &Op::ALL);
 }

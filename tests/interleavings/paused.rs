@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use cloakroom::{
-    Acknowledged, Found, MemoryStore, Owner, Record, Result, Revision, SessionKey, Store, Swept, Timestamp, Trace,
+    Acknowledged, Found, Owner, Record, Result, Revision, RuntimeFree, SessionKey, Store, Swept, Timestamp, Trace,
     Update,
 };
 
@@ -24,11 +24,11 @@ pub enum Done {
     Answered,
 }
 
-/// Clones are one store. Each call is pending at its first poll, and carried out at the second: so a driver that polls one
+/// Clones are one store. Each call is pending at its first poll, and carried out at the second, whole: so a driver that polls one
 /// request once lets it make one call.
-#[derive(Clone, Default)]
-pub struct Paused {
-    pub memory: MemoryStore,
+#[derive(Clone)]
+pub struct Paused<S> {
+    pub store: S,
     events: Arc<Mutex<Vec<(usize, Done)>>>,
     /// The request whose turn it is.
     turn: Arc<Mutex<usize>>,
@@ -44,7 +44,11 @@ pub enum Access {
     Write,
 }
 
-impl Paused {
+impl<S: RuntimeFree> Paused<S> {
+    pub fn new(store: S) -> Self {
+        Self { store, events: Arc::default(), turn: Arc::default(), pending: Arc::default() }
+    }
+
     pub fn let_go(&self, request: usize) {
         *self.turn.lock().unwrap() = request;
     }
@@ -80,28 +84,28 @@ impl Paused {
     }
 }
 
-impl Store for Paused {
+impl<S: RuntimeFree> Store for Paused<S> {
     async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         self.pause(Access::Write).await;
-        let done = self.memory.create(record, traces, now).await?;
+        let done = whole(self.store.create(record, traces, now))?;
         self.note(Done::Begun { key: *record.key(), from: None });
         Ok(done)
     }
     async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
         self.pause(Access::Read).await;
-        self.memory.find(key, now).await
+        whole(self.store.find(key, now))
     }
     async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
         self.pause(Access::Read).await;
-        self.memory.find_all(keys, now).await
+        whole(self.store.find_all(keys, now))
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         self.pause(Access::Write).await;
-        self.memory.update(record, expected, now).await
+        whole(self.store.update(record, expected, now))
     }
     async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
         self.pause(Access::Write).await;
-        self.memory.touch(key, now).await
+        whole(self.store.touch(key, now))
     }
     async fn rotate(
         &self,
@@ -112,8 +116,8 @@ impl Store for Paused {
         now: Timestamp,
     ) -> Result<Update> {
         self.pause(Access::Write).await;
-        let before = self.memory.load(old, now).await?;
-        let done = self.memory.rotate(old, expected, record, trace, now).await?;
+        let before = whole(self.store.load(old, now))?;
+        let done = whole(self.store.rotate(old, expected, record, trace, now))?;
         if let Update::Stored(_) = done {
             let begins_anew = before.is_none_or(|before| {
                 (before.owner(), before.authenticated_at()) != (record.owner(), record.authenticated_at())
@@ -125,32 +129,50 @@ impl Store for Paused {
     async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
         self.pause(Access::Write).await;
         self.note(Done::Ending);
-        self.memory.destroy(key, trace).await
+        whole(self.store.destroy(key, trace))
     }
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         self.pause(Access::Read).await;
-        let mut owned = self.memory.owned_by(owner, now).await?;
+        let mut owned = whole(self.store.owned_by(owner, now))?;
         self.in_order(&mut owned);
         self.note(Done::Listed);
         Ok(owned)
     }
     async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
         self.pause(Access::Write).await;
-        self.memory.destroy_owned_by(owner, except).await
+        whole(self.store.destroy_owned_by(owner, except))
     }
     async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
-        self.memory.sweep(now, budget).await
+        self.store.sweep(now, budget).await
     }
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
-        self.memory.scan(now, visit).await
+        self.store.scan(now, visit).await
     }
     async fn count(&self, now: Timestamp) -> Result<u64> {
-        self.memory.count(now).await
+        self.store.count(now).await
     }
     async fn clear(&self) -> Result<()> {
-        self.memory.clear().await
+        self.store.clear().await
     }
     fn durability(&self) -> Acknowledged {
-        self.memory.durability()
+        self.store.durability()
+    }
+}
+
+/// Carries out a call to its end, also one that waits for the store's thread.
+pub fn whole<F: Future>(call: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let (mut call, mut context) = (std::pin::pin!(call), std::task::Context::from_waker(&waker));
+    loop {
+        if let Poll::Ready(done) = call.as_mut().poll(&mut context) {
+            return done;
+        }
+        std::thread::park();
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use cloakroom::tower::{SessionLayer, session_of};
-use cloakroom::{Error, ManualClock, Record, Session, SessionId, SessionKey, Sessions, Store, Timestamp};
+use cloakroom::{Error, ManualClock, Record, RuntimeFree, Session, SessionId, SessionKey, Sessions, Timestamp};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
@@ -14,6 +14,8 @@ use tower::{Layer, ServiceExt, service_fn};
 use crate::paused::{Done, Paused};
 
 pub const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+/// When the two requests come.
+pub const LATER: Timestamp = Timestamp::from_secs(1_700_000_001);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -21,6 +23,7 @@ pub enum Op {
     Put,
     Modify,
     Rotate,
+    Reauthenticate,
     LoginA,
     LoginB,
     Destroy,
@@ -33,11 +36,12 @@ pub enum Op {
 }
 
 impl Op {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Look,
         Self::Put,
         Self::Modify,
         Self::Rotate,
+        Self::Reauthenticate,
         Self::LoginA,
         Self::LoginB,
         Self::Destroy,
@@ -46,6 +50,11 @@ impl Op {
         Self::EndAll,
         Self::UpdateOwned,
     ];
+
+    /// Whether it gives the session a new id, and no login.
+    pub fn is_rotation(self) -> bool {
+        matches!(self, Self::Rotate | Self::Reauthenticate)
+    }
 
     pub fn is_login(self) -> bool {
         self.logs_in().is_some()
@@ -148,13 +157,20 @@ fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-async fn handle(op: Op, me: usize, session: &Session, sessions: &Sessions<Paused>) -> cloakroom::Result<()> {
+async fn handle<S: RuntimeFree>(
+    op: Op,
+    me: usize,
+    session: &Session,
+    sessions: &Sessions<Paused<S>>,
+) -> cloakroom::Result<()> {
     let mine = session.owner()?.map_or("-".to_owned(), |owner| owner.to_string());
     match op {
         Op::Look => session.get::<String>("cart").map(drop),
         Op::Put => session.insert(&format!("put {me}"), &mine),
         Op::Modify => session.modify(&format!("modify {me}"), |n: Option<u8>| Some(n.unwrap_or(0) + 1)),
         Op::Rotate => session.rotate(),
+        Op::Reauthenticate if mine == "-" => Ok(()),
+        Op::Reauthenticate => session.reauthenticated(),
         Op::LoginA | Op::LoginB => session.login(op.logs_in().unwrap()),
         Op::Destroy => session.destroy(),
         Op::DestroyAndPut => {
@@ -170,7 +186,7 @@ async fn handle(op: Op, me: usize, session: &Session, sessions: &Sessions<Paused
     }
 }
 
-async fn request(sessions: Sessions<Paused>, op: Op, me: usize, cookie: Option<String>) -> Answer {
+async fn request<S: RuntimeFree>(sessions: Sessions<Paused<S>>, op: Op, me: usize, cookie: Option<String>) -> Answer {
     let (given, inner) = (sessions.clone(), std::sync::Arc::new(std::sync::Mutex::new(None)));
     let seen = inner.clone();
     let service = service_fn(move |request: Request<()>| {
@@ -199,10 +215,17 @@ async fn request(sessions: Sessions<Paused>, op: Op, me: usize, cookie: Option<S
 
 /// Runs both requests, in the order of the choices. `None` for an order that differs from one before it only by calls that
 /// read and have changed places.
-pub fn run(ops: [Op; 2], first: First, is_one_after_the_other: bool, choices: &mut dyn Choose) -> Option<World> {
-    let store = Paused::default();
+pub fn run<S: RuntimeFree + Clone>(
+    store: S,
+    ops: [Op; 2],
+    first: First,
+    is_one_after_the_other: bool,
+    choices: &mut dyn Choose,
+) -> Option<World> {
+    let store = Paused::new(store);
     store.let_go(2);
-    let sessions = Sessions::builder(store.clone()).clock(ManualClock::at(NOW)).build().unwrap();
+    let clock = ManualClock::at(NOW);
+    let sessions = Sessions::builder(store.clone()).clock(clock.clone()).build().unwrap();
     let begin = |owner: Option<&str>| {
         let of = owner.unwrap_or("-").to_owned();
         let cookie = now(sessions.test_cookie(|session| {
@@ -218,6 +241,8 @@ pub fn run(ops: [Op; 2], first: First, is_one_after_the_other: bool, choices: &m
         First::AAndA => vec![begin(Some("A")), begin(Some("A"))],
         First::DeadId => vec![format!("__Host-sid={}", SessionId::generate().unwrap().expose())],
     };
+    // An authentication of one of the two is another one than the first.
+    clock.set(LATER);
     let send = |me: usize, jar: &[String]| -> Running {
         let cookie = (!ops[me].is_administrators() && !jar.is_empty()).then(|| jar.join("; "));
         Box::pin(request(sessions.clone(), ops[me], me, cookie))
@@ -286,7 +311,7 @@ pub fn run(ops: [Op; 2], first: First, is_one_after_the_other: bool, choices: &m
         live.push(record);
         std::ops::ControlFlow::Continue(())
     };
-    now(store.memory.scan(NOW, &mut visit)).unwrap();
+    now(store.store.scan(LATER, &mut visit)).unwrap();
     let jar = jar.iter().map(|pair| key_of(pair)).collect();
     Some(World { ops, first, answers, last, sent_after, events: store.events(), live, jar })
 }

@@ -215,3 +215,82 @@ fn an_owner_that_no_store_takes_is_refused_at_once() {
     session.login(&owner[..255]).unwrap();
     assert_eq!(site.commit(session).outcome(), Outcome::Created);
 }
+
+#[test]
+fn a_reauthentication_gives_a_new_id_and_both_deadlines_anew_and_keeps_owner_handle_and_data() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| {
+        session.login("ada").unwrap();
+        session.insert("cart", &1).unwrap();
+    });
+    let (before, handle) = (browser.clone(), browser.handle(&site));
+    site.advance(20 * MINUTE);
+    site.store.calls();
+    let committed = site.request(&mut browser, |session| {
+        session.reauthenticated().unwrap();
+        assert_eq!(session.authenticated_at(), Some(START.plus(20 * MINUTE)));
+    });
+    assert_eq!(committed.outcome(), Outcome::Rotated);
+    assert_eq!(site.store.calls(), ["find", "rotate"]);
+    assert_ne!(browser.id(), before.id());
+    assert_eq!(site.open(&before).handle(), None, "the old id is dead");
+    let session = site.open(&browser);
+    assert_eq!((session.owner().unwrap(), session.handle()), (Some(Owner::from("ada")), handle));
+    assert_eq!(session.get("cart").unwrap(), Some(1));
+    assert_eq!((session.authenticated_at(), session.ends_at()), (Some(site.now()), site.now().plus(30 * MINUTE)));
+    // The absolute deadline, too: a session in constant use lives 12 hours from here.
+    for _ in 0..(12 * 60 / 20 - 1) {
+        site.advance(20 * MINUTE);
+        site.visit(&mut browser, |_| ());
+    }
+    assert_eq!(site.open(&browser).ends_at(), START.plus(20 * MINUTE + 12 * HOUR));
+}
+
+#[test]
+fn a_reauthentication_leaves_the_absolute_deadline_of_a_lifetime_of_the_sessions_own_unless_that_begins_anew_as_well() {
+    let site = site();
+    let mut browser = Browser::default();
+    let lifetime = Lifetime::new(HOUR, 90 * MINUTE);
+    site.visit(&mut browser, |session| session.login_for("ada", lifetime).unwrap());
+    site.advance(50 * MINUTE);
+    site.visit(&mut browser, |session| session.reauthenticated().unwrap());
+    let session = site.open(&browser);
+    assert_eq!((session.authenticated_at(), session.ends_at()), (Some(site.now()), START.plus(90 * MINUTE)));
+    for is_first in [true, false] {
+        site.advance(10 * MINUTE);
+        site.visit(&mut browser, |session| {
+            let begin = || session.set_lifetime(lifetime).unwrap();
+            if is_first {
+                begin()
+            }
+            session.reauthenticated().unwrap();
+            if !is_first {
+                begin()
+            }
+        });
+        assert_eq!(site.open(&browser).ends_at(), site.now().plus(HOUR));
+    }
+    assert_eq!(site.open(&browser).authenticated_at(), Some(site.now()));
+}
+
+#[test]
+fn without_an_owner_and_without_a_visitor_nobody_authenticates_again() {
+    let site = site();
+    let mut browser = Browser::default();
+    let refused = |session: &cloakroom::Session| session.reauthenticated().unwrap_err().kind().clone();
+    site.visit(&mut browser, |session| assert_eq!(refused(session), ErrorKind::NoOwner));
+    site.visit(&mut browser, |session| session.insert("cart", &1).unwrap());
+    let committed = site.request(&mut browser, |session| {
+        let error = session.reauthenticated().unwrap_err();
+        assert_eq!((error.kind(), error.http_status()), (&ErrorKind::NoOwner, 403));
+        assert!(!session.is_changed());
+    });
+    assert_nothing(&committed);
+    site.visit(&mut browser, |session| session.login("ada").unwrap());
+    let session = site.open(&browser);
+    let blocking = site.sessions.blocking();
+    assert_eq!(blocking.edit(&session, |session| Ok(refused(session))).unwrap(), Some(ErrorKind::NoVisitor));
+    session.destroy().unwrap();
+    assert_eq!(refused(&session), ErrorKind::NoOwner);
+}

@@ -65,3 +65,26 @@ fn a_site_may_choose_what_loss_is_an_error() {
     assert_eq!(settle(&site, "GET", |session| session.insert("b", &1).unwrap()).unwrap().outcome(), Outcome::Lost);
     assert_eq!(settle(&site, "POST", set_and_modify).unwrap().outcome(), Outcome::Lost);
 }
+
+#[test]
+fn a_reauthentication_that_is_lost_is_an_error_of_methods_that_are_not_safe() {
+    let site = site();
+    let mut browser = Browser::default();
+    let mut lose = |method: &str| {
+        site.visit(&mut browser, |session| session.login("ada").unwrap());
+        let session = site.open(&browser);
+        session.reauthenticated().unwrap();
+        site.visit(&mut browser, |other| other.rotate().unwrap());
+        site.sessions.blocking().settle(session, method, Some(200))
+    };
+    for method in UNSAFE {
+        let error = lose(method).unwrap_err();
+        assert_eq!((error.kind(), error.http_status()), (&ErrorKind::Lost { entries: Vec::new() }, 409));
+        assert!(error.to_string().contains("the reauthentication"), "{error}");
+    }
+    for method in SAFE {
+        let committed = lose(method).unwrap();
+        assert_lost(&committed);
+        assert!(committed.lost().is_empty() && committed.loss().is_some());
+    }
+}

@@ -18,6 +18,7 @@ mod meeting;
 mod opening;
 mod owners;
 mod settings;
+mod sweeping;
 mod table;
 mod threads;
 mod touching;

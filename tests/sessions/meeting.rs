@@ -329,3 +329,23 @@ fn an_untouched_request_costs_one_look_and_a_change_one_more_call() {
     site.visit(&mut Browser::default(), |session| session.insert("cart", &1).unwrap());
     assert_eq!(site.store.calls(), ["create"]);
 }
+
+#[test]
+fn after_a_double_click_on_a_password_that_is_asked_for_again_the_session_is_reauthenticated_and_neither_is_an_error() {
+    let site = site();
+    let mut browser = Browser::default();
+    site.visit(&mut browser, |session| session.login("ada").unwrap());
+    site.advance(MINUTE);
+    let [first, second] = [(); 2].map(|()| {
+        let session = site.open(&browser);
+        session.reauthenticated().unwrap();
+        session.insert("trusted", &true).unwrap();
+        session
+    });
+    let settle = |session| site.sessions.blocking().settle(session, "POST", Some(303)).unwrap();
+    browser.receive(&site, &settle(first));
+    let committed = settle(second);
+    assert_nothing(&committed);
+    assert_eq!(site.open(&browser).authenticated_at(), Some(site.now()));
+    assert_eq!(site.count(), 1);
+}

@@ -187,3 +187,23 @@ fn a_session_that_is_over_by_todays_policy_keeps_no_login_out() {
     shorter.test_cookie(login).unwrap();
     assert_eq!(shorter.owned_by("ada").unwrap().len(), 1);
 }
+
+#[test]
+fn at_a_limit_the_session_in_use_outlives_the_abandoned_one_whatever_the_lifetime() {
+    let limits =
+        Limits { per_owner: Some(OwnerLimit { sessions: 2, beyond: BeyondLimit::EndOldest }), ..Limits::default() };
+    for lifetime in [cloakroom::Lifetime::AAL1, cloakroom::Lifetime::idle(30 * DAY)] {
+        let clock = cloakroom::ManualClock::at(START);
+        let builder = Sessions::builder(MemoryStore::with_limits(limits)).clock(clock.clone()).lifetime(lifetime);
+        let sessions = builder.build().unwrap().blocking();
+        let login = || sessions.test_cookie(|session| session.login("ada")).unwrap();
+        let used = login();
+        clock.advance(MINUTE);
+        let abandoned = login();
+        clock.advance(5 * MINUTE);
+        let _ = sessions.commit(sessions.open([&used]).unwrap()).unwrap();
+        login();
+        assert!(!sessions.open([&used]).unwrap().is_new());
+        assert!(sessions.open([&abandoned]).unwrap().is_new());
+    }
+}

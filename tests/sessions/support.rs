@@ -74,6 +74,11 @@ impl Site {
         assert!(self.clock.now() >= START);
     }
 
+    pub fn now(&self) -> Timestamp {
+        use cloakroom::Clock;
+        self.clock.now()
+    }
+
     pub fn count(&self) -> u64 {
         use cloakroom::Clock;
         now(self.store.memory.count(self.clock.now())).unwrap()
@@ -317,6 +322,7 @@ impl Store for Watched {
         self.memory.sweep(now, budget).await
     }
     async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
+        self.called("scan").await?;
         self.memory.scan(now, visit).await
     }
     async fn count(&self, now: Timestamp) -> Result<u64> {

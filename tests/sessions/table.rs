@@ -16,7 +16,11 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("live A", "nothing", "A!cart", "", 200),
     ("live A", "put", "A!cart,put", "", 200),
     ("live A", "rotate", "A!cart", "new", 200),
+    ("live A", "reauthenticate", "A!cart", "new", 200),
+    ("live A", "reauthenticate, put", "A!cart,put", "new", 200),
     ("live A", "login A", "A!cart", "new", 200),
+    ("live A", "login A, reauthenticate", "A!cart", "new", 200),
+    ("live A", "reauthenticate, login B", "B ", "new", 200),
     ("live A", "login B", "B ", "new", 200),
     ("live A", "destroy", "", "removal", 200),
     ("live A", "destroy, put", "- put", "new", 200),
@@ -33,26 +37,51 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("moved A", "nothing", "A!cart", "", 200),
     ("moved A", "put", "A!cart,put", "", 200),
     ("moved A", "rotate", "A!cart", "", 200),
+    ("moved A", "reauthenticate", "A!cart", "", 409),
+    ("moved A", "reauthenticate, put", "A!cart", "", 409),
     ("moved A", "login A", "A!cart A!cart", "new", 200),
     ("moved A", "login B", "B ", "new", 200),
     ("moved A", "destroy", "", "removal", 200),
     ("moved A", "destroy, put", "- put", "new", 200),
     ("moved A", "destroy, login A", "A ", "new", 200),
+    // It has been rotated again and again. A change follows four times, an end to the end.
+    ("moved 4 times -", "put", "-!cart,put", "", 200),
+    ("moved 5 times -", "put", "-!cart", "", 409),
+    ("moved 5 times -", "destroy", "", "removal", 200),
+    ("moved 5 times -", "destroy, put", "- put", "new", 200),
+    ("moved 5 times A", "put", "A!cart", "", 409),
+    ("moved 5 times A", "destroy", "", "removal", 200),
     // What it read has changed since, so the change cannot be kept.
     ("moved and changed A", "put", "A!cart,put", "", 409),
     ("moved and changed A", "modify", "A!cart,modify,put", "", 200),
     ("moved and ended A", "put", "", "", 409),
+    ("moved and ended A", "reauthenticate", "", "", 409),
     ("moved and replaced A", "put", "B ", "", 409),
+    ("moved and replaced A", "reauthenticate", "B ", "", 409),
     ("moved and replaced A", "destroy", "B ", "", 200),
     // The owner has logged in again: the time of authentication is another.
     ("logged in again A", "put", "A!cart", "", 409),
     ("logged in again A", "rotate", "A!cart", "", 200),
     ("logged in again A", "login A", "A!cart A!cart", "new", 200),
+    ("logged in again A", "reauthenticate", "A!cart", "", 200),
+    ("logged in again A", "reauthenticate, put", "A!cart", "", 409),
     ("logged in again A", "destroy", "", "removal", 200),
+    // The owner has authenticated again.
+    ("reauthenticated A", "nothing", "A!cart", "", 200),
+    ("reauthenticated A", "put", "A!cart", "", 409),
+    ("reauthenticated A", "rotate", "A!cart", "", 200),
+    ("reauthenticated A", "reauthenticate", "A!cart", "", 200),
+    ("reauthenticated A", "reauthenticate, remove", "A!cart", "", 200),
+    ("reauthenticated A", "reauthenticate, put", "A!cart", "", 409),
+    ("reauthenticated A", "login A", "A!cart A!cart", "new", 200),
+    ("reauthenticated A", "login B", "B ", "new", 200),
+    ("reauthenticated A", "destroy", "", "removal", 200),
+    ("on reauthenticated A", "put", "A!cart", "", 409),
     // The request came with the old id.
     ("on moved A", "nothing", "A!cart", "", 200),
     ("on moved A", "put", "A!cart", "", 409),
     ("on moved A", "rotate", "A!cart", "", 200),
+    ("on moved A", "reauthenticate", "A!cart", "", 200),
     ("on moved A", "login A", "A!cart A!cart", "new", 200),
     ("on moved A", "login B", "B ", "new", 200),
     ("on moved A", "destroy", "", "removal", 200),
@@ -67,6 +96,7 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("replaced - by A", "destroy", "A cart", "", 200),
     ("replaced - by A", "destroy, put", "A cart", "", 200),
     ("replaced A by B", "put", "B ", "", 409),
+    ("replaced A by B", "reauthenticate", "B ", "", 409),
     ("replaced A by B", "login A", "A!cart B ", "new", 200),
     ("replaced A by B", "login B", "B  B ", "new", 200),
     ("replaced A by B", "destroy", "B ", "", 200),
@@ -80,6 +110,7 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("ended A", "put", "", "", 409),
     ("ended A", "remove", "", "", 200),
     ("ended A", "rotate", "", "", 200),
+    ("ended A", "reauthenticate", "", "", 409),
     ("ended A", "login A", "A ", "new", 200),
     ("ended A", "destroy", "", "removal", 200),
     ("ended A", "destroy, put", "- put", "new", 200),
@@ -88,6 +119,7 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("on ended A", "destroy", "", "removal", 200),
     ("on ended A", "destroy, put", "- put", "new", 200),
     ("gone A", "put", "", "", 409),
+    ("gone A", "reauthenticate", "", "", 409),
     ("gone A", "login A", "A ", "new", 200),
     ("gone A", "destroy", "", "removal", 200),
     ("gone A", "destroy, put", "- put", "new", 200),
@@ -96,6 +128,7 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("blank", "put", "- put", "new", 200),
     ("blank", "rotate", "", "", 200),
     ("blank", "remove", "", "", 200),
+    ("blank", "reauthenticate", "", "", 200),
     ("blank", "login A", "A ", "new", 200),
     ("blank", "destroy", "", "", 200),
     ("blank", "destroy, put", "- put", "new", 200),
@@ -116,6 +149,7 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("gone A, login A", "put", "A ", "", 409),
     // The user has logged in twice at once: two sessions of one device.
     ("twice A", "put", "A!cart A!cart,put", "", 200),
+    ("twice A", "reauthenticate", "A!cart A!cart", "new", 200),
     ("twice A", "login A", "A!cart A!cart", "new", 200),
     ("twice A", "destroy", "", "removal", 200),
     ("twice A", "destroy, put", "- put", "new", 200),
@@ -123,6 +157,7 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("A and A", "nothing", "A cart A!cart", "", 200),
     ("A and A", "put", "A cart A!cart,put", "", 200),
     ("A and A", "rotate", "A!cart", "new", 200),
+    ("A and A", "reauthenticate", "A!cart", "new", 200),
     ("A and A", "login A", "A!cart", "new", 200),
     ("A and A", "login B", "B ", "new", 200),
     ("A and A", "destroy", "", "removal", 200),
@@ -130,6 +165,7 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("A and B", "nothing", "A!cart B cart", "", 200),
     ("A and B", "put", "A!cart B cart", "", 403),
     ("A and B", "rotate", "A!cart B cart", "", 403),
+    ("A and B", "reauthenticate", "A!cart B cart", "", 403),
     ("A and B", "login A", "A!", "new", 200),
     ("A and B", "login B", "B ", "new", 200),
     ("A and B", "destroy", "", "removal", 200),
@@ -224,12 +260,20 @@ impl<S: RuntimeFree> Over<S> {
         match found.split_once(owner).unwrap().0.trim() {
             "live" => {}
             "moved" => drop(rotate()),
+            "moved 4 times" | "moved 5 times" => {
+                let times = if found.contains('4') { 4 } else { 5 };
+                (0..times).fold(cookie.clone(), |cookie, _| self.change(&cookie, |session| session.rotate().unwrap()));
+            }
             "moved and changed" => drop(self.handle(&[&rotate()], |session| session.insert("put", &0).unwrap())),
             "moved and ended" => drop(self.handle(&[&rotate()], |session| session.destroy().unwrap())),
             "moved and replaced" => drop(self.change(&rotate(), |session| session.login("B").unwrap())),
             "logged in again" => {
-                cloakroom::ManualClock::clone(&CLOCK.with(Clone::clone)).advance(MINUTE / 60);
+                CLOCK.with(|clock| clock.advance(MINUTE / 60));
                 drop(login(owner));
+            }
+            "reauthenticated" => {
+                CLOCK.with(|clock| clock.advance(MINUTE / 60));
+                drop(self.change(&cookie, |session| session.reauthenticated().unwrap()));
             }
             "replaced" => drop(login(&found[found.len() - 1..])),
             "ended" => drop(self.handle(&[&cookie], |session| session.destroy().unwrap())),
@@ -267,6 +311,7 @@ fn want(session: &Session, wants: &str) {
             "modify" => session.modify("modify", |n: Option<u8>| Some(n.unwrap_or(0) + 1)),
             "remove" => session.remove("cart").map(drop),
             "rotate" => session.rotate(),
+            "reauthenticate" => session.reauthenticated(),
             "destroy" => session.destroy(),
             _ => session.login(wants.strip_prefix("login ").unwrap()),
         };

@@ -200,3 +200,25 @@ fn a_change_that_cannot_be_stored_is_an_error_though_a_touch_is_due_as_well() {
     let error = site.sessions.blocking().commit(session).unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Unavailable);
 }
+
+#[test]
+fn a_clock_set_back_finds_a_session_again_that_no_sweep_came_by_until_its_deadline_and_unless_it_was_seen_later() {
+    let site = site();
+    let [mut early, mut late] = [(); 2].map(|()| Browser::default());
+    site.visit(&mut early, |session| session.insert("a", &1).unwrap());
+    site.advance(25 * MINUTE);
+    site.visit(&mut late, |session| session.insert("a", &1).unwrap());
+    site.advance(HOUR);
+    let is_there = |browser: &Browser| !site.open(browser).is_new();
+    assert!(!is_there(&early) && !is_there(&late));
+    // The one was seen before that time, the other 15 minutes later.
+    site.clock.set(START.plus(10 * MINUTE));
+    assert!(is_there(&early) && !is_there(&late));
+    site.clock.set(START.plus(30 * MINUTE));
+    assert!(!is_there(&early) && is_there(&late));
+    // What was swept stays away.
+    site.clock.set(START.plus(2 * HOUR));
+    assert_eq!(site.sessions.blocking().sweep(10).unwrap().removed, 2);
+    site.clock.set(START.plus(25 * MINUTE));
+    assert!(!is_there(&early) && !is_there(&late));
+}

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use cloakroom::{ErrorKind, Owner, Record, SessionKey, Swept, Timestamp, Update};
 
-use crate::twist::{Notes, error, wrong_stores};
+use crate::twist::{Notes, error, pause, wrong_stores};
 
 /// How a careless collation compares.
 fn folded(owner: &Owner) -> String {
@@ -54,6 +54,15 @@ wrong_stores! {
                     record.owner().is_some_and(|other| other.as_bytes().starts_with(owner.as_bytes()))
                 };
                 Ok(m.all(now)?.into_iter().filter(begins).collect())
+            }
+        }
+    }
+    "owned_by misses no session that gets another key meanwhile" {
+        loads_what_it_listed_before => {
+            owned_by(self, m, owner, now) {
+                let keys: Vec<_> = m.owned_by(owner, now)?.iter().map(|record| *record.key()).collect();
+                pause();
+                keys.iter().filter_map(|key| m.load(key, now).transpose()).collect()
             }
         }
     }

@@ -166,4 +166,28 @@ wrong_stores! {
             }
         }
     }
+    "update_owned_by reaches a session that gets another key meanwhile" {
+        lists_once => {
+            update_owned_by(self, m, owner, change, now) {
+                let mut stored = 0;
+                for mut record in m.owned_by(owner, now)? {
+                    pause();
+                    loop {
+                        let expected = record.revision();
+                        if !change(&mut record)? {
+                            break;
+                        }
+                        match m.update(&record, expected, now)? {
+                            Update::Conflict(current) if current.owner() == Some(owner) => record = *current,
+                            answer => {
+                                stored += u64::from(matches!(answer, Update::Stored(_)));
+                                break;
+                            }
+                        }
+                    }
+                }
+                Ok(stored)
+            }
+        }
+    }
 }

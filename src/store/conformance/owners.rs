@@ -11,7 +11,7 @@ use crate::model::error::{Error, ErrorKind};
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
-use crate::store::Store;
+use crate::store::{Store, Update};
 
 promises! {
     "owned_by finds all sessions of an owner" => finds_all,
@@ -20,10 +20,12 @@ promises! {
     "owned_by leaves out expired sessions" => leaves_out_expired,
     "owned_by follows a session through rotations" => follows_rotations,
     "owned_by follows a session from owner to owner" => follows_updates,
+    "owned_by misses no session that gets another key meanwhile" => misses_none,
     "destroy_owned_by ends exactly the sessions of that owner" => ends_exactly,
     "destroy_owned_by spares the exception and nothing else" => spares_the_exception,
     "update_owned_by reaches every live session of that owner" => reaches_all,
     "update_owned_by loses no change made meanwhile" => loses_no_change,
+    "update_owned_by reaches a session that gets another key meanwhile" => reaches_what_rotates,
 }
 
 /// Owners that are equal by some collation, or after trimming, Unicode normalisation, a cut at a zero byte, or the
@@ -254,5 +256,66 @@ fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Checked {
     })?;
     let counted = number(&store.loaded(&key(1), at(0))?, "n");
     ensure!(counted == CHANGES, "of {CHANGES} changes made meanwhile, {counted} are there");
+    Ok(())
+}
+
+fn reaches_what_rotates<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    while_it_rotates(&store, 40, Duration::from_millis(1), |round| {
+        let promote = |record: &mut Record| {
+            put(record, "role", round);
+            Ok(true)
+        };
+        store.update_owned_by(&"ada".into(), promote, at(0))?;
+        for record in store.owned_by(&"ada".into(), at(0))? {
+            let role = number(&record, "role");
+            ensure!(role == round, "in round {round} a session that rotated meanwhile has the role of round {role}");
+        }
+        Ok(())
+    })
+}
+
+fn misses_none<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    while_it_rotates(&store, 400, Duration::ZERO, |round| {
+        let there = store.owned_by(&"ada".into(), at(0))?.len();
+        ensure!(there == 1, "look {round} at the owner of one session, which rotates meanwhile, finds {there}");
+        Ok(())
+    })
+}
+
+/// Does this again and again while a session of ada's gets so many other keys, one after another.
+fn while_it_rotates<S: Store>(
+    store: &Subject<'_, S>,
+    rotations: u32,
+    pause: Duration,
+    each: impl Fn(u64) -> Checked + Sync,
+) -> Checked {
+    store.create(&owned(1, "ada"), at(0))?;
+    let done = AtomicBool::new(false);
+    together(2, |thread| {
+        if thread == 0 {
+            let rotated = (1..=rotations).try_for_each(|n| {
+                // Slowly enough that whoever lists until nothing is new comes to an end.
+                thread::sleep(pause);
+                loop {
+                    let mut record = store.loaded(&key(n), at(0))?;
+                    let expected = record.revision();
+                    record.set_key(key(n + 1));
+                    if let Update::Stored(_) = store.rotate(&key(n), expected, &record, at(0))? {
+                        return Ok(());
+                    }
+                }
+            });
+            done.store(true, Ordering::SeqCst);
+            return rotated;
+        }
+        let mut round = 0;
+        while !done.load(Ordering::SeqCst) {
+            round += 1;
+            each(round)?;
+        }
+        Ok(())
+    })?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::model::error::{ErrorKind, Result};
-use crate::model::key::SessionKey;
+use crate::model::key::{KeySet, SessionKey};
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
@@ -67,18 +67,29 @@ impl Store for FileStore {
 
     async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
         let engine = self.engine()?;
-        let keys = engine.log.owned_by(owner)?;
-        let mut records = Vec::with_capacity(keys.len());
-        for key in keys {
-            match engine.log.load(&key, now) {
-                // Since the look at the index the session may have ended, or got another owner.
-                Ok(record) => records.extend(record.filter(|record| record.owner() == Some(owner))),
-                // A session that cannot be read must not hide the user's other sessions. It is reported as damage.
-                Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {}
-                Err(error) => return Err(error),
+        let (mut met, mut records) = (KeySet::default(), Vec::<Record>::new());
+        loop {
+            let (keys, mut may_miss) = engine.log.owned_by(owner)?;
+            if !records.is_empty() {
+                let listed: KeySet = keys.iter().copied().collect();
+                records.retain(|record| listed.contains(record.key()));
+            }
+            let new: Vec<_> = keys.into_iter().filter(|key| met.insert(*key)).collect();
+            may_miss &= !new.is_empty();
+            for key in new {
+                match engine.log.load(&key, now) {
+                    Ok(Some(record)) if record.owner() == Some(owner) => records.push(record),
+                    // Since the look at the index the session may have got another key, which the next look finds.
+                    Ok(_) => may_miss = true,
+                    // A session that cannot be read must not hide the user's other sessions. It is reported as damage.
+                    Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if !may_miss {
+                return Ok(records);
             }
         }
-        Ok(records)
     }
 
     async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {

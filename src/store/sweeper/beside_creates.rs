@@ -8,8 +8,8 @@ use crate::model::time::Timestamp;
 /// So many expired sessions at most leave with a create. Each create adds one session, so what nobody sweeps becomes less.
 pub(crate) const SWEPT: usize = 2;
 
-/// Only sessions that have been over for so long leave. The clocks of two processes differ, and a create by the one that is
-/// ahead must not remove what lives for the other.
+/// Only sessions that have been over for so long leave, with a create as by a sweeper. The clocks of two processes differ, and
+/// what the one does that is ahead must not remove what lives for the other.
 pub(crate) const BEHIND: Duration = Duration::from_secs(5 * 60);
 
 /// A create at this time removes sessions that were over by the time that is returned.

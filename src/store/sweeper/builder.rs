@@ -3,16 +3,21 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::beside_creates::{BEHIND, over_by};
 use super::round::Round;
 use super::thread::{Shared, Sweeper};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::time::Clock;
 use crate::store::block_on::block_on;
 use crate::store::{RuntimeFree, Store, Swept};
+
+/// Does so much of what goes before a round, and says whether there is more.
+pub(crate) type Prepare = Box<dyn FnMut(usize) -> Pin<Box<dyn Future<Output = Result<bool>> + Send>> + Send>;
 
 /// The application's function that gets the result of each round.
 type OnRound = Box<dyn FnMut(&Result<Swept>) + Send>;
@@ -41,13 +46,20 @@ pub struct SweeperBuilder<S, C> {
     clock: C,
     every: Duration,
     budget: usize,
+    prepare: Option<Prepare>,
     on_round: OnRound,
 }
 
 impl<S: Store, C: Clock> SweeperBuilder<S, C> {
     /// A sweeper of this store. By default it makes a round every 60 seconds, in steps of at most 10,000 sessions.
     pub fn new(store: S, clock: C) -> Self {
-        Self { store, clock, every: Duration::from_secs(60), budget: 10_000, on_round: Box::new(|_| ()) }
+        Self { store, clock, every: Duration::from_secs(60), budget: 10_000, prepare: None, on_round: Box::new(|_| ()) }
+    }
+
+    /// Sets what each round does first, in steps of the budget.
+    pub(crate) fn prepared_by(mut self, prepare: Prepare) -> Self {
+        self.prepare = Some(prepare);
+        self
     }
 
     /// How long to wait between two rounds. The first round begins at once.
@@ -106,8 +118,7 @@ impl<S: Store, C: Clock> SweeperBuilder<S, C> {
                     let outcome = catch_unwind(AssertUnwindSafe(|| {
                         let mut round = Round::default();
                         while !state.is_stopped() {
-                            let step = block_on(self.store.sweep(self.clock.now(), self.budget));
-                            if let Some(swept) = round.add(step) {
+                            if let Some(swept) = block_on(self.step(&mut round)) {
                                 state.note(&swept);
                                 (self.on_round)(&swept);
                                 break;
@@ -147,8 +158,7 @@ impl<S: Store, C: Clock> SweeperBuilder<S, C> {
         loop {
             let mut round = Round::default();
             let swept = loop {
-                let step = self.store.sweep(self.clock.now(), self.budget).await;
-                if let Some(swept) = round.add(step) {
+                if let Some(swept) = self.step(&mut round).await {
                     break swept;
                 }
                 // A sleep of no time gives the executor's other tasks their turn.
@@ -157,6 +167,21 @@ impl<S: Store, C: Clock> SweeperBuilder<S, C> {
             (self.on_round)(&swept);
             sleep(self.every).await;
         }
+    }
+
+    /// One step of a round; the round's result if that was the last one.
+    async fn step(&mut self, round: &mut Round) -> Option<Result<Swept>> {
+        if let Some(prepare) = self.prepare.as_mut().filter(|_| !round.is_prepared) {
+            match prepare(self.budget).await {
+                Ok(more) => round.is_prepared = !more,
+                Err(error) => {
+                    round.is_prepared = true;
+                    round.unprepared = Some(error);
+                }
+            }
+            return None;
+        }
+        round.add(self.store.sweep(over_by(self.clock.now(), BEHIND), self.budget).await)
     }
 
     fn check(&self) -> Result<()> {

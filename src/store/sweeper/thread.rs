@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::model::error::{Error, Result};
 use crate::store::Swept;
 
-/// A background thread that sweeps a store. Dropping the handle stops and joins the thread: at once while it waits
+/// A background thread that sweeps a store. It removes a session five minutes after its end, so that a clock that is ahead by less
+/// than that removes nothing that lives for another process. Dropping the handle stops and joins the thread: at once while it waits
 /// between two rounds, and otherwise after the current step.
 ///
 /// ```

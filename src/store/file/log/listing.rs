@@ -12,12 +12,13 @@ impl Log {
     /// The keys of the sessions and traces that `picks` accepts, looked up in parts: a session that stands there throughout is picked
     /// once, and any other one at most once.
     pub(crate) fn keys(&self, picks: impl Fn(&Index, &MetaRef<'_>) -> bool) -> Result<Vec<SessionKey>> {
-        self.in_parts(|index, to: &mut Option<u32>, keys| {
+        let listed = self.in_parts(|index, to: &mut Option<u32>, keys| {
             let (metas, next) = index.many_before(to.unwrap_or(u32::MAX));
             keys.extend(metas.filter(|meta| picks(index, meta)).map(|meta| *meta.key()));
             *to = next;
             next.is_some()
-        })
+        });
+        listed.map(|(keys, _)| keys)
     }
 
     /// The live sessions in doubt (rule 11).
@@ -29,8 +30,9 @@ impl Log {
         self.keys(|index, meta| index.is_doubtful(meta) && !meta.expiry().is_expired_at(now))
     }
 
-    /// The keys of an owner's sessions, with the same promise.
-    pub(crate) fn owned_by(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
+    /// The keys of an owner's sessions, with the same promise; and whether anything was written meanwhile, such as a rotation to a
+    /// key that stands where the look had been before.
+    pub(crate) fn owned_by(&self, owner: &Owner) -> Result<(Vec<SessionKey>, bool)> {
         self.in_parts(|index, _: &mut (), keys| match index.many_owned_by(owner, keys.last()) {
             Some(part) => {
                 let has_more = !part.is_empty();
@@ -43,11 +45,11 @@ impl Log {
     }
 
     /// Collects keys until `part` says that there are no more, and begins anew after a rebuild. `part` keeps in its second
-    /// argument how far it has come.
+    /// argument how far it has come. Says whether the index has changed meanwhile.
     fn in_parts<Progress: Default>(
         &self,
         mut part: impl FnMut(&Index, &mut Progress, &mut Vec<SessionKey>) -> bool,
-    ) -> Result<Vec<SessionKey>> {
+    ) -> Result<(Vec<SessionKey>, bool)> {
         let (mut keys, mut progress, mut begun) = (Vec::new(), Progress::default(), None);
         loop {
             let state = self.read()?;
@@ -67,7 +69,7 @@ impl Log {
                 keys.sort_unstable();
                 keys.dedup();
             }
-            return Ok(keys);
+            return Ok((keys, has_changed));
         }
     }
 }

@@ -185,7 +185,7 @@ fn an_owner_with_many_sessions_is_listed_in_short_holds_and_what_stands_througho
     write(&store, Op::Create { record: owned(last), traces: Vec::new(), now: NOW });
     assert_eq!(part(Some(last)).unwrap()[..3], first[..3], "it is the first now");
     assert_eq!(part(None).unwrap()[0], key(last));
-    let listed = store.engine.log.owned_by(&"ada".into()).unwrap();
+    let (listed, _) = store.engine.log.owned_by(&"ada".into()).unwrap();
     assert_eq!(listed.iter().collect::<BTreeSet<_>>().len(), ALL as usize - 1);
     assert_eq!(block_on(store.owned_by(&"ada".into(), NOW)).unwrap().len(), listed.len());
     let longest = steps::longest();

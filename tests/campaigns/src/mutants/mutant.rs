@@ -22,7 +22,7 @@ pub struct Mutant {
     pub rule: String,
     /// The promises that it helps to keep.
     pub promise: String,
-    /// The commands that must notice, behind `--`, each of them.
+    /// The commands that must notice, behind `--`, each of them; or tests of the crate, `test NAME`.
     pub caught_by: Vec<String>,
     #[serde(rename = "edit")]
     pub edits: Vec<Edit>,

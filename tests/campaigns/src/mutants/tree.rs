@@ -59,15 +59,34 @@ impl Tree {
 
     /// Builds the campaigns; says where the program is.
     pub fn build(&self) -> Result<PathBuf, Failure> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["build", "--quiet", "--profile", "mutants", "--manifest-path"]);
-        cargo.arg(self.root.join("tests/campaigns/Cargo.toml")).env("CARGO_TARGET_DIR", &self.target);
-        // What is taken away may leave something unused.
-        cargo.env("RUSTFLAGS", "-Awarnings");
-        let output = cargo.output().map_err(|error| format!("it does not build: cargo build: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("it does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
-        }
+        let mut cargo = self.cargo("tests/campaigns/Cargo.toml", &["build", "--quiet", "--profile", "mutants"]);
+        built(&mut cargo)?;
         Ok(self.target.join("mutants/cloakroom-campaigns"))
+    }
+
+    /// Builds a test of the crate.
+    pub fn build_test(&self, name: &str) -> Result<(), Failure> {
+        built(self.test(name).arg("--no-run"))
+    }
+
+    /// What runs a test of the crate.
+    pub fn test(&self, name: &str) -> Command {
+        self.cargo("Cargo.toml", &["test", "--quiet", "--all-features", "--test", name])
+    }
+
+    fn cargo(&self, manifest: &str, arguments: &[&str]) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        cargo.args(arguments).arg("--manifest-path").arg(self.root.join(manifest));
+        // What is taken away may leave something unused.
+        cargo.env("CARGO_TARGET_DIR", &self.target).env("RUSTFLAGS", "-Awarnings");
+        cargo
+    }
+}
+
+fn built(cargo: &mut Command) -> Result<(), Failure> {
+    let output = cargo.output().map_err(|error| format!("it does not build: cargo: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("it does not build:\n{}", String::from_utf8_lossy(&output.stderr))),
     }
 }
