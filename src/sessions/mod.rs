@@ -22,6 +22,7 @@ mod lookup;
 mod open;
 mod owned;
 mod presented;
+mod refused;
 mod settle;
 mod slot;
 pub(crate) mod status;
