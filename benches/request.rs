@@ -109,7 +109,7 @@ fn through<S: Store>(
         measure(group, runtime, &format!("{store}, {name}"), service, visitors);
     }
     let handle = service_fn(|request| Handler::Untouched.handle(request));
-    let service = SessionLayer::new(sessions.clone()).lazy().layer(handle);
+    let service = SessionLayer::new(sessions.clone()).lazy(true).layer(handle);
     measure(group, runtime, &format!("{store}, untouched, lazy"), service, visitors);
 }
 

@@ -7,6 +7,8 @@
 //! [`MemoryStore`], or a store of your own. [`Sessions`] opens the record as a [`Session`], which a handler reads and
 //! changes. Then `Sessions` commits the changes, and the [`Committed`] outcome holds the cookie that goes back.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(not(unix))]
 compile_error!(
     "cloakroom runs on Unix only: its FileStore needs flock(2), shared mappings and modes of files, which Windows does not have"
@@ -17,6 +19,36 @@ compile_error!(
 mod pages {
     #[doc = include_str!("../docs/from-tower-sessions.md")]
     pub struct FromTowerSessions;
+}
+
+/// What most servers use, for `use cloakroom::prelude::*`.
+///
+/// It leaves out what would hide other names: `Result` and `Error`, and the modules `axum` and `tower`, which have the names of
+/// crates.
+///
+/// ```
+/// use cloakroom::prelude::*;
+///
+/// const VISITS: Entry<u64> = Entry::new("visits");
+///
+/// let sessions = Sessions::builder(MemoryStore::new()).lifetime(Lifetime::AAL2).build()?;
+/// let session: Session = sessions.blank();
+/// session.insert(VISITS, &1)?;
+/// # Ok::<(), cloakroom::Error>(())
+/// ```
+pub mod prelude {
+    #[cfg(feature = "tower")]
+    pub use crate::adapters::tower::SessionLayer;
+    pub use crate::model::handle::Handle;
+    pub use crate::model::lifetime::Lifetime;
+    pub use crate::model::owner::Owner;
+    pub use crate::model::time::Timestamp;
+    pub use crate::session::{Entry, Session};
+    pub use crate::sessions::Sessions;
+    pub use crate::store::any::AnyStore;
+    pub use crate::store::file::FileStore;
+    pub use crate::store::memory::MemoryStore;
+    pub use crate::store::{Durability, Store};
 }
 
 mod adapters;

@@ -92,7 +92,7 @@ async fn an_optional_session_is_none_only_where_there_is_no_layer() {
     let store = Faulty::new();
     let sessions = Sessions::builder(store.clone()).build().unwrap();
     // Only a lazy layer lets the request come as far as the extractor.
-    let site = routes().layer(SessionLayer::new(sessions).lazy());
+    let site = routes().layer(SessionLayer::new(sessions).lazy(true));
     let cookie = cookie_after(&ask(&site, Method::POST, "/login", "").await);
     store.fail_to_read(true);
     assert_eq!(ask(&site, Method::GET, "/who", &cookie).await.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -111,7 +111,7 @@ async fn a_store_that_fails_is_told_in_text_that_names_no_path() {
         let store = Faulty::new();
         let sessions = Sessions::builder(store.clone()).build().unwrap();
         let layer = SessionLayer::new(sessions);
-        let site = routes().layer(if lazy { layer.lazy() } else { layer });
+        let site = routes().layer(layer.lazy(lazy));
         let cookie = cookie_after(&ask(&site, Method::POST, "/visits", "").await);
         store.fail_to_read(true);
         // One response fails before the handler, and one after it.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cloakroom::conformance::{Suite, Verdict, Work};
-use cloakroom::{AnyStore, Durability, FileStore, MemoryStore, SessionKey};
+use cloakroom::{AnyStore, Durability, DynStore, FileStore, MemoryStore, SessionKey};
 
 /// An executor that polls until the future is done.
 fn spin(work: Work<'_>) {
@@ -33,7 +33,12 @@ fn a_store_behind_an_arc_keeps_every_promise() {
 #[test]
 fn a_store_chosen_at_run_time_keeps_every_promise() {
     Suite::new(async |limits| AnyStore::memory(MemoryStore::with_limits(limits))).run_with(spin).assert();
-    Suite::new(async |limits| AnyStore::other(MemoryStore::with_limits(limits))).run_with(spin).assert();
+    Suite::new(async |limits| {
+        let store: Arc<dyn DynStore> = Arc::new(MemoryStore::with_limits(limits));
+        AnyStore::other(store)
+    })
+    .run_with(spin)
+    .assert();
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn what_a_store_takes_after_most_sessions_have_gone_is_what_the_others_need() {
     for (case, owner_of, end) in cases {
         let open = || {
             let (keep, place) = quick_place();
-            let most = OwnerLimit { sessions: SESSIONS as usize, beyond: BeyondLimit::EndOldest };
+            let most = OwnerLimit::new(SESSIONS as usize, BeyondLimit::EndOldest);
             let options = FileStore::options().durability(Durability::Never).per_owner(most);
             (keep, options.open(place).unwrap())
         };

@@ -312,6 +312,7 @@ fn stored(record: &mut Record, answer: Result<Update, Error>) -> Result<Outcome<
         }
         Ok(Update::Conflict(current)) => Ok(Err(Refusal::Conflict(*current))),
         Ok(Update::Gone) => Ok(Err(Refusal::Gone)),
+        Ok(other) => panic!("{other:?}"),
         Err(error) => {
             prop_assert_eq!(error.kind(), &ErrorKind::KeyTaken);
             Ok(Err(Refusal::KeyTaken))

@@ -1,6 +1,9 @@
 //! What a cookie is described by, and the rules that the description is checked against.
 
+use std::str::FromStr;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::error::CookieError;
 use super::prefix::Prefix;
@@ -17,10 +20,13 @@ use super::{age, name};
 /// # fn main() -> Result<(), cloakroom::cookie::CookieError> {
 /// let admin = Cookie::named("admin").same_site(SameSite::Strict).build()?;
 /// assert!(admin.set("1")?.as_str().ends_with("; SameSite=Strict"));
+/// assert_eq!("strict".parse::<SameSite>()?, SameSite::Strict); // as a configuration file says it
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum SameSite {
     /// With none, not even when the visitor follows a link on another site. Such a visitor arrives logged out.
     Strict,
@@ -39,6 +45,30 @@ impl SameSite {
             SameSite::Lax => "Lax",
             SameSite::None => "None",
         }
+    }
+}
+
+/// Reads the attribute's value, in upper or lower case, as browsers do.
+impl FromStr for SameSite {
+    type Err = CookieError;
+
+    fn from_str(text: &str) -> Result<SameSite, CookieError> {
+        let all = [SameSite::Strict, SameSite::Lax, SameSite::None];
+        all.into_iter().find(|same_site| text.eq_ignore_ascii_case(same_site.as_str())).ok_or(CookieError::SameSite)
+    }
+}
+
+impl TryFrom<String> for SameSite {
+    type Error = CookieError;
+
+    fn try_from(text: String) -> Result<SameSite, CookieError> {
+        text.parse()
+    }
+}
+
+impl From<SameSite> for &'static str {
+    fn from(same_site: SameSite) -> &'static str {
+        same_site.as_str()
     }
 }
 

@@ -145,6 +145,10 @@ pub enum CookieError {
         name: String,
     },
 
+    /// A text is none of the values of SameSite.
+    #[error("SameSite is Strict, Lax or None (RFC 6265bis section 4.1.2.7)")]
+    SameSite,
+
     /// The secret is too short to derive a key from.
     #[error("a signing secret needs at least 32 bytes, this one has {length}; 32 random bytes are best")]
     ShortSecret {
@@ -153,6 +157,9 @@ pub enum CookieError {
     },
 
     /// The operating system's random number generator failed, so there is no key.
-    #[error("the operating system gave no random bytes for a signing key")]
-    Random(#[source] getrandom::Error),
+    #[error("the operating system gave no random bytes for a signing key (its error {code:?})")]
+    Random {
+        /// The operating system's number of its error, if there is one.
+        code: Option<i32>,
+    },
 }

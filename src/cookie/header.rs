@@ -40,7 +40,7 @@ where
     Pairs { headers: headers.into_iter(), rest: None, bytes_left: MAX_HEADER_BYTES, pairs_left: MAX_PAIRS }
 }
 
-/// The iterator that [`pairs`] returns. Both parts of each pair are slices of the headers.
+/// The iterator that [`pairs`] returns, whose documentation has an example. Both parts of each pair are slices of the headers.
 #[derive(Clone)]
 pub struct Pairs<'h, I> {
     headers: I,

@@ -18,6 +18,7 @@ use std::fmt;
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Prefix {
     /// No prefix and no rules.
     None,

@@ -69,7 +69,7 @@ impl Key {
 
     fn generate_with(fill: impl FnOnce(&mut [u8]) -> Result<(), getrandom::Error>) -> Result<Key, CookieError> {
         let mut bytes = [0; 32];
-        fill(&mut bytes).map_err(CookieError::Random)?;
+        fill(&mut bytes).map_err(|error| CookieError::Random { code: error.raw_os_error() })?;
         Ok(Key::from(bytes))
     }
 
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_generator_that_fails_is_an_error_and_gives_no_key() {
         let failed = Key::generate_with(|_| Err(getrandom::Error::UNSUPPORTED));
-        assert!(matches!(failed, Err(CookieError::Random(_))));
+        assert!(matches!(failed, Err(CookieError::Random { .. })));
         assert_ne!(Key::generate().unwrap().0, Key::generate().unwrap().0);
     }
 

@@ -126,6 +126,12 @@ pub enum ErrorKind {
     /// The operating system's random generator failed.
     #[error("the operating system gave no random bytes")]
     Random,
+    /// A cookie cannot be made, or not with this value; the cause is a [`CookieError`](crate::cookie::CookieError).
+    #[error("the cookie is refused")]
+    Cookie,
+    /// A text is no session's handle, key or id, or no time. Where it came with a request, the client made it up.
+    #[error("the text is malformed")]
+    Malformed,
     /// Settings contradict each other, or make no sense.
     #[error("the configuration is not usable")]
     Config,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::model::error::Result;
 use crate::model::hex::{self, BYTES};
 use crate::model::id;
+use crate::model::text::serde_as_text;
 
 /// A session's public name: 16 random bytes, shown as 32 hexadecimal digits. A "your devices" page, a log or an administrator's
 /// tool shows it.
@@ -32,7 +33,7 @@ use crate::model::id;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle([u8; BYTES]);
 
-/// The error for a string that is not a session's handle: 32 hexadecimal digits in lower case.
+/// The error for a string that is not a session's handle: 32 hexadecimal digits in lower case. [`Handle`] has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a session handle is 32 hexadecimal digits in lower case")]
 pub struct InvalidHandle;
@@ -79,6 +80,8 @@ impl FromStr for Handle {
         hex::read(text).map(Self).ok_or(InvalidHandle)
     }
 }
+
+serde_as_text!(Handle);
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use blake3::hazmat::{self, ContextKey, HasherExt as _};
 
 use crate::model::hex::{self, BYTES};
 use crate::model::id::SessionId;
+use crate::model::text::serde_as_text;
 
 const CONTEXT_OF_KEYS: &str = "cloakroom session key v1";
 
@@ -86,6 +87,8 @@ impl FromStr for SessionKey {
         hex::read(text).map(Self).ok_or(InvalidKey)
     }
 }
+
+serde_as_text!(SessionKey);
 
 /// The hasher of maps by [`SessionKey`]. A key is a part of a BLAKE3 hash, so eight of its bytes are a hash as good as
 /// any, and no client can choose them to make keys collide.

@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::model::error::{Error, ErrorKind};
+use crate::model::text::Span;
 use crate::model::time::{Timestamp, millis_of};
 
 /// How long a session may live: idle timeout, absolute timeout, or both.
@@ -10,7 +14,8 @@ use crate::model::time::{Timestamp, millis_of};
 /// The idle timeout starts again at every request. The absolute timeout runs from the session's beginning, or from its
 /// login, and no request extends it (OWASP ASVS 5.0, 7.3.1 and 7.3.2). A lifetime always has at least one of the two.
 ///
-/// A store counts in whole milliseconds. It rounds a part of a millisecond up.
+/// A store counts in whole milliseconds. It rounds a part of a millisecond up. In a configuration file a lifetime is a table of
+/// `idle` and `absolute`, each a number with one of the units `ms`, `s`, `m`, `h` and `d`, such as `"30m"`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -22,9 +27,13 @@ use crate::model::time::{Timestamp, millis_of};
 /// let strict = Lifetime::AAL3.with_absolute(Duration::from_secs(8 * 60 * 60));
 /// assert_eq!(strict.idle_timeout(), Some(Duration::from_secs(15 * 60)));
 /// assert_eq!(Lifetime::AAL1.idle_timeout(), None);
-/// # let _ = office;
+///
+/// let written = r#"{"idle":"30m","absolute":"12h"}"#;
+/// assert_eq!(serde_json::from_str::<Lifetime>(written)?, office);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
 pub struct Lifetime {
     idle: Option<Duration>,
     absolute: Option<Duration>,
@@ -73,6 +82,35 @@ impl Lifetime {
     /// The absolute timeout, if there is one.
     pub const fn absolute_timeout(&self) -> Option<Duration> {
         self.absolute
+    }
+}
+
+/// A lifetime as a configuration file has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idle: Option<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    absolute: Option<Span>,
+}
+
+impl From<Lifetime> for Written {
+    fn from(Lifetime { idle, absolute }: Lifetime) -> Self {
+        Self { idle: idle.map(Span), absolute: absolute.map(Span) }
+    }
+}
+
+impl TryFrom<Written> for Lifetime {
+    type Error = Error;
+
+    fn try_from(Written { idle, absolute }: Written) -> Result<Self, Error> {
+        let (idle, absolute) = (idle.map(|span| span.0), absolute.map(|span| span.0));
+        if idle.is_none() && absolute.is_none() {
+            let error = Error::new(ErrorKind::Config, "reading a lifetime");
+            return Err(error.because("it needs an idle timeout or an absolute timeout"));
+        }
+        Ok(Self { idle, absolute })
     }
 }
 

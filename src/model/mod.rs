@@ -13,6 +13,7 @@ pub(crate) mod key;
 pub(crate) mod lifetime;
 pub(crate) mod owner;
 pub(crate) mod record;
+pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod trace;
 pub mod value;

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+
 /// The most bytes that an owner may have. A store refuses a longer one.
 pub const MAX_OWNER_BYTES: usize = 255;
 
-/// The application's id of a user: 1 to 255 bytes, often text.
+/// The application's id of a user: 1 to 255 bytes, often text. A number is written in decimal digits, so that `42` and `"42"`
+/// are one user.
 ///
 /// Owners are compared byte by byte: `Ada`, `ada` and `ada ` are three users, whatever the collation of a database says.
 /// Any byte may occur, zero included, so a store keeps owners in a column of bytes, and never in one of text. When its
@@ -22,9 +26,10 @@ pub const MAX_OWNER_BYTES: usize = 255;
 /// let owner = sessions.open([&cookie])?.owner()?;
 /// assert_eq!(owner, Some(Owner::from("user 42")));
 /// assert_eq!(owner.as_ref().and_then(Owner::as_str), Some("user 42"));
-/// // An id that is not text.
+/// assert_eq!(Owner::from(42), Owner::from("42")); // the number of a row in a database
+/// // An id that is not text, such as the bytes of a UUID.
 /// let id = [0xff, 0, 7];
-/// assert_eq!(Owner::from(&id[..]).as_bytes(), id);
+/// assert_eq!(Owner::from(&id).as_bytes(), id);
 /// # Ok(())
 /// # }
 /// ```
@@ -49,6 +54,12 @@ impl From<&[u8]> for Owner {
     }
 }
 
+impl<const N: usize> From<&[u8; N]> for Owner {
+    fn from(owner: &[u8; N]) -> Self {
+        Self(owner.as_slice().into())
+    }
+}
+
 impl From<Vec<u8>> for Owner {
     fn from(owner: Vec<u8>) -> Self {
         Self(owner.into())
@@ -66,6 +77,25 @@ impl From<String> for Owner {
         Self(owner.into_bytes().into())
     }
 }
+
+impl From<&String> for Owner {
+    fn from(owner: &String) -> Self {
+        owner.as_str().into()
+    }
+}
+
+/// Numbers in decimal digits.
+macro_rules! from_numbers {
+    ($($number:ty)*) => {$(
+        impl From<$number> for Owner {
+            fn from(number: $number) -> Self {
+                number.to_string().into()
+            }
+        }
+    )*};
+}
+
+from_numbers!(i32 i64 i128 u32 u64 u128);
 
 impl From<&Self> for Owner {
     fn from(owner: &Self) -> Self {
@@ -88,6 +118,86 @@ impl fmt::Debug for Owner {
         match self.as_str() {
             Some(text) => fmt::Debug::fmt(text, f),
             None => write!(f, "b\"{}\"", self.0.escape_ascii()),
+        }
+    }
+}
+
+/// Text as text, other bytes as bytes. Formats that no person reads get bytes alone.
+impl Serialize for Owner {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.as_str() {
+            Some(text) if serializer.is_human_readable() => serializer.serialize_str(text),
+            _ => serializer.serialize_bytes(&self.0),
+        }
+    }
+}
+
+/// Takes a whole number as well, as its decimal digits, and refuses what is empty.
+impl<'de> Deserialize<'de> for Owner {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let owner = match deserializer.is_human_readable() {
+            true => deserializer.deserialize_any(AnySpelling),
+            false => deserializer.deserialize_byte_buf(AnySpelling),
+        }?;
+        if owner.0.is_empty() { Err(D::Error::custom("the owner is empty")) } else { Ok(owner) }
+    }
+}
+
+struct AnySpelling;
+
+impl<'de> Visitor<'de> for AnySpelling {
+    type Value = Owner;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the id of a user: a text, a whole number or bytes")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Owner, E> {
+        Ok(text.into())
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Owner, E> {
+        Ok(bytes.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Owner, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Owner, E> {
+        Ok(number.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Owner, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = sequence.next_element::<u8>()? {
+            if bytes.len() > MAX_OWNER_BYTES {
+                return Err(A::Error::custom("the owner is too long"));
+            }
+            bytes.push(byte);
+        }
+        Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_reads_back_from_json_and_a_number_is_its_digits() {
+        let read = |json: &str| serde_json::from_str::<Owner>(json);
+        for owner in [Owner::from("user 42"), Owner::from(&[0xff, 0, 7])] {
+            assert_eq!(read(&serde_json::to_string(&owner).unwrap()).unwrap(), owner);
+        }
+        assert_eq!(serde_json::to_string(&Owner::from(42_u64)).unwrap(), "\"42\"");
+        for json in ["42", "\"42\"", "[52, 50]"] {
+            assert_eq!(read(json).unwrap(), Owner::from(42));
+        }
+        assert_eq!(read("-7").unwrap(), Owner::from("-7"));
+        let endless = serde_json::to_string(&vec![1; 300]).unwrap();
+        for json in ["\"\"", "[]", "4.2", "true", "null", "[300]", &endless] {
+            assert!(read(json).is_err(), "{json}");
         }
     }
 }

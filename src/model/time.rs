@@ -1,9 +1,16 @@
 //! Points in time, and the one place that reads the clock.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::text::serde_as_text;
 
 /// A point in time: whole milliseconds since the Unix epoch, without leap seconds.
 ///
@@ -20,6 +27,8 @@ use std::time::{Duration, SystemTime};
 /// assert_eq!(later.since(login), Duration::from_secs(90));
 /// assert_eq!(login.since(later), Duration::ZERO);
 /// assert_eq!(later.to_string(), "2023-11-14T22:14:50.000Z");
+/// assert_eq!("2023-11-14T22:14:50Z".parse::<Timestamp>()?, later);
+/// # Ok::<(), cloakroom::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
@@ -29,6 +38,22 @@ impl Timestamp {
     pub const EPOCH: Self = Self(0);
     /// Later than every deadline: the last millisecond of the year 9999. Six bytes hold any timestamp.
     pub const NEVER: Self = Self(253_402_300_799_999);
+
+    /// The operating system's time, as [`SystemClock`] reads it: for calls outside of [`Sessions`](crate::Sessions), which have a
+    /// clock of their own.
+    ///
+    /// ```
+    /// use cloakroom::{MemoryStore, Store, Timestamp};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cloakroom::Result<()> {
+    /// assert_eq!(MemoryStore::new().count(Timestamp::now()).await?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
 
     /// From milliseconds since the Unix epoch. What lies after [`NEVER`](Self::NEVER) becomes `NEVER`.
     pub const fn from_millis(millis: u64) -> Self {
@@ -78,12 +103,25 @@ impl From<Timestamp> for SystemTime {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, to the millisecond.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = time::OffsetDateTime::UNIX_EPOCH + Duration::from_millis(self.0);
+        let moment = OffsetDateTime::UNIX_EPOCH + Duration::from_millis(self.0);
         let (date, time) = (moment.date(), moment.time());
         write!(f, "{:04}-{:02}-{:02}T", date.year(), u8::from(date.month()), date.day())?;
         write!(f, "{:02}:{:02}:{:02}.{:03}Z", time.hour(), time.minute(), time.second(), time.millisecond())
     }
 }
+
+/// Reads RFC 3339, in any zone. A part of a millisecond is cut off, and a time before 1970 reads as the epoch.
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339)
+            .map_err(|cause| Error::new(ErrorKind::Malformed, "reading a time of RFC 3339").because(cause))?;
+        Ok(Self::from_millis(u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)))
+    }
+}
+
+serde_as_text!(Timestamp);
 
 /// A source of the current time. Everything else in the crate takes the time as an argument.
 ///
@@ -106,6 +144,10 @@ impl fmt::Display for Timestamp {
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no clock",
+    note = "clocks are `SystemClock`, `ManualClock` for tests, an `Arc` of a clock, and each type that implements `Clock`"
+)]
 pub trait Clock: Send + Sync + 'static {
     /// The time now. It may jump in either direction: no stored deadline moves backwards because of it.
     fn now(&self) -> Timestamp;
@@ -123,7 +165,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        SystemTime::now().into()
+        Timestamp::now()
     }
 }
 
@@ -194,6 +236,19 @@ mod tests {
     fn display_is_rfc_3339() {
         assert_eq!(Timestamp::from_millis(1_700_000_000_123).to_string(), "2023-11-14T22:13:20.123Z");
         assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        for time in [Timestamp::EPOCH, Timestamp::from_millis(1_700_000_000_123), Timestamp::NEVER] {
+            assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
+            assert_eq!(serde_json::from_str::<Timestamp>(&serde_json::to_string(&time).unwrap()).unwrap(), time);
+        }
+        assert_eq!("1970-01-01T02:00:00.0019+01:00".parse::<Timestamp>().unwrap(), Timestamp::from_millis(3_600_001));
+        assert_eq!("1969-12-31T23:59:59Z".parse::<Timestamp>().unwrap(), Timestamp::EPOCH);
+        for bad in ["", "2023-11-14", "1700000000", "2023-13-14T22:13:20Z"] {
+            assert_eq!(bad.parse::<Timestamp>().unwrap_err().kind(), &ErrorKind::Malformed);
+        }
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::model::time::Timestamp;
 /// The most successors that a trace names.
 pub const MAX_SUCCESSORS: usize = 4;
 
-/// What became of a session.
+/// What became of a session. [`Found`](crate::Found) shows its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TraceKind {
     /// It goes on under another key: it was rotated, or its owner has logged in again.
     Moved = 1,

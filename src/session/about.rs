@@ -42,6 +42,7 @@ impl Session {
     /// assert_eq!(session.handle(), Some(sessions.owned_by("user 42")?[0].handle()));
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
+    #[doc(alias = "id")]
     pub fn handle(&self) -> Option<Handle> {
         let state = self.state();
         state.is_stored.then(|| *state.record.handle())
@@ -53,7 +54,7 @@ impl Session {
     }
 
     /// When the session was last seen before this request, as precisely as the store was told; see
-    /// [`touch_after`](crate::SessionsBuilder::touch_after).
+    /// [`touch_fraction`](crate::SessionsBuilder::touch_fraction).
     pub fn last_seen(&self) -> Timestamp {
         let state = self.state();
         state.seen_before.unwrap_or(state.record.last_seen())
@@ -65,6 +66,7 @@ impl Session {
     }
 
     /// When the session ends if it is not seen again. This request does not count yet.
+    #[doc(alias("expiry_date", "expires"))]
     pub fn ends_at(&self) -> Timestamp {
         let head = self.state().head();
         self.0.policy.expiry(&head).ends_at()
@@ -107,6 +109,7 @@ impl Session {
     /// assert!(session.is_changed());
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
+    #[doc(alias = "is_modified")]
     pub fn is_changed(&self) -> bool {
         let state = self.state();
         state.ended.is_some() || !state.changes.is_empty()

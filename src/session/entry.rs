@@ -56,7 +56,7 @@ impl<T: ?Sized> fmt::Debug for Entry<T> {
     }
 }
 
-/// A value that names an entry: an [`Entry`], or a plain string.
+/// A value that names an entry: an [`Entry`], or a plain string. No other type can be one.
 ///
 /// ```
 /// use cloakroom::{AnyEntry, Entry};
@@ -64,12 +64,16 @@ impl<T: ?Sized> fmt::Debug for Entry<T> {
 /// const CART: Entry<Vec<u32>> = Entry::new("cart");
 /// assert_eq!(CART.name(), "cart".name());
 /// ```
-pub trait AnyEntry {
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no entry of a session",
+    note = "an entry is named by an `Entry`, a `&str` or a `&String`"
+)]
+pub trait AnyEntry: Sealed {
     /// The entry's name.
     fn name(&self) -> &str;
 }
 
-/// A value that names an entry of the type `T`: an [`Entry`] of that type, or a plain string.
+/// A value that names an entry of the type `T`: an [`Entry`] of that type, or a plain string. No other type can be one.
 ///
 /// ```
 /// use cloakroom::{Entry, EntryName, Result, Session};
@@ -85,7 +89,17 @@ pub trait AnyEntry {
 /// assert_eq!(count(&session, Entry::new("visits"))?, 2);
 /// # Ok::<(), cloakroom::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no entry of the type `{T}`",
+    note = "an entry is named by an `Entry<{T}>`, a `&str` or a `&String`"
+)]
 pub trait EntryName<T: ?Sized>: AnyEntry {}
+
+/// Keeps the ways to name an entry to those of this file.
+pub trait Sealed {}
+impl<T: ?Sized> Sealed for Entry<T> {}
+impl Sealed for &str {}
+impl Sealed for &String {}
 
 impl<T: ?Sized> AnyEntry for Entry<T> {
     fn name(&self) -> &str {

@@ -34,6 +34,7 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) naming `cloakroom.flash` if the message cannot be stored.
+    #[doc(alias = "messages")]
     pub fn flash<T: Serialize + ?Sized>(&self, message: &T) -> Result<()> {
         let message = value::encode(message).and_then(|bytes| value::to_json(&bytes));
         let message = message.map_err(|cause| misfit(FLASH, "encoding a message", cause))?;

@@ -102,6 +102,7 @@ impl Session {
     ///
     /// [`ErrorKind::Entry`] if the value is not a `T`; the cause may quote a part of the value. The stored value stays,
     /// and [`remove`](Session::remove) or [`insert`](Session::insert) can replace it.
+    #[doc(alias = "get_value")]
     pub fn get<T: DeserializeOwned>(&self, entry: impl EntryName<T>) -> Result<Option<T>> {
         let name = checked(&entry)?;
         let found = self.look(name, |state| state.changes.note_read(name))?;
@@ -128,6 +129,7 @@ impl Session {
     ///
     /// [`ErrorKind::Entry`] if the value cannot be stored: it holds NaN or an infinity, is nested too deeply, or its
     /// `Serialize` fails.
+    #[doc(alias("insert_value", "set"))]
     pub fn insert<T: Serialize + ?Sized>(&self, entry: impl EntryName<T>, value: &T) -> Result<()> {
         self.set(checked(&entry)?, value, false)
     }
@@ -173,6 +175,7 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Entry`], here or at the commit, if the old value is not a `T` or the new one cannot be stored.
+    #[doc(alias = "update")]
     pub fn modify<T: Serialize + DeserializeOwned>(
         &self,
         entry: impl EntryName<T>,
@@ -213,6 +216,7 @@ impl Session {
     /// # Errors
     ///
     /// Only those of [every method](Session#errors).
+    #[doc(alias("remove_value", "unset"))]
     pub fn remove(&self, entry: impl AnyEntry) -> Result<bool> {
         let name = checked(&entry)?;
         let mut state = self.state();

@@ -31,6 +31,7 @@ impl Session {
     /// [`ErrorKind::TooLarge`] for an owner beyond [`MAX_OWNER_BYTES`], [`ErrorKind::EmptyOwner`] for an empty one; [`ErrorKind::NoVisitor`] in
     /// [`Sessions::edit`](crate::Sessions::edit) and [`update_owned_by`](crate::Sessions::update_owned_by), where no
     /// response can carry the new id; [`ErrorKind::Random`] if the operating system gives no random bytes.
+    #[doc(alias("log_in", "set_owner"))]
     pub fn login(&self, owner: impl Into<Owner>) -> Result<()> {
         self.login_with(owner.into(), None)
     }
@@ -62,6 +63,7 @@ impl Session {
     /// # Errors
     ///
     /// Those of [`login`](Session::login).
+    #[doc(alias = "remember_me")]
     pub fn remember(&self, owner: impl Into<Owner>, lifetime: Lifetime) -> Result<()> {
         self.login_for(owner, lifetime)?;
         self.set_permanent(true)
@@ -101,6 +103,7 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::NoVisitor`] where [`login`](Session::login) gives it.
+    #[doc(alias("cycle_id", "regenerate", "renew"))]
     pub fn rotate(&self) -> Result<()> {
         let mut state = self.state();
         state.check_rotatable()?;
@@ -168,6 +171,7 @@ impl Session {
     /// # Errors
     ///
     /// Only those of [every method](Session#errors).
+    #[doc(alias("flush", "logout", "purge", "delete"))]
     pub fn destroy(&self) -> Result<()> {
         let blank = self.0.policy.blank(self.0.policy.now());
         let mut state = self.state();
@@ -190,6 +194,7 @@ impl Session {
     /// # Errors
     ///
     /// Only those of [every method](Session#errors).
+    #[doc(alias = "set_expiry")]
     pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
         let now = self.0.policy.now();
         let mut state = self.state();
@@ -213,6 +218,7 @@ impl Session {
     /// # Errors
     ///
     /// Only those of [every method](Session#errors).
+    #[doc(alias = "persistent")]
     pub fn set_permanent(&self, permanent: bool) -> Result<()> {
         let kind = if permanent { CookieKind::Permanent } else { CookieKind::BrowserSession };
         let mut state = self.state();

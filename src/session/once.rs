@@ -27,6 +27,7 @@ impl Session {
     /// # Errors
     ///
     /// Those of [`get`](Session::get) and [`insert`](Session::insert).
+    #[doc(alias = "get_or_insert")]
     pub fn get_or_insert_with<T: Serialize + DeserializeOwned>(
         &self,
         entry: impl EntryName<T>,
@@ -65,6 +66,7 @@ impl Session {
     /// # Errors
     ///
     /// Those of [`get`](Session::get): a value that is not a `T` stays.
+    #[doc(alias("remove_value", "pop"))]
     pub fn take<T: DeserializeOwned>(&self, entry: impl EntryName<T>) -> Result<Option<T>> {
         let name = checked(&entry)?;
         let mut state = self.state();

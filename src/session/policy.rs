@@ -26,7 +26,7 @@ pub(crate) struct Policy {
     pub(crate) kind: CookieKind,
     pub(crate) cookie: Cookie,
     /// The part of the idle timeout that passes before a touch is stored.
-    pub(crate) touch_after: f64,
+    pub(crate) touch_fraction: f64,
     pub(crate) rolling: bool,
     /// How long the trace of a rotation, a login or a logout stands.
     pub(crate) trace: Duration,
@@ -80,7 +80,7 @@ impl Policy {
     /// in use decides what a limit ends.
     pub(crate) fn touch_is_due(&self, record: &Record, arrived: Timestamp) -> bool {
         let expiry = self.expiry(record);
-        let part = expiry.idle().map_or(UNNOTED, |idle| idle.mul_f64(self.touch_after).min(UNNOTED));
+        let part = expiry.idle().map_or(UNNOTED, |idle| idle.mul_f64(self.touch_fraction).min(UNNOTED));
         arrived.since(expiry.last_seen()) >= part
     }
 

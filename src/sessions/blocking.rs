@@ -67,6 +67,11 @@ impl<S: RuntimeFree> Blocking<S> {
         block_on(self.0.open_presented(presented))
     }
 
+    /// The blank session of a visitor who brings no cookie. As [`Sessions::blank`].
+    pub fn blank(&self) -> Session {
+        self.0.blank()
+    }
+
     /// Stores what the request changed, before its response leaves. As [`Sessions::commit`].
     ///
     /// ```

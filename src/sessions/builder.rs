@@ -1,5 +1,6 @@
 //! The settings of a site's sessions.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ const LIVES_OF_TRACES: RangeInclusive<Duration> = Duration::from_secs(1)..=Durat
 /// assert_eq!(sessions.cookie().name(), "__Host-ticket");
 /// # Ok::<(), cloakroom::Error>(())
 /// ```
+#[derive(Clone)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct SessionsBuilder<S> {
     store: S,
@@ -43,7 +45,7 @@ pub struct SessionsBuilder<S> {
     absolute: Option<Duration>,
     cookie: CookieBuilder,
     permanent: bool,
-    touch_after: f64,
+    touch_fraction: f64,
     rolling: bool,
     trace: Duration,
     keep_changes_on_error: bool,
@@ -67,7 +69,7 @@ impl<S: Store> SessionsBuilder<S> {
             absolute: Some(ABSOLUTE),
             cookie: Cookie::named("sid"),
             permanent: false,
-            touch_after: 0.1,
+            touch_fraction: 0.1,
             rolling: false,
             trace: TRACE,
             keep_changes_on_error: false,
@@ -81,6 +83,7 @@ impl<S: Store> SessionsBuilder<S> {
     /// A policy of timeouts that is stricter than an earlier one also holds for the sessions that were stored under the
     /// earlier one. A session with a lifetime of its own keeps that. Until a [sweeper](Sessions::sweeper) has come by, a
     /// store's limit that ends a user's oldest session may end one that lives where one is over by the new policy alone.
+    #[doc(alias("with_expiry", "ttl"))]
     pub fn idle_timeout(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
@@ -88,6 +91,7 @@ impl<S: Store> SessionsBuilder<S> {
 
     /// How long a session lives after its beginning or its login, however much it is used (OWASP ASVS 5.0, 7.3.2). The
     /// default is 12 hours.
+    #[doc(alias = "max_age")]
     pub fn absolute_timeout(mut self, absolute: Duration) -> Self {
         self.absolute = Some(absolute);
         self
@@ -141,6 +145,7 @@ impl<S: Store> SessionsBuilder<S> {
     /// assert!(committed.set_cookie().unwrap().as_str().contains("Max-Age="));
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
+    #[doc(alias = "persistent")]
     pub fn permanent(mut self, permanent: bool) -> Self {
         self.permanent = permanent;
         self
@@ -152,13 +157,15 @@ impl<S: Store> SessionsBuilder<S> {
     ///
     /// What counts is when a request came, and not how long it took. Near its end a session is noted as seen before the
     /// request is handled.
-    pub fn touch_after(mut self, part: f64) -> Self {
-        self.touch_after = part;
+    #[doc(alias = "touch_after")]
+    pub fn touch_fraction(mut self, part: f64) -> Self {
+        self.touch_fraction = part;
         self
     }
 
     /// Whether each response to a live session sets the cookie again, and may then be stored by no cache. A response that
     /// caches may store goes without it. It costs one load for each response. The default is no.
+    #[doc(alias = "always_save")]
     pub fn rolling(mut self, rolling: bool) -> Self {
         self.rolling = rolling;
         self
@@ -243,7 +250,7 @@ impl<S: Store> SessionsBuilder<S> {
     /// # Errors
     ///
     /// [`ErrorKind::Config`], which names the setting that is refused: no timeout at all, or one of zero; a cookie that
-    /// breaks a rule, has a Max-Age, or has no room for an id; `touch_after` or `traces_last` out of its range.
+    /// breaks a rule, has a Max-Age, or has no room for an id; `touch_fraction` or `traces_last` out of its range.
     /// [`ErrorKind::Random`] if the operating system gives no random bytes.
     pub fn build(self) -> Result<Sessions<S>> {
         let zero = Some(Duration::ZERO);
@@ -256,8 +263,8 @@ impl<S: Store> SessionsBuilder<S> {
             (Some(idle), None) => Lifetime::idle(idle),
             (None, Some(absolute)) => Lifetime::absolute(absolute),
         };
-        if !(0.0..1.0).contains(&self.touch_after) {
-            return Err(refused("touch_after must be at least 0 and below 1"));
+        if !(0.0..1.0).contains(&self.touch_fraction) {
+            return Err(refused("touch_fraction must be at least 0 and below 1"));
         }
         if !LIVES_OF_TRACES.contains(&self.trace) {
             return Err(refused("traces_last is from a second to ten minutes"));
@@ -272,7 +279,7 @@ impl<S: Store> SessionsBuilder<S> {
             lifetime,
             kind: if self.permanent { CookieKind::Permanent } else { CookieKind::BrowserSession },
             cookie,
-            touch_after: self.touch_after,
+            touch_fraction: self.touch_fraction,
             rolling: self.rolling,
             trace: self.trace,
             keep_changes_on_error: self.keep_changes_on_error,
@@ -281,6 +288,21 @@ impl<S: Store> SessionsBuilder<S> {
         };
         let (store, policy) = (Arc::new(self.store), Arc::new(policy));
         Ok(Sessions(Arc::new(Shared { store, policy, lowering: Lowering::new() })))
+    }
+}
+
+impl<S> fmt::Debug for SessionsBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionsBuilder")
+            .field("idle_timeout", &self.idle)
+            .field("absolute_timeout", &self.absolute)
+            .field("cookie", &self.cookie)
+            .field("permanent", &self.permanent)
+            .field("touch_fraction", &self.touch_fraction)
+            .field("rolling", &self.rolling)
+            .field("traces_last", &self.trace)
+            .field("keep_changes_on_error", &self.keep_changes_on_error)
+            .finish_non_exhaustive()
     }
 }
 

@@ -59,6 +59,7 @@ impl<S: Store> Sessions<S> {
     /// - The store's errors, its limits included.
     ///
     /// Nothing is stored then, as far as the store can tell; a login or a logout may have ended other sessions that came.
+    #[doc(alias = "save")]
     pub async fn commit(&self, session: Session) -> Result<Committed> {
         self.finish(session, Fate::Kept).await
     }

@@ -51,6 +51,7 @@ impl<S: Store> Sessions<S> {
     /// # Errors
     ///
     /// The store's errors; [`ErrorKind::Contention`] if there are new sessions after 256 rounds.
+    #[doc(alias = "log_out_everywhere")]
     pub async fn end_all(&self, owner: impl Into<Owner>) -> Result<u64> {
         let owner = owner.into();
         let mut ended = 0;

@@ -23,6 +23,7 @@ mod lowering;
 mod open;
 mod owned;
 mod presented;
+mod refused;
 mod settle;
 mod slot;
 pub(crate) mod status;

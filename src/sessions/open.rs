@@ -144,7 +144,18 @@ impl<S: Store> Sessions<S> {
         Ok(())
     }
 
-    pub(super) fn blank(&self) -> Session {
+    /// The blank session of a visitor who brings no cookie, for a test of a function that takes a [`Session`], or where a server
+    /// knows that no cookie came. It is not stored unless something is put into it.
+    ///
+    /// ```
+    /// # use cloakroom::{MemoryStore, Sessions};
+    /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
+    /// let session = sessions.blank();
+    /// session.login("user 42")?;
+    /// assert_eq!(session.owner()?, Some("user 42".into()));
+    /// # Ok::<(), cloakroom::Error>(())
+    /// ```
+    pub fn blank(&self) -> Session {
         Session::new(Arc::clone(&self.0.policy), self.blank_state(self.policy().now()))
     }
 

@@ -147,7 +147,7 @@ impl Listed {
     }
 
     /// When the session was last seen, as precisely as the store was told; see
-    /// [`touch_after`](crate::SessionsBuilder::touch_after).
+    /// [`touch_fraction`](crate::SessionsBuilder::touch_fraction).
     pub fn last_seen(&self) -> Timestamp {
         self.record.last_seen()
     }

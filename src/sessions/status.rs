@@ -9,10 +9,11 @@ impl Error {
     ///
     /// | status | kinds |
     /// |---|---|
+    /// | 400 | [`Malformed`](ErrorKind::Malformed): the request holds what no page of the site made |
     /// | 403 | [`Locked`](ErrorKind::Locked), [`NoOwner`](ErrorKind::NoOwner): the visitor has to log in or out |
     /// | 409 | [`Conflict`](ErrorKind::Conflict), [`OwnerLimit`](ErrorKind::OwnerLimit): the visitor can try again or log out elsewhere; [`Lost`](ErrorKind::Lost): the visitor should look first |
     /// | 413 | [`TooLarge`](ErrorKind::TooLarge) |
-    /// | 500 | [`Committed`](ErrorKind::Committed), [`NoVisitor`](ErrorKind::NoVisitor), [`Entry`](ErrorKind::Entry), [`Config`](ErrorKind::Config): the program is wrong |
+    /// | 500 | [`Committed`](ErrorKind::Committed), [`NoVisitor`](ErrorKind::NoVisitor), [`Entry`](ErrorKind::Entry), [`Cookie`](ErrorKind::Cookie), [`Config`](ErrorKind::Config): the program is wrong |
     /// | 503 | all others: the store failed |
     ///
     /// ```
@@ -21,11 +22,13 @@ impl Error {
     /// ```
     pub fn http_status(&self) -> u16 {
         match self.kind() {
+            ErrorKind::Malformed => 400,
             ErrorKind::Locked | ErrorKind::NoOwner => 403,
             ErrorKind::Conflict { .. } | ErrorKind::Lost { .. } => 409,
             ErrorKind::OwnerLimit { .. } => 409,
             ErrorKind::TooLarge { .. } => 413,
-            ErrorKind::Committed | ErrorKind::NoVisitor | ErrorKind::Entry { .. } | ErrorKind::Config => 500,
+            ErrorKind::Committed | ErrorKind::NoVisitor | ErrorKind::Entry { .. } => 500,
+            ErrorKind::Cookie | ErrorKind::Config => 500,
             _ => 503,
         }
     }
@@ -47,6 +50,7 @@ impl Error {
             ErrorKind::Locked => "Two logins came with this request. Log in again, or log out.\n",
             ErrorKind::NoOwner => "You are not logged in. Log in first.\n",
             _ => match self.http_status() {
+                400 => "This request is malformed.\n",
                 409 => "Another request changed this session at the same time. Please try again.\n",
                 413 => "This is more than can be kept for you.\n",
                 500 => "Something went wrong.\n",

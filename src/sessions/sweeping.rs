@@ -95,6 +95,7 @@ impl<S: Store> Sessions<S> {
     /// let sweeper = sessions.sweeper().spawn()?; // sweeps until it is dropped
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
+    #[doc(alias("continuously_delete_expired", "purge"))]
     pub fn sweeper(&self) -> SweeperBuilder<Arc<S>, Arc<dyn Clock>> {
         let sessions = self.clone();
         let lower = move |budget| {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
@@ -13,14 +12,15 @@ use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
-use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
+use crate::store::{Acknowledged, Capabilities, Found, RuntimeFree, Store, Swept, Update};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// [`Store`] as a trait object. Every store implements it, and a `dyn DynStore` is a [`Store`] again. Each call allocates
 /// a box for its future.
 ///
-/// The names of the methods differ from [`Store`]'s, so that both traits may be in scope.
+/// An `Arc<dyn DynStore>` is a store as well, for [`Sessions`](crate::Sessions) for instance. The names of the methods differ
+/// from [`Store`]'s, so that both traits may be in scope.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -30,7 +30,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # #[tokio::main]
 /// # async fn main() -> cloakroom::Result<()> {
 /// let store: Arc<dyn DynStore> = Arc::new(MemoryStore::new());
-/// assert_eq!(Store::count(&*store, Timestamp::EPOCH).await?, 0);
+/// assert_eq!(store.count(Timestamp::now()).await?, 0); // an `Arc` of a store is a store
 /// # Ok(())
 /// # }
 /// ```
@@ -220,75 +220,116 @@ impl Store for dyn DynStore {
     }
 }
 
-/// A store that is chosen at run time, by a server's configuration for instance. Clones share the store.
+/// A store that is chosen at run time, by a server's configuration for instance: a [`FileStore`], a [`MemoryStore`], or
+/// another one, of the type `O`. It keeps what the chosen store keeps, and calls it without a box.
 ///
-/// It keeps what the chosen store keeps. It is not [`RuntimeFree`](crate::RuntimeFree), because a store of your own may
-/// need a runtime.
+/// It is [`RuntimeFree`] if `O` is. So the plain `AnyStore`, which is one of the two, works without async as well:
 ///
 /// ```
-/// use cloakroom::{AnyStore, FileStore, MemoryStore};
+/// use cloakroom::{AnyStore, FileStore, MemoryStore, Sessions};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let directory = directory.path().join("sessions");
-/// let in_memory = false;
+/// let in_memory = std::env::var_os("SESSIONS").is_some_and(|value| value == "memory");
 /// let store = if in_memory {
 ///     AnyStore::memory(MemoryStore::new())
 /// } else {
 ///     AnyStore::file(FileStore::open(directory)?)
 /// };
+/// let sessions = Sessions::builder(store).build()?.blocking();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A store of your own as a third choice, whose type may be hidden in an `Arc<dyn DynStore>`:
+///
+/// ```
+/// use cloakroom::{AnyStore, MemoryStore, Store};
+///
+/// fn open(name: &str, own: impl Store) -> AnyStore<impl Store> {
+///     if name == "memory" { MemoryStore::new().into() } else { AnyStore::other(own) }
+/// }
+/// # open("memory", MemoryStore::new());
+/// ```
 #[derive(Clone)]
-pub struct AnyStore(Kind);
+pub struct AnyStore<O = MemoryStore>(Kind<O>);
 
 #[derive(Clone)]
-enum Kind {
+enum Kind<O> {
     File(FileStore),
     Memory(MemoryStore),
-    Other(Arc<dyn DynStore>),
+    Other(O),
 }
 
-/// Evaluates the same expression for each kind of store. A store of this crate is called without a box.
+/// Evaluates the same expression for each kind of store.
 macro_rules! each {
     ($any:ident, $store:ident => $call:expr) => {
         match &$any.0 {
             Kind::File($store) => $call,
             Kind::Memory($store) => $call,
-            Kind::Other($store) => {
-                let $store: &dyn DynStore = &**$store;
-                $call
-            }
+            Kind::Other($store) => $call,
         }
     };
 }
 
 impl AnyStore {
-    /// A store that keeps sessions in files.
+    /// A store that keeps sessions in files. Where there is a third choice, `store.into()` makes the same.
     pub const fn file(store: FileStore) -> Self {
         Self(Kind::File(store))
     }
 
-    /// A store that keeps sessions in memory.
+    /// A store that keeps sessions in memory. Where there is a third choice, `store.into()` makes the same.
     pub const fn memory(store: MemoryStore) -> Self {
         Self(Kind::Memory(store))
     }
+}
 
-    /// Any other store, such as one of your own. Each call costs a box.
+impl<O> AnyStore<O> {
+    /// Any other store, such as one of your own.
     ///
     /// ```
     /// use std::sync::Arc;
     ///
-    /// use cloakroom::{AnyStore, Durability, MemoryStore, Store};
+    /// use cloakroom::{AnyStore, Durability, DynStore, MemoryStore, Store};
     ///
-    /// let store = AnyStore::other(Arc::new(MemoryStore::new()));
+    /// let hidden: Arc<dyn DynStore> = Arc::new(MemoryStore::new());
+    /// let store = AnyStore::other(hidden);
     /// assert_eq!(store.durability().saves, Durability::Volatile);
     /// ```
-    pub fn other(store: impl Store) -> Self {
-        Self(Kind::Other(Arc::new(store)))
+    pub const fn other(store: O) -> Self {
+        Self(Kind::Other(store))
+    }
+
+    /// The store, if it keeps sessions in files: for [`stats`](FileStore::stats), [`backup`](FileStore::backup) and
+    /// [`close`](FileStore::close).
+    ///
+    /// ```
+    /// use cloakroom::{AnyStore, MemoryStore};
+    ///
+    /// assert!(AnyStore::memory(MemoryStore::new()).as_file().is_none());
+    /// ```
+    pub const fn as_file(&self) -> Option<&FileStore> {
+        match &self.0 {
+            Kind::File(store) => Some(store),
+            Kind::Memory(_) | Kind::Other(_) => None,
+        }
     }
 }
 
-impl Store for AnyStore {
+impl<O> From<FileStore> for AnyStore<O> {
+    fn from(store: FileStore) -> Self {
+        Self(Kind::File(store))
+    }
+}
+
+impl<O> From<MemoryStore> for AnyStore<O> {
+    fn from(store: MemoryStore) -> Self {
+        Self(Kind::Memory(store))
+    }
+}
+
+impl<O: RuntimeFree> RuntimeFree for AnyStore<O> {}
+
+impl<O: Store> Store for AnyStore<O> {
     async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         each!(self, store => store.create(record, traces, now).await)
     }
@@ -351,7 +392,7 @@ impl Store for AnyStore {
     }
 }
 
-impl fmt::Debug for AnyStore {
+impl<O: Store> fmt::Debug for AnyStore<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnyStore").field("durability", &self.durability()).finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! What a store states about the promises that not every medium can keep to the letter.
 
-/// How far a store keeps a promise.
+/// How far a store keeps a promise. [`Capabilities`] shows its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// At every moment, also while other threads, processes and machines call the store.

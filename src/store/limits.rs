@@ -1,5 +1,7 @@
 //! What a store accepts: the sizes of records, and the number of a user's sessions.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::data::MAX_NAME_BYTES;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::owner::MAX_OWNER_BYTES;
@@ -10,12 +12,19 @@ use crate::model::record::Record;
 /// ```
 /// use cloakroom::{BeyondLimit, Limits, MemoryStore, OwnerLimit};
 ///
-/// let five_devices = OwnerLimit { sessions: 5, beyond: BeyondLimit::EndOldest };
-/// let limits = Limits { record_bytes: 64 << 10, per_owner: Some(five_devices) };
+/// let five_devices = OwnerLimit::new(5, BeyondLimit::EndOldest);
+/// let limits = Limits::default().with_record_bytes(64 << 10).with_per_owner(five_devices);
 /// let store = MemoryStore::with_limits(limits);
 /// # let _ = store;
+///
+/// // As a configuration file has it.
+/// let written = r#"{"record_bytes": 65536, "per_owner": {"sessions": 5, "beyond": "end-oldest"}}"#;
+/// assert_eq!(serde_json::from_str::<Limits>(written)?, limits);
+/// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The largest record, in bytes of its [encoded form](Record::to_bytes). 1 MiB by default.
     pub record_bytes: usize,
@@ -37,8 +46,8 @@ impl Default for Limits {
 /// use cloakroom::{BeyondLimit, ErrorKind, Limits, MemoryStore, OwnerLimit, Sessions};
 ///
 /// # fn main() -> cloakroom::Result<()> {
-/// let one = OwnerLimit { sessions: 1, beyond: BeyondLimit::Refuse };
-/// let store = MemoryStore::with_limits(Limits { per_owner: Some(one), ..Limits::default() });
+/// let one = OwnerLimit::new(1, BeyondLimit::Refuse);
+/// let store = MemoryStore::with_limits(Limits::default().with_per_owner(one));
 /// let sessions = Sessions::builder(store).build()?.blocking();
 /// sessions.test_cookie(|session| session.login("user 42"))?;
 /// let second = sessions.test_cookie(|session| session.login("user 42"));
@@ -46,7 +55,9 @@ impl Default for Limits {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(deny_unknown_fields)]
 pub struct OwnerLimit {
     /// The largest number of sessions.
     pub sessions: usize,
@@ -55,7 +66,9 @@ pub struct OwnerLimit {
 }
 
 /// What happens when a user with as many sessions as allowed gets one more. [`OwnerLimit`] shows its use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(rename_all = "kebab-case")]
 pub enum BeyondLimit {
     /// The session that was seen longest ago ends, in the same step. Of two that were seen at the same time, the one with
     /// the smaller key ends. Sessions that have expired and were not swept end first.
@@ -65,7 +78,26 @@ pub enum BeyondLimit {
     Refuse,
 }
 
+impl OwnerLimit {
+    /// A limit of so many sessions.
+    pub const fn new(sessions: usize, beyond: BeyondLimit) -> Self {
+        Self { sessions, beyond }
+    }
+}
+
 impl Limits {
+    /// These limits, with another on a record's bytes.
+    #[must_use]
+    pub const fn with_record_bytes(self, record_bytes: usize) -> Self {
+        Self { record_bytes, ..self }
+    }
+
+    /// These limits, with another on the sessions of one user; `None` for no limit.
+    #[must_use]
+    pub fn with_per_owner(self, per_owner: impl Into<Option<OwnerLimit>>) -> Self {
+        Self { per_owner: per_owner.into(), ..self }
+    }
+
     /// Checks a record and its encoded form against the limits on sizes. A store calls this before each write.
     ///
     /// It does not check [`per_owner`](Self::per_owner), which depends on what else is stored.
@@ -74,7 +106,7 @@ impl Limits {
     /// use cloakroom::{ErrorKind, Lifetime, Limits, Record, SessionKey, Timestamp};
     ///
     /// let record = Record::new(SessionKey::from_bytes([7; 16]), Lifetime::AAL1, Timestamp::EPOCH);
-    /// let limits = Limits { record_bytes: 8, ..Limits::default() };
+    /// let limits = Limits::default().with_record_bytes(8);
     /// let error = limits.check(&record, &record.to_bytes()).unwrap_err();
     /// assert!(matches!(error.kind(), ErrorKind::TooLarge { what: "the record", limit: 8, .. }));
     /// ```

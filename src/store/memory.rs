@@ -61,7 +61,7 @@ impl MemoryStore {
     /// ```
     /// use cloakroom::{Limits, MemoryStore};
     ///
-    /// let store = MemoryStore::with_limits(Limits { record_bytes: 4096, ..Limits::default() });
+    /// let store = MemoryStore::with_limits(Limits::default().with_record_bytes(4096));
     /// # let _ = store;
     /// ```
     pub fn with_limits(limits: Limits) -> Self {

@@ -34,6 +34,11 @@ use crate::model::trace::Trace;
 ///
 #[doc = include_str!("contract.md")]
 #[doc = include_str!("a_store_of_your_own.md")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no store of sessions",
+    label = "is not a `cloakroom::Store`",
+    note = "stores are `FileStore`, `MemoryStore`, `AnyStore`, an `Arc` of a store, and each type that implements `Store`"
+)]
 pub trait Store: Send + Sync + 'static {
     /// Stores a new session, atomically, if its key is free, and returns its revision. The key of an expired session is
     /// free. The store enforces its [`Limits`] in the same step.
@@ -316,7 +321,7 @@ pub trait Store: Send + Sync + 'static {
     /// # let key = SessionKey::of(&SessionId::generate()?);
     /// # store.create(&Record::new(key, Lifetime::AAL3, now), &[], now).await?;
     /// let tomorrow = now.plus(Duration::from_secs(24 * 60 * 60));
-    /// assert_eq!(store.sweep(tomorrow, 1000).await?, Swept { removed: 1, more: false });
+    /// assert_eq!(store.sweep(tomorrow, 1000).await?, Swept::new(1, false));
     /// # Ok(())
     /// # }
     /// ```
@@ -386,4 +391,9 @@ pub trait Store: Send + Sync + 'static {
 ///
 /// first_visit(MemoryStore::new()).unwrap();
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "the futures of `{Self}` may need an async runtime, and a thread that parks would wait for ever",
+    label = "is not `cloakroom::RuntimeFree`",
+    note = "use `Sessions` with `.await` instead of `blocking()`, and `SweeperBuilder::run` instead of `spawn()`"
+)]
 pub trait RuntimeFree: Store {}

@@ -14,7 +14,7 @@ use crate::model::trace::Trace;
 ///         Found::Live(_) => "lives",
 ///         Found::Trace(trace) if trace.kind() == TraceKind::Ended => "has just ended",
 ///         Found::Trace(_) => "goes on, or was replaced",
-///         Found::Nothing => "is not there",
+///         _ => "is not there",
 ///     }
 /// }
 ///
@@ -22,6 +22,7 @@ use crate::model::trace::Trace;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Found {
     /// The session lives.
     Live(Record),
@@ -58,7 +59,7 @@ impl Found {
 /// fn stored(update: &Update) -> Option<Revision> {
 ///     match update {
 ///         Update::Stored(revision) => Some(*revision),
-///         Update::Conflict(_) | Update::Gone => None,
+///         _ => None,
 ///     }
 /// }
 ///
@@ -66,6 +67,7 @@ impl Found {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Update {
     /// The record is stored, with this revision.
     Stored(Revision),
@@ -84,7 +86,7 @@ pub enum Update {
 /// async fn sweep_all(store: &impl Store, now: Timestamp) -> cloakroom::Result<u64> {
 ///     let mut all = 0;
 ///     loop {
-///         let Swept { removed, more } = store.sweep(now, 1000).await?;
+///         let Swept { removed, more, .. } = store.sweep(now, 1000).await?;
 ///         all += removed;
 ///         if !more {
 ///             return Ok(all);
@@ -93,9 +95,17 @@ pub enum Update {
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Swept {
     /// How many expired sessions were removed. Traces are not counted.
     pub removed: u64,
     /// Whether expired sessions or traces are left, because the budget was spent.
     pub more: bool,
+}
+
+impl Swept {
+    /// What a store's sweep did.
+    pub const fn new(removed: u64, more: bool) -> Self {
+        Self { removed, more }
+    }
 }

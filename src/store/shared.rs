@@ -14,7 +14,7 @@ use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 
-impl<S: Store> Store for Arc<S> {
+impl<S: Store + ?Sized> Store for Arc<S> {
     async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         (**self).create(record, traces, now).await
     }
@@ -77,4 +77,4 @@ impl<S: Store> Store for Arc<S> {
     }
 }
 
-impl<S: RuntimeFree> RuntimeFree for Arc<S> {}
+impl<S: RuntimeFree + ?Sized> RuntimeFree for Arc<S> {}

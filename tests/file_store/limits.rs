@@ -69,7 +69,7 @@ fn the_largest_record_of_a_megabyte_fits() {
 }
 
 fn per_owner(sessions: usize, beyond: BeyondLimit) -> FileOptions {
-    FileStore::options().per_owner(OwnerLimit { sessions, beyond })
+    FileStore::options().per_owner(OwnerLimit::new(sessions, beyond))
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn increment(store: &FileStore, n: u32) {
         match block_on(store.update(&changed, current.revision(), NOW)).unwrap() {
             Update::Stored(_) => return,
             Update::Conflict(now) => current = *now,
-            Update::Gone => panic!("the counter is gone"),
+            _ => panic!("the counter is gone"),
         }
     }
 }
@@ -211,7 +211,7 @@ fn a_record_with_an_entry_without_a_name_is_refused_for_nobody_could_read_it_bac
 fn an_owner_has_no_more_sessions_than_the_limit_though_some_have_expired_and_were_not_swept() {
     for beyond in [BeyondLimit::EndOldest, BeyondLimit::Refuse] {
         let (_keep, place) = place();
-        let limit = OwnerLimit { sessions: 3, beyond };
+        let limit = OwnerLimit::new(3, beyond);
         let store = FileStore::options().per_owner(limit).durability(Durability::Never).open(&place).unwrap();
         let create = |n, now| {
             let mut record = owned(n, "ada", b"");

@@ -23,11 +23,11 @@ fn a_sweep_removes_what_has_expired_within_its_budget_and_says_whether_there_is_
     let store = FileStore::options().durability(Durability::Never).open(&place).unwrap();
     filled(&store, 20);
     let sweep = |budget| block_on(store.sweep(minutes(10), budget)).unwrap();
-    assert_eq!(sweep(4), Swept { removed: 4, more: true });
+    assert_eq!(sweep(4), Swept::new(4, true));
     assert_eq!(store.stats(minutes(10)).unwrap().expired, 6);
-    assert_eq!(sweep(5), Swept { removed: 5, more: true });
-    assert_eq!(sweep(1), Swept { removed: 1, more: false });
-    assert_eq!(sweep(100), Swept { removed: 0, more: false });
+    assert_eq!(sweep(5), Swept::new(5, true));
+    assert_eq!(sweep(1), Swept::new(1, false));
+    assert_eq!(sweep(100), Swept::new(0, false));
     assert_eq!(block_on(store.count(minutes(10))).unwrap(), 10);
     assert_eq!(store.stats(minutes(10)).unwrap().expired, 0);
 }
@@ -56,7 +56,7 @@ fn what_was_swept_stays_gone_for_other_handles_and_after_opening_again_though_th
     let options = FileStore::options().durability(Durability::Never);
     let (one, other) = (options.clone().open(&place).unwrap(), options.clone().open(&place).unwrap());
     filled(&one, 10);
-    assert_eq!(block_on(one.sweep(minutes(6), 4)).unwrap(), Swept { removed: 4, more: true });
+    assert_eq!(block_on(one.sweep(minutes(6), 4)).unwrap(), Swept::new(4, true));
     // Four were removed; two more have expired by then, and live again by an earlier clock.
     let left: Vec<_> = (5..=10).map(key).collect();
     for store in [&one, &other] {

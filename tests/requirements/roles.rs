@@ -56,7 +56,7 @@ pub fn count(store: &FileStore, times: u64) {
             match block_on(store.update(&changed, current.revision(), NOW)).unwrap() {
                 Update::Stored(_) => break,
                 Update::Conflict(now) => current = *now,
-                Update::Gone => panic!("the counter is gone"),
+                _ => panic!("the counter is gone"),
             }
         }
     }

@@ -72,8 +72,8 @@ fn after_a_double_click_on_log_in_the_cart_is_there_whichever_answer_the_browser
 #[test]
 fn a_double_click_on_log_in_is_no_error_at_the_limit_of_the_users_sessions() {
     use cloakroom::{BeyondLimit, Limits, MemoryStore, OwnerLimit, Sessions};
-    let limit = OwnerLimit { sessions: 1, beyond: BeyondLimit::Refuse };
-    let store = MemoryStore::with_limits(Limits { per_owner: Some(limit), ..Limits::default() });
+    let limit = OwnerLimit::new(1, BeyondLimit::Refuse);
+    let store = MemoryStore::with_limits(Limits::default().with_per_owner(limit));
     let sessions = Sessions::builder(store).build().unwrap().blocking();
     let cookie = sessions.test_cookie(|session| session.insert("cart", &1)).unwrap();
     let clicks = [(); 2].map(|()| sessions.open([&cookie]).unwrap());

@@ -137,7 +137,7 @@ fn a_changed_role_reaches_all_sessions_of_a_user() {
 #[test]
 fn a_limit_of_sessions_a_user_ends_the_oldest_or_refuses() {
     let with = |beyond| {
-        let limits = Limits { per_owner: Some(OwnerLimit { sessions: 2, beyond }), ..Limits::default() };
+        let limits = Limits::default().with_per_owner(OwnerLimit::new(2, beyond));
         let sessions = Sessions::builder(MemoryStore::with_limits(limits)).build().unwrap();
         sessions.blocking()
     };
@@ -161,8 +161,7 @@ fn a_limit_of_sessions_a_user_ends_the_oldest_or_refuses() {
 
 #[test]
 fn a_session_that_is_over_by_todays_policy_keeps_no_login_out() {
-    let limits =
-        Limits { per_owner: Some(OwnerLimit { sessions: 2, beyond: BeyondLimit::Refuse }), ..Limits::default() };
+    let limits = Limits::default().with_per_owner(OwnerLimit::new(2, BeyondLimit::Refuse));
     let (store, clock) = (MemoryStore::with_limits(limits), cloakroom::ManualClock::at(START));
     let site = |idle| {
         let builder = cloakroom::Sessions::builder(store.clone()).clock(clock.clone());
@@ -190,8 +189,7 @@ fn a_session_that_is_over_by_todays_policy_keeps_no_login_out() {
 
 #[test]
 fn at_a_limit_the_session_in_use_outlives_the_abandoned_one_whatever_the_lifetime() {
-    let limits =
-        Limits { per_owner: Some(OwnerLimit { sessions: 2, beyond: BeyondLimit::EndOldest }), ..Limits::default() };
+    let limits = Limits::default().with_per_owner(OwnerLimit::new(2, BeyondLimit::EndOldest));
     for lifetime in [cloakroom::Lifetime::AAL1, cloakroom::Lifetime::idle(30 * DAY)] {
         let clock = cloakroom::ManualClock::at(START);
         let builder = Sessions::builder(MemoryStore::with_limits(limits)).clock(clock.clone()).lifetime(lifetime);

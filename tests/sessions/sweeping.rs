@@ -35,7 +35,7 @@ fn a_shorter_policy_ends_what_is_over_by_it<S: RuntimeFree + Clone>(store: S) {
     let mut removed = 0;
     loop {
         calls += 1;
-        let Swept { removed: some, more } = sessions.sweep(10).unwrap();
+        let Swept { removed: some, more, .. } = sessions.sweep(10).unwrap();
         assert!(some <= 10);
         removed += some;
         if !more {
@@ -53,7 +53,7 @@ fn a_shorter_policy_ends_what_is_over_by_it<S: RuntimeFree + Clone>(store: S) {
     assert_eq!((stored(), is_there(&lives), is_there(&own)), (1, false, true));
     assert_eq!(sessions.sweep(10).unwrap().removed, 0, "it may live by another clock");
     clock.advance(5 * MINUTE);
-    assert_eq!(sessions.sweep(10).unwrap(), Swept { removed: 1, more: false });
+    assert_eq!(sessions.sweep(10).unwrap(), Swept::new(1, false));
     // A policy that is made longer again brings nothing back, and the session of its own lifetime was never in question.
     let longer = deploy(store.clone(), &clock, Lifetime::new(DAY, 30 * DAY)).blocking();
     assert_eq!((longer.sweep(10).unwrap().removed, longer.count().unwrap()), (0, 1));
@@ -85,15 +85,15 @@ fn after_a_deploy_with_a_shorter_policy_a_store_in_files_is_swept_as_well() {
 
 #[test]
 fn once_a_sweep_came_by_a_limit_that_ends_the_oldest_session_knows_what_is_over_by_todays_policy() {
-    let per_owner = Some(OwnerLimit { sessions: 2, beyond: BeyondLimit::EndOldest });
-    let store = MemoryStore::with_limits(Limits { per_owner, ..Limits::default() });
+    let per_owner = Some(OwnerLimit::new(2, BeyondLimit::EndOldest));
+    let store = MemoryStore::with_limits(Limits::default().with_per_owner(per_owner));
     let clock = ManualClock::at(START);
     let before = deploy(store.clone(), &clock, Lifetime::new(DAY, 30 * DAY)).blocking();
     let remembered = before.test_cookie(|session| session.remember("ada", Lifetime::idle(30 * DAY))).unwrap();
     clock.advance(HOUR);
     let other = before.test_cookie(login).unwrap();
     let sessions = deploy(store, &clock, Lifetime::new(10 * MINUTE, DAY)).blocking();
-    assert_eq!(sessions.sweep(10).unwrap(), Swept { removed: 0, more: false });
+    assert_eq!(sessions.sweep(10).unwrap(), Swept::new(0, false));
     clock.advance(20 * MINUTE);
     sessions.test_cookie(login).unwrap();
     assert!(!sessions.open([remembered]).unwrap().is_new(), "seen longest ago, and it lives");
@@ -108,7 +108,7 @@ fn a_session_of_a_clock_that_was_ahead_is_neither_counted_nor_swept() {
     site.visit(&mut browser, |session| login(session).unwrap());
     site.clock.set(Timestamp::from_millis(START.as_millis() - HOUR.as_millis() as u64));
     let shorter = deploy(site.store.clone(), &site.clock, Lifetime::new(MINUTE, MINUTE)).blocking();
-    assert_eq!(shorter.sweep(10).unwrap(), Swept { removed: 0, more: false });
+    assert_eq!(shorter.sweep(10).unwrap(), Swept::new(0, false));
     assert_eq!((shorter.count().unwrap(), site.count()), (0, 1));
     // The clock of the deploy was behind, and is right again.
     site.clock.set(START);
@@ -127,7 +127,7 @@ fn a_session_that_is_seen_while_it_is_swept_lives_on() {
     // A process of the earlier deploy serves the visitor right before.
     let (store, key, clock) = (site.store.memory.clone(), browser.key(), site.clock.clone());
     site.store.before("update", move || assert!(now(store.touch(&key, clock.at())).unwrap()));
-    assert_eq!(shorter.sweep(10).unwrap(), Swept { removed: 0, more: false });
+    assert_eq!(shorter.sweep(10).unwrap(), Swept::new(0, false));
     assert_eq!(shorter.count().unwrap(), 1);
     assert!(!shorter.open(browser.headers(&site)).unwrap().is_new());
     // One that changes the session at that moment is no hindrance either.
@@ -138,7 +138,7 @@ fn a_session_that_is_seen_while_it_is_swept_lives_on() {
         session.insert("more", &1).unwrap();
         let _ = old.blocking().commit(session).unwrap();
     });
-    assert_eq!(again.sweep(10).unwrap(), Swept { removed: 0, more: false });
+    assert_eq!(again.sweep(10).unwrap(), Swept::new(0, false));
     site.advance(MINUTE);
     assert_eq!(site.count(), 0, "the store knows the new deadline");
 }

@@ -31,7 +31,7 @@ fn an_unchanged_session_costs_nothing_until_a_tenth_of_its_idle_window_has_gone_
 #[test]
 fn the_part_of_the_idle_window_is_configurable() {
     for (part, due) in [(0.0, Duration::ZERO), (0.25, 2 * MINUTE), (0.5, 4 * MINUTE), (0.99, 5 * MINUTE)] {
-        let site = site_with(|builder| builder.touch_after(part).idle_timeout(8 * MINUTE));
+        let site = site_with(|builder| builder.touch_fraction(part).idle_timeout(8 * MINUTE));
         let mut browser = Browser::default();
         site.visit(&mut browser, |session| session.insert("n", &1).unwrap());
         if let Some(just_before) = due.checked_sub(MILLISECOND) {

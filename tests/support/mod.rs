@@ -85,7 +85,7 @@ pub fn replace(store: &FileStore, n: u32, value: &[u8]) -> Revision {
         match block_on(store.update(&changed, current.revision(), NOW)).unwrap() {
             Update::Stored(revision) => return revision,
             Update::Conflict(now) => current = *now,
-            Update::Gone => panic!("session {n} is gone"),
+            _ => panic!("session {n} is gone"),
         }
     }
 }

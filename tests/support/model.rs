@@ -142,8 +142,8 @@ impl<N: Notation + ?Sized> Model<'_, N> {
                 (ends_at <= now).then_some((ends_at, key))
             });
             match expired.min() {
-                None => return Swept { removed, more: false },
-                Some(_) if removed == budget as u64 => return Swept { removed, more: true },
+                None => return Swept::new(removed, false),
+                Some(_) if removed == budget as u64 => return Swept::new(removed, true),
                 Some((_, first)) => sessions[first] = None,
             }
             removed += 1;

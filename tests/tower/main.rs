@@ -480,11 +480,11 @@ async fn a_lazy_layer_leaves_the_store_alone_until_someone_asks() {
     let site = Site::new();
     let cookie = site.visitor().await;
     site.clock.advance(20 * MINUTE);
-    let response = ask_nothing(site.layer().lazy(), &cookie).await;
+    let response = ask_nothing(site.layer().lazy(true), &cookie).await;
     assert!(site.store.asked().is_empty());
     assert_eq!((header(&response, CACHE_CONTROL), header(&response, VARY)), (None, None));
 
-    let response = ask(site.layer().lazy(), &cookie, |session| {
+    let response = ask(site.layer().lazy(true), &cookie, |session| {
         add_one(&session);
         reply(200)
     })
@@ -506,7 +506,7 @@ async fn all_who_ask_a_lazy_layer_get_the_same_session() {
         add_one(&slot.session().await.unwrap());
         Ok::<_, Infallible>(reply(200))
     });
-    site.layer().lazy().layer(service).oneshot(request(&cookie)).await.unwrap();
+    site.layer().lazy(true).layer(service).oneshot(request(&cookie)).await.unwrap();
     assert_eq!(site.stored(&cookie).await, Some(4));
 }
 
@@ -526,7 +526,7 @@ async fn a_lazy_session_that_cannot_be_loaded_is_an_error_and_may_be_asked_for_a
             Ok::<_, Infallible>(reply(200))
         }
     });
-    site.layer().lazy().layer(service).oneshot(request(&cookie)).await.unwrap();
+    site.layer().lazy(true).layer(service).oneshot(request(&cookie)).await.unwrap();
 }
 
 // Where there is no session
@@ -570,9 +570,9 @@ async fn an_inner_layer_of_the_same_cookie_reuses_the_session_and_leaves_the_com
     let site = Site::new();
     for (outer, inner) in [
         (site.layer(), site.layer()),
-        (site.layer().lazy(), site.layer().lazy()),
-        (site.layer(), site.layer().lazy()),
-        (site.layer().lazy(), site.layer()),
+        (site.layer().lazy(true), site.layer().lazy(true)),
+        (site.layer(), site.layer().lazy(true)),
+        (site.layer().lazy(true), site.layer()),
     ] {
         let handler = service_fn(|request: Request<()>| async move {
             add_one(&session_of(request.extensions()).await.unwrap());
@@ -600,7 +600,7 @@ async fn an_inner_layer_of_the_same_cookie_reuses_the_session_and_leaves_the_com
 #[tokio::test]
 async fn an_inner_layer_of_the_same_cookie_and_another_store_is_an_error_that_says_so() {
     let (site, admin) = (Site::new(), Site::new());
-    for (outer, inner) in [(site.layer(), admin.layer()), (site.layer().lazy(), admin.layer().lazy())] {
+    for (outer, inner) in [(site.layer(), admin.layer()), (site.layer().lazy(true), admin.layer().lazy(true))] {
         let handler = service_fn(|_: Request<()>| -> Ready<Result<Reply, Infallible>> { panic!("never called") });
         let response = outer.layer(inner.layer(handler)).oneshot(request("")).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -619,7 +619,7 @@ async fn an_inner_layer_of_the_same_cookie_and_another_store_is_an_error_that_sa
 async fn layers_of_two_cookies_stand_beside_each_other() {
     let site = Site::new();
     let admin = Site::with(|builder| builder.cookie(Cookie::named("admin")));
-    for inner in [admin.layer(), admin.layer().lazy()] {
+    for inner in [admin.layer(), admin.layer().lazy(true)] {
         let handler = service_fn(|request: Request<()>| async move {
             let session = session_of(request.extensions()).await.unwrap();
             session.insert("n", &2).unwrap();
@@ -739,7 +739,7 @@ async fn a_panic_in_the_call_itself_is_no_different() {
 async fn a_panic_under_a_lazy_layer_that_nobody_asked_goes_on() {
     let site = Site::new();
     let service = service_fn(|_: Request<()>| -> Ready<Result<Reply, Infallible>> { panic!("here") });
-    let task = tokio::spawn(site.layer().lazy().layer(service).oneshot(request("")));
+    let task = tokio::spawn(site.layer().lazy(true).layer(service).oneshot(request("")));
     assert!(task.await.unwrap_err().is_panic());
 }
 
@@ -835,7 +835,7 @@ impl Service<Request<()>> for Strict {
 #[tokio::test]
 async fn the_service_that_was_polled_ready_is_the_one_that_is_called() {
     let site = Site::new();
-    for layer in [site.layer(), site.layer().lazy(), site.layer().skip(|_| true)] {
+    for layer in [site.layer(), site.layer().lazy(true), site.layer().skip(|_| true)] {
         let mut service = layer.layer(Strict::default());
         for _ in 0..3 {
             let response = service.ready().await.unwrap().call(request(""));

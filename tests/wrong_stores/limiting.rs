@@ -9,7 +9,7 @@ fn ends_oldest(m: &Memory) -> bool {
 }
 
 fn without_size(limits: Limits) -> Limits {
-    Limits { record_bytes: usize::MAX, ..limits }
+    limits.with_record_bytes(usize::MAX)
 }
 
 fn check(m: &Memory, record: &Record) -> Result<()> {

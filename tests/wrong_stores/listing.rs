@@ -158,7 +158,7 @@ wrong_stores! {
         }
         says_that_nothing_is_left => {
             sweep(self, m, now, budget) {
-                Ok(Swept { more: false, ..m.sweep(now, budget)? })
+                Ok(Swept::new(m.sweep(now, budget)?.removed, false))
             }
         }
     }
@@ -178,7 +178,7 @@ wrong_stores! {
                     ends.remove(&key);
                 }
                 let rest = m.sweep(now, budget - removed as usize)?;
-                Ok(Swept { removed: removed + rest.removed, more: rest.more })
+                Ok(Swept::new(removed + rest.removed, rest.more))
             }
         }
     }

@@ -96,7 +96,7 @@ impl twist::Twist for DoesNotEvenTry {
         capabilities
     }
     fn limits(&self, limits: Limits) -> Limits {
-        Limits { per_owner: None, ..limits }
+        limits.with_per_owner(None)
     }
 }
 

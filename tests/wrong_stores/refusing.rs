@@ -6,7 +6,7 @@ use cloakroom::{Limits, Record, Result, Timestamp, Update};
 use crate::twist::{Between, By, Memory, wrong_stores};
 
 fn without_size(limits: Limits) -> Limits {
-    Limits { record_bytes: usize::MAX, ..limits }
+    limits.with_record_bytes(usize::MAX)
 }
 
 fn check(m: &Memory, record: &Record) -> Result<()> {

@@ -198,7 +198,7 @@ wrong_stores! {
                 };
                 let before = stand();
                 let swept = m.sweep(now, budget)?;
-                Ok(Swept { removed: swept.removed + before - stand(), ..swept })
+                Ok(Swept::new(swept.removed + before - stand(), swept.more))
             }
         }
     }

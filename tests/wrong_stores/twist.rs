@@ -143,8 +143,8 @@ impl Memory {
         }
         others.sort_by_key(|other| (other.last_seen(), *other.key()));
         match limit.beyond {
-            BeyondLimit::Refuse => error(ErrorKind::OwnerLimit { limit: limit.sessions }),
             BeyondLimit::EndOldest => self.destroy(others[0].key(), None).map(drop),
+            _ => error(ErrorKind::OwnerLimit { limit: limit.sessions }),
         }
     }
 }
@@ -410,7 +410,7 @@ impl Store for Wrong {
     }
     fn durability(&self) -> Acknowledged {
         // The same memory is "reopened", so everything survives unless a wrong store says otherwise.
-        Acknowledged { saves: Durability::Never, endings: Durability::Never }
+        Acknowledged::new(Durability::Never, Durability::Never)
     }
     fn capabilities(&self) -> Capabilities {
         self.twist.capabilities()

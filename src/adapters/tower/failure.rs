@@ -28,6 +28,11 @@ use crate::sessions::ResponseHeader;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` makes no `Response<{B}>` out of a failure",
+    note = "`SessionLayer::on_error` takes a `Fn(&cloakroom::Error) -> Response<{B}>` that is `Clone`; without it, `{B}` must have a \
+            `Default`"
+)]
 pub trait FailureResponse<B>: Clone + Send + Sync + 'static {
     /// The response to this error. It must not show the error itself to the visitor: the error may name paths.
     fn respond(&self, error: &Error) -> Response<B>;

@@ -11,6 +11,7 @@ pub(super) type Boxed<B, E> = Pin<Box<dyn Future<Output = Result<Response<B>, E>
 pin_project! {
     /// The future of [`SessionService`](super::SessionService). For a request that is skipped, or that has its session
     /// from an outer layer, it is the inner service's own future; for any other request it is boxed.
+    /// [`SessionLayer`](super::SessionLayer) has an example.
     pub struct ResponseFuture<Inner, B, E> {
         #[pin]
         kind: Kind<Inner, B, E>,

@@ -49,25 +49,26 @@ pub struct SessionLayer<S, F = DefaultFailure> {
 
 impl<S: Store> SessionLayer<S> {
     /// A layer that opens the session of each request, so that each request counts as activity.
+    #[doc(alias = "SessionManagerLayer")]
     pub fn new(sessions: Sessions<S>) -> Self {
         Self { sessions, lazy: false, skip: None, failure: DefaultFailure }
     }
 }
 
 impl<S, F> SessionLayer<S, F> {
-    /// Opens a session only when the handler asks for it, by the extractor, [`session_of`](super::session_of) or
+    /// Whether a session is opened only when the handler asks for it, by the extractor, [`session_of`](super::session_of) or
     /// [`SessionSlot::session`](super::SessionSlot::session). Any other request costs a look at its cookies, and does
-    /// not count as activity.
+    /// not count as activity. The default is no.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions, tower::SessionLayer};
     /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
-    /// let layer = SessionLayer::new(sessions).lazy(); // most pages of this site need no session
+    /// let layer = SessionLayer::new(sessions).lazy(true); // most pages of this site need no session
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
     #[must_use]
-    pub fn lazy(mut self) -> Self {
-        self.lazy = true;
+    pub fn lazy(mut self, lazy: bool) -> Self {
+        self.lazy = lazy;
         self
     }
 

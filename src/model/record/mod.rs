@@ -28,6 +28,7 @@ use crate::model::time::Timestamp;
 /// record.set_cookie(CookieKind::Permanent); // "remember me"
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CookieKind {
     /// The browser drops the cookie when it is closed.
     #[default]
@@ -113,7 +114,7 @@ impl Record {
     }
 
     /// When the session was last seen. Requests that follow each other closely are noted only now and then; see
-    /// [`SessionsBuilder::touch_after`](crate::SessionsBuilder::touch_after).
+    /// [`SessionsBuilder::touch_fraction`](crate::SessionsBuilder::touch_fraction).
     pub const fn last_seen(&self) -> Timestamp {
         self.expiry.last_seen()
     }

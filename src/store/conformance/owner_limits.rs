@@ -90,7 +90,7 @@ fn beside(key: &SessionKey) -> SessionKey {
 }
 
 fn limited(beyond: BeyondLimit) -> Limits {
-    Limits { per_owner: Some(OwnerLimit { sessions: SESSIONS, beyond }), ..Limits::default() }
+    Limits::default().with_per_owner(OwnerLimit::new(SESSIONS, beyond))
 }
 
 fn ensure_there<S: Store>(store: &Subject<'_, S>, minute: i64, expected: &[u32], when: &str) -> Checked {
@@ -204,8 +204,7 @@ fn is_stored(answer: &Result<Update>) -> bool {
 fn holds_in_a_race<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ensure_stated(bench, &[Kept::Exactly])?;
     for beyond in [BeyondLimit::Refuse, BeyondLimit::EndOldest] {
-        let store =
-            bench.open_with(Limits { per_owner: Some(OwnerLimit { sessions: 1, beyond }), ..Limits::default() });
+        let store = bench.open_with(Limits::default().with_per_owner(OwnerLimit::new(1, beyond)));
         for (by, first) in [(By::Create, 1_000_000), (By::Update, 2_000_000), (By::Rotate, 3_000_000)] {
             // What a store does to write a large record lies between its look and its write, so that contenders meet there.
             let large = Data::from_entries(&[("large".into(), vec![7; 256 << 10])].into());

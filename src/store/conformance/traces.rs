@@ -166,8 +166,8 @@ fn joins<S: Store>(bench: &Bench<'_, S>) -> Checked {
 }
 
 fn refused_leave_none<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    let limit = OwnerLimit { sessions: 1, beyond: BeyondLimit::Refuse };
-    let store = that_leaves(bench.open_with(Limits { per_owner: Some(limit), ..Limits::default() }))?;
+    let limit = OwnerLimit::new(1, BeyondLimit::Refuse);
+    let store = that_leaves(bench.open_with(Limits::default().with_per_owner(limit)))?;
     let revision = store.create(&owned(1, "ada"), at(0))?;
     store.create(&session(4), at(0))?;
     // Whether each is refused is for other promises.
@@ -218,8 +218,8 @@ fn is_no_session<S: Store>(bench: &Bench<'_, S>) -> Checked {
 
 fn is_counted_nowhere<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let ada = Owner::from("ada");
-    let limit = OwnerLimit { sessions: 2, beyond: BeyondLimit::EndOldest };
-    let store = that_leaves(bench.open_with(Limits { per_owner: Some(limit), ..Limits::default() }))?;
+    let limit = OwnerLimit::new(2, BeyondLimit::EndOldest);
+    let store = that_leaves(bench.open_with(Limits::default().with_per_owner(limit)))?;
     let revision = store.create(&owned(1, "ada"), at(0))?;
     let looks = |when: &str| {
         let looks = [

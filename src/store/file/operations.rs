@@ -16,7 +16,7 @@ use crate::store::{Acknowledged, Durability, Found, Store, Swept, Update};
 macro_rules! answer {
     ($answer:expr, $variant:ident) => {
         match $answer? {
-            Answer::$variant(answer) => Ok(answer),
+            Answer::$variant(answer) => Result::<_>::Ok(answer),
             other => unreachable!("answered {other:?}"),
         }
     };

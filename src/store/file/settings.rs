@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::store::file::threads::wait::LOCK_WAIT;
 use crate::store::sweeper::beside_creates;
 use crate::store::traces::MAX_TRACES;
@@ -120,7 +122,7 @@ impl Sizes {
     };
 }
 
-/// What becomes of sessions that a damaged place makes doubtful.
+/// What becomes of sessions that a damaged place makes doubtful. In a configuration file it is `report` or `end-older`.
 ///
 /// Where the log is so damaged that the store cannot tell to which sessions its frames belonged, one of these frames
 /// may have ended a session: by a logout, or by the rotation at a login. Sessions whose newest frame stands before such
@@ -136,8 +138,9 @@ impl Sizes {
 /// # assert!(store.doubtful(SystemClock.now())?.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(rename_all = "kebab-case")]
 pub enum OnDamage {
     /// They live on, and [`FileStore::doubtful`](crate::FileStore::doubtful) names them.
     #[default]

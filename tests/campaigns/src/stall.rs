@@ -109,9 +109,9 @@ fn case(rng: &mut Rng, times: &mut Times) -> Result<(), Failure> {
     let directory = in_memory().map_err(|error| format!("making a directory: {error}"))?;
     let place = directory.path().join("sessions");
     let open = |segment_bytes| {
-        let limit = OwnerLimit { sessions: OWNED, beyond: BeyondLimit::EndOldest };
+        let limit = OwnerLimit::new(OWNED, BeyondLimit::EndOldest);
         let options = FileStore::options().durability(Durability::Never).segment_bytes(segment_bytes);
-        let limits = Limits { per_owner: Some(limit), ..Limits::default() };
+        let limits = Limits::default().with_per_owner(limit);
         options.limits(limits).open(&place).map_err(|error| format!("opening: {error}"))
     };
     let segment_bytes = 1 << rng.u32(20..=23);

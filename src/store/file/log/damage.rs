@@ -7,7 +7,9 @@ use crate::store::file::threads::Mutex;
 
 /// A place in a file whose bytes are not those that were written there. The file may be missing, if the log was durable once
 /// beyond where it ends.
+/// [`FileStore::damage`](crate::FileStore::damage) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Damage {
     /// The file, relative to the store's directory.
     pub file: String,

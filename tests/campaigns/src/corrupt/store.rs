@@ -32,7 +32,7 @@ const SEGMENT: u32 = 16 << 10;
 
 fn options() -> FileOptions {
     // Only what ends a session waits for the disk, so that the frames of the last segment state this and that.
-    let limit = OwnerLimit { sessions: 5, beyond: BeyondLimit::EndOldest };
+    let limit = OwnerLimit::new(5, BeyondLimit::EndOldest);
     FileStore::options().segment_bytes(SEGMENT).durability(Durability::Never).per_owner(limit).cache_bytes(16 << 10)
 }
 

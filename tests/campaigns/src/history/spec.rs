@@ -156,7 +156,7 @@ impl Rules {
     pub fn limit(&self) -> Option<OwnerLimit> {
         let (sessions, refuse) = self.per_owner?;
         let beyond = if refuse { BeyondLimit::Refuse } else { BeyondLimit::EndOldest };
-        Some(OwnerLimit { sessions, beyond })
+        Some(OwnerLimit::new(sessions, beyond))
     }
 
     /// Carries out an operation. A write that is stored gets this revision.
@@ -189,7 +189,7 @@ impl Rules {
                 Answer::Counted(model.destroy_owned_by(sessions, &(), except.map(usize::from)))
             }
             Op::Sweep { now, budget } => {
-                let Swept { removed, more } = model.sweep(sessions, at(now), budget);
+                let Swept { removed, more, .. } = model.sweep(sessions, at(now), budget);
                 Answer::Swept { removed, more }
             }
             Op::Count { now } => Answer::Counted(model.count(sessions, at(now))),

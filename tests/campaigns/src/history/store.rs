@@ -136,6 +136,7 @@ impl Group {
             Ok(Update::Stored(revision)) => Ok(Answer::Stored(revision.as_u64())),
             Ok(Update::Conflict(current)) => Ok(Answer::Conflict(self.slot(key, &current)?)),
             Ok(Update::Gone) => Ok(Answer::Gone),
+            Ok(other) => return Err(format!("{other:?}")),
             Err(error) => Err(error),
         })
     }

@@ -262,7 +262,7 @@ impl<'a> Lane<'a> {
         match block_on(self.store.update(&record, expected, NOW))? {
             Update::Stored(_) => Ok(Outcome::Done),
             Update::Conflict(_) => Ok(Outcome::Conflict),
-            Update::Gone => Ok(Outcome::Broken(format!("counter {counter} is gone"))),
+            gone => Ok(Outcome::Broken(format!("counter {counter} is gone: {gone:?}"))),
         }
     }
 }

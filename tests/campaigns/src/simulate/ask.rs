@@ -144,7 +144,7 @@ pub fn answer(ask: &Ask, state: &mut State, now: u64, writes: &Writes) -> Answer
         }
         Ask::DestroyOwned { owner, except } => Answer::Counted(model.destroy_owned_by(state, owner, *except)),
         Ask::Sweep { budget } => {
-            let Swept { removed, more } = model.sweep(state, now, *budget);
+            let Swept { removed, more, .. } = model.sweep(state, now, *budget);
             Answer::Swept { removed, more }
         }
         Ask::Clear => {

@@ -283,5 +283,6 @@ fn updated(value: Value, update: Update) -> Answered {
         Update::Stored(revision) => Answered::Stored(value, revision),
         Update::Conflict(record) => Answered::Conflict(record),
         Update::Gone => Answered::Plain(Answer::Gone),
+        other => unreachable!("{other:?}"),
     }
 }
