@@ -127,6 +127,22 @@ fn in_a_group_each_operation_meets_the_traces_of_those_before_it() {
 }
 
 #[test]
+fn a_login_whose_look_at_the_trace_that_stands_fails_fails_and_no_successor_of_that_trace_is_lost() {
+    let disk = MemoryDisk::default();
+    let store = open(&disk, Settings { cache_bytes: 0, ..options() }).unwrap();
+    let moved = |n: u32| Trace::moved(key(n), ENDS);
+    let login = |n: u32| block_on(store.create(&record(n, b"login"), &[(key(9), moved(n))], NOW));
+    login(1).unwrap();
+    // Of a file of which nothing reads, nothing is known.
+    disk.make_unreadable(&names::segment(1), &Vec::from_iter(0..100));
+    assert_eq!(login(2).unwrap_err().kind(), &ErrorKind::Io);
+    disk.make_unreadable(&names::segment(1), &[]);
+    assert_eq!((find(&store, 2), find(&store, 9)), (Found::Nothing, Found::Trace(moved(1))));
+    login(2).unwrap();
+    assert_eq!(find(&store, 9), Found::Trace(moved(1).join(&moved(2))));
+}
+
+#[test]
 fn in_a_full_store_traces_are_left_out_and_nothing_is_refused_for_them() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();

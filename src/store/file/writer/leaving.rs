@@ -3,6 +3,7 @@
 //! A trace is never a reason to refuse anything: without room for it, it is left out.
 
 use crate::model::bytes::Bytes;
+use crate::model::error::{ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::record::Revision;
 use crate::model::time::Timestamp;
@@ -22,24 +23,36 @@ impl Plan<'_> {
         new: &SessionKey,
         ended: &[SessionKey],
         now: Timestamp,
-    ) -> Vec<(SessionKey, Trace)> {
+    ) -> Result<Vec<(SessionKey, Trace)>> {
         let mut joined: Vec<(SessionKey, Trace)> = Vec::new();
         for (key, trace) in traces {
             let lives = key == new || !ended.contains(key) && self.overlay.live(key, now).is_some();
             match joined.iter_mut().find(|(other, _)| other == key) {
                 _ if lives => {}
                 Some((_, before)) => *before = before.join(trace),
-                None => joined.push((*key, self.trace(key, now).map_or(*trace, |before| before.join(trace)))),
+                None => {
+                    let before = self.trace(key, now)?;
+                    joined.push((*key, before.map_or(*trace, |before| before.join(trace))));
+                }
             }
         }
-        joined
+        Ok(joined)
     }
 
-    /// The trace under a key that is not over. One that cannot be read counts as none.
-    fn trace(&self, key: &SessionKey, now: Timestamp) -> Option<Trace> {
-        match self.overlay.trace(key, now)? {
-            Ok(planned) => planned.record.as_ref().and_then(|bytes| Trace::read(bytes).ok()),
-            Err(meta) => meta.trace().or_else(|| self.log.read_trace(key, meta.at(), meta.bytes()).ok()),
+    /// The trace under a key that is not over. A damaged one counts as none, for no login is refused because of it. A read that
+    /// fails says nothing of the trace: its successors would be lost, and a logout that follows it would not end them.
+    fn trace(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Trace>> {
+        let read = match self.overlay.trace(key, now) {
+            None => return Ok(None),
+            Some(Ok(planned)) => return Ok(planned.record.as_ref().and_then(|bytes| Trace::read(bytes).ok())),
+            Some(Err(meta)) => match meta.trace() {
+                Some(trace) => Ok(trace),
+                None => self.log.read_trace(key, meta.at(), meta.bytes()),
+            },
+        };
+        match read {
+            Err(error) if matches!(error.kind(), ErrorKind::Damaged | ErrorKind::NewerFormat) => Ok(None),
+            read => read.map(Some),
         }
     }
 

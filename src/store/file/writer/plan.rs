@@ -136,7 +136,7 @@ impl<'a> Plan<'a> {
         self.expect_free(record.key(), now)?;
         let mut ended = self.make_room(record, now)?;
         let waits = saved(&ended);
-        let traces = self.joined(traces, record.key(), &ended, now);
+        let traces = self.joined(traces, record.key(), &ended, now)?;
         let swept = self.swept_beside(record.key(), &ended, now);
         ended.extend(swept);
         let revision = self.put(record, *record.expiry(), &ended, traces)?;
