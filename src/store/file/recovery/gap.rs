@@ -6,11 +6,15 @@
 
 use crate::store::file::disk::page::Legacy;
 use crate::store::file::format::position::Position;
+use crate::store::file::format::segment;
 
 /// Up to where the log was durable, if it ends before that. Also if a recovery that had found this did not come to its end.
 pub(crate) fn find(legacy: Legacy, end: Position) -> Option<Position> {
     let (known, gap) = (Position::from_u64(legacy.known), Position::from_u64(legacy.gap));
-    Some(known).filter(|known| end < *known).or(Some(gap).filter(|gap| *gap != Position::default()))
+    // A recovery leaves a place in a segment, and no later one than was known. Another word is a garbled one, and must not make
+    // a healthy log look cut.
+    let is_left = gap.segment() > 0 && gap.offset() >= segment::HEADER && gap <= known;
+    Some(known).filter(|known| end < *known).or(Some(gap).filter(|_| is_left))
 }
 
 #[cfg(test)]
@@ -30,5 +34,16 @@ mod tests {
         assert_eq!(find(two, none, one), Some(two));
         assert_eq!(find(three, two, three), Some(two));
         assert_eq!(find(three, two, two), Some(three));
+    }
+
+    #[test]
+    fn a_garbled_word_is_no_gap() {
+        let known = Position::new(3, 1_000);
+        for bit in 0..64 {
+            let legacy = Legacy { salt: 0, known: known.as_u64(), gap: 1 << bit };
+            assert_eq!(find(legacy, known), None, "bit {bit}");
+        }
+        let noise = Legacy { salt: 0, known: known.as_u64(), gap: 0xa5a5_a5a5_a5a5_a5a5 };
+        assert_eq!(find(noise, known), None);
     }
 }
