@@ -8,15 +8,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloakroom::{
-    Durability, Error, ErrorKind, FileStore, Lifetime, Owner, Record, Revision, SessionKey, Store, Timestamp, Update,
+    Durability, Error, ErrorKind, FileStore, Found, Lifetime, Owner, Record, Revision, SessionKey, Store, Timestamp,
+    Trace, Update,
 };
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 mod support;
 
-use support::model::{Model, Notation, Outcome, Refusal};
-use support::{NOW, block_on, key, quick_place, scanned, with_value};
+use support::model::{Model, Notation, Outcome, Refusal, Standing, sessions};
+use support::{MINUTE, NOW, block_on, key, quick_place, scanned, with_value};
 
 /// Few keys, so that operations meet.
 const KEYS: usize = 8;
@@ -33,14 +34,24 @@ struct New {
     length: usize,
 }
 
+/// A trace that an operation leaves.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    /// Minutes until it is over.
+    minutes: u64,
+    /// By a login, whether as another owner.
+    replaced: bool,
+}
+
 #[derive(Clone, Debug)]
 enum Op {
-    Create(New),
-    Load(usize),
+    /// With what a login leaves, and under which keys.
+    Create(New, Vec<(usize, Left)>),
+    Find(usize),
     Update(New, Expected),
     Touch(usize),
-    Rotate(usize, New, Expected),
-    Destroy(usize),
+    Rotate(usize, New, Expected, Option<Left>),
+    Destroy(usize, Option<Left>),
     OwnedBy(u8),
     DestroyOwnedBy(u8, Option<usize>),
     Sweep(usize),
@@ -78,15 +89,22 @@ fn expected() -> impl Strategy<Value = Expected> {
     prop_oneof![4 => Just(Expected::Current), 1 => Just(Expected::Stale)]
 }
 
+fn left() -> impl Strategy<Value = Left> {
+    (1..20u64, any::<bool>()).prop_map(|(minutes, replaced)| Left { minutes, replaced })
+}
+
 fn op() -> impl Strategy<Value = Op> {
+    let login = prop_oneof![2 => Just(Vec::new()), 1 => proptest::collection::vec((0..KEYS, left()), 1..3)];
+    let maybe = || proptest::option::of(left());
     let handles = prop_oneof![1 => Just(Handles::One), 1 => Just(Handles::Other), 2 => Just(Handles::Both)];
     prop_oneof![
-        8 => new().prop_map(Op::Create),
-        6 => (0..KEYS).prop_map(Op::Load),
+        8 => (new(), login).prop_map(|(new, traces)| Op::Create(new, traces)),
+        6 => (0..KEYS).prop_map(Op::Find),
         12 => (new(), expected()).prop_map(|(new, expected)| Op::Update(new, expected)),
         6 => (0..KEYS).prop_map(Op::Touch),
-        5 => (0..KEYS, new(), expected()).prop_map(|(old, new, expected)| Op::Rotate(old, new, expected)),
-        4 => (0..KEYS).prop_map(Op::Destroy),
+        5 => (0..KEYS, new(), expected(), maybe())
+            .prop_map(|(old, new, expected, left)| Op::Rotate(old, new, expected, left)),
+        4 => (0..KEYS, maybe()).prop_map(|(key, left)| Op::Destroy(key, left)),
         2 => (0..OWNERS).prop_map(Op::OwnedBy),
         1 => (0..OWNERS, proptest::option::of(0..KEYS)).prop_map(|(owner, except)| Op::DestroyOwnedBy(owner, except)),
         3 => prop_oneof![1..4usize, 1000..1001usize].prop_map(Op::Sweep),
@@ -105,6 +123,7 @@ impl Notation for Records {
     type Session = Record;
     type Revision = Revision;
     type Owner = Owner;
+    type Trace = Trace;
 
     fn revision(&self, record: &Record) -> Revision {
         record.revision()
@@ -125,10 +144,18 @@ impl Notation for Records {
     fn see(&self, record: &mut Record, at: Timestamp) {
         record.touch(at);
     }
+
+    fn over_at(&self, trace: &Trace) -> Timestamp {
+        trace.ends()
+    }
+
+    fn join(&self, older: &Trace, newer: &Trace) -> Trace {
+        older.join(newer)
+    }
 }
 
 const MODEL: Model<'static, Records> =
-    Model { notation: &Records, per_owner: None, swept_behind: Duration::from_secs(5 * 60) };
+    Model { notation: &Records, per_owner: None, swept_behind: Duration::from_secs(5 * 60), leaves_traces: true };
 
 /// A revision that no session ever had.
 const NEVER: Revision = Revision::from_u64(1);
@@ -138,8 +165,8 @@ struct Run {
     _keep: tempfile::TempDir,
     place: PathBuf,
     handles: [Option<FileStore>; 2],
-    /// As they should be.
-    sessions: [Option<Record>; KEYS],
+    /// What should stand.
+    keys: [Option<Standing<Record, Trace>>; KEYS],
     /// The revision that each key had before.
     stale: [Revision; KEYS],
     now: Timestamp,
@@ -151,8 +178,8 @@ impl Run {
     fn new() -> Self {
         let (keep, place) = quick_place();
         let handles = [None, None];
-        let (sessions, stale) = ([const { None }; KEYS], [NEVER; KEYS]);
-        let mut run = Self { _keep: keep, place, handles, sessions, stale, now: NOW, saves: 0 };
+        let (keys, stale) = ([const { None }; KEYS], [NEVER; KEYS]);
+        let mut run = Self { _keep: keep, place, handles, keys, stale, now: NOW, saves: 0 };
         run.reopen(Handles::Both);
         run
     }
@@ -183,21 +210,35 @@ impl Run {
         with_value(record, &value)
     }
 
+    fn session(&self, key: usize) -> Option<&Record> {
+        self.keys[key].as_ref().and_then(Standing::session)
+    }
+
+    /// The trace of a session that goes on as that of another key.
+    fn moved(&self, to: usize, left: Left) -> Trace {
+        Trace::moved(key(to), self.over(left))
+    }
+
+    fn over(&self, left: Left) -> Timestamp {
+        self.now.plus(left.minutes as u32 * MINUTE)
+    }
+
     fn revision(&self, key: usize, expected: Expected) -> Revision {
         match expected {
-            Expected::Current => self.sessions[key].as_ref().map_or(NEVER, Record::revision),
+            Expected::Current => self.session(key).map_or(NEVER, Record::revision),
             Expected::Stale => self.stale[key],
         }
     }
 
     /// Does the same to the store, through one of its handles, and to the model.
     fn step(&mut self, op: &Op, handle: usize) -> Result<(), TestCaseError> {
-        let before = self.sessions.clone();
+        let revisions = |run: &Self| std::array::from_fn(|key| run.session(key).map(Record::revision));
+        let before: [Option<Revision>; KEYS] = revisions(self);
         self.compare_answers(op, handle)?;
-        for (key, before) in before.iter().enumerate() {
-            let revision = before.as_ref().map(Record::revision);
-            if revision != self.sessions[key].as_ref().map(Record::revision) {
-                self.stale[key] = revision.unwrap_or(self.stale[key]);
+        let after: [Option<Revision>; KEYS] = revisions(self);
+        for (stale, (before, after)) in self.stale.iter_mut().zip(before.into_iter().zip(after)) {
+            if before != after {
+                *stale = before.unwrap_or(*stale);
             }
         }
         Ok(())
@@ -207,15 +248,22 @@ impl Run {
         let now = self.now;
         let store = self.handles[handle].clone().unwrap();
         match op {
-            Op::Create(new) => {
+            Op::Create(new, left) => {
                 let mut record = self.record(new);
-                let answer = block_on(store.create(&record, &[], now)).map(Update::Stored);
+                let trace = |left: Left| {
+                    let trace = if left.replaced { Trace::replaced } else { Trace::moved };
+                    trace(key(new.key), self.over(left))
+                };
+                let left: Vec<(usize, Trace)> = left.iter().map(|(key, left)| (*key, trace(*left))).collect();
+                let traces: Vec<(SessionKey, Trace)> = left.iter().map(|(n, trace)| (key(*n), *trace)).collect();
+                let answer = block_on(store.create(&record, &traces, now)).map(Update::Stored);
                 let answer = stored(&mut record, answer)?;
-                prop_assert_eq!(answer, MODEL.create(&mut self.sessions, new.key, record, now));
+                prop_assert_eq!(answer, MODEL.create(&mut self.keys, new.key, record, &left, now));
             }
-            Op::Load(n) => {
-                let found = block_on(store.load(&key(*n), now)).unwrap();
-                prop_assert_eq!(found.as_ref(), MODEL.load(&self.sessions, *n, now));
+            Op::Find(n) => {
+                let found = block_on(store.find(&key(*n), now)).unwrap();
+                prop_assert_eq!(&found, &self.found(*n, now));
+                prop_assert_eq!(block_on(store.load(&key(*n), now)).unwrap(), found.live());
             }
             Op::Update(new, expected) => {
                 let mut record = self.record(new);
@@ -223,45 +271,48 @@ impl Run {
                 let answer = block_on(store.update(&record, expected, now));
                 let answer = stored(&mut record, answer)?;
                 prop_assert!(answer.is_err() || record.revision() != expected, "a revision was given again");
-                prop_assert_eq!(answer, MODEL.update(&mut self.sessions, new.key, &expected, record, now));
+                prop_assert_eq!(answer, MODEL.update(&mut self.keys, new.key, &expected, record, now));
             }
-            Op::Rotate(old, new, expected) => {
+            Op::Rotate(old, new, expected, left) => {
                 let mut record = self.record(new);
+                let trace = left.map(|left| self.moved(new.key, left));
                 let expected = self.revision(*old, *expected);
-                let answer = block_on(store.rotate(&key(*old), expected, &record, None, now));
+                let answer = block_on(store.rotate(&key(*old), expected, &record, trace.as_ref(), now));
                 let answer = stored(&mut record, answer)?;
                 prop_assert!(answer.is_err() || record.revision() != expected, "a revision was given again");
-                prop_assert_eq!(answer, MODEL.rotate(&mut self.sessions, *old, &expected, new.key, record, now));
+                let trace = trace.as_ref();
+                prop_assert_eq!(answer, MODEL.rotate(&mut self.keys, *old, &expected, new.key, record, trace, now));
             }
             Op::Touch(n) => {
                 let touched = block_on(store.touch(&key(*n), now)).unwrap();
-                prop_assert_eq!(touched, MODEL.touch(&mut self.sessions, *n, now));
+                prop_assert_eq!(touched, MODEL.touch(&mut self.keys, *n, now));
             }
-            Op::Destroy(n) => {
-                block_on(store.destroy(&key(*n), None)).unwrap();
-                MODEL.destroy(&mut self.sessions, *n);
+            Op::Destroy(n, left) => {
+                let trace = left.map(|left| Trace::ended(self.over(left)));
+                let ended = block_on(store.destroy(&key(*n), trace.as_ref())).unwrap();
+                prop_assert_eq!(ended, MODEL.destroy(&mut self.keys, *n, trace.as_ref()));
             }
             Op::OwnedBy(n) => {
                 let mut found = block_on(store.owned_by(&owner(*n), now)).unwrap();
                 found.sort_by_key(|record| *record.key());
                 let owner = owner(*n);
-                let expected = MODEL.owned_by(&self.sessions, &owner, now).map(|(_, record)| record.clone());
+                let expected = MODEL.owned_by(&self.keys, &owner, now).map(|(_, record)| record.clone());
                 prop_assert_eq!(found, expected.collect::<Vec<_>>());
             }
             Op::DestroyOwnedBy(n, except) => {
                 let ended = block_on(store.destroy_owned_by(&owner(*n), except.map(key).as_ref())).unwrap();
-                prop_assert_eq!(ended, MODEL.destroy_owned_by(&mut self.sessions, &owner(*n), *except));
+                prop_assert_eq!(ended, MODEL.destroy_owned_by(&mut self.keys, &owner(*n), *except));
             }
             Op::Sweep(budget) => {
                 // Those that ended first go, for good: a clock set back shows which.
                 let swept = block_on(store.sweep(now, *budget)).unwrap();
-                prop_assert_eq!(swept, MODEL.sweep(&mut self.sessions, now, *budget));
+                prop_assert_eq!(swept, MODEL.sweep(&mut self.keys, now, *budget));
             }
-            Op::Count => prop_assert_eq!(block_on(store.count(now)).unwrap(), MODEL.count(&self.sessions, now)),
+            Op::Count => prop_assert_eq!(block_on(store.count(now)).unwrap(), MODEL.count(&self.keys, now)),
             Op::Scan => prop_assert_eq!(scanned(&store, now), self.live(now)),
             Op::Clear => {
                 block_on(store.clear()).unwrap();
-                MODEL.clear(&mut self.sessions);
+                MODEL.clear(&mut self.keys);
             }
             Op::Clock(minutes) => {
                 let millis = now.as_millis().saturating_add_signed(minutes * 60_000);
@@ -275,8 +326,17 @@ impl Run {
         Ok(())
     }
 
+    /// What a find should show.
+    fn found(&self, key: usize, now: Timestamp) -> Found {
+        match MODEL.find(&self.keys, key, now) {
+            Some(Standing::Session(record)) => Found::Live(record.clone()),
+            Some(Standing::Trace(trace)) => Found::Trace(*trace),
+            None => Found::Nothing,
+        }
+    }
+
     fn live(&self, now: Timestamp) -> Vec<SessionKey> {
-        MODEL.scan(&self.sessions, now).map(|(_, record)| *record.key()).collect()
+        MODEL.scan(&self.keys, now).map(|(_, record)| *record.key()).collect()
     }
 
     /// Everything, through both handles, by this clock and an earlier one.
@@ -284,16 +344,15 @@ impl Run {
         for store in self.handles.iter().flatten() {
             for now in [self.now, NOW] {
                 for n in 0..KEYS {
-                    let found = block_on(store.load(&key(n), now)).unwrap();
-                    prop_assert_eq!(found.as_ref(), MODEL.load(&self.sessions, n, now));
+                    prop_assert_eq!(block_on(store.find(&key(n), now)).unwrap(), self.found(n, now));
                 }
                 let live = self.live(now);
                 let stats = store.stats(now).unwrap();
-                let standing = self.sessions.iter().flatten().count();
+                let standing = sessions::<Records>(&self.keys).count();
                 prop_assert_eq!((stats.live, stats.expired), (live.len() as u64, (standing - live.len()) as u64));
                 prop_assert_eq!(scanned(store, now), live);
                 for n in 0..OWNERS {
-                    let expected = MODEL.owned_by(&self.sessions, &owner(n), now).count();
+                    let expected = MODEL.owned_by(&self.keys, &owner(n), now).count();
                     prop_assert_eq!(block_on(store.owned_by(&owner(n), now)).unwrap().len(), expected);
                 }
             }

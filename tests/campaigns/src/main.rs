@@ -15,6 +15,7 @@ mod history;
 mod hostile_names;
 mod kill;
 mod ledger;
+mod left;
 mod linearize;
 mod mutants;
 mod power_loss;

@@ -19,8 +19,8 @@ const HINT: &str = "00000001.hint";
 /// How many corruptions there are: of each byte that the page uses, and some of each file.
 pub const CASES: u64 = PAGE_USED + FILES.len() as u64 * OTHERS;
 
-/// The page's words stand in its first bytes.
-const PAGE_USED: u64 = 320;
+/// The page's words that a recovery reads stand in its first bytes.
+const PAGE_USED: u64 = 640;
 const OTHERS: u64 = 24;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::checker;
-use crate::support::model::{Model, Notation, Outcome, Refusal};
+use crate::left::Left;
+use crate::support::model::{Model, Notation, Outcome, Refusal, Standing};
 
 /// Which session of its group: the array's index.
 pub type Key = u8;
@@ -43,6 +44,7 @@ impl Notation for Slots {
     type Session = Slot;
     type Revision = u64;
     type Owner = ();
+    type Trace = Left;
 
     fn revision(&self, slot: &Slot) -> u64 {
         slot.revision
@@ -64,19 +66,61 @@ impl Notation for Slots {
     fn see(&self, slot: &mut Slot, at: Timestamp) {
         slot.put.last_seen = slot.put.last_seen.max(at.as_millis());
     }
+
+    fn over_at(&self, trace: &Left) -> Timestamp {
+        trace.over_at()
+    }
+
+    fn join(&self, older: &Left, newer: &Left) -> Left {
+        older.join(newer)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
-    Create { key: Key, put: Put, now: Millis },
-    Load { key: Key, now: Millis },
-    Update { key: Key, put: Put, expected: u64, now: Millis },
-    Touch { key: Key, now: Millis },
-    Rotate { old: Key, key: Key, put: Put, expected: u64, now: Millis },
-    Destroy { key: Key },
-    DestroyOwned { except: Option<Key> },
-    Sweep { now: Millis, budget: usize },
-    Count { now: Millis },
+    /// A login leaves a trace under another key.
+    Create {
+        key: Key,
+        put: Put,
+        trace: Option<(Key, Left)>,
+        now: Millis,
+    },
+    Find {
+        key: Key,
+        now: Millis,
+    },
+    Update {
+        key: Key,
+        put: Put,
+        expected: u64,
+        now: Millis,
+    },
+    Touch {
+        key: Key,
+        now: Millis,
+    },
+    Rotate {
+        old: Key,
+        key: Key,
+        put: Put,
+        expected: u64,
+        trace: Option<Left>,
+        now: Millis,
+    },
+    Destroy {
+        key: Key,
+        trace: Option<Left>,
+    },
+    DestroyOwned {
+        except: Option<Key>,
+    },
+    Sweep {
+        now: Millis,
+        budget: usize,
+    },
+    Count {
+        now: Millis,
+    },
     Clear,
 }
 
@@ -88,7 +132,7 @@ pub enum Answer {
     OwnerLimit,
     Conflict(Slot),
     Gone,
-    Loaded(Option<Slot>),
+    Found(Option<Stands>),
     Touched(bool),
     Done,
     Counted(u64),
@@ -118,12 +162,13 @@ impl Event {
             (_, Answer::OwnerLimit) => "owner limit",
             (_, Answer::Conflict(_)) => "conflict",
             (_, Answer::Gone) => "gone",
-            (_, Answer::Loaded(Some(_))) => "found",
-            (_, Answer::Loaded(None)) => "not found",
+            (_, Answer::Found(Some(Standing::Session(_)))) => "found",
+            (_, Answer::Found(Some(Standing::Trace(_)))) => "trace found",
+            (_, Answer::Found(None)) => "not found",
             (_, Answer::Touched(true)) => "touched",
             (_, Answer::Touched(false)) => "not touched",
             (Op::Count { .. }, _) => "counted",
-            (Op::DestroyOwned { .. }, Answer::Counted(0)) => "none destroyed",
+            (_, Answer::Counted(0)) => "none destroyed",
             (Op::DestroyOwned { .. }, Answer::Counted(1)) => "one destroyed",
             (Op::DestroyOwned { .. }, _) => "several destroyed",
             (Op::Sweep { .. }, Answer::Swept { removed: 0, .. }) => "none swept",
@@ -141,8 +186,11 @@ impl Call<Event> {
     }
 }
 
-/// The sessions of a group.
-pub type Sessions = Vec<Option<Slot>>;
+/// What stands under a key of a group.
+pub type Stands = Standing<Slot, Left>;
+
+/// What stands in a group: its sessions, and what is left of some.
+pub type Sessions = Vec<Option<Stands>>;
 
 /// The rules that a store was opened with.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -161,7 +209,8 @@ impl Rules {
 
     /// Carries out an operation. A write that is stored gets this revision.
     pub fn carry_out(&self, sessions: &mut Sessions, op: &Op, revision: u64) -> Answer {
-        let model = Model { notation: &Slots, per_owner: self.limit(), swept_behind: Duration::from_secs(5 * 60) };
+        let swept_behind = Duration::from_secs(5 * 60);
+        let model = Model { notation: &Slots, per_owner: self.limit(), swept_behind, leaves_traces: true };
         let at = Timestamp::from_millis;
         let stored = |outcome: Outcome<Slots>| match outcome {
             Ok(()) => Answer::Stored(revision),
@@ -171,20 +220,20 @@ impl Rules {
             Err(Refusal::Gone) => Answer::Gone,
         };
         match *op {
-            Op::Load { key, now } => Answer::Loaded(model.load(sessions, key.into(), at(now)).copied()),
-            Op::Create { key, put, now } => stored(model.create(sessions, key.into(), Slot { put, revision }, at(now))),
+            Op::Find { key, now } => Answer::Found(model.find(sessions, key.into(), at(now)).copied()),
+            Op::Create { key, put, trace, now } => {
+                let traces: Vec<(usize, Left)> = trace.into_iter().map(|(key, left)| (key.into(), left)).collect();
+                stored(model.create(sessions, key.into(), Slot { put, revision }, &traces, at(now)))
+            }
             Op::Update { key, put, expected, now } => {
                 stored(model.update(sessions, key.into(), &expected, Slot { put, revision }, at(now)))
             }
-            Op::Rotate { old, key, put, expected, now } => {
+            Op::Rotate { old, key, put, expected, trace, now } => {
                 let slot = Slot { put, revision };
-                stored(model.rotate(sessions, old.into(), &expected, key.into(), slot, at(now)))
+                stored(model.rotate(sessions, old.into(), &expected, key.into(), slot, trace.as_ref(), at(now)))
             }
             Op::Touch { key, now } => Answer::Touched(model.touch(sessions, key.into(), at(now))),
-            Op::Destroy { key } => {
-                model.destroy(sessions, key.into());
-                Answer::Done
-            }
+            Op::Destroy { key, trace } => Answer::Counted(model.destroy(sessions, key.into(), trace.as_ref()).into()),
             Op::DestroyOwned { except } => {
                 Answer::Counted(model.destroy_owned_by(sessions, &(), except.map(usize::from)))
             }
@@ -214,18 +263,18 @@ impl checker::Spec for Rules {
 
     fn only_looks(&self, Event { op, answer }: &Event) -> bool {
         match answer {
-            Answer::KeyTaken | Answer::OwnerLimit | Answer::Conflict(_) | Answer::Gone | Answer::Loaded(_) => true,
+            Answer::KeyTaken | Answer::OwnerLimit | Answer::Conflict(_) | Answer::Gone | Answer::Found(_) => true,
             Answer::Touched(touched) => !touched,
             Answer::Counted(count) => *count == 0 || matches!(op, Op::Count { .. }),
-            Answer::Swept { removed, .. } => *removed == 0,
             Answer::NotOnlyHere => matches!(op, Op::Count { .. }),
-            Answer::Stored(_) | Answer::Done => false,
+            // Traces that a sweep removes are in no answer.
+            Answer::Stored(_) | Answer::Swept { .. } | Answer::Done => false,
         }
     }
 
     fn needs(&self, Event { op, answer }: &Event) -> Option<u64> {
         match (op, answer) {
-            (_, Answer::Loaded(Some(slot)) | Answer::Conflict(slot)) => Some(slot.revision),
+            (_, Answer::Found(Some(Standing::Session(slot))) | Answer::Conflict(slot)) => Some(slot.revision),
             (Op::Update { expected, .. } | Op::Rotate { expected, .. }, Answer::Stored(_)) => Some(*expected),
             _ => None,
         }
@@ -236,7 +285,7 @@ impl checker::Spec for Rules {
     }
 
     fn stands(&self, sessions: &Sessions, version: u64) -> bool {
-        sessions.iter().flatten().any(|slot| slot.revision == version)
+        sessions.iter().flatten().filter_map(Standing::session).any(|slot| slot.revision == version)
     }
 }
 
@@ -253,6 +302,12 @@ mod tests {
         Slot { put: put(write), revision: write }
     }
 
+    fn found(slot: Slot) -> Answer {
+        Answer::Found(Some(Standing::Session(slot)))
+    }
+
+    const NOTHING: Answer = Answer::Found(None);
+
     /// Two sessions, of which the first stands with revision 1; each event with its times.
     fn verdict(calls: &[(u64, u64, Op, Answer)]) -> Verdict<Sessions> {
         let calls = calls.iter().map(|(invoked, returned, op, answer)| Call {
@@ -260,29 +315,29 @@ mod tests {
             invoked: *invoked,
             returned: *returned,
         });
-        check(&Rules::default(), vec![Some(slot(1)), None], &calls.collect::<Vec<_>>(), 10_000)
+        check(&Rules::default(), vec![Some(Standing::Session(slot(1))), None], &calls.collect::<Vec<_>>(), 10_000)
     }
 
     fn fits(calls: &[(u64, u64, Op, Answer)]) -> bool {
         verdict(calls) == Verdict::Linearizable
     }
 
-    const LOAD: Op = Op::Load { key: 0, now: 0 };
-    const DESTROY: Op = Op::Destroy { key: 0 };
+    const FIND: Op = Op::Find { key: 0, now: 0 };
+    const DESTROY: Op = Op::Destroy { key: 0, trace: None };
 
     fn update(write: u64, expected: u64) -> Op {
         Op::Update { key: 0, put: put(write), expected, now: 0 }
     }
 
     fn rotate(write: u64) -> Op {
-        Op::Rotate { old: 0, key: 1, put: put(write), expected: 1, now: 0 }
+        Op::Rotate { old: 0, key: 1, put: put(write), expected: 1, trace: None, now: 0 }
     }
 
     #[test]
     fn a_save_and_a_destroy_at_the_same_time_leave_nothing() {
-        let gone = (20, 21, LOAD, Answer::Loaded(None));
-        let back = (20, 21, LOAD, Answer::Loaded(Some(slot(2))));
-        let destroy = (0, 9, DESTROY, Answer::Done);
+        let gone = (20, 21, FIND, NOTHING);
+        let back = (20, 21, FIND, found(slot(2)));
+        let destroy = (0, 9, DESTROY, Answer::Counted(1));
         assert!(fits(&[(0, 9, update(2, 1), Answer::Stored(2)), destroy, gone]));
         assert!(fits(&[(0, 9, update(2, 1), Answer::Gone), destroy, gone]));
         assert!(!fits(&[(0, 9, update(2, 1), Answer::Stored(2)), destroy, back]), "the destroyed is back");
@@ -298,21 +353,28 @@ mod tests {
 
     #[test]
     fn a_rotation_is_seen_in_both_places_or_in_none() {
-        let new = Op::Load { key: 1, now: 0 };
+        let new = Op::Find { key: 1, now: 0 };
         let rotated = (0, 9, rotate(2), Answer::Stored(2));
-        assert!(fits(&[
-            rotated,
-            (1, 2, LOAD, Answer::Loaded(Some(slot(1)))),
-            (3, 4, new, Answer::Loaded(Some(slot(2))))
-        ]));
-        assert!(
-            !fits(&[rotated, (1, 2, LOAD, Answer::Loaded(None)), (3, 4, new, Answer::Loaded(None))]),
-            "gone here, and not yet there"
-        );
-        assert!(
-            !fits(&[rotated, (1, 2, new, Answer::Loaded(Some(slot(2)))), (3, 4, LOAD, Answer::Loaded(Some(slot(1))))]),
-            "there, and still here"
-        );
+        assert!(fits(&[rotated, (1, 2, FIND, found(slot(1))), (3, 4, new, found(slot(2)))]));
+        assert!(!fits(&[rotated, (1, 2, FIND, NOTHING), (3, 4, new, NOTHING)]), "gone here, and not yet there");
+        assert!(!fits(&[rotated, (1, 2, new, found(slot(2))), (3, 4, FIND, found(slot(1)))]), "there, and still here");
+    }
+
+    #[test]
+    fn the_trace_of_a_rotation_stands_from_the_same_moment_on_and_a_sweep_of_no_session_may_take_it() {
+        let left = Left::moved(1, 50);
+        let rotate = Op::Rotate { old: 0, key: 1, put: put(2), expected: 1, trace: Some(left), now: 0 };
+        let rotated = (0, 9, rotate, Answer::Stored(2));
+        let trace = Answer::Found(Some(Standing::Trace(left)));
+        let new = Op::Find { key: 1, now: 0 };
+        assert!(fits(&[rotated, (10, 11, FIND, trace)]));
+        assert!(!fits(&[rotated, (10, 11, FIND, NOTHING)]), "without its trace");
+        assert!(!fits(&[rotated, (1, 2, FIND, trace), (3, 4, new, NOTHING)]), "the trace came first");
+        assert!(!fits(&[rotated, (1, 2, new, found(slot(2))), (3, 4, FIND, found(slot(1)))]), "the trace came later");
+        let sweep = |now| (10, 11, Op::Sweep { now, budget: 9 }, Answer::Swept { removed: 0, more: false });
+        assert!(fits(&[rotated, sweep(50), (12, 13, FIND, NOTHING)]));
+        assert!(!fits(&[rotated, sweep(49), (12, 13, FIND, NOTHING)]), "swept before its end");
+        assert!(!fits(&[rotated, sweep(50), (12, 13, FIND, trace)]), "not swept");
     }
 
     #[test]
@@ -326,20 +388,20 @@ mod tests {
         assert!(!fits(&[(0, 9, touch(99), Answer::Touched(false))]), "touched in vain, and it stands");
         assert!(!fits(&[(0, 9, touch(100), Answer::Touched(true))]), "the expired is back");
         let moved = Slot { put: Put { last_seen: 50, ..put(1) }, revision: 1 };
-        assert!(!fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, LOAD, Answer::Loaded(Some(slot(1))))]));
-        assert!(fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, LOAD, Answer::Loaded(Some(moved)))]));
+        assert!(!fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, FIND, found(slot(1)))]));
+        assert!(fits(&[(0, 1, touch(50), Answer::Touched(true)), (2, 3, FIND, found(moved))]));
     }
 
     #[test]
     fn a_create_takes_a_free_key_and_the_owners_last_session_goes_beyond_the_limit() {
-        let create = |write| Op::Create { key: 1, put: put(write), now: 0 };
+        let create = |write| Op::Create { key: 1, put: put(write), trace: None, now: 0 };
         assert!(!fits(&[(0, 9, create(2), Answer::Stored(2)), (0, 9, create(3), Answer::Stored(3))]));
         assert!(fits(&[(0, 9, create(2), Answer::Stored(2)), (0, 9, create(3), Answer::KeyTaken)]));
-        let mut sessions = vec![Some(slot(1)), None];
+        let mut sessions = vec![Some(Standing::Session(slot(1))), None];
         let refuse = Rules { per_owner: Some((1, true)) };
         assert_eq!(refuse.carry_out(&mut sessions, &create(2), 2), Answer::OwnerLimit);
         let end = Rules { per_owner: Some((1, false)) };
         assert_eq!(end.carry_out(&mut sessions, &create(2), 2), Answer::Stored(2));
-        assert_eq!(sessions, [None, Some(slot(2))]);
+        assert_eq!(sessions, [None, Some(Standing::Session(slot(2)))]);
     }
 }

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom::{Data, Error, ErrorKind, FileStore, Lifetime, Record, Revision, SessionKey, Store, Timestamp, Update};
+use cloakroom::{
+    Data, Error, ErrorKind, FileStore, Found, Lifetime, Record, Revision, SessionKey, Store, Timestamp, Trace, Update,
+};
 
 use super::call::Call;
 use super::clock::now;
-use super::spec::{Answer, Event, Key, Op, Put, Slot};
+use super::spec::{Answer, Event, Key, Op, Put, Slot, Stands};
+use crate::left::Left;
 use crate::support::block_on;
+use crate::support::model::Standing;
 
 /// Sessions that are checked together: all that one operation may touch.
 #[derive(Clone, Copy)]
@@ -71,6 +75,25 @@ impl Group {
         Ok(Slot { put, revision: record.revision().as_u64() })
     }
 
+    /// What a call finds.
+    fn stands(self, key: Key, found: Found) -> Result<Option<Stands>, String> {
+        Ok(match found {
+            Found::Live(record) => Some(Standing::Session(self.slot(key, &record)?)),
+            Found::Trace(trace) => Some(Standing::Trace(self.left(key, &trace)?)),
+            Found::Nothing => None,
+        })
+    }
+
+    /// What a trace shows; an error if its successors are no sessions of the group's.
+    fn left(self, key: Key, trace: &Trace) -> Result<Left, String> {
+        let left = Left::of(trace, |key| key.as_bytes()[4]);
+        if left.trace(|key| self.key_of(key)) == *trace {
+            Ok(left)
+        } else {
+            Err(format!("session {key} of group {} has a trace that no call left: {trace:?}", self.0))
+        }
+    }
+
     /// Carries out an operation, and notes when. Whatever is no answer of the spec's is an error.
     pub fn call(self, store: &FileStore, op: Op) -> Result<Call<Event>, String> {
         let prepared = self.prepare(op);
@@ -93,24 +116,29 @@ impl Group {
     async fn carry_out(self, store: &FileStore, op: Op, record: Option<Record>) -> Result<Answer, String> {
         let at = Timestamp::from_millis;
         let record = || record.as_ref().expect("what is written was prepared");
+        let of = |left: &Left| left.trace(|key| self.key_of(key));
         let answered = match op {
-            Op::Load { key, now } => match store.load(&self.key_of(key), at(now)).await {
-                Ok(record) => Ok(Answer::Loaded(record.map(|record| self.slot(key, &record)).transpose()?)),
+            Op::Find { key, now } => match store.find(&self.key_of(key), at(now)).await {
+                Ok(found) => Ok(Answer::Found(self.stands(key, found)?)),
                 Err(error) => Err(error),
             },
-            Op::Create { now, .. } => {
-                store.create(record(), &[], at(now)).await.map(|revision| Answer::Stored(revision.as_u64()))
+            Op::Create { trace, now, .. } => {
+                let traces: Vec<_> = trace.iter().map(|(key, left)| (self.key_of(*key), of(left))).collect();
+                store.create(record(), &traces, at(now)).await.map(|revision| Answer::Stored(revision.as_u64()))
             }
             Op::Update { key, expected, now, .. } => {
                 self.updated(key, store.update(record(), Revision::from_u64(expected), at(now)).await)?
             }
-            Op::Rotate { old, expected, now, .. } => {
-                let rotated =
-                    store.rotate(&self.key_of(old), Revision::from_u64(expected), record(), None, at(now)).await;
-                self.updated(old, rotated)?
+            Op::Rotate { old, expected, trace, now, .. } => {
+                let (key, trace) = (self.key_of(old), trace.as_ref().map(of));
+                let expected = Revision::from_u64(expected);
+                self.updated(old, store.rotate(&key, expected, record(), trace.as_ref(), at(now)).await)?
             }
             Op::Touch { key, now } => store.touch(&self.key_of(key), at(now)).await.map(Answer::Touched),
-            Op::Destroy { key } => store.destroy(&self.key_of(key), None).await.map(|_| Answer::Done),
+            Op::Destroy { key, trace } => {
+                let ended = store.destroy(&self.key_of(key), trace.as_ref().map(of).as_ref()).await;
+                ended.map(|ended| Answer::Counted(ended.into()))
+            }
             Op::DestroyOwned { except } => {
                 let except = except.map(|key| self.key_of(key));
                 store.destroy_owned_by(&self.owner(), except.as_ref()).await.map(Answer::Counted)

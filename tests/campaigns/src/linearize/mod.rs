@@ -36,6 +36,7 @@ use crate::history::spec::{Answer, Event, Key, Op, Rules, Sessions};
 use crate::history::store::Group;
 use crate::history::{Call, Verdict, check, now};
 use crate::run::{Campaign, CannotRun, Failure, Run};
+use crate::support::model::Standing;
 use crate::support::{block_on, in_memory};
 use mix::Mix;
 use party::Party;
@@ -174,11 +175,11 @@ fn judge(
 
 /// What the looks at the end of a stretch showed.
 fn last_seen(mut sessions: Sessions, calls: &[Call<Event>]) -> Sessions {
-    let mut loads: Vec<_> = calls.iter().filter(|call| matches!(call.event.op, Op::Load { now: 0, .. })).collect();
+    let mut loads: Vec<_> = calls.iter().filter(|call| matches!(call.event.op, Op::Find { now: 0, .. })).collect();
     loads.sort_by_key(|call| call.invoked);
     for call in loads {
-        if let Event { op: Op::Load { key, .. }, answer: Answer::Loaded(slot) } = call.event {
-            sessions[usize::from(key)] = slot;
+        if let Event { op: Op::Find { key, .. }, answer: Answer::Found(stands) } = call.event {
+            sessions[usize::from(key)] = stands;
         }
     }
     sessions
@@ -188,14 +189,14 @@ fn last_seen(mut sessions: Sessions, calls: &[Call<Event>]) -> Sessions {
 fn opens_as_it_was(setting: &Setting, sessions: &[Sessions]) -> Result<(), Failure> {
     let store = setting.open()?;
     for (group, sessions) in (0..).zip(sessions) {
-        for (key, slot) in (0..).zip(sessions) {
-            let found = Group(group).call(&store, Op::Load { key, now: 0 })?.event.answer;
-            if found != Answer::Loaded(*slot) {
-                return Err(format!("opened anew, session {key} of group {group} is {found:?} instead of {slot:?}"));
+        for (key, stands) in (0..).zip(sessions) {
+            let found = Group(group).call(&store, Op::Find { key, now: 0 })?.event.answer;
+            if found != Answer::Found(*stands) {
+                return Err(format!("opened anew, session {key} of group {group} is {found:?} instead of {stands:?}"));
             }
         }
     }
-    let standing = sessions.iter().flatten().flatten().count() as u64;
+    let standing = sessions.iter().flatten().flatten().filter_map(Standing::session).count() as u64;
     let counted = block_on(cloakroom::Store::count(&store, cloakroom::Timestamp::EPOCH));
     if counted.as_ref().ok() != Some(&standing) {
         return Err(format!("opened anew, it counts {counted:?} sessions instead of {standing}"));

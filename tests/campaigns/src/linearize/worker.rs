@@ -107,7 +107,7 @@ fn follow(setting: &Setting, store: &mut Option<FileStore>, order: Order) -> Rep
         Order::Look { groups, keys } => {
             let store = opened(setting, store)?;
             let all = (0..groups).flat_map(|group| (0..keys).map(move |key| (group, key)));
-            all.map(|(group, key)| Ok((Some(group), Group(group).call(store, Op::Load { key, now: 0 })?))).collect()
+            all.map(|(group, key)| Ok((Some(group), Group(group).call(store, Op::Find { key, now: 0 })?))).collect()
         }
         Order::Work(work) => {
             if work.reopen {

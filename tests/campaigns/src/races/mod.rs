@@ -122,7 +122,7 @@ impl Arena {
         let mut before = Vec::new();
         for (n, seed) in (0..).zip(seeds) {
             let put = pair::before(n);
-            let made = Group(n).call(one, Op::Create { key: 0, put, now: put.last_seen })?;
+            let made = Group(n).call(one, Op::Create { key: 0, put, trace: None, now: put.last_seen })?;
             let Answer::Stored(revision) = made.event.answer else {
                 return Err(format!("no session was made: {made:?}"));
             };
@@ -139,7 +139,7 @@ impl Arena {
             let mut after = Vec::new();
             for store in [one, other] {
                 for key in 0..KEYS {
-                    after.push(Group(n).call(store, Op::Load { key, now: 0 })?);
+                    after.push(Group(n).call(store, Op::Find { key, now: 0 })?);
                 }
             }
             races.push(Race { before, ours, theirs, after });

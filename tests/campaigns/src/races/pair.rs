@@ -4,6 +4,7 @@ use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::history::spec::{Key, Millis, Op, Put};
+use crate::left::Left;
 
 /// The pairs, in the order in which seeds take them.
 pub const PAIRS: [Pair; 7] = [
@@ -24,7 +25,7 @@ pub enum Pair {
     TouchSave,
     /// Touched and then not swept, or swept and then not touched.
     SweepTouch,
-    /// The old one or the new one, at every moment, and never both or neither.
+    /// The old one, or the new one and the trace, at every moment.
     RotateLoad,
     /// Created before it was destroyed with the others, or after they were.
     DestroyOwnedCreate,
@@ -83,21 +84,23 @@ pub fn sides(pair: Pair, random: &mut Rng, n: u32, revision: u64) -> [Side; 2] {
     let put = |write, last_seen| Put { write, last_seen, ..before(n) };
     let update = |write, now| Op::Update { key: THERE, put: put(write, now), expected: revision, now };
     let touch = |now| Op::Touch { key: THERE, now };
-    let rotate = Op::Rotate { old: THERE, key: OTHER, put: put(2, ends - 1), expected: revision, now: ends - 1 };
-    let load = |key| Op::Load { key, now: ends - 1 };
+    let trace = random.bool().then(|| Left::moved(OTHER, ends + IDLE));
+    let rotate = Op::Rotate { old: THERE, key: OTHER, put: put(2, ends - 1), expected: revision, trace, now: ends - 1 };
+    let destroy = Op::Destroy { key: THERE, trace: random.bool().then(|| Left::ended(ends + IDLE)) };
+    let find = |key| Op::Find { key, now: ends - 1 };
     let (one, other) = match pair {
-        Pair::SaveDestroy => (vec![update(2, ends - 1)], vec![Op::Destroy { key: THERE }]),
+        Pair::SaveDestroy => (vec![update(2, ends - 1)], vec![destroy]),
         // Each is too late unless the other has made the session live longer.
         Pair::TouchSave if random.bool() => (vec![touch(ends)], vec![update(2, ends - 1)]),
         Pair::TouchSave => (vec![touch(ends - 1)], vec![update(2, ends)]),
         Pair::SweepTouch => (vec![Op::Sweep { now: ends, budget: 10 }], vec![touch(ends - 1)]),
-        Pair::RotateLoad if random.bool() => (vec![rotate], vec![load(THERE), load(OTHER)]),
-        Pair::RotateLoad => (vec![rotate], vec![load(OTHER), load(THERE)]),
+        Pair::RotateLoad if random.bool() => (vec![rotate], vec![find(THERE), find(OTHER)]),
+        Pair::RotateLoad => (vec![rotate], vec![find(OTHER), find(THERE)]),
         Pair::DestroyOwnedCreate => (
             vec![Op::DestroyOwned { except: None }],
-            vec![Op::Create { key: OTHER, put: put(2, ends - 1), now: ends - 1 }],
+            vec![Op::Create { key: OTHER, put: put(2, ends - 1), trace: None, now: ends - 1 }],
         ),
-        Pair::RotateDestroy => (vec![rotate], vec![Op::Destroy { key: THERE }]),
+        Pair::RotateDestroy => (vec![rotate], vec![destroy]),
         Pair::UpdateUpdate => (vec![update(2, ends - 1)], vec![update(3, ends - 1)]),
     };
     let mut delay = || if random.bool() { random.u64(..2_000) } else { random.u64(..20_000) };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cloakroom::{Swept, Timestamp};
 
-use super::state::{Standing, State, Value, Writes};
+use super::state::{KEYS, Session, Standing, State, Value, Writes};
+use crate::left::Left;
 use crate::support::model::{Model, Outcome, Refusal};
 
 /// What a store is asked. An expected revision is named by the write that has it; `None` is one that no write has.
@@ -13,6 +14,8 @@ use crate::support::model::{Model, Outcome, Refusal};
 pub enum Ask {
     Create {
         value: Value,
+        /// What it leaves, and where.
+        traces: Vec<(usize, Left)>,
     },
     Update {
         value: Value,
@@ -22,12 +25,14 @@ pub enum Ask {
         old: usize,
         value: Value,
         expected: Option<Value>,
+        trace: Option<Left>,
     },
     Touch {
         key: usize,
     },
     Destroy {
         key: usize,
+        trace: Option<Left>,
     },
     DestroyOwned {
         owner: u8,
@@ -37,7 +42,7 @@ pub enum Ask {
         budget: usize,
     },
     Clear,
-    Load {
+    Find {
         key: usize,
     },
     Count,
@@ -57,7 +62,7 @@ pub enum Ask {
 pub enum Answer {
     Stored,
     Taken,
-    Conflict(Standing),
+    Conflict(Session),
     Gone,
     Touched(bool),
     Done,
@@ -66,8 +71,8 @@ pub enum Answer {
         removed: u64,
         more: bool,
     },
-    Loaded(Option<Standing>),
-    Listed(State),
+    Found(Option<Standing>),
+    Listed([Option<Session>; KEYS]),
     /// It failed, and says that nothing was done.
     NotDone,
     /// It failed, and does not say whether it was done.
@@ -78,14 +83,23 @@ impl Ask {
     /// What it would write.
     pub fn writes(&self) -> Option<Value> {
         match self {
-            Self::Create { value } | Self::Update { value, .. } | Self::Rotate { value, .. } => Some(*value),
+            Self::Create { value, .. } | Self::Update { value, .. } | Self::Rotate { value, .. } => Some(*value),
             _ => None,
+        }
+    }
+
+    /// Whether it leaves traces.
+    pub fn leaves_traces(&self) -> bool {
+        match self {
+            Self::Create { traces, .. } => !traces.is_empty(),
+            Self::Rotate { trace, .. } | Self::Destroy { trace, .. } => trace.is_some(),
+            _ => false,
         }
     }
 
     /// Whether it never changes anything.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Self::Load { .. } | Self::Count | Self::OwnedBy { .. } | Self::Scan | Self::Close | Self::Rest)
+        matches!(self, Self::Find { .. } | Self::Count | Self::OwnedBy { .. } | Self::Scan | Self::Close | Self::Rest)
     }
 
     /// Whether this answer may be given only when all that it rests on is durable.
@@ -107,41 +121,41 @@ impl Answer {
     /// Whether a call with this answer changed nothing: it may be put at any moment that fits.
     pub fn changed_nothing(&self) -> bool {
         match self {
-            Self::Taken | Self::Conflict(_) | Self::Gone | Self::Touched(false) | Self::Loaded(_) | Self::Listed(_) => {
+            Self::Taken | Self::Conflict(_) | Self::Gone | Self::Touched(false) | Self::Found(_) | Self::Listed(_) => {
                 true
             }
-            Self::Counted(count) | Self::Swept { removed: count, .. } => *count == 0,
-            Self::Stored | Self::Touched(true) | Self::Done | Self::NotDone | Self::Unknown => false,
+            Self::Counted(count) => *count == 0,
+            // Traces that a sweep removes are in no answer.
+            Self::Stored | Self::Touched(true) | Self::Swept { .. } | Self::Done | Self::NotDone | Self::Unknown => {
+                false
+            }
         }
     }
 }
 
-/// What the model answers, and what stands then.
-pub fn answer(ask: &Ask, state: &mut State, now: u64, writes: &Writes) -> Answer {
-    let model = Model { notation: writes, per_owner: None, swept_behind: Duration::from_secs(1) };
+/// What the model answers, and what stands then; traces are left out if the store has no room for them.
+pub fn answer(ask: &Ask, state: &mut State, now: u64, writes: &Writes, leaves_traces: bool) -> Answer {
+    let model = Model { notation: writes, per_owner: None, swept_behind: Duration::from_secs(1), leaves_traces };
     let now = Timestamp::from_millis(now);
     let written = |value: Value| {
         let written = &writes[usize::from(value)];
-        (written.key, Standing { value, seen: written.created })
+        (written.key, Session { value, seen: written.created })
     };
     match ask {
-        Ask::Create { value } => {
+        Ask::Create { value, traces } => {
             let (key, session) = written(*value);
-            stored(model.create(state, key, session, now))
+            stored(model.create(state, key, session, traces, now))
         }
         Ask::Update { value, expected } => {
             let (key, session) = written(*value);
             stored(model.update(state, key, expected, session, now))
         }
-        Ask::Rotate { old, value, expected } => {
+        Ask::Rotate { old, value, expected, trace } => {
             let (key, session) = written(*value);
-            stored(model.rotate(state, *old, expected, key, session, now))
+            stored(model.rotate(state, *old, expected, key, session, trace.as_ref(), now))
         }
         Ask::Touch { key } => Answer::Touched(model.touch(state, *key, now)),
-        Ask::Destroy { key } => {
-            model.destroy(state, *key);
-            Answer::Done
-        }
+        Ask::Destroy { key, trace } => Answer::Counted(model.destroy(state, *key, trace.as_ref()).into()),
         Ask::DestroyOwned { owner, except } => Answer::Counted(model.destroy_owned_by(state, owner, *except)),
         Ask::Sweep { budget } => {
             let Swept { removed, more, .. } = model.sweep(state, now, *budget);
@@ -151,7 +165,7 @@ pub fn answer(ask: &Ask, state: &mut State, now: u64, writes: &Writes) -> Answer
             model.clear(state);
             Answer::Done
         }
-        Ask::Load { key } => Answer::Loaded(model.load(state, *key, now).copied()),
+        Ask::Find { key } => Answer::Found(model.find(state, *key, now).copied()),
         Ask::Count => Answer::Counted(model.count(state, now)),
         Ask::OwnedBy { owner } => listed(model.owned_by(state, owner, now)),
         Ask::Scan => listed(model.scan(state, now)),
@@ -169,8 +183,8 @@ fn stored(outcome: Outcome<Writes>) -> Answer {
     }
 }
 
-fn listed<'s>(sessions: impl Iterator<Item = (usize, &'s Standing)>) -> Answer {
-    let mut list = State::default();
+fn listed<'s>(sessions: impl Iterator<Item = (usize, &'s Session)>) -> Answer {
+    let mut list = [None; KEYS];
     sessions.for_each(|(key, session)| list[key] = Some(*session));
     Answer::Listed(list)
 }

@@ -53,6 +53,7 @@ const SCENARIOS: &[Scenario] = &[
         durability: Durability::Never,
         ..scenario("destroy behind saves that were not synced", &[Open, Create(0, 50), Update(0, 700)], &[Destroy(0)])
     },
+    scenario("login", &[Open, Create(0, 50), Destroy(0), Create(1, 50)], &[Login(2, 0)]),
     scenario("destroy of nothing", &[Open, Create(0, 50)], &[Destroy(1)]),
     scenario("destroy all of a user", &[Open, Create(0, 50), Create(2, 500), Create(1, 9)], &[DestroyOwned]),
     scenario("sweep", &[Open, CreateShort(0), CreateShort(1), Create(2, 9)], &[Sweep, Keep]),
@@ -219,6 +220,7 @@ fn suffer(machine: &mut Machine<'_>, seat: usize, blow: Blow) -> (Until, Counted
         faults.calls = 0;
         faults.armed = if let Blow::Error(armed) = blow { Some(armed) } else { None };
         faults.struck = false;
+        world.history.borrow_mut().may_fill_up |= faults.may_fill_up();
     }
     let came = drive(machine, seat, until);
     world.interrupt_at(u64::MAX);
@@ -247,6 +249,7 @@ fn case(scenario: &Scenario, first: Blow, then: Blow, stacks: &mut Stacks) -> Re
             saves_wait: scenario.durability == Durability::Always,
             at_once: 1,
             drops_futures: false,
+            large_ones: 0,
             largest_padding: 0,
             attempts: 3,
         };

@@ -87,6 +87,11 @@ pub struct Faults {
     pub full: bool,
     /// So many blocks the disk has, if it has a limit.
     pub capacity: Option<usize>,
+    /// In so many of 1024 turns another program takes all that is free, and all that is given back from then on; or it lets go
+    /// of all that.
+    pub competes: u16,
+    /// Whether it has it.
+    pub is_taken: bool,
     /// A full disk has no room for what was reserved on it either, as where what is written goes to a new place.
     pub breaks_reservations: bool,
     /// The one call that is to fail, and how many there were since.
@@ -106,7 +111,10 @@ impl Faults {
         let mut faults = Self { write_back: [0, 20, 200][rng.usize(..3)], ..Self::default() };
         if rng.bool() {
             // The store's reserves alone take some thirty.
-            faults.capacity = (rng.u8(..4) == 0).then(|| rng.usize(30..80));
+            if rng.u8(..4) == 0 {
+                faults.capacity = Some(rng.usize(30..80));
+                faults.competes = [0, 20, 200][rng.usize(..3)];
+            }
             return faults;
         }
         let chance = [3, 20, 100][rng.usize(..3)];
@@ -125,9 +133,26 @@ impl Faults {
         [sync, write_back_fails, read, open, other, space].into_iter().any(|chance| *chance > 0) || self.armed.is_some()
     }
 
+    /// Whether the disk may have no space left.
+    pub fn may_fill_up(&self) -> bool {
+        self.space > 0 || self.capacity.is_some() || self.armed.is_some_and(|armed| armed.errno == Errno::NoSpace)
+    }
+
     /// Whether a write may.
     pub fn writes_may_fail(&self) -> bool {
         self.other > 0 || self.space > 0
+    }
+
+    /// A turn has passed: another program may have taken what is free, or let go of it.
+    pub fn compete(&mut self, rng: &mut Rng) {
+        if self.competes > 0 && rng.u16(..1024) < self.competes {
+            self.is_taken = !self.is_taken;
+        }
+    }
+
+    /// There is space, and will be.
+    pub fn free(&mut self) {
+        (self.capacity, self.competes, self.is_taken) = (Some(PLENTY), 0, false);
     }
 
     /// What this call fails with, if it does.
@@ -164,6 +189,9 @@ impl Faults {
         }
     }
 }
+
+/// More blocks than a schedule can take.
+const PLENTY: usize = 1 << 20;
 
 pub fn no_space() -> io::Error {
     io::ErrorKind::StorageFull.into()

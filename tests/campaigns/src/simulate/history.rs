@@ -46,6 +46,8 @@ pub struct History {
     pub ops: Vec<Op>,
     pub writes: Vec<Written>,
     pub events: Vec<Event>,
+    /// Whether the disk may be full at times, so that there is no room for traces.
+    pub may_fill_up: bool,
     /// What needs no oracle to be wrong.
     pub wrong: Option<String>,
 }

@@ -204,7 +204,7 @@ impl<'a> Oracle<'a> {
                 continue;
             }
             let mut state = now;
-            match (answer, ask::answer(&op.ask, &mut state, op.now, &self.history.writes)) {
+            match (answer, ask::answer(&op.ask, &mut state, op.now, &self.history.writes, true)) {
                 // Each session of a list is seen on its own, not all of them at one moment.
                 (Answer::Listed(list), Answer::Listed(expected)) => {
                     for (bit, (standing, expected)) in (pending.first..).zip(list.iter().zip(expected)) {
@@ -227,15 +227,15 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// The configuration in which this call comes next, if it can.
-    fn next(&self, config: &Config, pending: &Pending) -> Option<Config> {
+    /// The configuration in which this call comes next, if it can; and there is room for its traces, or there is none.
+    fn next(&self, config: &Config, pending: &Pending, leaves_traces: bool) -> Option<Config> {
         let op = self.op(pending.op);
         if config.done & pending.bits != 0 || op.ask.only_reads() {
             return None;
         }
         let now = self.state(config.now());
         let mut state = now;
-        let answer = ask::answer(&op.ask, &mut state, op.now, &self.history.writes);
+        let answer = ask::answer(&op.ask, &mut state, op.now, &self.history.writes, leaves_traces);
         let fits = match &op.answer {
             None | Some(Answer::Unknown) => state != now,
             Some(given) => *given == answer && !given.changed_nothing(),
@@ -253,6 +253,12 @@ impl<'a> Oracle<'a> {
         Some(next)
     }
 
+    /// A call, and whether there is room for its traces. A disk that may be full may have none.
+    fn ways<'p>(&self, pending: &'p Pending) -> impl Iterator<Item = (&'p Pending, bool)> {
+        let may_leave_out = self.history.may_fill_up && self.op(pending.op).ask.leaves_traces();
+        [true, false].into_iter().take(1 + usize::from(may_leave_out)).map(move |leaves| (pending, leaves))
+    }
+
     /// All configurations that pending calls may lead to from here, until `enough` says so of one.
     fn closure(&self, from: Vec<Config>, enough: impl Fn(&Config) -> bool) -> Vec<Config> {
         let mut found = without_doubles(from);
@@ -260,8 +266,8 @@ impl<'a> Oracle<'a> {
         let mut at = 0;
         while at < found.len() && found.len() <= MOST {
             if !enough(&found[at]) {
-                for pending in &self.pending {
-                    let Some(next) = self.next(&found[at], pending) else { continue };
+                for (pending, leaves_traces) in self.pending.iter().flat_map(|pending| self.ways(pending)) {
+                    let Some(next) = self.next(&found[at], pending, leaves_traces) else { continue };
                     if hashes.is_empty() {
                         hashes = found.iter().map(Config::hash).collect();
                     }

@@ -9,13 +9,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cloakroom::simulation::{Disk, Process, Scheduler as _};
-use cloakroom::{Error, ErrorKind, FileOptions, FileStore, Record, Revision, Store as _, Timestamp, Update};
+use cloakroom::{
+    Error, ErrorKind, FileOptions, FileStore, Found, Record, Revision, Store as _, Timestamp, Trace, Update,
+};
 
 use super::ask::{Answer, Ask};
 use super::history::{Event, Life, Op, OpId};
 use super::record;
-use super::state::{KEYS, Standing, Value};
+use super::state::{KEYS, Session, Standing, Value};
 use super::world::World;
+use crate::left::Left;
 use crate::support::{self, number_of};
 
 /// What [`Durability::Every`](cloakroom::Durability::Every) is given.
@@ -28,6 +31,8 @@ pub struct Habits {
     /// How many calls a process has under way at most.
     pub at_once: usize,
     pub drops_futures: bool,
+    /// So many of 16 writes are large.
+    pub large_ones: u8,
     pub largest_padding: usize,
     /// How often it tries to open the store.
     pub attempts: usize,
@@ -51,7 +56,7 @@ pub enum Answered {
     Plain(Answer),
     Stored(Value, Revision),
     Conflict(Box<Record>),
-    Loaded(Option<Record>),
+    Found(Found),
     Listed(Vec<Record>),
 }
 
@@ -60,7 +65,7 @@ impl Living {
     pub fn look(self) {
         let Some(process) = self.open() else { return };
         let mut asked = Vec::new();
-        for ask in (0..KEYS).map(|key| Ask::Load { key }).chain([Ask::Count, Ask::Scan]) {
+        for ask in (0..KEYS).map(|key| Ask::Find { key }).chain([Ask::Count, Ask::Scan]) {
             let (op, asking) = self.begin(process.store(), ask);
             asked.push((op, asking));
             self.poll(&mut asked, op);
@@ -84,6 +89,11 @@ impl Living {
                 Err(error) if self.world.faults.borrow().may_fail() => {
                     self.world.trace(|| format!("could not open: {error}"));
                 }
+                // A power loss may take the spare with all its space, for its name is not synced. Where another program takes
+                // that first, a log that cannot go on in its last segment waits for space.
+                Err(error) if *error.kind() == ErrorKind::Full && self.world.lost.get() && self.may_lack_space() => {
+                    self.world.trace(|| format!("could not open: {error}"));
+                }
                 Err(error) => {
                     self.world.wrong(|| format!("the store could not be opened: {error}"));
                     return None;
@@ -92,6 +102,11 @@ impl Living {
             self.world.sleep(Duration::from_millis(1));
         }
         None
+    }
+
+    /// Whether the disk is small, and not freed for good.
+    fn may_lack_space(&self) -> bool {
+        self.world.faults.borrow().capacity.is_some() && self.world.freed.get().is_none()
     }
 
     pub fn close(&self, process: Process) {
@@ -145,6 +160,8 @@ impl Living {
             let faults = self.world.faults.borrow();
             (faults.may_fail(), faults.struck, faults.struck_a_sync, faults.capacity.is_some())
         };
+        // Where there is space again, saves go on.
+        let may_fill_up = may_fill_up && self.world.freed.get().is_none_or(|first| op < first);
         let saves = matches!(
             self.world.history.borrow().ops[op].ask,
             Ask::Create { .. } | Ask::Update { .. } | Ask::Rotate { .. } | Ask::Touch { .. }
@@ -192,13 +209,15 @@ impl Living {
                 record::know(&self.world, value, revision);
                 Answer::Stored
             }
-            Answered::Conflict(record) => Answer::Conflict(self.standing(&record)),
-            Answered::Loaded(record) => Answer::Loaded(record.map(|record| self.standing(&record))),
+            Answered::Conflict(record) => Answer::Conflict(self.session(&record)),
+            Answered::Found(Found::Live(record)) => Answer::Found(Some(Standing::Session(self.session(&record)))),
+            Answered::Found(Found::Trace(trace)) => Answer::Found(Some(Standing::Trace(self.left(&trace)))),
+            Answered::Found(Found::Nothing) => Answer::Found(None),
             Answered::Listed(records) => {
                 let mut list = [None; KEYS];
                 for record in &records {
                     let key = number_of(record.key()) as usize;
-                    if list[key].replace(self.standing(record)).is_some() {
+                    if list[key].replace(self.session(record)).is_some() {
                         self.world.wrong(|| format!("session {key} was listed twice"));
                     }
                 }
@@ -208,10 +227,19 @@ impl Living {
         self.answered(op, answer);
     }
 
-    fn standing(&self, record: &Record) -> Standing {
+    fn left(&self, trace: &Trace) -> Left {
+        Left::of(trace, |key| {
+            u8::try_from(number_of(key)).unwrap_or_else(|_| {
+                self.world.wrong(|| format!("a trace that nobody left: {trace:?}"));
+                0
+            })
+        })
+    }
+
+    fn session(&self, record: &Record) -> Session {
         record::read(&self.world, record).unwrap_or_else(|why| {
             self.world.wrong(|| why);
-            Standing { value: Value::MAX, seen: 0 }
+            Session { value: Value::MAX, seen: 0 }
         })
     }
 
@@ -222,26 +250,30 @@ impl Living {
         let revision = |expected: Option<Value>| record::revision(&self.world.history.borrow(), expected);
         let asking: Asking =
             match ask.clone() {
-                Ask::Create { value } => {
+                Ask::Create { value, traces } => {
                     let record = record(value);
-                    Box::pin(async move { Ok(Answered::Stored(value, store.create(&record, &[], now).await?)) })
+                    let traces: Vec<_> =
+                        traces.iter().map(|(key, left)| (support::key(*key), left.trace(support::key))).collect();
+                    Box::pin(async move { Ok(Answered::Stored(value, store.create(&record, &traces, now).await?)) })
                 }
                 Ask::Update { value, expected } => {
                     let (record, expected) = (record(value), revision(expected));
                     Box::pin(async move { Ok(updated(value, store.update(&record, expected, now).await?)) })
                 }
-                Ask::Rotate { old, value, expected } => {
-                    let (record, expected) = (record(value), revision(expected));
+                Ask::Rotate { old, value, expected, trace } => {
+                    let (old, record, expected) = (support::key(old), record(value), revision(expected));
+                    let trace = trace.map(|left| left.trace(support::key));
                     Box::pin(async move {
-                        Ok(updated(value, store.rotate(&support::key(old), expected, &record, None, now).await?))
+                        Ok(updated(value, store.rotate(&old, expected, &record, trace.as_ref(), now).await?))
                     })
                 }
                 Ask::Touch { key } => Box::pin(async move {
                     Ok(Answered::Plain(Answer::Touched(store.touch(&support::key(key), now).await?)))
                 }),
-                Ask::Destroy { key } => Box::pin(async move {
-                    store.destroy(&support::key(key), None).await?;
-                    Ok(Answered::Plain(Answer::Done))
+                Ask::Destroy { key, trace } => Box::pin(async move {
+                    let trace = trace.map(|left| left.trace(support::key));
+                    let ended = store.destroy(&support::key(key), trace.as_ref()).await?;
+                    Ok(Answered::Plain(Answer::Counted(ended.into())))
                 }),
                 Ask::DestroyOwned { owner, except } => Box::pin(async move {
                     let except = except.map(support::key);
@@ -256,8 +288,8 @@ impl Living {
                     store.clear().await?;
                     Ok(Answered::Plain(Answer::Done))
                 }),
-                Ask::Load { key } => {
-                    Box::pin(async move { Ok(Answered::Loaded(store.load(&support::key(key), now).await?)) })
+                Ask::Find { key } => {
+                    Box::pin(async move { Ok(Answered::Found(store.find(&support::key(key), now).await?)) })
                 }
                 Ask::Count => Box::pin(async move { Ok(Answered::Plain(Answer::Counted(store.count(now).await?))) }),
                 Ask::OwnedBy { owner } => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom::{Data, Lifetime, Owner, Record, Revision, Timestamp};
 
 use super::history::History;
-use super::state::{Standing, Value};
+use super::state::{Session, Value};
 use super::world::World;
 use crate::support::key;
 
@@ -44,7 +44,7 @@ pub fn revision(history: &History, expected: Option<Value>) -> Revision {
 }
 
 /// Which write a record is of; every other byte of it must be that write's as well.
-pub fn read(world: &World, record: &Record) -> Result<Standing, String> {
+pub fn read(world: &World, record: &Record) -> Result<Session, String> {
     let number = record.data().get("number").and_then(|bytes| bytes.try_into().ok());
     let value = Value::from_le_bytes(number.ok_or_else(|| format!("a record that no write made: {record:?}"))?);
     let mut expected = {
@@ -60,7 +60,7 @@ pub fn read(world: &World, record: &Record) -> Result<Standing, String> {
         return Err(format!("write {value} was {expected:?} and has become {record:?}"));
     }
     know(world, value, record.revision());
-    Ok(Standing { value, seen: record.last_seen().as_millis() })
+    Ok(Session { value, seen: record.last_seen().as_millis() })
 }
 
 /// A process was told a write's revision. No write has two, and no two writes have the same.

@@ -42,6 +42,8 @@ struct Schedule<'a> {
     slices: u64,
     /// In so many of 1024 turns a process is stopped for a while.
     stops: u16,
+    /// At this step a disk that was small has space, for good.
+    frees_at: u64,
     ran_last: usize,
 }
 
@@ -62,6 +64,8 @@ pub fn run(seed: u64, stacks: &mut Stacks) -> Result<(), String> {
 
 impl<'a> Schedule<'a> {
     fn draw(world: Rc<World>, stacks: &'a mut Stacks) -> Self {
+        let faults = world.rng(Faults::draw);
+        let is_small = faults.capacity.is_some();
         let (habits, seats, crashes, slices, stops) = world.rng(|rng| {
             let durability = durability(rng);
             let options = FileOptions::default()
@@ -74,7 +78,9 @@ impl<'a> Schedule<'a> {
                 saves_wait: durability == Durability::Always,
                 at_once: rng.usize(1..=3),
                 drops_futures: rng.u8(..4) == 0,
-                largest_padding: [300, 3_000][rng.usize(..2)],
+                // A small disk is to fill up.
+                large_ones: if is_small { 6 } else { 1 },
+                largest_padding: if is_small { 60_000 } else { [300, 3_000][rng.usize(..2)] },
                 attempts: 50,
             };
             let seats: Vec<usize> = (0..rng.usize(1..=3)).map(|_| rng.usize(4..22)).collect();
@@ -93,7 +99,11 @@ impl<'a> Schedule<'a> {
             let stops = [0, 0, 8, 64][rng.usize(..4)];
             (habits, seats, crashes, slices, stops)
         });
-        *world.faults.borrow_mut() = world.rng(Faults::draw);
+        world.history.borrow_mut().may_fill_up = faults.may_fill_up();
+        *world.faults.borrow_mut() = faults;
+        let calls = seats.iter().sum::<usize>() as u64;
+        let frees_at =
+            if is_small && world.rng(|rng| rng.bool()) { world.rng(|rng| rng.u64(..calls * 40)) } else { u64::MAX };
         let machine = Machine::new(world.clone(), habits, &seats, stacks);
         let habits = world.rng(|rng| {
             // In some schedules each process goes about it in its own way.
@@ -103,7 +113,7 @@ impl<'a> Schedule<'a> {
                 .map(|_| if differ { Rc::new(other(&machine.habits, rng)) } else { machine.habits.clone() });
             habits.collect()
         });
-        Self { machine, world, habits, crashes, slices, stops, ran_last: 0 }
+        Self { machine, world, habits, crashes, slices, stops, frees_at, ran_last: 0 }
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -159,6 +169,7 @@ impl<'a> Schedule<'a> {
         let (pass, stop) = self.world.rng(|rng| (rng.u64(..100), rng.u16(..1024) < self.stops));
         self.world.set_clock(self.world.clock() + Duration::from_micros(pass));
         self.write_back();
+        self.compete();
         let seat = &mut self.machine.seats[number];
         match pause {
             Some(Pause::Step | Pause::Mark) => seat.wakes = Duration::ZERO,
@@ -182,6 +193,19 @@ impl<'a> Schedule<'a> {
         let mut rng = self.world.rng(fastrand::Rng::fork);
         if rng.u16(..1024) < chance {
             self.machine.disk.write_back(rng.u16(..1024) < fails, &mut rng);
+        }
+    }
+
+    /// Another program takes space or lets go of it, once there is a store; and one day there is enough.
+    fn compete(&mut self) {
+        let (mut faults, history) = (self.world.faults.borrow_mut(), self.world.history.borrow());
+        if !history.ops.is_empty() {
+            self.world.rng(|rng| faults.compete(rng));
+        }
+        if self.world.steps() >= self.frees_at {
+            self.frees_at = u64::MAX;
+            faults.free();
+            self.world.freed.set(Some(history.ops.len()));
         }
     }
 

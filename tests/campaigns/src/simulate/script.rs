@@ -8,6 +8,7 @@ use cloakroom::simulation::{Process, Scheduler as _};
 use super::ask::Ask;
 use super::process::Living;
 use super::state::{KEYS, Value, Written};
+use crate::left::Left;
 
 /// A line of a script. Each is done before the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +19,12 @@ pub enum Line {
     /// One that has expired by the next line.
     CreateShort(usize),
     Update(usize, usize),
+    /// This and the end of a session leave a trace.
     Rotate(usize, usize),
     Touch(usize),
     Destroy(usize),
+    /// A login, which leaves a trace under the second key.
+    Login(usize, usize),
     DestroyOwned,
     Sweep,
     Clear,
@@ -40,6 +44,9 @@ pub enum Line {
 
 /// A second goes by from line to line.
 const LINE: u64 = 1_000;
+
+/// What is to live on lives longer than any script takes.
+const LASTING: u64 = 3_600_000;
 
 impl Living {
     /// Follows the script; a process that cannot open the store goes.
@@ -80,25 +87,30 @@ impl Living {
             Line::Rest => return self.rest(process),
             Line::LoadAll => {
                 for key in 0..KEYS {
-                    self.finish(process, Ask::Load { key });
+                    self.finish(process, Ask::Find { key });
                 }
                 self.finish(process, Ask::Count);
                 Ask::Scan
             }
-            Line::Create(key, padding) => Ask::Create { value: self.fixed(key, 3_600_000, padding) },
-            Line::CreateShort(key) => Ask::Create { value: self.fixed(key, LINE, 10) },
+            Line::Create(key, padding) => Ask::Create { value: self.fixed(key, LASTING, padding), traces: Vec::new() },
+            Line::CreateShort(key) => Ask::Create { value: self.fixed(key, LINE, 10), traces: Vec::new() },
             Line::Update(key, padding) => {
-                Ask::Update { value: self.fixed(key, 3_600_000, padding), expected: expected(key) }
+                Ask::Update { value: self.fixed(key, LASTING, padding), expected: expected(key) }
             }
             Line::Rotate(old, new) => {
-                Ask::Rotate { old, value: self.fixed(new, 3_600_000, 50), expected: expected(old) }
+                let trace = Some(Left::moved(new as u8, self.world.wall.get() + LASTING));
+                Ask::Rotate { old, value: self.fixed(new, LASTING, 50), expected: expected(old), trace }
             }
             Line::Touch(key) => Ask::Touch { key },
-            Line::Destroy(key) => Ask::Destroy { key },
+            Line::Destroy(key) => Ask::Destroy { key, trace: Some(Left::ended(self.world.wall.get() + LASTING)) },
+            Line::Login(new, old) => {
+                let left = Left::replaced(new as u8, self.world.wall.get() + LASTING);
+                Ask::Create { value: self.fixed(new, LASTING, 50), traces: vec![(old, left)] }
+            }
             Line::DestroyOwned => Ask::DestroyOwned { owner: 0, except: None },
             Line::Sweep => Ask::Sweep { budget: 2 },
             Line::Clear => Ask::Clear,
-            Line::Load(key) => Ask::Load { key },
+            Line::Load(key) => Ask::Find { key },
             Line::Count => Ask::Count,
             Line::OwnedBy => Ask::OwnedBy { owner: 0 },
             Line::Scan => Ask::Scan,

@@ -1,11 +1,12 @@
-//! What was written in a schedule, and what stands: the model's sessions in as few bytes as possible, for the oracle keeps
-//! millions of states.
+//! What was written in a schedule, and what stands: the model's sessions and traces in as few bytes as possible, for the
+//! oracle keeps millions of states.
 
 use std::fmt;
 
 use cloakroom::Timestamp;
 
-use crate::support::model::Notation;
+use crate::left::Left;
+use crate::support::model::{self, Notation};
 
 pub const KEYS: usize = 5;
 pub const OWNERS: u8 = 2;
@@ -30,14 +31,17 @@ pub struct Written {
 /// What was written in a schedule, by its number.
 pub type Writes = [Written];
 
-/// What stands under a key: which write, and when it was last seen.
+/// A session that stands: which write, and when it was last seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Standing {
+pub struct Session {
     pub value: Value,
     pub seen: u64,
 }
 
-impl fmt::Debug for Standing {
+/// What stands under a key.
+pub type Standing = model::Standing<Session, Left>;
+
+impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "v{}@{}", self.value, self.seen % 10_000_000)
     }
@@ -48,29 +52,38 @@ pub type State = [Option<Standing>; KEYS];
 
 /// A session is known by the number of its write, and so is its revision: `None` is one that no write has.
 impl Notation for Writes {
-    type Session = Standing;
+    type Session = Session;
     type Revision = Option<Value>;
     type Owner = u8;
+    type Trace = Left;
 
-    fn revision(&self, session: &Standing) -> Option<Value> {
+    fn revision(&self, session: &Session) -> Option<Value> {
         Some(session.value)
     }
 
-    fn owner(&self, session: &Standing) -> Option<u8> {
+    fn owner(&self, session: &Session) -> Option<u8> {
         self[usize::from(session.value)].owner
     }
 
-    fn last_seen(&self, session: &Standing) -> Timestamp {
+    fn last_seen(&self, session: &Session) -> Timestamp {
         Timestamp::from_millis(session.seen)
     }
 
-    fn ends_at(&self, session: &Standing) -> Timestamp {
+    fn ends_at(&self, session: &Session) -> Timestamp {
         let written = &self[usize::from(session.value)];
         let idle = written.idle.map_or(u64::MAX, |idle| session.seen + idle);
         Timestamp::from_millis(idle.min(written.absolute.unwrap_or(u64::MAX)))
     }
 
-    fn see(&self, session: &mut Standing, at: Timestamp) {
+    fn see(&self, session: &mut Session, at: Timestamp) {
         session.seen = session.seen.max(at.as_millis());
+    }
+
+    fn over_at(&self, trace: &Left) -> Timestamp {
+        trace.over_at()
+    }
+
+    fn join(&self, older: &Left, newer: &Left) -> Left {
+        older.join(newer)
     }
 }

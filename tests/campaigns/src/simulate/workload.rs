@@ -10,6 +10,7 @@ use super::ask::Ask;
 use super::history::{Event, OpId};
 use super::process::{Asking, Living};
 use super::state::{KEYS, OWNERS, Value, Written};
+use crate::left::Left;
 
 /// With more calls that may have happened or not, no oracle finds its way.
 const MOST_DROPPED: usize = 8;
@@ -70,21 +71,22 @@ impl Living {
         world.wall.set(wall);
         let key = world.rng(|rng| rng.usize(..KEYS).min(rng.usize(..KEYS)));
         let ask = match world.rng(|rng| rng.u8(..32)) {
-            0..=4 => Ask::Create { value: self.value(key) },
+            0..=4 => Ask::Create { value: self.value(key), traces: self.traces_of_a_login(key) },
             5..=10 => Ask::Update { value: self.value(key), expected: self.expected(key) },
             11..=13 => {
                 let new = world.rng(|rng| rng.usize(..KEYS));
-                Ask::Rotate { old: key, value: self.value(new), expected: self.expected(key) }
+                let trace = world.rng(|rng| rng.u8(..4) > 0).then(|| Left::moved(new as u8, self.over_soon()));
+                Ask::Rotate { old: key, value: self.value(new), expected: self.expected(key), trace }
             }
             14..=16 => Ask::Touch { key },
-            17..=19 => Ask::Destroy { key },
+            17..=19 => Ask::Destroy { key, trace: world.rng(|rng| rng.bool()).then(|| Left::ended(self.over_soon())) },
             20 => Ask::DestroyOwned {
                 owner: world.rng(|rng| rng.u8(..OWNERS)),
                 except: world.rng(|rng| rng.bool()).then_some(key),
             },
             21 => Ask::Sweep { budget: world.rng(|rng| rng.usize(1..4)) },
             22 if world.rng(|rng| rng.bool()) => Ask::Clear,
-            22..=28 => Ask::Load { key },
+            22..=28 => Ask::Find { key },
             29 => Ask::Count,
             30 => Ask::OwnedBy { owner: world.rng(|rng| rng.u8(..OWNERS)) },
             _ => Ask::Scan,
@@ -101,7 +103,11 @@ impl Living {
             created,
             idle: [Some(200), Some(5_000), Some(3_600_000), None][rng.usize(..4)],
             absolute: rng.bool().then(|| created + [400, 8_000, 86_400_000][rng.usize(..3)]),
-            padding: if rng.u8(..16) == 0 { rng.usize(..self.habits.largest_padding) } else { rng.usize(..120) },
+            padding: if rng.u8(..16) < self.habits.large_ones {
+                rng.usize(..self.habits.largest_padding)
+            } else {
+                rng.usize(..120)
+            },
             revision: None,
         });
         let written = match written {
@@ -112,6 +118,23 @@ impl Living {
         let mut history = self.world.history.borrow_mut();
         history.writes.push(written);
         (history.writes.len() - 1) as Value
+    }
+
+    /// What a login that begins a session under this key leaves under any keys, its own and those of live sessions included.
+    fn traces_of_a_login(&self, new: usize) -> Vec<(usize, Left)> {
+        let world = &self.world;
+        let count = world.rng(|rng| [0, 0, 0, 1, 1, 2][rng.usize(..6)]);
+        let left = |_| {
+            let (key, of_the_same_owner) = world.rng(|rng| (rng.usize(..KEYS), rng.bool()));
+            let left = if of_the_same_owner { Left::moved } else { Left::replaced };
+            (key, left(new as u8, self.over_soon()))
+        };
+        (0..count).map(left).collect()
+    }
+
+    /// When a trace ends: soon, or not so soon.
+    fn over_soon(&self) -> u64 {
+        self.world.wall.get() + self.world.rng(|rng| [200, 5_000, 60_000][rng.usize(..3)])
     }
 
     /// A write of this key whose revision is known, the newest most of the time.

@@ -59,6 +59,8 @@ pub struct World {
     pub lost: Cell<bool>,
     /// The first call that was asked for after a process was told that a sync had failed.
     pub poisoned: Cell<Option<OpId>>,
+    /// The first call that was asked for after there was space for good.
+    pub freed: Cell<Option<OpId>>,
     trace: bool,
 }
 
@@ -99,6 +101,7 @@ impl World {
             revisions: RefCell::default(),
             lost: Cell::default(),
             poisoned: Cell::default(),
+            freed: Cell::default(),
             trace: tracing(),
         })
     }
@@ -279,6 +282,11 @@ pub fn is_full() -> bool {
 /// How many blocks the disk has, if it has a limit.
 pub fn capacity() -> Option<usize> {
     world().faults.borrow().capacity
+}
+
+/// Whether another program has all that the store has not.
+pub fn is_taken() -> bool {
+    world().faults.borrow().is_taken
 }
 
 /// Whether there is none for what was reserved.

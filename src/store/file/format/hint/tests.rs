@@ -9,7 +9,7 @@ use crate::model::lifetime::Expiry;
 use crate::model::record::Revision;
 use crate::model::time::Timestamp;
 use crate::store::file::format::frame::{Frames, NO_KEY};
-use crate::store::file::format::meta::RecordMeta;
+use crate::store::file::format::meta::{RecordMeta, trace_expiry};
 use crate::store::file::format::segment;
 
 const SALT: u64 = 0x5eed;
@@ -35,6 +35,16 @@ fn put(n: u8, offset: u32, seen: u64, idle: Option<u64>, deadline: Option<u64>, 
     Effect::Put(key(n), RecordMeta { at, bytes: 100, revision, expiry, owner: owner.map(Into::into), is_trace: false })
 }
 
+fn trace(n: u8, offset: u32, ends: u64) -> Effect {
+    match put(n, offset, 0, None, None, None) {
+        Effect::Put(key, meta) => {
+            let expiry = trace_expiry(Timestamp::from_millis(ends));
+            Effect::Put(key, RecordMeta { expiry, is_trace: true, ..meta })
+        }
+        other => other,
+    }
+}
+
 fn effects() -> Vec<Effect> {
     vec![
         Effect::Clear,
@@ -48,6 +58,10 @@ fn effects() -> Vec<Effect> {
         put(8, 164, 1_100, Some(500), Some(9_100), None),
         put(9, 1_000, 1_050, None, None, None),
         put(10, 1_100, 1_050, None, None, None),
+        trace(12, 1_200, 2_000),
+        trace(13, 1_300, 2_000),
+        // It says of its lifetime what the session before the traces did.
+        put(14, 1_400, 2_000, None, None, None),
         Effect::Trim(5),
     ]
 }
@@ -62,7 +76,8 @@ fn parse(bytes: &[u8]) -> Option<Hint> {
 
 fn said(effects: impl Iterator<Item = Effect>) -> Vec<String> {
     let meta = |meta: &RecordMeta| {
-        format!("{:?} {} {:?} {:?} {:?}", meta.at, meta.bytes, meta.revision, meta.expiry, meta.owner)
+        let RecordMeta { at, bytes, revision, expiry, owner, is_trace } = meta;
+        format!("{at:?} {bytes} {revision:?} {expiry:?} {owner:?} {is_trace}")
     };
     effects
         .map(|effect| match effect {
@@ -93,7 +108,7 @@ fn a_hint_reads_back() {
 
 #[test]
 fn the_layout_is_the_documented_one() {
-    let mut expected = b"cloakht\0\x01\0\0\0\x07\0\0\0\0\x10\0\0\x0c\0\0\0".to_vec();
+    let mut expected = b"cloakht\0\x01\0\0\0\x07\0\0\0\0\x10\0\0\x0f\0\0\0".to_vec();
     expected.extend(seal());
     expected.extend([0; 3]);
     let touched = |n: u8, rest: &[u8]| [&[TOUCH][..], &[n; 16], rest].concat();
@@ -112,6 +127,10 @@ fn the_layout_is_the_documented_one() {
     let revision = [253, 0x80, 0, 0, 0, 6, 0, 0, 0];
     expected.extend([&[128 + 1 + 2 + 4 + 8][..], &[9; 16], &[251, 0xe0, 2, 0, 99], &revision, &[0]].concat());
     expected.extend([&[128][..], &[10; 16], &[0, 0]].concat());
+    // Two traces, the first of which ends 950 later; the second was put in segment 3, too.
+    expected.extend([&[128 + 32][..], &[12; 16], &[0, 251, 0x6c, 7]].concat());
+    expected.extend([&[128 + 2 + 32][..], &[13; 16], &[0, 0, 0]].concat());
+    expected.extend([&[128][..], &[14; 16], &[0, 0]].concat());
     expected.extend([TRIM, 5]);
     expected.extend(xxh3_64_with_seed(&expected, SALT).to_le_bytes());
     assert_eq!(bytes(), expected);

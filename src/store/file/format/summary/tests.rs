@@ -9,6 +9,7 @@ use super::*;
 use crate::model::lifetime::Lifetime;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
+use crate::model::trace::Trace;
 use crate::store::file::format::frame::{Frame, Frames, Kind, NO_KEY};
 use crate::store::file::format::hint::{self, Hint};
 use crate::store::file::format::segment;
@@ -27,6 +28,8 @@ const TIMES: u64 = 30;
 enum Op {
     Put(New),
     Move(New, u64),
+    /// Under a key, of so many successors, until a time. It is moved where it has a revision.
+    Trace(u8, usize, u64, Option<u64>),
     Touch(u8, u64),
     Destroy(u8),
     Sweep(u64, u8),
@@ -63,6 +66,8 @@ fn op() -> impl Strategy<Value = Op> {
     let single = prop_oneof![
         6 => new().prop_map(Op::Put),
         2 => (new(), any::<u64>()).prop_map(|(new, revision)| Op::Move(new, revision)),
+        4 => (0..KEYS, 0..3usize, 0..2 * TIMES, prop::option::of(any::<u64>()))
+            .prop_map(|(key, count, ends, moved)| Op::Trace(key, count, ends, moved)),
         6 => (0..KEYS, 0..2 * TIMES).prop_map(|(key, time)| Op::Touch(key, time)),
         3 => (0..KEYS).prop_map(Op::Destroy),
         4 => (0..2 * TIMES, 0..KEYS).prop_map(|(time, key)| Op::Sweep(time, key)),
@@ -90,6 +95,15 @@ fn push(frames: &mut Frames, op: &Op) {
     match op {
         Op::Put(new) => frames.push(Kind::Put, &key(new.key), &[&record(new)]),
         Op::Move(new, revision) => frames.push(Kind::Move, &key(new.key), &[&revision.to_le_bytes(), &record(new)]),
+        Op::Trace(n, count, ends, moved) => {
+            let ends = Timestamp::from_millis(*ends);
+            let moved_to = (1..=*count as u8).map(|to| Trace::moved(key(to), ends));
+            let trace = moved_to.reduce(|older, newer| older.join(&newer)).unwrap_or(Trace::ended(ends)).to_bytes();
+            match moved {
+                Some(revision) => frames.push(Kind::Move, &key(*n), &[&revision.to_le_bytes(), &trace]),
+                None => frames.push(Kind::Put, &key(*n), &[&trace]),
+            }
+        }
         Op::Touch(n, time) => frames.push(Kind::Touch, &key(*n), &[&time.to_le_bytes()]),
         Op::Destroy(n) => frames.push(Kind::Destroy, &key(*n), &[]),
         Op::Sweep(time, n) => frames.push(Kind::Sweep, &key(*n), &[&time.to_le_bytes()]),
@@ -151,9 +165,13 @@ fn seen(index: &mut Index) -> String {
     }
     let mut metas: Vec<_> = index
         .iter()
-        .map(|meta| (*meta.key(), meta.at(), meta.bytes(), meta.revision(), *meta.expiry(), meta.owner().cloned()))
+        .map(|meta| {
+            let owner = meta.owner().cloned();
+            (*meta.key(), meta.at(), meta.bytes(), meta.revision(), *meta.expiry(), owner, meta.is_trace())
+        })
         .collect();
     metas.sort_unstable_by_key(|meta| meta.0);
+    let traces = (index.len(), index.traces().bytes(), index.traces().keys().copied().collect::<Vec<_>>());
     let owned = OWNERS.map(|owner| {
         let mut keys: Vec<_> = index.owned_by(&Owner::from(owner)).map(|meta| *meta.key()).collect();
         keys.sort_unstable();
@@ -166,7 +184,10 @@ fn seen(index: &mut Index) -> String {
     });
     let live = (1..=SEGMENT).map(|segment| index.live_bytes_in(segment)).collect::<Vec<_>>();
     let log = (index.oldest, index.trimmed(), index.log_bytes(), index.live_bytes(), index.sealed());
-    format!("{metas:#?}\n{owned:?}\n{ended:?}\n{live:?}\n{log:?}\n{:?}", index.doubtful().collect::<Vec<_>>())
+    format!(
+        "{metas:#?}\n{traces:?}\n{owned:?}\n{ended:?}\n{live:?}\n{log:?}\n{:?}",
+        index.doubtful().collect::<Vec<_>>()
+    )
 }
 
 fn summary(bytes: &[u8]) -> Vec<Effect> {
