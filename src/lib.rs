@@ -88,6 +88,10 @@ pub use store::any::{AnyStore, DynStore};
 pub use store::conformance;
 pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stats, Verified};
 pub use store::memory::MemoryStore;
+#[cfg(feature = "mysql")]
+pub use store::mysql::{MysqlOptions, MysqlStore};
+#[cfg(feature = "postgres")]
+pub use store::postgres::{PostgresOptions, PostgresStore};
 pub use store::sweeper::{Sweeper, SweeperBuilder};
 pub use store::{
     Acknowledged, BeyondLimit, Capabilities, Durability, Found, Kept, Limits, MAX_TRACES, OwnerLimit, RuntimeFree,

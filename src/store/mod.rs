@@ -11,8 +11,14 @@ mod durability;
 pub(crate) mod file;
 mod limits;
 pub(crate) mod memory;
+#[cfg(feature = "mysql")]
+pub(crate) mod mysql;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 mod result;
 mod shared;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod sql;
 pub(crate) mod sweeper;
 mod traces;
 

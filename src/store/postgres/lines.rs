@@ -1,0 +1,209 @@
+//! One statement on its way to the server, and what its failure means.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls, Row};
+
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::sql::link::{Dial, Link, jittered};
+
+/// A value, and the type that its place in the statement has. With types, a statement needs no preparing, so it is one
+/// round trip, and any pooler can pass it on.
+pub(super) type Value<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// The connections. Statements of many requests travel on each of them, one behind the other, without waiting for answers.
+#[derive(Clone)]
+pub(super) struct PostgresLines {
+    link: Link<Server>,
+    deadline: Duration,
+}
+
+pub(super) struct Server(Config);
+
+/// Why a statement has no answer.
+pub(super) struct Failed {
+    error: Error,
+    /// The answer was lost, so the statement may have been carried out, or may still be.
+    pub(super) is_lost: bool,
+}
+
+impl Failed {
+    pub(super) fn into_error(self) -> Error {
+        self.error
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, is_lost: false }
+    }
+}
+
+/// How often a statement that lost a deadlock is sent again.
+const ATTEMPTS: u32 = 12;
+
+/// How long a statement over all sessions may take.
+const WHOLE_TABLE: Duration = Duration::from_secs(120);
+
+impl PostgresLines {
+    pub(super) async fn open(config: Config, lines: usize, deadline: Duration) -> Result<Self> {
+        Ok(Self { link: Link::open(Server(config), lines, deadline).await?, deadline })
+    }
+
+    /// By when an operation that begins at this moment has its answer.
+    pub(super) fn until(&self) -> Instant {
+        Instant::now() + self.deadline
+    }
+
+    /// Sends a statement, once for all that the caller can tell: only what the server undid is sent again.
+    pub(super) async fn write(
+        &self,
+        doing: &'static str,
+        statement: &str,
+        values: &[Value<'_>],
+        until: Instant,
+    ) -> Result<Vec<Row>, Failed> {
+        for attempt in 1.. {
+            let line = self
+                .link
+                .line(until, |_| true)
+                .await
+                .map_err(|error| Error::new(error.kind().clone(), doing).because(error).not_done())?;
+            match timeout_at(until, line.query_typed(statement, values)).await {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(cause)) => match Meaning::of(&cause) {
+                    Meaning::Undone if attempt < ATTEMPTS => {
+                        sleep(jittered(Duration::from_millis(4 * u64::from(attempt)))).await
+                    }
+                    Meaning::Undone => {
+                        return Err(Error::new(ErrorKind::Unavailable, doing).because(cause).not_done().into());
+                    }
+                    Meaning::Refused(kind) => {
+                        // A server that has become a replica is left; its successor is found by a new connection.
+                        if kind == ErrorKind::NotWritable {
+                            self.link.renew(&line);
+                        }
+                        return Err(Error::new(kind, doing).because(cause).not_done().into());
+                    }
+                    Meaning::Lost => {
+                        self.link.renew(&line);
+                        return Err(Failed {
+                            error: Error::new(ErrorKind::Unavailable, doing).because(cause),
+                            is_lost: true,
+                        });
+                    }
+                },
+                Err(_) => {
+                    self.link.renew(&line);
+                    let error = Error::new(ErrorKind::Unavailable, doing);
+                    let error = error.because(format!("the server did not answer within {:?}", self.deadline));
+                    return Err(Failed { error, is_lost: true });
+                }
+            }
+        }
+        unreachable!("the attempts end with an answer")
+    }
+
+    /// Sends a statement that may be carried out twice; so it is sent again if its answer is lost and time is left.
+    pub(super) async fn read(&self, doing: &'static str, statement: &str, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        let until = self.until();
+        for _ in 0..2 {
+            match self.write(doing, statement, values, until).await {
+                Err(failed) if failed.is_lost && Instant::now() < until => {}
+                answer => return answer.map_err(Failed::into_error),
+            }
+        }
+        self.write(doing, statement, values, until).await.map_err(Failed::into_error)
+    }
+
+    /// Sends a statement over all sessions, on a connection of its own: it would hold up whatever came behind it on another.
+    pub(super) async fn read_alone(
+        &self,
+        doing: &'static str,
+        statement: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failed> {
+        let client = self.dial(doing).await?;
+        answer_of(doing, timeout_at(Instant::now() + WHOLE_TABLE, client.query_typed(statement, values)).await)
+    }
+
+    /// Sends several statements, on a connection of their own.
+    pub(super) async fn run_alone(&self, doing: &'static str, statements: &str) -> Result<(), Failed> {
+        let client = self.dial(doing).await?;
+        answer_of(doing, timeout_at(Instant::now() + WHOLE_TABLE, client.batch_execute(statements)).await)
+    }
+
+    async fn dial(&self, doing: &'static str) -> Result<Client> {
+        match timeout_at(self.until(), self.link.dial().dial()).await {
+            Ok(client) => client,
+            Err(elapsed) => Err(Error::new(ErrorKind::Unavailable, doing).because(elapsed).not_done()),
+        }
+    }
+}
+
+fn answer_of<T>(
+    doing: &'static str,
+    answer: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,
+) -> Result<T, Failed> {
+    let cause = match answer {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(cause)) => cause,
+        Err(elapsed) => {
+            return Err(Failed { error: Error::new(ErrorKind::Unavailable, doing).because(elapsed), is_lost: true });
+        }
+    };
+    match Meaning::of(&cause) {
+        Meaning::Refused(kind) => Err(Error::new(kind, doing).because(cause).not_done().into()),
+        Meaning::Undone => Err(Error::new(ErrorKind::Unavailable, doing).because(cause).not_done().into()),
+        Meaning::Lost => Err(Failed { error: Error::new(ErrorKind::Unavailable, doing).because(cause), is_lost: true }),
+    }
+}
+
+/// What an error of the client says of the statement.
+enum Meaning {
+    /// The server undid it, for the sake of another: it may be sent again.
+    Undone,
+    Refused(ErrorKind),
+    Lost,
+}
+
+impl Meaning {
+    fn of(error: &tokio_postgres::Error) -> Self {
+        let Some(answer) = error.as_db_error() else { return Self::Lost };
+        let code = answer.code();
+        // A statement that fails is undone as a whole. Only a server that goes down may have done it before it said so.
+        match code.code() {
+            _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
+                Self::Undone
+            }
+            _ if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => Self::Lost,
+            _ if *code == SqlState::LOCK_NOT_AVAILABLE => Self::Refused(ErrorKind::Timeout),
+            _ if *code == SqlState::UNIQUE_VIOLATION => Self::Refused(ErrorKind::KeyTaken),
+            _ if *code == SqlState::DISK_FULL => Self::Refused(ErrorKind::Full),
+            _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Self::Refused(ErrorKind::NotWritable),
+            // A function, a table, a schema, or the right to use them is missing.
+            "42883" | "42P01" | "3F000" | "42501" => Self::Refused(ErrorKind::Config),
+            _ => Self::Refused(ErrorKind::Unavailable),
+        }
+    }
+}
+
+impl Dial for Server {
+    type Line = Client;
+
+    async fn dial(&self) -> Result<Client> {
+        let connecting =
+            |cause| Error::new(ErrorKind::Unavailable, "connecting to PostgreSQL").because(cause).not_done();
+        let (client, connection) = self.0.connect(NoTls).await.map_err(connecting)?;
+        // The task ends with the client, or with the connection. What it ended by, each statement on its way hears.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(client)
+    }
+
+    fn is_broken(line: &Client) -> bool {
+        line.is_closed()
+    }
+}

@@ -1,0 +1,46 @@
+//! What a test must know of a store and of its server.
+
+use std::time::Duration;
+
+use cloakroom::{Limits, Result, SessionKey, Store};
+
+use crate::server::Server;
+
+/// How a test opens its stores.
+#[derive(Clone, Copy)]
+pub struct Choice {
+    pub limits: Limits,
+    pub deadline: Duration,
+    pub connections: usize,
+}
+
+impl Default for Choice {
+    /// A deadline that a busy machine keeps.
+    fn default() -> Self {
+        Self { limits: Limits::default(), deadline: Duration::from_secs(20), connections: 4 }
+    }
+}
+
+pub trait Backend: 'static {
+    type Store: Store + Clone + std::fmt::Debug;
+
+    const SCHEME: &str;
+
+    /// A server of the test's own, which may be killed.
+    fn start() -> Server;
+
+    /// The one server of this process, for tests that leave it alone.
+    fn shared() -> &'static Server;
+
+    /// Opens a store by way of this port, with its schema. It is the server's own port, or a proxy's.
+    fn open(port: u16, table: &str, choice: Choice) -> impl Future<Output = Self::Store> + Send;
+
+    /// Opens a store by a URL, with the default options.
+    fn try_open(url: &str) -> impl Future<Output = Result<Self::Store>> + Send;
+
+    /// The table's name, for [`open`](Self::open).
+    fn table(store: &Self::Store) -> String;
+
+    /// Makes a session's bytes unreadable.
+    fn damage(server: &Server, table: &str, key: &SessionKey);
+}

@@ -1,0 +1,38 @@
+//! The stores on other machines, each against a real server that the test starts.
+//!
+//! A missing server fails the test. `tests/run.sh` installs what is missing.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(unreachable_pub, reason = "a part of this test alone")]
+
+mod backend;
+mod failing;
+mod mysql;
+mod postgres;
+mod proxy;
+mod server;
+mod suite;
+
+/// The table of stores: each test below runs over each of them.
+macro_rules! each_store {
+    ($($file:ident::$name:ident;)+) => {
+        mod in_postgres {
+            $(#[test] fn $name() { crate::$file::$name::<crate::postgres::Postgres>(); })+
+        }
+        mod in_mysql {
+            $(#[test] fn $name() { crate::$file::$name::<crate::mysql::Mysql>(); })+
+        }
+    };
+}
+
+each_store! {
+    suite::keeps_every_promise;
+    failing::goes_on_after_its_server_was_killed;
+    failing::answers_within_its_deadline_when_the_server_stands_still;
+    failing::a_connection_that_was_closed_while_idle_fails_nobody;
+    failing::an_update_whose_answer_is_lost_is_done_once;
+    failing::a_login_whose_answer_is_lost_is_known_by_its_token;
+    failing::each_operation_is_one_round_trip;
+    failing::no_error_shows_the_password;
+    failing::a_rotation_does_not_escape_the_end_of_all_sessions;
+}

@@ -1,0 +1,91 @@
+//! MariaDB, and the store in it.
+
+use std::process::Command;
+use std::sync::LazyLock;
+
+use cloakroom::{MysqlStore, Result, SessionKey};
+
+use crate::backend::{Backend, Choice};
+use crate::server::{Kind, Place, Server};
+
+fn client(place: &Place) -> Command {
+    let mut command = Command::new("mariadb");
+    command.arg("--no-defaults").arg("--socket").arg(place.directory.join("m.sock")).args(["-uroot", "-BN", "-e"]);
+    command
+}
+
+static KIND: Kind = Kind {
+    name: "MariaDB",
+    package: "mariadb-server",
+    user: "mysql",
+    init: |place| {
+        let mut command = Command::new("mariadb-install-db");
+        command.arg("--no-defaults").arg(format!("--datadir={}", place.directory.join("data").display()));
+        command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
+        command
+    },
+    run: |place| {
+        let mut command = Command::new("/usr/sbin/mariadbd");
+        let path = |option: &str, name: &str| format!("--{option}={}", place.directory.join(name).display());
+        command.arg("--no-defaults").arg(path("datadir", "data")).arg(path("socket", "m.sock"));
+        command.arg(path("pid-file", "m.pid")).args(["--bind-address=127.0.0.1", "--skip-name-resolve"]);
+        command.arg(format!("--port={}", place.port)).args(["--innodb-buffer-pool-size=64M", "--max-connections=300"]);
+        // The suite judges what a crash of the process leaves; a test of its own judges what is stated of power losses.
+        command.arg("--innodb-flush-log-at-trx-commit=2");
+        command
+    },
+    ask: |place| {
+        let mut command = client(place);
+        command.arg(
+            "CREATE DATABASE IF NOT EXISTS sess; CREATE USER IF NOT EXISTS 't'@'127.0.0.1' IDENTIFIED BY 'not-shown'; \
+             GRANT ALL ON sess.* TO 't'@'127.0.0.1'",
+        );
+        command
+    },
+    pid_file: "m.pid",
+};
+
+static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&KIND));
+
+/// Runs statements by the database's own client.
+pub fn sql(server: &Server, statements: &str) -> String {
+    let output = client(server.place()).arg(statements).arg("sess").output().unwrap();
+    assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+pub struct Mysql;
+
+impl Backend for Mysql {
+    type Store = MysqlStore;
+
+    const SCHEME: &str = "mysql";
+
+    fn start() -> Server {
+        Server::start(&KIND)
+    }
+
+    fn shared() -> &'static Server {
+        &SHARED
+    }
+
+    async fn open(port: u16, table: &str, choice: Choice) -> MysqlStore {
+        let options = MysqlStore::options().table(table).limits(choice.limits).deadline(choice.deadline);
+        let url = format!("mysql://t:not-shown@127.0.0.1:{port}/sess");
+        let store = options.connections(choice.connections).connect(&url).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    async fn try_open(url: &str) -> Result<MysqlStore> {
+        MysqlStore::connect(url).await
+    }
+
+    fn table(store: &MysqlStore) -> String {
+        store.table().to_owned()
+    }
+
+    fn damage(server: &Server, table: &str, key: &SessionKey) {
+        sql(server, &format!("UPDATE {table} SET body = LEFT(body, 5) WHERE `key` = UNHEX('{key}')"));
+    }
+}
