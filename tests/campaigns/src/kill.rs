@@ -96,6 +96,7 @@ impl Scene {
         let directory = directory.map_err(|error| format!("no directory could be made: {error}"))?;
         let segment_bytes = *rng.choice(&[4 << 10, 8 << 10, 32 << 10]).expect("there is a choice");
         let mut crew = Crew::new(&directory.path().join("sessions"), WORKERS, segment_bytes);
+        crew.leaves_traces = true;
         crew.lock_wait = LOCK_WAIT;
         Ok(Self { directory, crew, cycles: 0 })
     }

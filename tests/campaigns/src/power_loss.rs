@@ -72,7 +72,8 @@ impl Scene {
         let image = Image::make(stage.path(), "image", KILOBYTES, &[])?;
         let segment_bytes = *rng.choice(&[4 << 10, 16 << 10, 256 << 10]).expect("there is a choice");
         let mounted = image.mount(mount_options(rng))?;
-        let crew = Crew::new(&mounted.at().join("sessions"), WORKERS, segment_bytes);
+        let mut crew = Crew::new(&mounted.at().join("sessions"), WORKERS, segment_bytes);
+        crew.leaves_traces = true;
         Ok(Self { crew, mounted: Some(mounted), image, cycles: 0 })
     }
 

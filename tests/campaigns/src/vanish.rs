@@ -1,11 +1,12 @@
 //! `vanish`: files that others take from under open stores, or change while no process runs.
 //!
 //! Injects, one a case: a file of the directory, or the directory itself, is removed, renamed, cut, replaced by a copy, by an
-//! empty one, or by what stood there earlier; between two operations, while threads save, or after all have closed. One or two
-//! handles have the store open, which are as good as processes, and one more comes late.
+//! empty one, or by what stood there earlier; or the directory that it stands in is replaced by a copy, or the page by that of
+//! another store. Between two operations, while threads save, or after all have closed. One or two handles have the store open,
+//! which are as good as processes, and one more comes late. In half of the cases saves wait for the disk.
 //!
-//! Checks that a handle that has lost a file it relies on acknowledges nothing more, says so, and does not close as if nothing
-//! were; that whatever was acknowledged after the harm is there for the next opener; that harm to locks, page, hints and
+//! Checks that a handle that has lost a file it relies on acknowledges nothing more that waits for the disk, says so, and does
+//! not close as if nothing were; that one whose saves do not wait hears of it within moments; that whatever was acknowledged after the harm is there for the next opener; that harm to locks, page, hints and
 //! snapshots costs nothing; and that what is missing at open is damage, and an ended session that lives again in doubt.
 
 use std::collections::BTreeMap;
@@ -13,12 +14,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cloakroom::{ErrorKind, FileOptions, FileStore, Lifetime, Record, Store as _};
+use cloakroom::{Durability, ErrorKind, FileOptions, FileStore, Lifetime, Record, Store as _};
 use fastrand::Rng;
 
-use crate::real::NOW;
+use crate::real::{HANGS, NOW};
 use crate::run::{Campaign, CannotRun, Failure, Run};
 use crate::support::{block_on, in_memory, key};
 
@@ -35,6 +36,9 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
     Ok(())
 }
 
+/// What processes rely on, beside the segment that is written to and the directory.
+const RELIED_ON: [&str; 3] = ["users.lock", "writer.lock", "tail.page"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harm {
     Remove,
@@ -43,17 +47,24 @@ enum Harm {
     Copy,
     Empty,
     Earlier,
+    /// That of another store, of the page alone.
+    Foreign,
 }
 
 struct Case {
+    /// The directory that the store's directory stands in.
+    parent: PathBuf,
     place: PathBuf,
     /// What stood in the directory earlier.
     earlier: PathBuf,
     options: FileOptions,
+    saves_wait: bool,
     target: PathBuf,
     harm: Harm,
     /// The sessions that were acknowledged before the harm: whether they live.
     sessions: BTreeMap<u32, bool>,
+    /// Whether they were durable by then.
+    are_durable: bool,
 }
 
 fn failed(error: io::Error) -> Failure {
@@ -81,14 +92,31 @@ fn create(store: &FileStore, n: u32) -> cloakroom::Result<()> {
     block_on(store.create(&Record::new(key(n), Lifetime::idle(Duration::from_secs(600)), NOW), &[], NOW)).map(drop)
 }
 
+/// Saves that do not wait go on until the store's thread has looked.
+fn hears_of_it(store: &FileStore) -> Result<(), Failure> {
+    let begun = Instant::now();
+    for n in 3_000_000.. {
+        match create(store, n) {
+            Ok(()) if begun.elapsed() < HANGS => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) if *error.kind() == ErrorKind::FilesLost => break,
+            other => return Err(format!("a save that does not wait ended with {other:?}")),
+        }
+    }
+    Ok(())
+}
+
 impl Case {
     fn new(directory: &Path, rng: &mut Rng) -> Self {
+        let saves_wait = rng.bool();
         let options = FileStore::options()
+            .durability(if saves_wait { Durability::Always } else { Durability::Never })
             .segment_bytes(*rng.choice(&[4 << 10, 1 << 20]).expect("there are two"))
             .zeros_ahead(rng.bool())
             .open_wait(Duration::from_millis(2));
-        let (place, earlier) = (directory.join("sessions"), directory.join("earlier"));
-        Self { target: place.clone(), place, earlier, options, harm: Harm::Remove, sessions: BTreeMap::new() }
+        let (parent, earlier) = (directory.join("parent"), directory.join("earlier"));
+        let place = parent.join("sessions");
+        let (target, harm, sessions) = (place.clone(), Harm::Remove, BTreeMap::new());
+        Self { parent, place, earlier, options, saves_wait, target, harm, sessions, are_durable: saves_wait }
     }
 
     fn open(&self) -> cloakroom::Result<FileStore> {
@@ -96,6 +124,7 @@ impl Case {
     }
 
     fn run(&mut self, rng: &mut Rng) -> Result<(), Failure> {
+        fs::create_dir(&self.parent).map_err(failed)?;
         let opened = (0..rng.u32(1..=2)).map(|_| self.open()).collect::<cloakroom::Result<Vec<_>>>();
         let stores = opened.map_err(|error| error.to_string())?;
         self.work(&stores, rng)?;
@@ -111,7 +140,12 @@ impl Case {
             _ => {
                 stores.iter().try_for_each(FileStore::close).map_err(|error| error.to_string())?;
                 drop(stores);
+                self.are_durable = true;
                 self.draw(rng).map_err(failed)?;
+                if self.target.ends_with("tail.page") && rng.bool() {
+                    self.harm = Harm::Foreign;
+                    self.make_foreign().map_err(|error| error.to_string())?;
+                }
                 self.do_harm(rng).map_err(failed)?;
                 Vec::new()
             }
@@ -136,16 +170,26 @@ impl Case {
         Ok(())
     }
 
+    /// Another store, whose log is longer, in the place of the earlier one.
+    fn make_foreign(&self) -> cloakroom::Result<()> {
+        let _ = fs::remove_dir_all(&self.earlier);
+        let store = self.options.clone().open(&self.earlier)?;
+        (0..400).try_for_each(|n| create(&store, n))?;
+        store.close()
+    }
+
     fn draw(&mut self, rng: &mut Rng) -> io::Result<()> {
         let files = fs::read_dir(&self.place)?.map(|entry| entry.map(|entry| entry.path()));
         let mut targets = files.collect::<io::Result<Vec<_>>>()?;
         targets.retain(|path| path.is_file());
-        // So that it comes as often as the others together.
-        let last = segments(&self.place)?.pop();
-        targets.extend(last.iter().cycle().take(targets.len()).cloned().collect::<Vec<_>>());
         targets.push(self.place.clone());
         targets.sort();
-        self.target = rng.choice(&targets).expect("there is the directory").clone();
+        // What is written to, what processes rely on besides, and any: few files are of the first two kinds.
+        self.target = match rng.u8(..5) {
+            0 | 1 => segments(&self.place)?.pop().expect("there is one"),
+            2 => self.place.join(rng.choice(&RELIED_ON).expect("there are some")),
+            _ => rng.choice(&targets).expect("there is the directory").clone(),
+        };
         let harms = [Harm::Remove, Harm::Rename, Harm::Cut, Harm::Copy, Harm::Empty, Harm::Earlier];
         self.harm = *rng.choice(&harms).expect("there are some");
         let is_directory = self.target == self.place;
@@ -154,6 +198,9 @@ impl Case {
             || self.harm == Harm::Earlier && (is_directory || !self.earlier_of_target().exists())
         {
             self.harm = Harm::Remove;
+        }
+        if rng.u8(..24) == 0 {
+            (self.target, self.harm) = (self.parent.clone(), Harm::Copy);
         }
         Ok(())
     }
@@ -177,7 +224,7 @@ impl Case {
                 let written = fs::read(path)?.iter().rposition(|byte| *byte != 0).unwrap_or_default();
                 File::options().write(true).open(path)?.set_len(rng.u64(..=written as u64))
             }
-            Harm::Earlier => {
+            Harm::Earlier | Harm::Foreign => {
                 fs::copy(self.earlier_of_target(), &away)?;
                 fs::rename(&away, path)
             }
@@ -203,8 +250,14 @@ impl Case {
 
     /// Whether open stores rely on the target, and it is another by the harm, or less. `last` is their current segment.
     fn is_lost(&self, last: &Path) -> bool {
-        let is_relied_on = ["users.lock", "writer.lock", "tail.page"].iter().any(|name| self.target.ends_with(name));
-        if is_relied_on { self.harm != Harm::Cut } else { self.target == last || self.target == self.place }
+        if self.target == self.parent {
+            return true;
+        }
+        if RELIED_ON.iter().any(|name| self.target.ends_with(name)) {
+            self.harm != Harm::Cut
+        } else {
+            self.target == last || self.target == self.place
+        }
     }
 
     /// Whether all that was acknowledged before the harm is in the directory.
@@ -213,12 +266,12 @@ impl Case {
         self.harm == Harm::Copy || self.target != self.place && !self.is_segment()
     }
 
-    /// A process that comes after the harm. What it is told, holds.
-    fn come_late(&self, after: &mut Vec<u32>) {
-        if let Ok(late) = self.open()
-            && create(&late, 2_000_000).is_ok()
+    /// A process that comes after the harm, and saves this session. What it is told, holds.
+    fn come_late(&self, n: u32, after: &mut Vec<u32>) {
+        if let Ok(late) = self.options.clone().durability(Durability::Always).open(&self.place)
+            && create(&late, n).is_ok()
         {
-            after.push(2_000_000);
+            after.push(n);
         }
     }
 
@@ -229,20 +282,29 @@ impl Case {
         let is_lost = self.is_lost(&last);
         let mut after = Vec::new();
         if rng.bool() {
-            self.come_late(&mut after);
+            self.come_late(2_000_000, &mut after);
         }
         for (n, store) in (1_000_000..).zip(&stores) {
             match create(store, n) {
                 Ok(()) if !is_lost => after.push(n),
+                // It promises nothing yet.
+                Ok(()) if !self.saves_wait => {}
                 Err(error) if is_lost && *error.kind() == ErrorKind::FilesLost => {}
                 other => return Err(format!("a save ended with {other:?}")),
             }
         }
         if is_lost {
-            self.come_late(&mut after);
+            self.come_late(2_000_001, &mut after);
+            if !self.saves_wait && rng.u8(..8) == 0 {
+                hears_of_it(&stores[0])?;
+            }
             let ended = block_on(stores[0].destroy(&key(0), None));
             if !ended.as_ref().is_err_and(|error| *error.kind() == ErrorKind::FilesLost) {
                 return Err(format!("a logout ended with {ended:?}"));
+            }
+            if !self.saves_wait {
+                // It is the first to hear of the harm, and what it wrote may stand in the log.
+                self.sessions.remove(&0);
             }
         }
         for store in stores {
@@ -296,6 +358,9 @@ impl Case {
             let _ = store.close();
         }
         let Some(saved) = saved else { return Ok(None) };
+        if is_lost && !self.saves_wait {
+            return Ok(Some(Vec::new()));
+        }
         if let Some((n, _)) = saved.iter().find(|(_, comes_after)| is_lost && *comes_after) {
             return Err(format!("session {n} was acknowledged in files that were lost"));
         }
@@ -328,7 +393,7 @@ impl Case {
         for (n, lives) in &self.sessions {
             match block_on(store.load(&key(*n), NOW)) {
                 Ok(found) if found.is_some() == *lives => {}
-                Ok(None) if is_told => {}
+                Ok(None) if is_told || self.is_segment() && !self.are_durable => {}
                 Ok(Some(_)) if is_told && doubtful.contains(&key(*n)) => {}
                 Err(_) if !self.costs_nothing() => {}
                 other => {

@@ -7,6 +7,7 @@ use std::path::Path;
 use fastrand::Rng;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
+use super::injected::strace_all;
 use super::scene::{a_while, creation, directory, done, failed, get_done, working};
 use crate::real::claims::Owed;
 use crate::real::crew::Crew;
@@ -89,6 +90,43 @@ pub fn full(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
     crew.kill_all()?;
     crew.check(Owed::Acknowledged)?;
     mounted.unmount()
+}
+
+/// The disk has no more space to hold for the store, for so many calls as if it were full; and now and then a write finds none
+/// either, although space was held for it. Ends of sessions are done all the same, and when the calls succeed again, saves are.
+pub fn full_at_calls(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {
+    let directory = directory(stage.path())?;
+    let mut crew = Crew::new(&directory.path().join("sessions"), 1, 64 << 10);
+    let error = ["ENOSPC", "EDQUOT"][rng.usize(..2)];
+    let from = rng.u32(3..12);
+    let reserving = format!("{from}..{}", from + 400);
+    let writing = format!("{}+{}", rng.u32(12..60), rng.u32(7..30));
+    let mut failing = vec![("fallocate", error, &*reserving)];
+    if rng.bool() {
+        failing.push(("pwrite64", error, &writing));
+    }
+    let what = format!("{failing:?}");
+    let explain = |failure: Failure| format!("{what}: {failure}");
+    crew.start_under(&strace_all(&failing), 0, Promise::Always, rng).map_err(explain)?;
+    until_refused(&mut crew, rng).map_err(explain)?;
+    for owner in 0..3 {
+        crew.look(0).map_err(explain)?;
+        done(crew.perform(0, Op::DestroyOwned { owner, except: None })?).map_err(explain)?;
+    }
+    let mut taken = 0;
+    for _ in 0..2000 {
+        let creation = creation(&crew, rng);
+        let said = crew.perform(0, creation)?;
+        match done(said.clone()) {
+            Ok(()) => taken += 1,
+            Err(_) => failed(&said, FULL).map_err(explain)?,
+        }
+        if taken == 5 {
+            crew.kill_all()?;
+            return crew.check(Owed::Acknowledged).map_err(explain);
+        }
+    }
+    Err(explain(format!("there is space, and {taken} saves are taken")))
 }
 
 pub fn full_when_opened(stage: &Stage, rng: &mut Rng) -> Result<(), Failure> {

@@ -14,9 +14,17 @@ use crate::run::{CannotRun, Failure};
 
 /// Which call fails how, which time.
 fn strace(call: &str, error: &str, when: &str) -> Vec<String> {
+    strace_all(&[(call, error, when)])
+}
+
+/// The same of several calls.
+pub fn strace_all(failing: &[(&str, &str, &str)]) -> Vec<String> {
     let words = ["strace", "-f", "-qqq", "--seccomp-bpf", "-o", "/dev/null", "-e"];
-    let trace = [format!("trace={call}"), "-e".into(), format!("inject={call}:error={error}:when={when}")];
-    words.iter().map(|word| (*word).to_owned()).chain(trace).collect()
+    let calls: Vec<&str> = failing.iter().map(|(call, ..)| *call).collect();
+    let inject = failing
+        .iter()
+        .flat_map(|(call, error, when)| ["-e".to_owned(), format!("inject={call}:error={error}:when={when}")]);
+    words.iter().map(|word| (*word).to_owned()).chain([format!("trace={}", calls.join(","))]).chain(inject).collect()
 }
 
 /// Whether strace may trace here.

@@ -26,7 +26,7 @@ use crate::run::{Campaign, CannotRun, Failure, Run};
 pub const CAMPAIGN: Campaign = Campaign {
     name: "errors",
     what: "failing calls, full disks, missing inodes and handles, read-only disks",
-    size: 78,
+    size: 84,
     run,
 };
 
@@ -47,6 +47,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("a file that may not grow kills like any signal where it is not ignored", limits::file_size_signal),
     ("in a directory that was removed nothing is acknowledged", limits::directory_removed),
     ("a forked child is refused, and its parent goes on", forked::forked),
+    ("calls that find no space refuse saves, and logouts are done all the same", disk::full_at_calls),
 ];
 
 fn run(run: &mut Run) -> Result<(), CannotRun> {

@@ -106,7 +106,14 @@ impl Claims {
         // The next writer carries on what the dead had written and not published. Until then it may go either way.
         block_on(store.destroy(&found::unused_key(), None))
             .map_err(|error| format!("nothing can be written: {error}"))?;
-        self.compare(found::all(store)?, lanes, owed)?;
+        let mut all = found::all(store)?;
+        for lane in lanes {
+            for name in self.lanes[*lane as usize].left() {
+                let trace = found::trace(store, *lane, name)?;
+                all.entry(*lane).or_default().traces.extend(trace.map(|trace| (name, trace)));
+            }
+        }
+        self.compare(all, lanes, owed)?;
         match &store.damage()[..] {
             // A write that was torn at the log's end, by the power or by a kill, is set aside and reported by the opener that recovers.
             [] | [_] => Ok(()),
@@ -127,7 +134,15 @@ impl Claims {
     }
 }
 
+/// So many of the traces that were found are looked for again.
+const TRACES: usize = 16;
+
 impl Lane {
+    /// The names under which there may be traces.
+    fn left(&self) -> Vec<Name> {
+        self.before.traces.keys().copied().chain(self.ops.iter().filter_map(|(op, _)| op.leaves())).collect()
+    }
+
     fn settle(&mut self, found: Holdings, owed: Owed) -> Result<(), Failure> {
         let is_owed = |(op, fate): &(Op, Fate)| {
             *fate == Fate::Done && (owed == Owed::Acknowledged || op.is_durable(self.durability))
@@ -141,6 +156,9 @@ impl Lane {
             if after >= least {
                 if expected.contains(&found) {
                     self.before = found;
+                    while self.before.traces.len() > TRACES {
+                        self.before.traces.pop_first();
+                    }
                     self.ops.clear();
                     return Ok(());
                 }
@@ -175,6 +193,9 @@ fn differ(expected: &Holdings, found: &Holdings) -> String {
     }
     for (name, held) in found.sessions.iter().filter(|(name, _)| !expected.sessions.contains_key(name)) {
         words.push(format!("session {name} is there ({held:?})"));
+    }
+    if expected.traces != found.traces {
+        words.push(format!("the traces are {:?} instead of {:?}", found.traces, expected.traces));
     }
     if expected.counts != found.counts {
         words.push(format!("the counters say {:?} instead of {:?}", found.counts, expected.counts));

@@ -23,6 +23,8 @@ pub struct Crew {
     /// How long an operation of a worker waits for the writer lock.
     pub lock_wait: Duration,
     pub rest: Duration,
+    /// Whether traces are left, and looked for. On a disk that may fill up they may be left out.
+    pub leaves_traces: bool,
     /// Whether a worker may fail to open the store, or end by itself.
     pub tolerant: bool,
     /// Whether what is acknowledged from here on counts for nothing: see [`Claims::note_too_late`].
@@ -41,6 +43,7 @@ impl Crew {
             segment_bytes,
             lock_wait,
             rest: Duration::ZERO,
+            leaves_traces: false,
             tolerant: false,
             too_late: false,
             claims: Claims::default(),
@@ -77,6 +80,7 @@ impl Crew {
             seed: rng.u64(..),
             // Room for the names that others use meanwhile does no harm: each lane has names of its own.
             names_from: self.claims.unused_name(),
+            leaves_traces: self.leaves_traces,
             rest: self.rest,
         }
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloakroom::{Data, FileStore, Lifetime, Owner, Record, Revision, SessionKey, Store as _};
+use cloakroom::{Data, FileStore, Found, Lifetime, Owner, Record, Revision, SessionKey, Store as _, Timestamp, Trace};
 
 use super::NOW;
 use super::op::{COUNTERS, Held, Holdings, LANES, Name, OWNERS};
@@ -173,6 +173,34 @@ pub fn of_lane(store: &FileStore, lane: u32) -> Result<Holdings, cloakroom::Erro
         }
     }
     Ok(holdings)
+}
+
+/// Later than any sweep.
+fn traces_end() -> Timestamp {
+    NOW.plus(30 * DAY)
+}
+
+/// What a session leaves that goes on under this key.
+pub fn moved(to: SessionKey) -> Trace {
+    Trace::moved(to, traces_end())
+}
+
+/// What a session leaves that was ended.
+pub fn ended() -> Trace {
+    Trace::ended(traces_end())
+}
+
+/// The trace under a lane's name, if there is one; an error if it is none that the lane has left.
+pub fn trace(store: &FileStore, lane: u32, name: Name) -> Result<Option<Option<Name>>, Failure> {
+    let found = block_on(store.find(&key_of_lane(lane, name), NOW));
+    let Found::Trace(trace) = found.map_err(|error| format!("a trace could not be read: {error}"))? else {
+        return Ok(None);
+    };
+    let to = trace.successors().first().copied();
+    if trace != to.map_or_else(ended, moved) {
+        return Err(format!("session {name} of lane {lane} has left {trace:?}"));
+    }
+    Ok(Some(to.map(|to| parts(&to).1)))
 }
 
 /// Proposes nothing: the store gives revisions of its own.

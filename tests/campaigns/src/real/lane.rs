@@ -7,7 +7,7 @@ use cloakroom::{ErrorKind, FileStore, Handle, Result, Store as _, Update};
 use fastrand::Rng;
 
 use super::op::{COUNTERS, Held, Holdings, LANES, Name, OWNERS, Op, SWEEP_AFTER};
-use super::said::{Said, Told, say};
+use super::said::{Job, Said, Told, say};
 use super::{HANGS, NOW, found};
 use crate::support::block_on;
 
@@ -22,6 +22,7 @@ pub struct Lane<'a> {
     /// What it has, as it knows from what it was told.
     holdings: Holdings,
     next_name: Name,
+    leaves_traces: bool,
     /// After this it must not write: see [`Lane::end_poisoned`].
     ended: bool,
 }
@@ -36,10 +37,11 @@ enum Outcome {
 
 impl<'a> Lane<'a> {
     /// Goes on with what the store has of this lane.
-    pub fn new(store: &'a FileStore, number: u32, seed: u64, next_name: Name) -> Result<Self> {
-        let rng = Rng::with_seed(seed ^ (u64::from(number) << 48));
+    pub fn new(store: &'a FileStore, number: u32, job: &Job) -> Result<Self> {
+        let rng = Rng::with_seed(job.seed ^ (u64::from(number) << 48));
+        let (next_name, leaves_traces) = (job.names_from, job.leaves_traces);
         let holdings = found::of_lane(store, number)?;
-        Ok(Self { store, number, rng, holdings, next_name, ended: false })
+        Ok(Self { store, number, rng, holdings, next_name, leaves_traces, ended: false })
     }
 
     /// Works until it is told to end, or must not write any more.
@@ -64,13 +66,14 @@ impl<'a> Lane<'a> {
         let some = |rng: &mut Rng| sessions.keys().nth(rng.usize(..sessions.len().max(1))).copied();
         let Some(name) = some(&mut self.rng) else { return self.create() };
         let value = self.rng.u64(..);
+        let leaves = self.leaves_traces && self.rng.bool();
         match self.rng.u8(..100) {
             0..20 if sessions.len() < SESSIONS => self.create(),
             20..45 => Op::Update { name, value },
             // A brief session is over a minute after it was seen.
             45..55 => Op::Touch { name, seen: self.rng.u64(..if sessions[&name].brief { 50 } else { 2000 }) },
-            55..70 => Op::Rotate { old: name, new: self.fresh_name(), value },
-            70..82 => Op::Destroy { name },
+            55..70 => Op::Rotate { old: name, new: self.fresh_name(), value, leaves },
+            70..82 => Op::Destroy { name, leaves },
             82..87 => {
                 let except = self.rng.bool().then_some(name);
                 Op::DestroyOwned { owner: self.rng.u8(..OWNERS), except }
@@ -92,7 +95,7 @@ impl<'a> Lane<'a> {
         say(&Said::Begun { lane, op: op.clone() });
         match self.perform(&op) {
             Ok(Outcome::Done) => {
-                op.apply(&mut self.holdings);
+                self.apply(&op);
                 say(&Said::Done { lane });
             }
             Ok(Outcome::Conflict) => {
@@ -102,6 +105,12 @@ impl<'a> Lane<'a> {
             Ok(Outcome::Broken(what)) => self.broken(what),
             Err(error) => self.failed(&op, &error),
         }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        op.apply(&mut self.holdings);
+        // The parent looks at them.
+        self.holdings.traces.clear();
     }
 
     fn broken(&mut self, what: String) {
@@ -118,7 +127,7 @@ impl<'a> Lane<'a> {
             // Whether it was done must be clear to any process that looks, and stay so.
             ErrorKind::Io | ErrorKind::NotWritable | ErrorKind::FilesLost => match self.look_patiently(op) {
                 Ok(Some(true)) => {
-                    op.apply(&mut self.holdings);
+                    self.apply(op);
                     say(&Said::Visible { lane, error: told });
                 }
                 Ok(Some(false)) => say(&Said::NotDone { lane, error: told }),
@@ -160,6 +169,7 @@ impl<'a> Lane<'a> {
                 Ok(seen) => {
                     let mut after = self.holdings.clone();
                     op.apply(&mut after);
+                    after.traces.clear();
                     // An operation that changes nothing is not to be seen.
                     return Ok(if seen == after { Some(true) } else { (seen == self.holdings).then_some(false) });
                 }
@@ -190,21 +200,24 @@ impl<'a> Lane<'a> {
                 let changed = found::with_value(record.clone(), *value);
                 block_on(store.update(&found::without_revision(changed), record.revision(), NOW))
             }),
-            Op::Rotate { old, new, value } => self.replace(*old, |record| {
+            Op::Rotate { old, new, value, leaves } => self.replace(*old, |record| {
                 let mut changed = found::with_value(record.clone(), *value);
                 let new = found::key_of_lane(lane, *new);
                 changed.set_key(new);
                 // What stands under a name says no more than the name, so that it is known whole.
                 changed.set_handle(Handle::from_bytes(*new.as_bytes()));
-                block_on(store.rotate(record.key(), record.revision(), &found::without_revision(changed), None, NOW))
+                let trace = leaves.then(|| found::moved(new));
+                let changed = found::without_revision(changed);
+                block_on(store.rotate(record.key(), record.revision(), &changed, trace.as_ref(), NOW))
             }),
             Op::Touch { name, seen } => {
                 let there =
                     block_on(store.touch(&found::key_of_lane(lane, *name), NOW.plus(Duration::from_secs(*seen))))?;
                 Ok(if there { Outcome::Done } else { Outcome::Broken(format!("session {name} is not there to touch")) })
             }
-            Op::Destroy { name } => {
-                block_on(store.destroy(&found::key_of_lane(lane, *name), None))?;
+            Op::Destroy { name, leaves } => {
+                let trace = leaves.then(found::ended);
+                block_on(store.destroy(&found::key_of_lane(lane, *name), trace.as_ref()))?;
                 Ok(Outcome::Done)
             }
             Op::DestroyOwned { owner, except } => {

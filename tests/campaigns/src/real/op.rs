@@ -37,6 +37,8 @@ pub struct Held {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holdings {
     pub sessions: BTreeMap<Name, Held>,
+    /// What is left of some that were: the name under which the session goes on, if it does.
+    pub traces: BTreeMap<Name, Option<Name>>,
     pub counts: [u64; COUNTERS],
 }
 
@@ -59,9 +61,12 @@ pub enum Op {
         old: Name,
         new: Name,
         value: u64,
+        /// Whether it leaves a trace.
+        leaves: bool,
     },
     Destroy {
         name: Name,
+        leaves: bool,
     },
     DestroyOwned {
         owner: u8,
@@ -78,7 +83,7 @@ pub enum Op {
 impl Op {
     /// What it makes of a lane's holdings.
     pub fn apply(&self, holdings: &mut Holdings) {
-        let sessions = &mut holdings.sessions;
+        let Holdings { sessions, traces, .. } = holdings;
         match *self {
             Self::Create { name, held } => drop(sessions.insert(name, held)),
             Self::Update { name, value } => {
@@ -91,12 +96,17 @@ impl Op {
                     held.seen = held.seen.max(seen);
                 }
             }
-            Self::Rotate { old, new, value } => {
+            Self::Rotate { old, new, value, leaves } => {
                 if let Some(held) = sessions.remove(&old) {
                     sessions.insert(new, Held { value, ..held });
+                    traces.extend(leaves.then_some((old, Some(new))));
                 }
             }
-            Self::Destroy { name } => drop(sessions.remove(&name)),
+            Self::Destroy { name, leaves } => {
+                if sessions.remove(&name).is_some() {
+                    traces.extend(leaves.then_some((name, None)));
+                }
+            }
             Self::DestroyOwned { owner, except } => {
                 sessions.retain(|name, held| held.owner != owner || Some(*name) == except);
             }
@@ -111,6 +121,14 @@ impl Op {
             Self::Touch { .. } | Self::Sweep => false,
             Self::Rotate { .. } | Self::Destroy { .. } | Self::DestroyOwned { .. } => true,
             Self::Create { .. } | Self::Update { .. } | Self::Count { .. } => durability == Durability::Always,
+        }
+    }
+
+    /// The name under which it leaves a trace.
+    pub fn leaves(&self) -> Option<Name> {
+        match *self {
+            Self::Rotate { old: name, leaves: true, .. } | Self::Destroy { name, leaves: true } => Some(name),
+            _ => None,
         }
     }
 

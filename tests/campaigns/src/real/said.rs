@@ -22,6 +22,8 @@ pub struct Job {
     pub seed: u64,
     /// The first name that was never used.
     pub names_from: u64,
+    /// Whether some rotations and endings leave traces.
+    pub leaves_traces: bool,
     /// A lane rests so long between two operations.
     pub rest: Duration,
 }

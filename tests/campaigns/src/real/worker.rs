@@ -69,7 +69,7 @@ fn work(store: &FileStore, job: &Job) {
 }
 
 fn lane<'a>(store: &'a FileStore, job: &Job, number: u32) -> Option<Lane<'a>> {
-    match Lane::new(store, number, job.seed, job.names_from) {
+    match Lane::new(store, number, job) {
         Ok(lane) => Some(lane),
         Err(error) => {
             say(&Said::Failed { error: Told::from(&error) });
