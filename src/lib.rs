@@ -1,3 +1,5 @@
+// Where the links and pictures of README are found from the built documentation. Of two definitions the first counts.
+#![cfg_attr(doc, doc = include_str!("../docs/rustdoc.md"))]
 #![doc = include_str!("../README.md")]
 //!
 //! # The way of a session

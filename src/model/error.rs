@@ -37,6 +37,7 @@ pub enum ErrorKind {
     KeyTaken,
     /// This request read an entry and then overwrote it, and another request changed the entry in between.
     #[error("entry {entry:?} was changed by another request after this one had read it")]
+    #[non_exhaustive]
     Conflict {
         /// The entry's name.
         entry: String,
@@ -44,12 +45,13 @@ pub enum ErrorKind {
     /// A commit lost its compare-and-swap against other commits so often that it gave up. Nothing of it was stored.
     #[error("too many requests changed this session at once")]
     Contention,
-    /// A handle was used after its session had been committed.
+    /// A session was used after its commit.
     #[error("the session was already committed")]
     Committed,
     /// Another request ended the session while this one was under way, so what this one set in it could not be kept, or its
     /// [reauthentication](crate::Session::reauthenticated).
     #[error("the session was ended meanwhile, and the changes of {entries:?} are lost")]
+    #[non_exhaustive]
     Lost {
         /// The names of the entries that this request set or modified; none where a reauthentication alone is lost.
         entries: Vec<String>,
@@ -67,12 +69,14 @@ pub enum ErrorKind {
     /// A stored value does not fit the type asked for, or a given value cannot be stored. The stored session stays as
     /// it was.
     #[error("entry {entry:?}")]
+    #[non_exhaustive]
     Entry {
         /// The entry's name.
         entry: String,
     },
     /// Something is larger than its limit.
     #[error("{what} is {size} bytes, and at most {limit} are allowed")]
+    #[non_exhaustive]
     TooLarge {
         /// What is too large, such as "the record".
         what: &'static str,
@@ -86,6 +90,7 @@ pub enum ErrorKind {
     EmptyOwner,
     /// The owner has as many sessions as the store allows, and the store refuses more.
     #[error("this user has {limit} sessions already, the limit")]
+    #[non_exhaustive]
     OwnerLimit {
         /// The limit.
         limit: usize,
@@ -141,6 +146,26 @@ pub enum ErrorKind {
     /// A store on another machine could not be reached, or answered with an error.
     #[error("the store is unavailable")]
     Unavailable,
+}
+
+impl ErrorKind {
+    /// [`ErrorKind::OwnerLimit`], for a store that refuses one more session of a user who has `limit`.
+    ///
+    /// ```
+    /// use cloakroom::{Error, ErrorKind};
+    ///
+    /// let refused = Error::new(ErrorKind::owner_limit(5), "creating a session");
+    /// assert_eq!(refused.to_string(), "creating a session: this user has 5 sessions already, the limit");
+    /// ```
+    pub const fn owner_limit(limit: usize) -> Self {
+        Self::OwnerLimit { limit }
+    }
+
+    /// [`ErrorKind::TooLarge`], for a store with a limit of its own. `what` is too large, such as "the record"; both numbers
+    /// are of bytes.
+    pub const fn too_large(what: &'static str, size: u64, limit: u64) -> Self {
+        Self::TooLarge { what, size, limit }
+    }
 }
 
 /// An error of cloakroom: a [kind](Error::kind), what was being done, the path if there is one, and the cause.

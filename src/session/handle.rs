@@ -16,12 +16,12 @@ use crate::session::policy::Policy;
 use crate::session::state::{Access, State, Visitor};
 use crate::session::stored::{Found, modification};
 
-/// How often a modification runs again because another clone of the handle changed the same entry meanwhile.
+/// How often a modification runs again because another clone of the session changed the same entry meanwhile.
 const ATTEMPTS: u32 = 256;
 
 /// A visitor's session during one request.
 ///
-/// All clones are one handle, for this request and its tasks. [`Sessions::commit`](crate::Sessions::commit) stores
+/// All clones are one session, for this request and its tasks. [`Sessions::commit`](crate::Sessions::commit) stores
 /// what they change, and none of it is stored before. What they read is the session as it was opened, with these
 /// changes. No method here waits for the store.
 ///
@@ -87,7 +87,7 @@ impl Session {
 
     /// The value of an entry, decoded; `None` if there is no such entry.
     ///
-    /// The handle notes that this request knows the value; see [`insert`](Session::insert).
+    /// The session notes that this request knows the value; see [`insert`](Session::insert).
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};

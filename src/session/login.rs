@@ -156,7 +156,7 @@ impl Session {
     /// its cookie, also one whose session was over already. The changes that this request has made before are dropped. If
     /// another user has logged in meanwhile with the same cookie, that login stays.
     ///
-    /// From now on the handle is a blank session. What the handler puts into it begins a new session, with a new id.
+    /// From now on the `Session` is a blank one. What the handler puts into it begins a new session, with a new id.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Outcome, Sessions};

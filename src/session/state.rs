@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::session::changes::Changes;
 
-/// All clones of a handle share it, under one lock. No code of the application runs under that lock.
+/// All clones of a `Session` share it, under one lock. No code of the application runs under that lock.
 pub(crate) struct State {
     pub(crate) access: Access,
     /// When the request came. The session counts as seen then, however long the request takes.
@@ -118,7 +118,7 @@ impl State {
         }
     }
 
-    /// The session as it is stored, as far as this handle knows.
+    /// The session as it is stored, as far as this request knows.
     pub(crate) fn stored(&self) -> Option<Record> {
         self.is_stored.then(|| self.record.clone())
     }
@@ -130,7 +130,7 @@ impl State {
         record
     }
 
-    /// Ends what is stored; the handle goes on with a blank session.
+    /// Ends what is stored; the request goes on with a blank session.
     pub(crate) fn destroy(&mut self, blank: Record) {
         let record = std::mem::replace(&mut self.record, blank);
         if self.is_stored {
@@ -141,7 +141,7 @@ impl State {
         self.changes = Changes::default();
     }
 
-    /// Takes out what a commit carries. From now on each clone of the handle answers with `Committed`.
+    /// Takes out what a commit carries. From now on each clone of the `Session` answers with `Committed`.
     pub(crate) fn take(&mut self) -> State {
         self.access = Access::Committed;
         State {

@@ -31,7 +31,7 @@ impl<S: Store> Sessions<S> {
     /// [lost](Committed::lost), and no cookie is set: another request may have logged the visitor in. A login is never lost: it
     /// begins a session. A logout ends all sessions of this user and [handle](crate::Handle), whatever id they have now.
     ///
-    /// The handle and all its clones are used up, also by a commit that fails. A future that is dropped leaves the
+    /// The `Session` and all its clones are used up, also by a commit that fails. A future that is dropped leaves the
     /// commit whole or not begun, but for a login or a logout that ends several sessions: some of them may be left.
     ///
     /// ```
@@ -108,7 +108,7 @@ impl<S: Store> Sessions<S> {
         Ok(Committed { looked_at, ..committed })
     }
 
-    /// What there is to commit, if anything. The handle is used up.
+    /// What there is to commit, if anything. The `Session` is used up.
     fn take(&self, session: &Session, fate: Fate) -> Result<Option<State>> {
         let mut state = session.unseen_state();
         if let Some(barred) = state.barred.take_if(|barred| !barred.ends) {

@@ -61,7 +61,7 @@ impl From<Session> for SessionSlot {
 impl SessionSlot {
     /// The request's session; opened now if the slot is empty.
     ///
-    /// Two tasks that ask an empty slot at the same time may both load the session. One of the two handles then serves
+    /// Two tasks that ask an empty slot at the same time may both load the session. One of the two then serves
     /// both tasks.
     ///
     /// # Errors

@@ -42,7 +42,10 @@ fn a_record_beyond_its_limit_is_refused_and_what_is_stored_stays() {
     let (_keep, place) = place();
     let store = FileStore::options().record_bytes(1000).open(&place).unwrap();
     let error = block_on(store.create(&record(1, &[0; 1000]), &[], NOW)).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::TooLarge { what: "the record", size: 1000.., limit: 1000 }), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::TooLarge { what: "the record", size: 1000.., limit: 1000, .. }),
+        "{error}"
+    );
     let text = error.to_string();
     assert!(text.contains(&key(1).to_string()) && text.contains("at most 1000"), "{text}");
     assert_eq!(load(&store, 1), None);
@@ -80,7 +83,7 @@ fn a_user_beyond_the_limit_is_refused() {
         block_on(store.create(&owned(n, "ada", b""), &[], NOW)).unwrap();
     }
     let error = block_on(store.create(&owned(3, "ada", b""), &[], NOW)).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::OwnerLimit { limit: 2 }, "{error}");
+    assert!(matches!(error.kind(), ErrorKind::OwnerLimit { limit: 2, .. }), "{error}");
     assert!(error.to_string().contains("2 sessions"), "{error}");
     assert_eq!(load(&store, 3), None);
     block_on(store.create(&owned(4, "Ada", b""), &[], NOW)).unwrap();
@@ -202,7 +205,7 @@ fn a_record_with_an_entry_without_a_name_is_refused_for_nobody_could_read_it_bac
     let mut nameless = record(1, b"");
     nameless.set_data(Data::from_entries(&BTreeMap::from([(Arc::from(""), b"value")])));
     let error = block_on(store.create(&nameless, &[], NOW)).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Entry { entry: String::new() }, "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Entry { entry, .. } if entry.is_empty()), "{error}");
     assert!(error.to_string().contains(&key(1).to_string()), "{error}");
     assert_eq!(load(&store, 1), None);
 }

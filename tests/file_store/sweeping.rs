@@ -162,7 +162,7 @@ fn a_create_that_is_refused_removes_nothing() {
         (block_on(store.create(&record_until(2, &[0; 100], MINUTE), &[], later)), ErrorKind::KeyTaken),
         (
             block_on(store.create(&record_until(3, &[0; 990], MINUTE), &[], later)),
-            ErrorKind::TooLarge { what: "the record", size: 0, limit: 0 },
+            ErrorKind::too_large("the record", 0, 0),
         ),
     ];
     for (outcome, kind) in refused {

@@ -192,7 +192,7 @@ fn an_insert_of_an_entry_that_was_read_and_changed_meanwhile_is_a_conflict_that_
     site.visit(&mut browser.clone(), |other| other.modify(A, add(100)).unwrap());
 
     let error = site.sessions.blocking().commit(session).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Conflict { entry: "a".into() });
+    assert!(matches!(error.kind(), ErrorKind::Conflict { entry, .. } if entry == "a"));
     assert_eq!(entries(&site, &browser), [("a".into(), 101), ("b".into(), 1)], "nothing of it was stored");
 }
 
@@ -207,7 +207,7 @@ fn an_absent_entry_that_was_read_is_guarded_too() {
     }
     let _ = site.commit(first);
     let error = site.sessions.blocking().commit(second).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Conflict { entry: "token".into() });
+    assert!(matches!(error.kind(), ErrorKind::Conflict { entry, .. } if entry == "token"));
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn a_flash_message_of_another_type_is_an_error_and_stays() {
     site.visit(&mut browser, |session| session.flash(&("level", 3)).unwrap());
     let session = site.open(&browser);
     let error = session.take_flashes::<String>().unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Entry { entry: "cloakroom.flash".into() });
+    assert!(matches!(error.kind(), ErrorKind::Entry { entry, .. } if entry == "cloakroom.flash"));
     assert!(!session.is_changed());
     assert_eq!(session.take_flashes::<(String, u8)>().unwrap(), [("level".into(), 3)]);
 }
@@ -420,7 +420,10 @@ fn of_two_requests_that_make_a_value_where_there_is_none_the_first_wins() {
     assert_eq!((make(&other, 8), make(&same, 7)), (8, 7));
     assert_eq!(site.commit(first).outcome(), Outcome::Stored);
     let error = site.sessions.blocking().commit(other).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Conflict { entry: "made".into() }, "it has given away another value");
+    assert!(
+        matches!(error.kind(), ErrorKind::Conflict { entry, .. } if entry == "made"),
+        "it has given away another value"
+    );
     assert_eq!(site.commit(same).outcome(), Outcome::Stored);
     assert_nothing(&site.request(&mut browser, |session| assert_eq!(make(session, 9), 7)));
 }
@@ -440,7 +443,7 @@ fn of_two_requests_that_take_a_value_one_has_it() {
         assert_eq!(site.commit(session).outcome(), Outcome::Stored);
     }
     let error = site.sessions.blocking().commit(second).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Conflict { entry: "a".into() });
+    assert!(matches!(error.kind(), ErrorKind::Conflict { entry, .. } if entry == "a"));
     assert_nothing(&site.request(&mut browser, |session| assert_eq!(session.take::<i32>("a").unwrap(), None)));
     assert!(site.open(&browser).take::<String>("b").is_err());
     assert_eq!(entries(&site, &browser), [("b".into(), 2)]);

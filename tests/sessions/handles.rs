@@ -170,7 +170,7 @@ fn a_value_that_does_not_decode_is_an_error_that_names_the_entry_and_its_bytes_s
     site.visit(&mut browser, |session| session.insert("cart", &vec!["apple", "pear"]).unwrap());
     let session = site.open(&browser);
     for error in [session.get::<u32>("cart").unwrap_err(), session.modify("cart", |n: Option<u32>| n).unwrap_err()] {
-        assert_eq!(error.kind(), &ErrorKind::Entry { entry: "cart".into() });
+        assert!(matches!(error.kind(), ErrorKind::Entry { entry, .. } if entry == "cart"));
         assert!(error.to_string().starts_with("decoding a value: entry \"cart\": invalid type"), "{error}");
     }
     assert!(!session.is_changed());
@@ -183,11 +183,11 @@ fn a_value_that_does_not_decode_is_an_error_that_names_the_entry_and_its_bytes_s
 fn a_value_that_cannot_be_stored_is_an_error_that_names_the_entry_and_changes_nothing() {
     let site = site();
     let session = site.open(&Browser::default());
-    let not_finite = ErrorKind::Entry { entry: "x".into() };
-    assert_eq!(session.insert("x", &f64::NAN).unwrap_err().kind(), &not_finite);
-    assert_eq!(session.modify("x", |_: Option<f64>| Some(f64::INFINITY)).unwrap_err().kind(), &not_finite);
+    let names_it = |error: cloakroom::Error| matches!(error.kind(), ErrorKind::Entry { entry, .. } if entry == "x");
+    assert!(names_it(session.insert("x", &f64::NAN).unwrap_err()));
+    assert!(names_it(session.modify("x", |_: Option<f64>| Some(f64::INFINITY)).unwrap_err()));
     let deep = (0..200).fold(serde_json::Value::Null, |value, _| vec![value].into());
-    assert_eq!(session.insert("x", &deep).unwrap_err().kind(), &not_finite);
+    assert!(names_it(session.insert("x", &deep).unwrap_err()));
     assert!(session.flash(&deep).is_err());
     assert!(!session.is_changed());
 }
@@ -201,7 +201,7 @@ fn a_modification_that_cannot_read_what_another_request_stored_fails_the_commit(
     session.modify("n", |n: Option<u8>| Some(n? + 1)).unwrap();
     site.visit(&mut browser, |other| other.insert("n", "text").unwrap());
     let error = site.sessions.blocking().commit(session).unwrap_err();
-    assert_eq!(error.kind(), &ErrorKind::Entry { entry: "n".into() });
+    assert!(matches!(error.kind(), ErrorKind::Entry { entry, .. } if entry == "n"));
     assert_eq!(site.open(&browser).get::<String>("n").unwrap().as_deref(), Some("text"));
 }
 

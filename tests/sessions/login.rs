@@ -207,7 +207,7 @@ fn an_owner_that_no_store_takes_is_refused_at_once() {
         session.login_for(owner.as_str(), Lifetime::AAL1),
         session.remember(owner.as_str(), Lifetime::AAL1),
     ] {
-        assert_eq!(refused.unwrap_err().kind(), &ErrorKind::TooLarge { what: "the owner", size: 256, limit: 255 });
+        assert_eq!(refused.unwrap_err().kind(), &ErrorKind::too_large("the owner", 256, 255));
     }
     for refused in [session.login(""), session.login_for("", Lifetime::AAL1), session.remember("", Lifetime::AAL1)] {
         assert_eq!(refused.unwrap_err().kind(), &ErrorKind::EmptyOwner);

@@ -152,7 +152,7 @@ fn a_limit_of_sessions_a_user_ends_the_oldest_or_refuses() {
     let refuse = with(BeyondLimit::Refuse);
     let cookie = refuse.test_cookie(login).unwrap();
     refuse.test_cookie(login).unwrap();
-    assert_eq!(refuse.test_cookie(login).unwrap_err().kind(), &ErrorKind::OwnerLimit { limit: 2 });
+    assert!(matches!(refuse.test_cookie(login).unwrap_err().kind(), ErrorKind::OwnerLimit { limit: 2, .. }));
     // A rotation of one of them is no session more.
     let session = refuse.open([cookie]).unwrap();
     session.login("ada").unwrap();
@@ -181,7 +181,7 @@ fn a_session_that_is_over_by_todays_policy_keeps_no_login_out() {
     assert_eq!(shorter.commit(session).unwrap().outcome(), Outcome::Rotated);
     assert_eq!(shorter.owned_by("ada").unwrap().len(), 2);
     // None is over now, so the limit holds; and where it is a new session that begins, it is the same.
-    assert_eq!(shorter.test_cookie(login).unwrap_err().kind(), &ErrorKind::OwnerLimit { limit: 2 });
+    assert!(matches!(shorter.test_cookie(login).unwrap_err().kind(), ErrorKind::OwnerLimit { limit: 2, .. }));
     clock.set(START.plus(35 * MINUTE));
     shorter.test_cookie(login).unwrap();
     assert_eq!(shorter.owned_by("ada").unwrap().len(), 1);

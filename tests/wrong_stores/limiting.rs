@@ -157,7 +157,7 @@ wrong_stores! {
                 let itself = full.iter().any(|other| Some(other.key()) == replaced);
                 match m.limits.per_owner {
                     Some(limit) if by == By::Update && itself && full.len() >= limit.sessions && !ends_oldest(m) => {
-                        error(ErrorKind::OwnerLimit { limit: limit.sessions })
+                        error(ErrorKind::owner_limit(limit.sessions))
                     }
                     _ => m.make_room(record, replaced, now),
                 }

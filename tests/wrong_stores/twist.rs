@@ -144,7 +144,7 @@ impl Memory {
         others.sort_by_key(|other| (other.last_seen(), *other.key()));
         match limit.beyond {
             BeyondLimit::EndOldest => self.destroy(others[0].key(), None).map(drop),
-            _ => error(ErrorKind::OwnerLimit { limit: limit.sessions }),
+            _ => error(ErrorKind::owner_limit(limit.sessions)),
         }
     }
 }
