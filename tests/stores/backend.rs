@@ -43,4 +43,15 @@ pub trait Backend: 'static {
 
     /// Makes a session's bytes unreadable.
     fn damage(server: &Server, table: &str, key: &SessionKey);
+
+    /// Opens a store without making its schema.
+    fn unmigrated(table: &str) -> impl Future<Output = Result<Self::Store>> + Send;
+
+    fn migrate(store: &Self::Store) -> impl Future<Output = Result<()>> + Send;
+
+    /// Opens a store as a user that has only the rights which its documentation names.
+    fn open_limited(table: &str) -> impl Future<Output = Self::Store> + Send;
+
+    /// Writes what stands beside the table.
+    fn mark(server: &Server, table: &str, mark: &str);
 }

@@ -88,4 +88,31 @@ impl Backend for Mysql {
     fn damage(server: &Server, table: &str, key: &SessionKey) {
         sql(server, &format!("UPDATE {table} SET body = LEFT(body, 5) WHERE `key` = UNHEX('{key}')"));
     }
+
+    async fn unmigrated(table: &str) -> Result<MysqlStore> {
+        let url = format!("mysql://t:not-shown@127.0.0.1:{}/sess", SHARED.port());
+        MysqlStore::options().table(table).connect(&url).await
+    }
+
+    async fn migrate(store: &MysqlStore) -> Result<()> {
+        store.migrate().await
+    }
+
+    async fn open_limited(table: &str) -> MysqlStore {
+        let user = format!("'user_of_{table}'@'127.0.0.1'");
+        sql(
+            &SHARED,
+            &format!(
+                "CREATE USER {user}; GRANT SELECT, INSERT, UPDATE, DELETE ON sess.{table} TO {user}; \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON sess.{table}_locks TO {user}; \
+                 GRANT EXECUTE ON sess.* TO {user}"
+            ),
+        );
+        let url = format!("mysql://user_of_{table}@127.0.0.1:{}/sess", SHARED.port());
+        MysqlStore::options().table(table).connect(&url).await.unwrap()
+    }
+
+    fn mark(server: &Server, table: &str, mark: &str) {
+        sql(server, &format!("ALTER TABLE {table} COMMENT = '{mark}'"));
+    }
 }

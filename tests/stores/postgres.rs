@@ -90,4 +90,30 @@ impl Backend for Postgres {
     fn damage(server: &Server, table: &str, key: &SessionKey) {
         sql(server, &format!("UPDATE cloakroom.{table} SET body = substring(body FOR 5) WHERE key = '\\x{key}'"));
     }
+
+    async fn unmigrated(table: &str) -> Result<PostgresStore> {
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", SHARED.port());
+        PostgresStore::options().table(table).connect(&url).await
+    }
+
+    async fn migrate(store: &PostgresStore) -> Result<()> {
+        store.migrate().await
+    }
+
+    async fn open_limited(table: &str) -> PostgresStore {
+        let user = format!("user_of_{table}");
+        sql(
+            &SHARED,
+            &format!(
+                "CREATE ROLE {user} LOGIN; GRANT USAGE ON SCHEMA cloakroom TO {user}; \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON cloakroom.{table} TO {user}"
+            ),
+        );
+        let url = format!("postgres://{user}@127.0.0.1:{}/postgres", SHARED.port());
+        PostgresStore::options().table(table).connect(&url).await.unwrap()
+    }
+
+    fn mark(server: &Server, table: &str, mark: &str) {
+        sql(server, &format!("COMMENT ON TABLE cloakroom.{table} IS '{mark}'"));
+    }
 }

@@ -8,6 +8,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOp
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::sql::failed::{Failed, Meaning, Silent};
 use crate::store::sql::link::{Dial, Link, jittered};
 
 /// The connections. A statement has one to itself, from the driver's pool, which sees without a round trip whether the server
@@ -20,29 +21,6 @@ pub(super) struct MysqlLines {
 }
 
 struct Server(Pool);
-
-/// Why a statement has no answer.
-pub(super) struct Failed {
-    error: Error,
-    /// The answer was lost, so the statement may have been carried out, or may still be.
-    pub(super) is_lost: bool,
-}
-
-impl Failed {
-    fn lost(doing: &'static str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { error: Error::new(ErrorKind::Unavailable, doing).because(cause), is_lost: true }
-    }
-
-    pub(super) fn into_error(self) -> Error {
-        self.error
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self { error, is_lost: false }
-    }
-}
 
 /// How often a statement that lost a deadlock is sent again.
 const ATTEMPTS: u32 = 50;
@@ -109,22 +87,14 @@ impl MysqlLines {
                 }
                 Outcome::Silence => {
                     self.link.renew(&reached);
-                    return Err(Failed::lost(doing, format!("the server did not answer within {:?}", self.deadline)));
+                    return Err(Meaning::Lost.into_failed(doing, Silent(self.deadline)));
                 }
                 Outcome::Error(cause) => cause,
             };
-            match Meaning::of(&cause) {
-                Meaning::Undone if attempt < ATTEMPTS && Instant::now() < until => {
-                    sleep(jittered(Duration::from_millis(2 * u64::from(attempt)))).await;
-                }
-                Meaning::Undone => {
-                    return Err(Error::new(ErrorKind::Unavailable, doing).because(cause).not_done().into());
-                }
-                Meaning::Refused(kind) => {
-                    return Err(Error::new(kind, doing).because(cause).not_done().into());
-                }
-                Meaning::Lost => return Err(Failed::lost(doing, cause)),
+            if meaning(&cause) != Meaning::Undone || attempt == ATTEMPTS || Instant::now() >= until {
+                return Err(meaning(&cause).into_failed(doing, cause));
             }
+            sleep(jittered(Duration::from_millis(2 * u64::from(attempt)))).await;
         }
         unreachable!("the attempts end with an answer")
     }
@@ -152,10 +122,7 @@ impl MysqlLines {
 
     /// Runs statements one after the other, on one connection, while no other connection does so under this name.
     pub(super) async fn run_locked(&self, doing: &'static str, name: &str, statements: &[String]) -> Result<()> {
-        let failed = |cause: mysql_async::Error| match Meaning::of(&cause) {
-            Meaning::Refused(kind) => Error::new(kind, doing).because(cause),
-            _ => Error::new(ErrorKind::Unavailable, doing).because(cause),
-        };
+        let failed = |cause: mysql_async::Error| meaning(&cause).into_failed(doing, cause).into_error();
         let work = async {
             let mut conn = self.pool.get_conn().await.map_err(failed)?;
             let locked: Option<i64> = conn.exec_first("SELECT GET_LOCK(?, 60)", (name,)).await.map_err(failed)?;
@@ -199,7 +166,8 @@ async fn exchange(pool: Pool, statement: Arc<str>, values: Vec<Value>, until: In
     match timeout_at(until, conn.exec::<Row, _, _>(&*statement, params)).await {
         Ok(Ok(rows)) => Outcome::Answer(rows),
         Ok(Err(cause)) => {
-            if cause.is_fatal() {
+            // A server that has become a replica is left, too; its successor is found by a new connection.
+            if matches!(meaning(&cause), Meaning::Lost | Meaning::Refused(ErrorKind::NotWritable)) {
                 hang_up(conn);
             }
             Outcome::Error(cause)
@@ -219,28 +187,18 @@ fn hang_up(conn: Conn) {
     });
 }
 
-/// What an error of the client says of the statement.
-enum Meaning {
-    /// The server undid it, for the sake of another: it may be sent again.
-    Undone,
-    Refused(ErrorKind),
-    Lost,
-}
-
-impl Meaning {
-    fn of(error: &mysql_async::Error) -> Self {
-        let mysql_async::Error::Server(answer) = error else { return Self::Lost };
-        match answer.code {
-            // A deadlock, a row that another held for too long, a snapshot that is too old, a unique key that came first.
-            1213 | 1205 | 1020 | 1062 => Self::Undone,
-            // The server goes down, or has ended the connection.
-            1053 | 1077 | 1079 | 1927 | 3169 => Self::Lost,
-            1114 | 1021 => Self::Refused(ErrorKind::Full),
-            1290 | 1792 | 1836 => Self::Refused(ErrorKind::NotWritable),
-            // A table, a procedure, or the right to use them is missing.
-            1146 | 1305 | 1142 | 1370 | 1044 | 1049 => Self::Refused(ErrorKind::Config),
-            _ => Self::Refused(ErrorKind::Unavailable),
-        }
+fn meaning(error: &mysql_async::Error) -> Meaning {
+    let mysql_async::Error::Server(answer) = error else { return Meaning::Lost };
+    match answer.code {
+        // A deadlock, a row that another held for too long, a snapshot that is too old, a unique key that came first.
+        1213 | 1205 | 1020 | 1062 => Meaning::Undone,
+        // The server goes down, or has ended the connection.
+        1053 | 1077 | 1079 | 1927 | 3169 => Meaning::Lost,
+        1114 | 1021 => Meaning::Refused(ErrorKind::Full),
+        1290 | 1792 | 1836 => Meaning::Refused(ErrorKind::NotWritable),
+        // A table, a procedure, or the right to use them is missing.
+        1146 | 1305 | 1142 | 1370 | 1044 | 1049 => Meaning::Refused(ErrorKind::Config),
+        _ => Meaning::Refused(ErrorKind::Unavailable),
     }
 }
 

@@ -157,3 +157,17 @@ fn acknowledged(flush_at_commit: i64) -> Acknowledged {
     };
     Acknowledged { saves: means, endings: means }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_means_what_the_servers_settings_say() {
+        let second = Durability::Every(Duration::from_secs(1));
+        assert_eq!(acknowledged(1), Acknowledged { saves: Durability::Always, endings: Durability::Always });
+        for late in [0, 2] {
+            assert_eq!(acknowledged(late), Acknowledged { saves: second, endings: second });
+        }
+    }
+}

@@ -8,6 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::sql::failed::{Failed, Meaning, Silent};
 use crate::store::sql::link::{Dial, Link, jittered};
 
 /// A value, and the type that its place in the statement has. With types, a statement needs no preparing, so it is one
@@ -22,25 +23,6 @@ pub(super) struct PostgresLines {
 }
 
 pub(super) struct Server(Config);
-
-/// Why a statement has no answer.
-pub(super) struct Failed {
-    error: Error,
-    /// The answer was lost, so the statement may have been carried out, or may still be.
-    pub(super) is_lost: bool,
-}
-
-impl Failed {
-    pub(super) fn into_error(self) -> Error {
-        self.error
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self { error, is_lost: false }
-    }
-}
 
 /// How often a statement that lost a deadlock is sent again.
 const ATTEMPTS: u32 = 12;
@@ -72,36 +54,21 @@ impl PostgresLines {
                 .line(until, |_| true)
                 .await
                 .map_err(|error| Error::new(error.kind().clone(), doing).because(error).not_done())?;
-            match timeout_at(until, line.query_typed(statement, values)).await {
+            let (meaning, failed) = match timeout_at(until, line.query_typed(statement, values)).await {
                 Ok(Ok(rows)) => return Ok(rows),
-                Ok(Err(cause)) => match Meaning::of(&cause) {
-                    Meaning::Undone if attempt < ATTEMPTS => {
-                        sleep(jittered(Duration::from_millis(4 * u64::from(attempt)))).await
-                    }
-                    Meaning::Undone => {
-                        return Err(Error::new(ErrorKind::Unavailable, doing).because(cause).not_done().into());
-                    }
-                    Meaning::Refused(kind) => {
-                        // A server that has become a replica is left; its successor is found by a new connection.
-                        if kind == ErrorKind::NotWritable {
-                            self.link.renew(&line);
-                        }
-                        return Err(Error::new(kind, doing).because(cause).not_done().into());
-                    }
-                    Meaning::Lost => {
-                        self.link.renew(&line);
-                        return Err(Failed {
-                            error: Error::new(ErrorKind::Unavailable, doing).because(cause),
-                            is_lost: true,
-                        });
-                    }
-                },
-                Err(_) => {
-                    self.link.renew(&line);
-                    let error = Error::new(ErrorKind::Unavailable, doing);
-                    let error = error.because(format!("the server did not answer within {:?}", self.deadline));
-                    return Err(Failed { error, is_lost: true });
+                Ok(Err(cause)) => (meaning(&cause), meaning(&cause).into_failed(doing, cause)),
+                Err(_) => (Meaning::Lost, Meaning::Lost.into_failed(doing, Silent(self.deadline))),
+            };
+            match meaning {
+                Meaning::Undone if attempt < ATTEMPTS && Instant::now() < until => {
+                    sleep(jittered(Duration::from_millis(4 * u64::from(attempt)))).await;
                 }
+                // A server that has become a replica is left; its successor is found by a new connection.
+                Meaning::Lost | Meaning::Refused(ErrorKind::NotWritable) => {
+                    self.link.renew(&line);
+                    return Err(failed);
+                }
+                Meaning::Undone | Meaning::Refused(_) => return Err(failed),
             }
         }
         unreachable!("the attempts end with an answer")
@@ -148,46 +115,29 @@ fn answer_of<T>(
     doing: &'static str,
     answer: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,
 ) -> Result<T, Failed> {
-    let cause = match answer {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(cause)) => cause,
-        Err(elapsed) => {
-            return Err(Failed { error: Error::new(ErrorKind::Unavailable, doing).because(elapsed), is_lost: true });
-        }
-    };
-    match Meaning::of(&cause) {
-        Meaning::Refused(kind) => Err(Error::new(kind, doing).because(cause).not_done().into()),
-        Meaning::Undone => Err(Error::new(ErrorKind::Unavailable, doing).because(cause).not_done().into()),
-        Meaning::Lost => Err(Failed { error: Error::new(ErrorKind::Unavailable, doing).because(cause), is_lost: true }),
+    match answer {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(cause)) => Err(meaning(&cause).into_failed(doing, cause)),
+        Err(_) => Err(Meaning::Lost.into_failed(doing, Silent(WHOLE_TABLE))),
     }
 }
 
-/// What an error of the client says of the statement.
-enum Meaning {
-    /// The server undid it, for the sake of another: it may be sent again.
-    Undone,
-    Refused(ErrorKind),
-    Lost,
-}
-
-impl Meaning {
-    fn of(error: &tokio_postgres::Error) -> Self {
-        let Some(answer) = error.as_db_error() else { return Self::Lost };
-        let code = answer.code();
-        // A statement that fails is undone as a whole. Only a server that goes down may have done it before it said so.
-        match code.code() {
-            _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
-                Self::Undone
-            }
-            _ if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => Self::Lost,
-            _ if *code == SqlState::LOCK_NOT_AVAILABLE => Self::Refused(ErrorKind::Timeout),
-            _ if *code == SqlState::UNIQUE_VIOLATION => Self::Refused(ErrorKind::KeyTaken),
-            _ if *code == SqlState::DISK_FULL => Self::Refused(ErrorKind::Full),
-            _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Self::Refused(ErrorKind::NotWritable),
-            // A function, a table, a schema, or the right to use them is missing.
-            "42883" | "42P01" | "3F000" | "42501" => Self::Refused(ErrorKind::Config),
-            _ => Self::Refused(ErrorKind::Unavailable),
+fn meaning(error: &tokio_postgres::Error) -> Meaning {
+    let Some(answer) = error.as_db_error() else { return Meaning::Lost };
+    let code = answer.code();
+    // A statement that fails is undone as a whole. Only a server that goes down may have done it before it said so.
+    match code.code() {
+        _ if *code == SqlState::T_R_DEADLOCK_DETECTED || *code == SqlState::T_R_SERIALIZATION_FAILURE => {
+            Meaning::Undone
         }
+        _ if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => Meaning::Lost,
+        _ if *code == SqlState::LOCK_NOT_AVAILABLE => Meaning::Refused(ErrorKind::Timeout),
+        _ if *code == SqlState::UNIQUE_VIOLATION => Meaning::Refused(ErrorKind::KeyTaken),
+        _ if *code == SqlState::DISK_FULL => Meaning::Refused(ErrorKind::Full),
+        _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Meaning::Refused(ErrorKind::NotWritable),
+        // A function, a table, a schema, or the right to use them is missing.
+        "42883" | "42P01" | "3F000" | "42501" => Meaning::Refused(ErrorKind::Config),
+        _ => Meaning::Refused(ErrorKind::Unavailable),
     }
 }
 

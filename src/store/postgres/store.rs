@@ -9,9 +9,10 @@ use tokio_postgres::Config;
 use tokio_postgres::config::TargetSessionAttrs;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::postgres::lines::{Failed, PostgresLines};
+use crate::store::postgres::lines::PostgresLines;
 use crate::store::postgres::options::PostgresOptions;
 use crate::store::postgres::schema::Statements;
+use crate::store::sql::failed::Failed;
 use crate::store::sql::settings::{Settings, check_name, check_version};
 use crate::store::{Acknowledged, Durability};
 
@@ -155,4 +156,21 @@ fn acknowledged(fsync: &str, synchronous_commit: &str, wal_writer_delay: u64) ->
         _ => endings,
     };
     Acknowledged { saves, endings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_means_what_the_servers_settings_say() {
+        let shown = |fsync, commit| {
+            let Acknowledged { saves, endings } = acknowledged(fsync, commit, 200);
+            (saves, endings)
+        };
+        assert_eq!(shown("on", "on"), (Durability::Always, Durability::Always));
+        let late = Durability::Every(Duration::from_millis(600));
+        assert_eq!(shown("on", "off"), (late, Durability::Always), "endings wait all the same");
+        assert_eq!(shown("off", "on"), (Durability::Never, Durability::Never));
+    }
 }

@@ -1,0 +1,115 @@
+//! Several nodes on one database, and the rights that each needs.
+
+use std::time::Duration;
+
+use cloakroom::{ErrorKind, Lifetime, Record, Revision, SessionId, SessionKey, Store, Timestamp, Update};
+
+use crate::backend::{Backend, Choice};
+use crate::suite::{fresh_table, runtime};
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn session() -> Record {
+    let lifetime = Lifetime::idle(30 * MINUTE);
+    let mut record = Record::new(SessionKey::of(&SessionId::generate().unwrap()), lifetime, NOW);
+    record.set_revision(Revision::fresh());
+    record
+}
+
+pub fn nodes_that_migrate_at_once_wait_for_each_other<B: Backend>() {
+    runtime().block_on(async {
+        let table: &str = fresh_table().leak();
+        let nodes: Vec<_> =
+            (0..6).map(|_| tokio::spawn(B::open(B::shared().port(), table, Choice::default()))).collect();
+        let mut stores = Vec::new();
+        for node in nodes {
+            stores.push(node.await.unwrap());
+        }
+        stores[0].create(&session(), &[], NOW).await.unwrap();
+        // Sessions that are stored stay.
+        let late = B::open(B::shared().port(), table, Choice::default()).await;
+        assert_eq!(late.count(NOW).await.unwrap(), 1);
+    });
+}
+
+/// Every node sweeps at once, and visitors come meanwhile: each session is counted once, and none that lives is removed.
+pub fn sweeps_of_several_nodes_remove_each_session_once<B: Backend>() {
+    const EXPIRED: usize = 400;
+    runtime().block_on(async {
+        let table: &str = fresh_table().leak();
+        let store = B::open(B::shared().port(), table, Choice::default()).await;
+        let (mut live, later) = (Vec::new(), NOW.plus(31 * MINUTE));
+        for number in 0..EXPIRED + 100 {
+            let record = session();
+            store.create(&record, &[], NOW).await.unwrap();
+            if number >= EXPIRED {
+                store.touch(record.key(), NOW.plus(29 * MINUTE)).await.unwrap();
+                live.push(*record.key());
+            }
+        }
+        let sweeps: Vec<_> = (0..4)
+            .map(|_| {
+                tokio::spawn(async move {
+                    let node = B::open(B::shared().port(), table, Choice::default()).await;
+                    let mut removed = 0;
+                    loop {
+                        let swept = node.sweep(later, 20).await.unwrap();
+                        removed += swept.removed;
+                        if !swept.more {
+                            return removed;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for (minute, key) in (0..).zip(live.iter().cycle().take(400)) {
+            assert!(
+                store.touch(key, later.plus(Duration::from_millis(minute))).await.unwrap(),
+                "a live session is gone"
+            );
+        }
+        let mut removed = 0;
+        for sweep in sweeps {
+            removed += sweep.await.unwrap();
+        }
+        // A node passes by what another holds at that moment.
+        removed += store.sweep(later, 10_000).await.unwrap().removed;
+        assert_eq!(removed, EXPIRED as u64);
+        assert_eq!(store.count(later).await.unwrap(), 100);
+    });
+}
+
+/// At run time no node needs the right to create anything.
+pub fn a_user_without_the_right_to_create_serves_and_cannot_migrate<B: Backend>() {
+    runtime().block_on(async {
+        let table = fresh_table();
+        B::open(B::shared().port(), &table, Choice::default()).await;
+        let store = B::open_limited(&table).await;
+        let record = session();
+        let revision = store.create(&record, &[], NOW).await.unwrap();
+        let mut next = record.clone();
+        next.set_revision(Revision::fresh());
+        assert!(matches!(store.update(&next, revision, NOW).await, Ok(Update::Stored(_))));
+        assert!(store.touch(record.key(), NOW.plus(MINUTE)).await.unwrap());
+        store.sweep(NOW, 10).await.unwrap();
+        assert_eq!(store.count(NOW).await.unwrap(), 1);
+        assert!(store.destroy(record.key(), None).await.unwrap());
+        store.clear().await.unwrap();
+        assert!(B::migrate(&store).await.is_err());
+    });
+}
+
+pub fn a_schema_that_is_missing_or_newer_is_an_error_that_says_so<B: Backend>() {
+    runtime().block_on(async {
+        let table = fresh_table();
+        let store = B::unmigrated(&table).await.unwrap();
+        let error = store.create(&session(), &[], NOW).await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Config, "{error}");
+        assert!(!error.may_have_happened() && error.to_string().contains("migrate"), "{error}");
+        B::migrate(&store).await.unwrap();
+        store.create(&session(), &[], NOW).await.unwrap();
+        B::mark(B::shared(), &table, "cloakroom schema 2");
+        assert_eq!(B::unmigrated(&table).await.unwrap_err().kind(), &ErrorKind::NewerFormat);
+    });
+}
