@@ -110,9 +110,9 @@ impl Faults {
     pub fn draw(rng: &mut Rng) -> Self {
         let mut faults = Self { write_back: [0, 20, 200][rng.usize(..3)], ..Self::default() };
         if rng.bool() {
-            // The store's reserves alone take some thirty.
+            // The store's reserves alone take some five hundred.
             if rng.u8(..4) == 0 {
-                faults.capacity = Some(rng.usize(30..80));
+                faults.capacity = Some(rng.usize(480..1_280));
                 faults.competes = [0, 20, 200][rng.usize(..3)];
             }
             return faults;
