@@ -174,7 +174,7 @@ struct Watch {
     proposed: Mutex<Vec<Revision>>,
     /// What happens before the next operations of these names.
     hooks: Mutex<VecDeque<(&'static str, Hook)>>,
-    fails: Mutex<Option<&'static str>>,
+    fails: Mutex<Option<(&'static str, ErrorKind)>>,
     damaged: Mutex<Vec<SessionKey>>,
     /// How often each operation yields to other tasks, before its work and after it.
     slow: Mutex<bool>,
@@ -198,7 +198,11 @@ impl Watched {
 
     /// Makes all operations of this name fail.
     pub fn fail(&self, operation: &'static str) {
-        *self.watch.fails.lock().unwrap() = Some(operation);
+        self.fail_as(operation, ErrorKind::Unavailable);
+    }
+
+    pub fn fail_as(&self, operation: &'static str, kind: ErrorKind) {
+        *self.watch.fails.lock().unwrap() = Some((operation, kind));
     }
 
     /// Makes a session one that cannot be read.
@@ -214,8 +218,10 @@ impl Watched {
     async fn called(&self, operation: &'static str) -> Result<()> {
         self.pause().await;
         self.watch.calls.lock().unwrap().push(operation);
-        if *self.watch.fails.lock().unwrap() == Some(operation) {
-            return Err(Error::new(ErrorKind::Unavailable, operation));
+        if let Some((failing, kind)) = &*self.watch.fails.lock().unwrap()
+            && *failing == operation
+        {
+            return Err(Error::new(kind.clone(), operation));
         }
         let hook = {
             let mut hooks = self.watch.hooks.lock().unwrap();

@@ -159,6 +159,23 @@ fn what_cannot_be_swept_for_the_moment_is_swept_by_the_next_call() {
 }
 
 #[test]
+fn where_no_save_has_room_what_is_over_by_todays_policy_ends_all_the_same() {
+    let site = site_with(|builder| builder.lifetime(Lifetime::new(DAY, 30 * DAY)));
+    site.visit(&mut Browser::default(), |session| login(session).unwrap());
+    site.advance(HOUR);
+    let shorter = deploy(site.store.clone(), &site.clock, Lifetime::new(10 * MINUTE, DAY)).blocking();
+    site.store.fail_as("update", ErrorKind::Full);
+    shorter.sweep(10).unwrap();
+    assert_eq!(site.count(), 0);
+    // One that lives is not ended for it.
+    site.visit(&mut Browser::default(), |session| login(session).unwrap());
+    site.advance(HOUR);
+    let longer = deploy(site.store.clone(), &site.clock, Lifetime::new(2 * HOUR, DAY)).blocking();
+    assert_eq!(longer.sweep(10).unwrap_err().kind(), &ErrorKind::Full);
+    assert_eq!(site.count(), 1);
+}
+
+#[test]
 fn a_look_for_later_deadlines_is_made_once_and_an_hour_later_only_where_there_were_some() {
     let site = site_with(|builder| builder.lifetime(Lifetime::new(DAY, 30 * DAY)));
     let visit = || site.visit(&mut Browser::default(), |session| login(session).unwrap());

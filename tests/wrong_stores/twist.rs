@@ -444,7 +444,8 @@ fn suite_of(twist: fn() -> Box<dyn Twist>) -> Suite<Wrong> {
 }
 
 pub(crate) fn report<T: Twist + Default>() -> Report {
-    suite::<T>().run()
+    // What hangs has a limit of its own, in `stuck`. On a busy machine all else takes what it takes.
+    suite::<T>().time_limit(Duration::from_secs(600)).run()
 }
 
 /// That a wrong store breaks this promise and no other; and that only these could not be judged because of it.

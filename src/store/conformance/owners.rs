@@ -261,7 +261,7 @@ fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Checked {
 
 fn reaches_what_rotates<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
-    while_it_rotates(&store, 40, Duration::from_millis(1), |round| {
+    while_it_rotates(&store, |round| {
         let promote = |record: &mut Record| {
             put(record, "role", round);
             Ok(true)
@@ -277,45 +277,49 @@ fn reaches_what_rotates<S: Store>(bench: &Bench<'_, S>) -> Checked {
 
 fn misses_none<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = bench.open();
-    while_it_rotates(&store, 400, Duration::ZERO, |round| {
+    while_it_rotates(&store, |round| {
         let there = store.owned_by(&"ada".into(), at(0))?.len();
-        ensure!(there == 1, "look {round} at the owner of one session, which rotates meanwhile, finds {there}");
+        ensure!(
+            there == 1,
+            "in round {round} a look at the owner of one session, which rotates meanwhile, finds {there}"
+        );
         Ok(())
     })
 }
 
-/// Does this again and again while a session of ada's gets so many other keys, one after another.
-fn while_it_rotates<S: Store>(
-    store: &Subject<'_, S>,
-    rotations: u32,
-    pause: Duration,
-    each: impl Fn(u64) -> Checked + Sync,
-) -> Checked {
+/// Does this again and again while a session of ada's gets one key after another: a few in each round, so that whoever lists
+/// until nothing is new comes to an end.
+fn while_it_rotates<S: Store>(store: &Subject<'_, S>, each: impl Fn(u64) -> Checked + Sync) -> Checked {
+    const ROUNDS: u32 = 60;
+    const ROTATIONS: u32 = 5;
     store.create(&owned(1, "ada"), at(0))?;
-    let done = AtomicBool::new(false);
-    together(2, |thread| {
-        if thread == 0 {
-            let rotated = (1..=rotations).try_for_each(|n| {
-                // Slowly enough that whoever lists until nothing is new comes to an end.
-                thread::sleep(pause);
-                loop {
-                    let mut record = store.loaded(&key(n), at(0))?;
-                    let expected = record.revision();
-                    record.set_key(key(n + 1));
-                    if let Update::Stored(_) = store.rotate(&key(n), expected, &record, at(0))? {
-                        return Ok(());
+    for round in 0..ROUNDS {
+        let done = AtomicBool::new(false);
+        together(2, |thread| {
+            if thread == 0 {
+                let first = round * ROTATIONS + 1;
+                let rotated = (first..first + ROTATIONS).try_for_each(|n| {
+                    // So that the rotations fall at different moments of what the other thread does.
+                    thread::sleep(Duration::from_micros(200));
+                    loop {
+                        let mut record = store.loaded(&key(n), at(0))?;
+                        let expected = record.revision();
+                        record.set_key(key(n + 1));
+                        if let Update::Stored(_) = store.rotate(&key(n), expected, &record, at(0))? {
+                            return Ok(());
+                        }
                     }
+                });
+                done.store(true, Ordering::SeqCst);
+                return rotated;
+            }
+            loop {
+                each(u64::from(round) + 1)?;
+                if done.load(Ordering::SeqCst) {
+                    return Ok(());
                 }
-            });
-            done.store(true, Ordering::SeqCst);
-            return rotated;
-        }
-        let mut round = 0;
-        while !done.load(Ordering::SeqCst) {
-            round += 1;
-            each(round)?;
-        }
-        Ok(())
-    })?;
+            }
+        })?;
+    }
     Ok(())
 }

@@ -21,8 +21,9 @@ const ON_ONE_THREAD: u32 = 4;
 /// wait there, so they must meet so often during their requests ...
 const MEETINGS: u32 = 40;
 
-/// ... but there are at most so many rounds: on a busy machine one thread may be done before the other begins.
-const ON_THREADS: u32 = 400;
+/// ... but there are at most so many rounds: on a busy machine one thread may be done before the other begins, and each round may
+/// take as long as a thread waits for its turn.
+const ON_THREADS: u32 = 120;
 
 /// Lets the contenders race, and collects the answers of each round. `prepare` makes what a contender of a round needs
 /// before the race, and `attempt` is its request.

@@ -60,7 +60,8 @@ impl Tree {
     /// Builds the campaigns; says where the program is.
     pub fn build(&self) -> Result<PathBuf, Failure> {
         let mut cargo = self.cargo("tests/campaigns/Cargo.toml", &["build", "--quiet", "--profile", "mutants"]);
-        built(&mut cargo)?;
+        // What is taken away may leave something unused.
+        built(cargo.env("RUSTFLAGS", "-Awarnings"))?;
         Ok(self.target.join("mutants/cloakroom-campaigns"))
     }
 
@@ -77,8 +78,7 @@ impl Tree {
     fn cargo(&self, manifest: &str, arguments: &[&str]) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo.args(arguments).arg("--manifest-path").arg(self.root.join(manifest));
-        // What is taken away may leave something unused.
-        cargo.env("CARGO_TARGET_DIR", &self.target).env("RUSTFLAGS", "-Awarnings");
+        cargo.env("CARGO_TARGET_DIR", &self.target);
         cargo
     }
 }
