@@ -40,17 +40,13 @@ mod pages {
 /// ```
 pub mod prelude {
     #[cfg(feature = "tower")]
-    pub use crate::adapters::tower::SessionLayer;
-    pub use crate::model::handle::Handle;
-    pub use crate::model::lifetime::Lifetime;
-    pub use crate::model::owner::Owner;
-    pub use crate::model::time::Timestamp;
-    pub use crate::session::{Entry, Session};
-    pub use crate::sessions::Sessions;
-    pub use crate::store::any::AnyStore;
-    pub use crate::store::file::FileStore;
-    pub use crate::store::memory::MemoryStore;
-    pub use crate::store::{Durability, Store};
+    #[doc(no_inline)]
+    pub use super::tower::SessionLayer;
+    #[doc(no_inline)]
+    pub use super::{
+        AnyStore, Durability, Entry, FileStore, Handle, Lifetime, MemoryStore, Owner, Session, Sessions, Store,
+        Timestamp,
+    };
 }
 
 mod adapters;
