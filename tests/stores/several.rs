@@ -19,17 +19,22 @@ fn session() -> Record {
 
 pub fn nodes_that_migrate_at_once_wait_for_each_other<B: Backend>() {
     runtime().block_on(async {
-        let table: &str = fresh_table().leak();
-        let nodes: Vec<_> =
-            (0..6).map(|_| tokio::spawn(B::open(B::shared().port(), table, Choice::default()))).collect();
-        let mut stores = Vec::new();
-        for node in nodes {
-            stores.push(node.await.unwrap());
+        for _ in 0..4 {
+            let table = fresh_table();
+            let mut nodes = Vec::new();
+            for _ in 0..8 {
+                nodes.push(B::unmigrated(&table).await.unwrap());
+            }
+            let migrations: Vec<_> =
+                nodes.iter().cloned().map(|node| tokio::spawn(async move { B::migrate(&node).await })).collect();
+            for migration in migrations {
+                migration.await.unwrap().unwrap();
+            }
+            nodes[0].create(&session(), &[], NOW).await.unwrap();
+            // Sessions that are stored stay.
+            B::migrate(&nodes[1]).await.unwrap();
+            assert_eq!(nodes[2].count(NOW).await.unwrap(), 1);
         }
-        stores[0].create(&session(), &[], NOW).await.unwrap();
-        // Sessions that are stored stay.
-        let late = B::open(B::shared().port(), table, Choice::default()).await;
-        assert_eq!(late.count(NOW).await.unwrap(), 1);
     });
 }
 
@@ -111,5 +116,30 @@ pub fn a_schema_that_is_missing_or_newer_is_an_error_that_says_so<B: Backend>() 
         store.create(&session(), &[], NOW).await.unwrap();
         B::mark(B::shared(), &table, "cloakroom schema 2");
         assert_eq!(B::unmigrated(&table).await.unwrap_err().kind(), &ErrorKind::NewerFormat);
+    });
+}
+
+/// Log-out-everywhere while a session is on its way to a smaller or to a larger key: it waits for the rotation, and ends the
+/// session under its new key.
+pub fn what_rotates_does_not_escape_the_end_of_all_sessions<B: Backend>() {
+    runtime().block_on(async {
+        let table: &str = fresh_table().leak();
+        let store = B::open(B::shared().port(), table, Choice::default()).await;
+        let key = |place: u8| SessionKey::from_bytes([place; 16]);
+        for to in [key(1), key(200)] {
+            let mut record = session();
+            record.set_key(key(100));
+            record.set_owner(Some("ada".into()), Some(NOW));
+            store.create(&record, &[], NOW).await.unwrap();
+            let rotation = tokio::task::spawn_blocking(move || B::move_slowly(B::shared(), table, key(100), to));
+            let begun = std::time::Instant::now();
+            while !B::is_locked(B::shared(), table, key(100)) {
+                assert!(begun.elapsed() < MINUTE && !rotation.is_finished(), "the rotation was not seen on its way");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(store.destroy_owned_by(&"ada".into(), None).await.unwrap(), 1);
+            rotation.await.unwrap();
+            assert!(store.owned_by(&"ada".into(), NOW).await.unwrap().is_empty(), "a session escaped to {to}");
+        }
     });
 }
