@@ -55,7 +55,7 @@ pub trait Backend: 'static {
     /// Writes what stands beside the table.
     fn mark(server: &Server, table: &str, mark: &str);
 
-    /// Gives a session's row another key, in a transaction that stays open for most of a second.
+    /// Gives a session's row another key, in a transaction that stays open for half a second.
     fn move_slowly(server: &Server, table: &str, from: SessionKey, to: SessionKey);
 
     /// Whether a transaction holds the session's row.

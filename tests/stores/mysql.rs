@@ -121,7 +121,7 @@ impl Backend for Mysql {
             server,
             &format!(
                 "START TRANSACTION; UPDATE {table} SET `key` = UNHEX('{to}') WHERE `key` = UNHEX('{from}'); \
-                 SELECT SLEEP(0.8); COMMIT"
+                 SELECT SLEEP(0.5); COMMIT"
             ),
         );
     }

@@ -122,7 +122,7 @@ impl Backend for Postgres {
             server,
             &format!(
                 "BEGIN; UPDATE cloakroom.{table} SET key = '\\x{to}' WHERE key = '\\x{from}'; \
-                 SELECT pg_sleep(0.8); COMMIT"
+                 SELECT pg_sleep(0.5); COMMIT"
             ),
         );
     }
