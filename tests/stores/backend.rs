@@ -54,4 +54,10 @@ pub trait Backend: 'static {
 
     /// Writes what stands beside the table.
     fn mark(server: &Server, table: &str, mark: &str);
+
+    /// Gives a session's row another key, in a transaction that stays open for half a second.
+    fn move_slowly(server: &Server, table: &str, from: SessionKey, to: SessionKey);
+
+    /// Whether a transaction holds the session's row.
+    fn is_locked(server: &Server, table: &str, key: SessionKey) -> bool;
 }

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cloakroom::{
-    ErrorKind, Found, Lifetime, Owner, Record, Revision, SessionId, SessionKey, Store, Timestamp, Trace, Update,
-};
+use cloakroom::{ErrorKind, Found, Lifetime, Record, Revision, SessionId, SessionKey, Store, Timestamp, Trace, Update};
 
 use crate::backend::{Backend, Choice};
 use crate::proxy::Proxy;
@@ -230,39 +228,6 @@ pub fn no_error_shows_the_password<B: Backend>() {
         }
         for text in shown {
             assert!(!text.contains("not-shown"), "{text}");
-        }
-    });
-}
-
-/// Log-out-everywhere beside rotations to smaller and to larger keys: nothing of the owner is left.
-pub fn a_rotation_does_not_escape_the_end_of_all_sessions<B: Backend>() {
-    runtime().block_on(async {
-        let store = B::open(B::shared().port(), &fresh_table(), Choice::default()).await;
-        for round in 0..40_u8 {
-            let owner = Owner::from(format!("ada {round}"));
-            let key =
-                |place: u8| SessionKey::from_bytes([place, round, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
-            let mut records = Vec::new();
-            for place in [100, 150] {
-                let mut record = session();
-                record.set_key(key(place));
-                record.set_owner(Some(owner.clone()), Some(NOW));
-                let revision = store.create(&record, &[], NOW).await.unwrap();
-                records.push((record, revision));
-            }
-            // One goes to a smaller key than the other's, and one to a larger.
-            let rotations = records.into_iter().zip([50, 200]).map(|((record, revision), place)| {
-                let (store, old, mut new) = (store.clone(), *record.key(), next(&record));
-                new.set_key(key(place));
-                tokio::spawn(async move { store.rotate(&old, revision, &new, None, NOW).await.unwrap() })
-            });
-            let rotations: Vec<_> = rotations.collect();
-            let ended = store.destroy_owned_by(&owner, None).await.unwrap();
-            for rotation in rotations {
-                assert!(!matches!(rotation.await.unwrap(), Update::Conflict(_)));
-            }
-            let left = store.owned_by(&owner, NOW).await.unwrap().len();
-            assert_eq!((ended, left), (2, 0), "round {round}");
         }
     });
 }

@@ -115,4 +115,19 @@ impl Backend for Mysql {
     fn mark(server: &Server, table: &str, mark: &str) {
         sql(server, &format!("ALTER TABLE {table} COMMENT = '{mark}'"));
     }
+
+    fn move_slowly(server: &Server, table: &str, from: SessionKey, to: SessionKey) {
+        sql(
+            server,
+            &format!(
+                "START TRANSACTION; UPDATE {table} SET `key` = UNHEX('{to}') WHERE `key` = UNHEX('{from}'); \
+                 SELECT SLEEP(0.5); COMMIT"
+            ),
+        );
+    }
+
+    fn is_locked(server: &Server, table: &str, key: SessionKey) -> bool {
+        let select = format!("SELECT 1 FROM {table} WHERE `key` = UNHEX('{key}') FOR UPDATE SKIP LOCKED");
+        sql(server, &select).is_empty()
+    }
 }

@@ -116,4 +116,19 @@ impl Backend for Postgres {
     fn mark(server: &Server, table: &str, mark: &str) {
         sql(server, &format!("COMMENT ON TABLE cloakroom.{table} IS '{mark}'"));
     }
+
+    fn move_slowly(server: &Server, table: &str, from: SessionKey, to: SessionKey) {
+        sql(
+            server,
+            &format!(
+                "BEGIN; UPDATE cloakroom.{table} SET key = '\\x{to}' WHERE key = '\\x{from}'; \
+                 SELECT pg_sleep(0.5); COMMIT"
+            ),
+        );
+    }
+
+    fn is_locked(server: &Server, table: &str, key: SessionKey) -> bool {
+        sql(server, &format!("SELECT 1 FROM cloakroom.{table} WHERE key = '\\x{key}' FOR UPDATE SKIP LOCKED"))
+            .is_empty()
+    }
 }

@@ -35,9 +35,9 @@ impl Statements {
             format!("CALL {table}_v{SCHEMA_VERSION}_{procedure}({})", places(arguments)).into()
         };
         let select = |which: &str| format!("SELECT `key`, {COLUMNS} FROM {table} WHERE {which}").into();
-        let schema = SCHEMA.trim_start_matches("DELIMITER //\n").replace("cloakroom_sessions", table);
+        let schema = SCHEMA.trim_start_matches("DELIMITER //\n").trim_end_matches("\n//\nDELIMITER ;\n");
         Self {
-            migrate: schema.split("\n//\n").map(str::to_owned).collect(),
+            migrate: schema.replace("cloakroom_sessions", table).split("\n//\n").map(str::to_owned).collect(),
             mark: format!(
                 "SELECT CAST(@@innodb_flush_log_at_trx_commit AS SIGNED), CAST(@@max_allowed_packet AS SIGNED), \
                  (SELECT table_comment FROM information_schema.tables \

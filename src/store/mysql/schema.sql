@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS cloakroom_sessions (
     UNIQUE KEY by_key (`key`),
     KEY by_owner (owner),
     KEY by_due (due)
-) ENGINE = InnoDB CHARACTER SET binary COMMENT = 'cloakroom schema 1'
+) ENGINE = InnoDB CHARACTER SET binary
 //
 -- Rows to lock while an owner's sessions are counted; owners share them.
 CREATE TABLE IF NOT EXISTS cloakroom_sessions_locks (
@@ -330,3 +330,7 @@ BEGIN
     DELETE FROM cloakroom_sessions WHERE id <= p_last ORDER BY id LIMIT 1000;
     SELECT ROW_COUNT();
 END
+//
+ALTER TABLE cloakroom_sessions COMMENT = 'cloakroom schema 1'
+//
+DELIMITER ;

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mysql_async::Opts;
+use mysql_async::{Opts, Row};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::mysql::lines::MysqlLines;
 use crate::store::mysql::options::MysqlOptions;
 use crate::store::mysql::schema::Statements;
-use crate::store::sql::settings::{Settings, check_version};
+use crate::store::sql::settings::{SCHEMA_VERSION, Settings, check_version};
 use crate::store::{Acknowledged, Durability};
 
 /// A store in MySQL or MariaDB, for sites of several machines. It keeps the whole [`Store`](crate::Store) contract.
@@ -90,7 +90,8 @@ impl MysqlStore {
         &self.0.statements.table
     }
 
-    /// Creates the schema or brings it up to date. What is up to date stays as it is. Nodes may call it at once: they wait
+    /// Creates the schema or brings it up to date. What is up to date stays as it is, and that takes
+    /// no right but to look. Nodes may call it at once: they wait
     /// for each other. Sessions that are stored stay. Nodes of the version before may go on meanwhile. If it fails halfway, it
     /// may be called again.
     ///
@@ -98,6 +99,10 @@ impl MysqlStore {
     ///
     /// [`ErrorKind::Config`] if the user may not create what is missing.
     pub async fn migrate(&self) -> Result<()> {
+        let rows = self.0.lines.read("reading the schema's version", &self.0.statements.mark, &[]).await?;
+        if check_version(&mark_of(&rows))? == Some(SCHEMA_VERSION) {
+            return Ok(());
+        }
         let name = format!("cloakroom {}", self.0.statements.table);
         self.0.lines.run_locked("migrating the schema", &name, &self.0.statements.migrate).await
     }
@@ -130,8 +135,7 @@ impl MysqlOptions {
         let rows = lines.read("reading the server's settings", &statements.mark, &[]).await?;
         let row = rows.first();
         let number = |place: usize| row.and_then(|row| row.get_opt::<i64, _>(place)?.ok()).unwrap_or_default();
-        let mark = row.and_then(|row| row.get_opt::<Option<String>, _>(2)?.ok()?).unwrap_or_default();
-        check_version(&mark)?;
+        check_version(&mark_of(&rows))?;
         // A packet carries the other values, too.
         let largest_body = usize::try_from(number(1)).unwrap_or(0).saturating_sub(4096).min(512 << 20);
         let acknowledged = acknowledged(number(0));
@@ -147,6 +151,11 @@ impl fmt::Debug for MysqlStore {
             .field("limits", &self.0.settings.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// What stands beside the table, if it is there.
+fn mark_of(rows: &[Row]) -> String {
+    rows.first().and_then(|row| row.get_opt::<Option<String>, _>(2)?.ok()?).unwrap_or_default()
 }
 
 /// What the server's `innodb_flush_log_at_trx_commit` makes of an acknowledgement.

@@ -5,15 +5,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::Config;
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::{Config, Row};
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::postgres::lines::PostgresLines;
 use crate::store::postgres::options::PostgresOptions;
 use crate::store::postgres::schema::Statements;
 use crate::store::sql::failed::Failed;
-use crate::store::sql::settings::{Settings, check_name, check_version};
+use crate::store::sql::settings::{SCHEMA_VERSION, Settings, check_name, check_version};
 use crate::store::{Acknowledged, Durability};
 
 /// A store in PostgreSQL, for sites of several machines. It keeps the whole [`Store`] contract.
@@ -87,9 +87,7 @@ impl PostgresStore {
 
     pub(super) async fn of(lines: PostgresLines, statements: Statements, settings: Settings) -> Result<Self> {
         let rows = lines.read("reading the server's settings", &statements.mark, &[]).await?;
-        let text = |place: usize| {
-            rows.first().and_then(|row| row.try_get::<_, Option<String>>(place).ok().flatten()).unwrap_or_default()
-        };
+        let text = |place| text_at(&rows, place);
         check_version(&text(3))?;
         let acknowledged = acknowledged(&text(0), &text(1), text(2).parse().unwrap_or(200));
         Ok(Self(Arc::new(Inner { lines, statements, settings, acknowledged })))
@@ -100,13 +98,18 @@ impl PostgresStore {
         &self.0.statements.table
     }
 
-    /// Creates the schema or brings it up to date, as one transaction. What is up to date stays as it is. Nodes may call it at
+    /// Creates the schema or brings it up to date, as one transaction. What is up to date stays as it is, and that takes
+    /// no right but to look. Nodes may call it at
     /// once. Sessions that are stored stay. Nodes of the version before may go on meanwhile.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the role may not create what is missing. Nothing was changed then.
     pub async fn migrate(&self) -> Result<()> {
+        let rows = self.0.lines.read("reading the schema's version", &self.0.statements.mark, &[]).await?;
+        if check_version(&text_at(&rows, 3))? == Some(SCHEMA_VERSION) {
+            return Ok(());
+        }
         self.0.lines.run_alone("migrating the schema", &self.0.statements.migrate).await.map_err(Failed::into_error)
     }
 }
@@ -145,6 +148,11 @@ impl fmt::Debug for PostgresStore {
             .field("limits", &self.0.settings.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// A text of the one row that there is.
+fn text_at(rows: &[Row], place: usize) -> String {
+    rows.first().and_then(|row| row.try_get::<_, Option<String>>(place).ok().flatten()).unwrap_or_default()
 }
 
 /// What the server's settings make of an acknowledgement.
