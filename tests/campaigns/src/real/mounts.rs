@@ -6,6 +6,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 
@@ -134,10 +136,21 @@ impl Mounted {
         fs::write(trigger, "campaign").map_err(|error| format!("no error could be triggered: {error}"))
     }
 
-    /// Nobody may use it any more.
+    /// No process of the campaign may use it any more. Another program of the machine may look at it for a moment, so it is
+    /// tried again for a while.
     pub fn unmount(mut self) -> Result<(), Failure> {
-        self.mounted = false;
-        tool("umount", &[&self.at.display().to_string()])
+        let attempt = || tool("umount", &[&self.at.display().to_string()]);
+        let mut unmounted = attempt();
+        for _ in 0..100 {
+            if unmounted.is_ok() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+            unmounted = attempt();
+        }
+        // One that stays busy is at least out of the way of the next case.
+        self.mounted = unmounted.is_err();
+        unmounted
     }
 }
 
