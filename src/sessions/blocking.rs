@@ -11,7 +11,7 @@ use crate::sessions::handle::Sessions;
 use crate::sessions::owned::Listed;
 use crate::sessions::presented::Presented;
 use crate::store::block_on::block_on;
-use crate::store::{RuntimeFree, Swept};
+use crate::store::{RuntimeFree, Store, Swept};
 
 /// [`Sessions`] for servers without async, from [`Sessions::blocking`]. Its methods are those of the same names there;
 /// each parks the thread until it is done. Cheap to clone.
@@ -35,10 +35,13 @@ use crate::store::{RuntimeFree, Swept};
 /// ```
 pub struct Blocking<S>(Sessions<S>);
 
-impl<S: RuntimeFree> Sessions<S> {
+impl<S: Store> Sessions<S> {
     /// The same sessions for servers without async. Do not use them inside an async runtime, whose thread they would
     /// park.
-    pub fn blocking(&self) -> Blocking<S> {
+    pub fn blocking(&self) -> Blocking<S>
+    where
+        S: RuntimeFree,
+    {
         Blocking(self.clone())
     }
 }
