@@ -16,6 +16,7 @@ pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod result;
+mod runtime_free;
 mod shared;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod sql;
@@ -28,6 +29,7 @@ pub use self::capabilities::{Capabilities, Kept};
 pub use self::durability::{Acknowledged, Durability};
 pub use self::limits::{BeyondLimit, Limits, OwnerLimit};
 pub use self::result::{Found, Swept, Update};
+pub use self::runtime_free::RuntimeFree;
 pub use self::traces::MAX_TRACES;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::{KeySet, SessionKey};
@@ -378,28 +380,3 @@ pub trait Store: Send + Sync + 'static {
         Capabilities::EXACT
     }
 }
-
-/// A store whose futures need no runtime: any executor can drive them, also one that only parks a thread.
-///
-/// This is what [`Sessions::blocking`](crate::Sessions::blocking) and the thread of a [`Sweeper`](crate::Sweeper) ask
-/// for. A store whose futures wait for a runtime's sockets or timers must not implement it: such a thread would sleep for
-/// ever.
-///
-/// ```
-/// use cloakroom::{MemoryStore, RuntimeFree, Sessions};
-///
-/// fn first_visit(store: impl RuntimeFree) -> cloakroom::Result<()> {
-///     let sessions = Sessions::builder(store).build()?.blocking(); // no async from here on
-///     let session = sessions.open([""; 0])?;
-///     session.insert("theme", "dark")?;
-///     sessions.commit(session).map(drop)
-/// }
-///
-/// first_visit(MemoryStore::new()).unwrap();
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "the futures of `{Self}` may need an async runtime, and a thread that parks would wait for ever",
-    label = "is not `cloakroom::RuntimeFree`",
-    note = "use `Sessions` with `.await` instead of `blocking()`, and `SweeperBuilder::run` instead of `spawn()`"
-)]
-pub trait RuntimeFree: Store {}

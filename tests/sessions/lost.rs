@@ -79,7 +79,9 @@ fn a_reauthentication_that_is_lost_is_an_error_of_methods_that_are_not_safe() {
     };
     for method in UNSAFE {
         let error = lose(method).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Lost { entries, .. } if entries.is_empty()) && error.http_status() == 409);
+        assert!(
+            matches!(error.kind(), ErrorKind::Lost { entries, .. } if entries.is_empty()) && error.http_status() == 409
+        );
         assert!(error.to_string().contains("the reauthentication"), "{error}");
     }
     for method in SAFE {

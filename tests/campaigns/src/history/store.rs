@@ -81,6 +81,7 @@ impl Group {
             Found::Live(record) => Some(Standing::Session(self.slot(key, &record)?)),
             Found::Trace(trace) => Some(Standing::Trace(self.left(key, &trace)?)),
             Found::Nothing => None,
+            other => return Err(format!("session {key} of group {} is found in a way of its own: {other:?}", self.0)),
         })
     }
 

@@ -212,7 +212,8 @@ impl Living {
             Answered::Conflict(record) => Answer::Conflict(self.session(&record)),
             Answered::Found(Found::Live(record)) => Answer::Found(Some(Standing::Session(self.session(&record)))),
             Answered::Found(Found::Trace(trace)) => Answer::Found(Some(Standing::Trace(self.left(&trace)))),
-            Answered::Found(Found::Nothing) => Answer::Found(None),
+            // Nothing, which is all that is left.
+            Answered::Found(_) => Answer::Found(None),
             Answered::Listed(records) => {
                 let mut list = [None; KEYS];
                 for record in &records {
