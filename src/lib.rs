@@ -90,8 +90,9 @@ pub use store::memory::MemoryStore;
 pub use store::mysql::{MysqlOptions, MysqlStore};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{PostgresOptions, PostgresStore};
+pub use store::runtime_free::RuntimeFree;
 pub use store::sweeper::{Sweeper, SweeperBuilder};
 pub use store::{
-    Acknowledged, BeyondLimit, Capabilities, Durability, Found, Kept, Limits, MAX_TRACES, OwnerLimit, RuntimeFree,
-    Store, Swept, Update,
+    Acknowledged, BeyondLimit, Capabilities, Durability, Found, Kept, Limits, MAX_TRACES, OwnerLimit, Store, Swept,
+    Update,
 };

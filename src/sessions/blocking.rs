@@ -11,7 +11,8 @@ use crate::sessions::handle::Sessions;
 use crate::sessions::owned::Listed;
 use crate::sessions::presented::Presented;
 use crate::store::block_on::block_on;
-use crate::store::{RuntimeFree, Store, Swept};
+use crate::store::runtime_free::RuntimeFree;
+use crate::store::{Store, Swept};
 
 /// [`Sessions`] for servers without async, from [`Sessions::blocking`]. Its methods are those of the same names there;
 /// each parks the thread until it is done. Cheap to clone.

@@ -12,7 +12,8 @@ use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
-use crate::store::{Acknowledged, Capabilities, Found, RuntimeFree, Store, Swept, Update};
+use crate::store::runtime_free::RuntimeFree;
+use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

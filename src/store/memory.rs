@@ -11,9 +11,10 @@ use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
+use crate::store::runtime_free::RuntimeFree;
 use crate::store::sweeper::beside_creates::{self, over_by};
 use crate::store::traces::Traces;
-use crate::store::{Acknowledged, BeyondLimit, Durability, Found, Limits, RuntimeFree, Store, Swept, Update};
+use crate::store::{Acknowledged, BeyondLimit, Durability, Found, Limits, Store, Swept, Update};
 
 /// A store in memory. It keeps the whole [`Store`] contract, and no session outlives the process.
 ///

@@ -16,7 +16,7 @@ pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod result;
-mod runtime_free;
+pub(crate) mod runtime_free;
 mod shared;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod sql;
@@ -29,7 +29,6 @@ pub use self::capabilities::{Capabilities, Kept};
 pub use self::durability::{Acknowledged, Durability};
 pub use self::limits::{BeyondLimit, Limits, OwnerLimit};
 pub use self::result::{Found, Swept, Update};
-pub use self::runtime_free::RuntimeFree;
 pub use self::traces::MAX_TRACES;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::{KeySet, SessionKey};
@@ -137,7 +136,7 @@ pub trait Store: Send + Sync + 'static {
     /// match store.update(&record, expected, now).await? {
     ///     Update::Stored(revision) => println!("stored as {revision:?}"),
     ///     Update::Conflict(current) => println!("another write came first: {current:?}"),
-    ///     Update::Gone => println!("the session has ended"),
+    ///     _ => println!("the session has ended"),
     /// }
     /// # Ok(())
     /// # }

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::Store;
 use super::capabilities::Capabilities;
 use super::durability::Acknowledged;
 use super::result::{Found, Swept, Update};
-use super::{RuntimeFree, Store};
+use super::runtime_free::RuntimeFree;
 use crate::model::error::Result;
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;

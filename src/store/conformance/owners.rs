@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, Checked, Subject, ensure, promises, together};
+use super::bench::{Bench, Checked, Subject, ensure, given, promises, together};
 use super::difference::ensure_same;
 use super::fixture::{IDLE, at, increment, key, moved, number, owned, put, session};
 use crate::model::error::{Error, ErrorKind};
@@ -260,6 +260,7 @@ fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Checked {
 }
 
 fn reaches_what_rotates<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    given!(reaches_all(bench).is_ok() && loses_no_change(bench).is_ok(), "update_owned_by is wrong without a rotation");
     let store = bench.open();
     while_it_rotates(&store, |round| {
         let promote = |record: &mut Record| {
@@ -276,6 +277,7 @@ fn reaches_what_rotates<S: Store>(bench: &Bench<'_, S>) -> Checked {
 }
 
 fn misses_none<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    given!(follows_rotations(bench).is_ok() && follows_updates(bench).is_ok(), "owned_by does not follow a session");
     let store = bench.open();
     while_it_rotates(&store, |round| {
         let there = store.owned_by(&"ada".into(), at(0))?.len();

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::model::key::SessionKey;
 use crate::store::block_on::block_on;
-use crate::store::{Limits, RuntimeFree, Store};
+use crate::store::runtime_free::RuntimeFree;
+use crate::store::{Limits, Store};
 
 /// All checks, for one kind of store.
 ///

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::time::Timestamp;
-use crate::store::RuntimeFree;
 #[cfg(any(test, fuzzing, feature = "simulation"))]
 use crate::store::file::disk::Disk;
 use crate::store::file::engine::Engine;
@@ -22,6 +21,7 @@ use crate::store::file::recovery;
 use crate::store::file::settings::Settings;
 use crate::store::file::stats::Stats;
 use crate::store::file::writer::op::{Answer, Op};
+use crate::store::runtime_free::RuntimeFree;
 
 /// Sessions in files: no server to run, safe against crashes, shared by several processes.
 ///

@@ -17,7 +17,7 @@ use crate::store::sql::settings::Settings;
 /// let store = MysqlStore::options()
 ///     .table("shop_visits")
 ///     .deadline(Duration::from_secs(1))
-///     .limits(Limits { record_bytes: 64 << 10, ..Limits::default() })
+///     .limits(Limits::default().with_record_bytes(64 << 10))
 ///     .connect("mysql://shop:secret@db.internal/shop")
 ///     .await?;
 /// # let _ = store;

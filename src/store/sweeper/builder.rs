@@ -14,7 +14,8 @@ use super::thread::{Shared, Sweeper};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::time::Clock;
 use crate::store::block_on::block_on;
-use crate::store::{RuntimeFree, Store, Swept};
+use crate::store::runtime_free::RuntimeFree;
+use crate::store::{Store, Swept};
 
 /// Does so much of what goes before a round, and says whether there is more.
 pub(crate) type Prepare = Box<dyn FnMut(usize) -> Pin<Box<dyn Future<Output = Result<bool>> + Send>> + Send>;

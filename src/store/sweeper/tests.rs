@@ -17,7 +17,8 @@ use crate::model::time::{ManualClock, Timestamp};
 use crate::model::trace::Trace;
 use crate::store::block_on::block_on;
 use crate::store::memory::MemoryStore;
-use crate::store::{Acknowledged, Found, RuntimeFree, Store, Swept, Update};
+use crate::store::runtime_free::RuntimeFree;
+use crate::store::{Acknowledged, Found, Store, Swept, Update};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
