@@ -338,8 +338,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A session that lives throughout the scan under one key is visited exactly once. A session that begins or ends
     /// during the scan is visited at most once. `visit` may end or change sessions and wait for that, on another thread, or
-    /// in place if the store is [`RuntimeFree`]: the store holds no lock while it visits. A store that cannot promise the one
-    /// or the other [says so](Capabilities).
+    /// in place if the store is [`RuntimeFree`](crate::RuntimeFree): the store holds no lock while it visits. A store that
+    /// cannot promise the one or the other [says so](Capabilities).
     ///
     /// ```
     /// # use std::ops::ControlFlow;

@@ -16,7 +16,7 @@ use crate::store::sql::failed::Failed;
 use crate::store::sql::settings::{SCHEMA_VERSION, Settings, check_name, check_version};
 use crate::store::{Acknowledged, Durability};
 
-/// A store in PostgreSQL, for sites of several machines. It keeps the whole [`Store`] contract.
+/// A store in PostgreSQL, for sites of several machines. It keeps the whole [`Store`](crate::Store) contract.
 ///
 /// ```no_run
 /// use cloakroom::{PostgresStore, Sessions};

@@ -109,6 +109,13 @@ impl Living {
         self.world.faults.borrow().capacity.is_some() && self.world.freed.get().is_none()
     }
 
+    /// Whether the spare's space may be gone to another program: with the spare, in a power loss, or because a process was killed
+    /// that had begun to make a segment of it.
+    fn may_have_no_spare(&self) -> bool {
+        let has_died = || self.world.history.borrow().events.iter().any(|event| matches!(event, Event::Died(_)));
+        self.may_lack_space() && (self.world.lost.get() || has_died())
+    }
+
     pub fn close(&self, process: Process) {
         let op = self.asked(Ask::Close);
         match process.close() {
@@ -173,7 +180,7 @@ impl Living {
             ErrorKind::KeyTaken => Answer::Taken,
             ErrorKind::Timeout => Answer::NotDone,
             // However full the disk is, sessions can be ended.
-            ErrorKind::Full if may_fail || may_fill_up && saves => Answer::NotDone,
+            ErrorKind::Full if may_fail || may_fill_up && (saves || self.may_have_no_spare()) => Answer::NotDone,
             // Nothing that is begun after a process heard of it may be done.
             ErrorKind::Poisoned if self.world.poisoned.get().is_some_and(|first| first <= op) => Answer::NotDone,
             ErrorKind::Poisoned if may_fail || struck => Answer::Unknown,
