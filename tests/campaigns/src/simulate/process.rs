@@ -89,9 +89,9 @@ impl Living {
                 Err(error) if self.world.faults.borrow().may_fail() => {
                     self.world.trace(|| format!("could not open: {error}"));
                 }
-                // A power loss may take the spare with all its space, for its name is not synced. Where another program takes
-                // that first, a log that cannot go on in its last segment waits for space.
-                Err(error) if *error.kind() == ErrorKind::Full && self.world.lost.get() && self.may_lack_space() => {
+                // On a small disk, a log that cannot go on in its last segment waits for space: another program may have what the
+                // spare had (known gaps of rule 24).
+                Err(error) if *error.kind() == ErrorKind::Full && self.world.faults.borrow().capacity.is_some() => {
                     self.world.trace(|| format!("could not open: {error}"));
                 }
                 Err(error) => {
