@@ -69,8 +69,7 @@ fn few(n: u8) -> SessionKey {
 fuzz_target!(|input: Input| {
     let Input { limit, waits, operations: Many(operations) } = input;
     let beyond = |refuse| if refuse { BeyondLimit::Refuse } else { BeyondLimit::EndOldest };
-    let limit =
-        limit.map(|(sessions, refuse)| OwnerLimit::new(usize::from(sessions % 3) + 1, beyond(refuse)));
+    let limit = limit.map(|(sessions, refuse)| OwnerLimit::new(usize::from(sessions % 3) + 1, beyond(refuse)));
     let limits = Limits::default().with_per_owner(limit);
     let durability = if waits { Durability::Always } else { Durability::Never };
     // Small, so that segments end and leave all the time.
