@@ -89,9 +89,9 @@ impl Living {
                 Err(error) if self.world.faults.borrow().may_fail() => {
                     self.world.trace(|| format!("could not open: {error}"));
                 }
-                // On a small disk, a log that cannot go on in its last segment waits for space: another program may have what the
-                // spare had (known gaps of rule 24).
-                Err(error) if *error.kind() == ErrorKind::Full && self.world.faults.borrow().capacity.is_some() => {
+                // A power loss may take the spare with all its space, for its name is not synced. Where another program takes
+                // that first, a log that cannot go on in its last segment waits for space.
+                Err(error) if *error.kind() == ErrorKind::Full && self.world.lost.get() && self.has_competitor() => {
                     self.world.trace(|| format!("could not open: {error}"));
                 }
                 Err(error) => {
@@ -104,16 +104,9 @@ impl Living {
         None
     }
 
-    /// Whether the disk is small, and not freed for good.
-    fn may_lack_space(&self) -> bool {
-        self.world.faults.borrow().capacity.is_some() && self.world.freed.get().is_none()
-    }
-
-    /// Whether the spare's space may be gone to another program: with the spare, in a power loss, or because a process was killed
-    /// that had begun to make a segment of it.
-    fn may_have_no_spare(&self) -> bool {
-        let has_died = || self.world.history.borrow().events.iter().any(|event| matches!(event, Event::Died(_)));
-        self.may_lack_space() && (self.world.lost.get() || has_died())
+    /// Whether another program takes space, on a disk that is small and not freed for good.
+    fn has_competitor(&self) -> bool {
+        self.world.faults.borrow().competes > 0
     }
 
     pub fn close(&self, process: Process) {
@@ -180,7 +173,7 @@ impl Living {
             ErrorKind::KeyTaken => Answer::Taken,
             ErrorKind::Timeout => Answer::NotDone,
             // However full the disk is, sessions can be ended.
-            ErrorKind::Full if may_fail || may_fill_up && (saves || self.may_have_no_spare()) => Answer::NotDone,
+            ErrorKind::Full if may_fail || may_fill_up && saves => Answer::NotDone,
             // Nothing that is begun after a process heard of it may be done.
             ErrorKind::Poisoned if self.world.poisoned.get().is_some_and(|first| first <= op) => Answer::NotDone,
             ErrorKind::Poisoned if may_fail || struck => Answer::Unknown,
