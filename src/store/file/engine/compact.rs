@@ -151,8 +151,14 @@ impl Compactor {
 
     /// Begins a segment, so that the one in which the whole log stands can be cut.
     fn begin_segment(&self, engine: &Engine) -> Result<bool> {
-        let needs = Needs::of(&engine.log.read()?.index, 0, 0);
-        let begun = engine.with_writer(engine.writer(), 1, |locked| locked.begin_segment(0, needs.all()))?;
+        let begun = engine.with_writer(engine.writer(), 1, |locked| {
+            let (is_alone, needs) = {
+                let State { index, .. } = &*locked.read()?;
+                (index.oldest == index.applied.segment(), Needs::of(index, 0, 0))
+            };
+            // Another process may have begun one by now.
+            if is_alone { locked.begin_segment(0, needs.all()) } else { Ok(()) }
+        })?;
         Ok(begun.transpose()?.is_some())
     }
 

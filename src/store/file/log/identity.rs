@@ -72,6 +72,10 @@ impl Segments {
         };
         let before = |end: Position| read(end.offset().saturating_sub(REMEMBERED), end.offset());
         let mut last = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = before(tail);
+        if end.as_ref().is_some_and(|bytes| bytes.len() < tail.offset().min(REMEMBERED) as usize) {
+            return true;
+        }
         if last.0.segment() == tail.segment() && before(last.0).is_some_and(|bytes| bytes != last.1) {
             return true;
         }
@@ -92,7 +96,7 @@ impl Segments {
                 (rest, at) = (&rest[length..], at.plus(length));
             }
         }
-        if let Some(bytes) = before(tail) {
+        if let Some(bytes) = end {
             *last = (tail, bytes);
         }
         false

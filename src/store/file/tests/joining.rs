@@ -118,3 +118,20 @@ fn what_an_opener_is_reading_is_joined_and_not_recovered_though_all_other_users_
         });
     }
 }
+
+#[test]
+fn who_joins_finds_a_log_that_was_cut_and_all_are_told() {
+    for lost in [1, 20] {
+        let disk = MemoryDisk::default();
+        let store = open(&disk, options()).unwrap();
+        create(&store, 1, b"one");
+        // All of the log is durable then.
+        block_on(store.destroy(&key(2), None)).unwrap();
+        let end = tail(&store);
+        disk.open("00000001.log").unwrap().cut(u64::from(end.offset()) - lost).unwrap();
+        let joined = open(&disk, options()).map(drop);
+        assert_eq!(joined.unwrap_err().kind(), &ErrorKind::FilesLost);
+        let saved = block_on(store.create(&record(3, b"three"), &[], NOW));
+        assert_eq!(saved.unwrap_err().kind(), &ErrorKind::FilesLost);
+    }
+}

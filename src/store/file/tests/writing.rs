@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::store::file::format::names;
+use crate::store::file::writer::LockedWriter;
+use crate::store::file::writer::room::RESERVE;
 
 #[test]
 fn a_writer_that_died_before_publishing_leaves_its_whole_frames_to_the_next() {
@@ -179,4 +181,81 @@ fn updates_of_one_group_are_credited_what_they_replace_once() {
     drop(locked);
     drop(writer);
     assert!(store.engine.log.read().unwrap().index.live_bytes() <= settings.store_bytes);
+}
+
+type Turn = fn(&mut LockedWriter<'_>) -> Result<()>;
+
+fn run(locked: &mut LockedWriter<'_>, op: Op) -> Result<()> {
+    locked.write_one(&op, true).ok().unwrap().0.map(drop)
+}
+
+/// All that is done with the writer lock held.
+const TURNS: [(&str, Turn); 7] = [
+    ("begins a segment", |locked| locked.begin_segment(0, RESERVE)),
+    ("looks for room", |locked| locked.look_for_room()),
+    ("saves", |locked| run(locked, Op::Create { record: record(2, b"two"), traces: Vec::new(), now: NOW })),
+    ("ends", |locked| run(locked, Op::End { keys: vec![key(3)] })),
+    ("moves", |locked| run(locked, Op::Move { live: Vec::new() })),
+    ("trims", |locked| run(locked, Op::Trim { oldest: 1 })),
+    ("sweeps", |locked| run(locked, Op::Sweep { now: NOW, budget: 1 })),
+];
+
+/// Two handles, and the turn of one that was refused. So it takes the lock before it reads, with a session ended in between.
+fn in_a_turn_that_knows_less(meanwhile: impl Fn(&FileStore), check: impl Fn(&str, Result<()>, MemoryDisk)) {
+    for (what, turn) in TURNS {
+        let disk = MemoryDisk::default();
+        let (one, two) = (open(&disk, options()).unwrap(), open(&disk, options()).unwrap());
+        create(&one, 1, b"ended meanwhile");
+        assert!(value(&two, 1).is_some());
+        let mut writer = two.engine.writer();
+        writer.lock.line.refuse(two.engine.log.segments.page());
+        block_on(one.destroy(&key(1), None)).unwrap();
+        meanwhile(&one);
+        let done = two.engine.with_writer(writer, 1, turn).unwrap().expect("the lock is free");
+        drop((one, two));
+        check(what, done, disk);
+    }
+}
+
+#[test]
+fn a_turn_begins_with_what_others_have_written_by_then() {
+    in_a_turn_that_knows_less(
+        |_| {},
+        |what, done, disk| {
+            done.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let store = open(&disk, options()).unwrap();
+            assert_eq!((value(&store, 1), store.damage()), (None, Vec::new()), "{what}");
+        },
+    );
+}
+
+#[test]
+fn a_turn_puts_in_order_what_a_dead_writer_left() {
+    in_a_turn_that_knows_less(
+        |one| {
+            let segments = &one.engine.log.segments;
+            let mut frames = crate::store::file::format::frame::Frames::at(tail(one), tail(one), segments.salt);
+            frames.push(crate::store::file::format::frame::Kind::Put, &key(4), &[&record(4, b"whole").to_bytes()]);
+            segments.page().intent.set(frames.end().as_u64());
+            let file = segments.file(frames.start().segment()).unwrap();
+            file.write_at(frames.bytes(), u64::from(frames.start().offset())).unwrap();
+        },
+        |what, done, disk| {
+            done.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let store = open(&disk, options()).unwrap();
+            assert_eq!((value(&store, 1), value(&store, 4)), (None, Some(b"whole".to_vec())), "{what}");
+            assert_eq!(store.damage(), [], "{what}");
+        },
+    );
+}
+
+#[test]
+fn a_turn_does_nothing_in_a_poisoned_store() {
+    in_a_turn_that_knows_less(
+        |one| one.engine.log.segments.poison(),
+        |what, done, disk| {
+            assert_eq!(done.unwrap_err().kind(), &ErrorKind::Poisoned, "{what}");
+            assert_eq!(disk.segments(), [names::segment(1)], "{what}");
+        },
+    );
 }

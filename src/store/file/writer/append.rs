@@ -13,6 +13,7 @@ use crate::store::file::log::segments::Segments;
 /// far it may reach. A write that fails is undone durably, so that no position is used twice (rule 5).
 pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     let (start, end) = (frames.start(), frames.end());
+    debug_assert_eq!(start, segments.tail(), "what was acknowledged is written over");
     let file = segments.file(start.segment())?;
     segments.page().intent.set(end.as_u64());
     // A page that could not be written shows itself as poison.

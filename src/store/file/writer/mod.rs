@@ -27,7 +27,7 @@ use crate::store::file::format::frame::Frames;
 use crate::store::file::format::position::Position;
 use crate::store::file::index::Index;
 use crate::store::file::index::deadlines::Place;
-use crate::store::file::log::{Log, State};
+use crate::store::file::log::{Log, Reading, State};
 use crate::store::file::settings::Settings;
 use crate::store::sweeper::beside_creates;
 use crate::store::{Durability, Swept};
@@ -112,6 +112,16 @@ impl LockedWriter<'_> {
         self.writer.lock.asks_for_a_look()
     }
 
+    /// The log as it stands, which is looked at before anything is written. Where a turn begins, the index may be older: other
+    /// processes write until the moment in which the lock is taken.
+    pub(crate) fn read(&self) -> Result<Reading<'_>> {
+        // After a failed sync in any process, no process knows what is on disk (rule 4).
+        self.log.segments.refuse_if_poisoned()?;
+        // The last writer may have died in the middle of a write. Its whole frames become part of the log first (rule 5).
+        adopt(&self.log.segments)?;
+        self.log.read()
+    }
+
     /// Carries out a group of operations. Either the whole group is written, or nothing.
     pub(crate) fn write(&mut self, ops: &[&Op], may_roll: bool) -> Result<Vec<Outcome>, NeedsRoll> {
         let mut outcomes: Vec<Outcome> = ops.iter().map(|_| (Ok(Answer::Done), None)).collect();
@@ -138,10 +148,7 @@ impl LockedWriter<'_> {
     /// so many times at most.
     fn try_write(&mut self, ops: &[&Op], outcomes: &mut [Outcome], may_roll: bool, may_sweep: u32) -> Result<bool> {
         let (log, segments) = (self.log, &self.log.segments);
-        // After a failed sync in any process, no process knows what is on disk (rule 4).
-        segments.refuse_if_poisoned()?;
-        // The last writer may have died in the middle of a write. Its whole frames become part of the log first (rule 5).
-        adopt(segments)?;
+        drop(self.read()?);
         match ops {
             // The sweep's budget takes the sessions that ended first, so the index has to know their order. One more tells
             // whether there are more.
@@ -317,7 +324,7 @@ impl LockedWriter<'_> {
     /// it did: if not, nothing has changed.
     fn roll(&mut self, used: u32, bytes: u64) -> Result<bool> {
         let (end, ends) = {
-            let State { index, .. } = &*self.log.read_unchecked();
+            let State { index, .. } = &*self.log.read()?;
             (index.applied, Needs::of(index, 0, 0).ends)
         };
         match self.writer.room.next_segment(self.log, end, ends, used, bytes) {
@@ -336,13 +343,14 @@ impl LockedWriter<'_> {
 
     /// The same, where the log cannot go on otherwise.
     pub(crate) fn begin_segment(&mut self, used: u32, bytes: u64) -> Result<()> {
+        drop(self.read()?);
         if self.roll(used, bytes)? { Ok(()) } else { self.log.failed_roll.tell() }
     }
 
     /// Looks whether a disk that was full has room again.
     pub(crate) fn look_for_room(&mut self) -> Result<()> {
-        let State { index, .. } = &*self.log.read()?;
-        self.writer.room.hold(self.log, index, RESERVE, 0).map(drop)
+        drop(self.read()?);
+        self.writer.room.hold(self.log, &self.log.read()?.index, RESERVE, 0).map(drop)
     }
 }
 
