@@ -7,6 +7,8 @@ use std::task::{Context, Waker};
 use super::*;
 use crate::store::Swept;
 use crate::store::file::engine::background::Round;
+use crate::store::file::format::names;
+use crate::store::file::format::segment::Header;
 use crate::store::file::writer::op::Answer;
 
 /// A store without a thread: the test does the thread's work.
@@ -66,6 +68,10 @@ impl ByHand {
         self.engine.begin_close();
         self.engine.end_close().unwrap();
     }
+}
+
+fn tail_of(store: &ByHand) -> Position {
+    store.engine.log.segments.tail()
 }
 
 fn disk_of(blocks: u64) -> MemoryDisk {
@@ -196,6 +202,53 @@ fn an_append_that_fails_on_a_full_disk_gives_nothing_back_and_the_session_ends_a
         assert_eq!(disk.faults().writes.load(Ordering::Relaxed), 0);
     }
     assert!((0..all).all(|n| !store.is_there(n)));
+}
+
+#[test]
+fn a_roll_that_died_leaves_its_space_to_the_next_and_no_other_program_gets_it() {
+    // A death in the roll, before or after the rename, behind a part of the header or all of it.
+    for (written, is_named) in [(10, true), (HEADER as usize, false), (HEADER as usize, true)] {
+        let disk = disk_of(300);
+        let mut store = ByHand::open(&disk, 4096);
+        let all = store.fill(0, 30);
+        let number = tail_of(&store).segment() + 1;
+        let header = Header { number, salt: store.engine.log.segments.salt };
+        let spare = disk.open(names::SPARE).unwrap();
+        spare.write_at(&header.to_bytes()[..written], 0).unwrap();
+        if is_named {
+            disk.rename(names::SPARE, &names::segment(number)).unwrap();
+        }
+        disk.faults().given_back.store(true, Ordering::Relaxed);
+        for n in 0..all {
+            store.run(Op::Destroy { key: key(n), trace: None }).unwrap();
+        }
+        assert!((0..all).all(|n| !store.is_there(n)));
+        assert!(tail_of(&store).segment() >= number, "{all} fit into the reserve");
+    }
+}
+
+#[test]
+fn a_segment_that_has_the_name_of_the_spare_loses_no_more_than_that_name() {
+    let disk = MemoryDisk::default();
+    let mut store = ByHand::open(&disk, 4096);
+    store.save(0, 300).unwrap();
+    let segments = &store.engine.log.segments;
+    let other = Header { number: 1, salt: segments.salt }.to_bytes();
+    let longer = [&Header { number: 2, salt: segments.salt }.to_bytes()[..], &[1]].concat();
+    let foreign = Header { number: 2, salt: !segments.salt }.to_bytes();
+    for content in [&other[..], &longer, &foreign] {
+        let disk = disk.copy();
+        let mut store = ByHand::open(&disk, 4096);
+        let held = disk.create(names::SPARE).unwrap();
+        held.write_at(content, 0).unwrap();
+        let from = tail_of(&store).segment();
+        (1..40).for_each(|n| drop(store.save(n, 300).unwrap()));
+        assert!(tail_of(&store).segment() > from);
+        let mut bytes = vec![0; content.len()];
+        assert_eq!((held.len().unwrap(), held.read_at(&mut bytes, 0).unwrap()), (content.len() as u64, content.len()));
+        assert_eq!(bytes, content);
+        store.close();
+    }
 }
 
 #[test]

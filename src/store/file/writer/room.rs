@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::file::disk::unreadable::is_of_the_disk;
 use crate::store::file::disk::{Disk, DiskFile};
 use crate::store::file::format::frame::HEAD;
 use crate::store::file::format::names;
 use crate::store::file::format::position::Position;
-use crate::store::file::format::segment;
+use crate::store::file::format::segment::{self, Header};
 use crate::store::file::index::Index;
 use crate::store::file::log::Log;
 
@@ -157,9 +158,9 @@ impl Room {
         let failed = |error| segments.segment_io("beginning a segment", next, error);
         let bytes = bytes + u64::from(segment::HEADER);
         let mut spare = open_spare(&*segments.disk, next).map_err(failed)?;
-        if spare.len().map_err(failed)? > 0 {
-            // A process that died had given it a header already. A segment that has one follows a sealed one.
-            // After a power loss a file may even have both names, so the name goes and not what is in the file.
+        // A process that died in the roll may have given it its header already, and the space stays with it. Anything else is no
+        // spare: after a power loss a segment may have this name, too. So the name goes, and not what is in the file.
+        if !is_spare(&*spare, &Header { number: next, salt: segments.salt }).map_err(failed)? {
             segments.disk.remove(names::SPARE).map_err(failed)?;
             spare = segments.disk.create(names::SPARE).map_err(failed)?;
             self.spare = Default::default();
@@ -277,6 +278,17 @@ fn open_spare(disk: &dyn Disk, next: u32) -> io::Result<Arc<dyn DiskFile>> {
     match disk.rename(&names::segment(next), names::SPARE) {
         Ok(()) => disk.open(names::SPARE),
         Err(error) if is_absent(&error) => disk.create(names::SPARE),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a file is empty, or holds what a roll has written of this header before it died. No segment of the log has that
+/// header: the log ends before it.
+fn is_spare(file: &dyn DiskFile, header: &Header) -> io::Result<bool> {
+    let mut bytes = vec![0; segment::HEADER as usize + 1];
+    match file.read_at(&mut bytes, 0) {
+        Ok(length) => Ok(header.to_bytes().starts_with(&bytes[..length])),
+        Err(error) if is_of_the_disk(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
