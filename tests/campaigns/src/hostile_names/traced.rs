@@ -19,6 +19,9 @@ pub const WORKER: &str = "hostile-worker";
 /// A name that stands in the trace where the strings begin and end.
 const MARK: &str = "/cloakroom-campaign-mark";
 
+/// What glibc's allocator reads when it first gives memory of a thread's arena back. No string leads there.
+const ALLOCATOR: &str = "\"/proc/sys/vm/overcommit_memory\", O_RDONLY|O_CLOEXEC";
+
 /// Passes the strings of so many seeds; the seed of one that failed, if one did, and how.
 pub fn pass(from: u64, strings: u64) -> Result<(), (u64, Failure)> {
     let all = |failure: Failure| (from, failure);
@@ -61,7 +64,7 @@ fn check(trace: &str, place: &str) -> Result<(), Failure> {
             continue;
         }
         calls += 1;
-        if !is_inside(&line, place) {
+        if !is_inside(&line, place) && !line.contains(ALLOCATOR) {
             return Err(format!("a call outside of the directory: {line}"));
         }
     }
