@@ -477,6 +477,14 @@ fn several_headers_and_duplicate_names_are_all_read_in_order() {
 }
 
 #[test]
+fn a_cookie_that_is_set_is_one_text_in_each_form() {
+    let set = sid().set("v").unwrap();
+    let text = set.as_str().to_owned();
+    assert!(text.starts_with("__Host-sid=v;"));
+    assert_eq!([set.to_string(), String::from(set.clone()), set.into_string()], [text.clone(), text.clone(), text]);
+}
+
+#[test]
 fn headers_may_be_lent_in_whatever_holds_bytes() {
     let owned: Vec<Vec<u8>> = vec![b"__Host-sid=a".to_vec(), b"__Host-sid=b".to_vec()];
     let cookie = sid();

@@ -9,6 +9,37 @@
 //! ```
 //!
 //! The session comes from the [`SessionLayer`](crate::adapters::tower::SessionLayer) that the router is wrapped in.
+//!
+//! # A test of a handler
+//!
+//! [`Sessions::test_cookie`](crate::Sessions::test_cookie) makes a visitor as the test needs one. No network is needed, only
+//! `cargo add --dev tower --features util`.
+//!
+//! ```
+//! use axum::body::{Body, to_bytes};
+//! use axum::{Router, http::Request, routing::get};
+//! use cloakroom::{MemoryStore, Result, Session, Sessions, tower::SessionLayer};
+//! use tower::ServiceExt;
+//!
+//! async fn account(session: Session) -> Result<String> {
+//!     Ok(session.owner()?.map_or("Log in first.".into(), |owner| format!("This is {owner}.")))
+//! }
+//!
+//! # /*
+//! #[tokio::test]
+//! # */
+//! # #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<()> {
+//!     let sessions = Sessions::builder(MemoryStore::new()).build()?;
+//!     let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
+//!     let app = Router::new().route("/account", get(account)).layer(SessionLayer::new(sessions));
+//!     let request = Request::get("/account").header("cookie", cookie).body(Body::empty()).unwrap();
+//!     let response = app.oneshot(request).await.unwrap();
+//!     let page = to_bytes(response.into_body(), 1000).await.unwrap();
+//!     assert_eq!(page, "This is user 42.");
+//!     Ok(())
+//! }
+//! ```
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};

@@ -185,6 +185,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_owner_is_made_of_whatever_an_application_has() {
+        let text = String::from("42");
+        let owners = [
+            Owner::from("42"),
+            (&text).into(),
+            text.clone().into(),
+            text.as_bytes().into(),
+            b"42".into(),
+            text.clone().into_bytes().into(),
+            42_i32.into(),
+            42_i64.into(),
+            42_i128.into(),
+            42_u32.into(),
+            42_u64.into(),
+            42_u128.into(),
+            (&Owner::from("42")).into(),
+        ];
+        for owner in owners {
+            assert_eq!((owner.as_bytes(), owner.as_str()), (&b"42"[..], Some("42")));
+        }
+        assert_eq!(Owner::from(i128::MIN).as_str(), Some(i128::MIN.to_string().as_str()));
+    }
+
+    #[test]
     fn an_owner_reads_back_from_json_and_a_number_is_its_digits() {
         let read = |json: &str| serde_json::from_str::<Owner>(json);
         for owner in [Owner::from("user 42"), Owner::from(&[0xff, 0, 7])] {
@@ -195,6 +219,8 @@ mod tests {
             assert_eq!(read(json).unwrap(), Owner::from(42));
         }
         assert_eq!(read("-7").unwrap(), Owner::from("-7"));
+        let bytes = serde::de::value::BytesDeserializer::<serde::de::value::Error>::new(b"42");
+        assert_eq!(Owner::deserialize(bytes).unwrap(), Owner::from(42), "as formats have it that know bytes");
         let endless = serde_json::to_string(&vec![1; 300]).unwrap();
         for json in ["\"\"", "[]", "4.2", "true", "null", "[300]", &endless] {
             assert!(read(json).is_err(), "{json}");

@@ -228,6 +228,13 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_the_system_converts_both_ways() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        assert_eq!(Timestamp::from(time), Timestamp::from_millis(1_700_000_000_123));
+        assert_eq!(SystemTime::from(Timestamp::from(time + Duration::from_nanos(999_999))), time);
+    }
+
+    #[test]
     fn a_part_of_a_millisecond_counts_as_a_whole_one() {
         assert_eq!(Timestamp::EPOCH.plus(Duration::from_nanos(1)), Timestamp::from_millis(1));
     }

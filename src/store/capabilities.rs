@@ -1,5 +1,7 @@
 //! What a store states about the promises that not every medium can keep to the letter.
 
+use crate::store::traces::MAX_TRACES;
+
 /// How far a store keeps a promise. [`Capabilities`] shows its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -37,6 +39,9 @@ pub struct Capabilities {
     /// A [trace](crate::Store#traces) is left in the same step as what leaves it. `BestEffort`: it is left first, by a step of its own,
     /// so another request may find it beside a session that lives, and a crash may leave it there. `NotAtAll`: none is left.
     pub traces: Kept,
+    /// How many traces there are at most; those that would have ended first go. A store may leave that to its
+    /// [`sweep`](crate::Store::sweep). `None`: they are bounded by their time alone.
+    pub most_traces: Option<usize>,
     /// [`sweep`](crate::Store::sweep) removes what has expired and counts it. `BestEffort`: its count may differ, for another
     /// may remove the same. `NotAtAll`: the medium removes expired sessions by itself. No sweep ever removes what lives.
     pub sweep: Kept,
@@ -47,11 +52,12 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Every promise is kept exactly.
+    /// Every promise is kept exactly, and traces up to [`MAX_TRACES`].
     pub const EXACT: Self = Self {
         owner_limits: Kept::Exactly,
         rotate: Kept::Exactly,
         traces: Kept::Exactly,
+        most_traces: Some(MAX_TRACES),
         sweep: Kept::Exactly,
         scan: Kept::Exactly,
         visitor_may_call: true,

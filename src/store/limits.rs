@@ -1,4 +1,4 @@
-//! What a store accepts: the sizes of records, and the number of a user's sessions.
+//! What a store accepts: the sizes of records, and the numbers of a user's sessions and of traces.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,7 @@ use crate::model::data::MAX_NAME_BYTES;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::owner::MAX_OWNER_BYTES;
 use crate::model::record::Record;
+use crate::store::traces::MAX_TRACES;
 
 /// What a store accepts. A record beyond a limit is refused with an error that names the limit, and nothing is stored.
 ///
@@ -30,11 +31,15 @@ pub struct Limits {
     pub record_bytes: usize,
     /// The limit on the number of live sessions of one user. None by default.
     pub per_owner: Option<OwnerLimit>,
+    /// The most [traces](crate::Store#traces) at a time; [`MAX_TRACES`] by default. Beyond it those go that would have ended
+    /// first, and nothing is refused. [`Capabilities::most_traces`](crate::Capabilities::most_traces) says what a store makes
+    /// of it: a [`FileStore`](crate::FileStore) keeps [`MAX_TRACES`] whatever stands here.
+    pub traces: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record_bytes: 1 << 20, per_owner: None }
+        Self { record_bytes: 1 << 20, per_owner: None, traces: MAX_TRACES }
     }
 }
 
@@ -98,9 +103,15 @@ impl Limits {
         Self { per_owner: per_owner.into(), ..self }
     }
 
+    /// These limits, with another on the number of traces.
+    #[must_use]
+    pub const fn with_traces(self, traces: usize) -> Self {
+        Self { traces, ..self }
+    }
+
     /// Checks a record and its encoded form against the limits on sizes. A store calls this before each write.
     ///
-    /// It does not check [`per_owner`](Self::per_owner), which depends on what else is stored.
+    /// It does not check [`per_owner`](Self::per_owner) and [`traces`](Self::traces), which depend on what else is stored.
     ///
     /// ```
     /// use cloakroom::{ErrorKind, Lifetime, Limits, Record, SessionKey, Timestamp};

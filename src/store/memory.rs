@@ -14,7 +14,7 @@ use crate::model::trace::Trace;
 use crate::store::runtime_free::RuntimeFree;
 use crate::store::sweeper::beside_creates::{self, over_by};
 use crate::store::traces::Traces;
-use crate::store::{Acknowledged, BeyondLimit, Durability, Found, Limits, Store, Swept, Update};
+use crate::store::{Acknowledged, BeyondLimit, Capabilities, Durability, Found, Limits, Store, Swept, Update};
 
 /// A store in memory. It keeps the whole [`Store`] contract, and no session outlives the process.
 ///
@@ -66,7 +66,8 @@ impl MemoryStore {
     /// # let _ = store;
     /// ```
     pub fn with_limits(limits: Limits) -> Self {
-        Self(Arc::new(Inner { limits, sessions: Mutex::default() }))
+        let sessions = Sessions { traces: Traces::at_most(limits.traces), ..Sessions::default() };
+        Self(Arc::new(Inner { limits, sessions: Mutex::new(sessions) }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Sessions> {
@@ -310,12 +311,17 @@ impl Store for MemoryStore {
     async fn clear(&self) -> Result<()> {
         let mut sessions = self.lock();
         // The counter stays, so that no revision from before fits a later session.
-        *sessions = Sessions { revisions: sessions.revisions, ..Sessions::default() };
+        let (revisions, traces) = (sessions.revisions, Traces::at_most(self.0.limits.traces));
+        *sessions = Sessions { revisions, traces, ..Sessions::default() };
         Ok(())
     }
 
     fn durability(&self) -> Acknowledged {
         Acknowledged { saves: Durability::Volatile, endings: Durability::Volatile }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { most_traces: Some(self.0.limits.traces), ..Capabilities::EXACT }
     }
 }
 
@@ -379,18 +385,6 @@ mod tests {
         }
         let sessions = store.lock();
         assert_eq!((sessions.by_end.len(), sessions.records.len()), (360, 360));
-    }
-
-    #[test]
-    fn a_visitor_may_use_the_store() {
-        let store = MemoryStore::new();
-        block_on(store.create(&record(1, MINUTE), &[], Timestamp::EPOCH)).unwrap();
-        let mut destroy = |record: Record| {
-            block_on(store.destroy(record.key(), None)).unwrap();
-            ControlFlow::Continue(())
-        };
-        block_on(store.scan(Timestamp::EPOCH, &mut destroy)).unwrap();
-        assert_eq!(block_on(store.count(Timestamp::EPOCH)).unwrap(), 0);
     }
 
     #[test]

@@ -6,18 +6,29 @@ use crate::model::key::{KeyMap, SessionKey};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 
-/// The most traces that a [`MemoryStore`](crate::MemoryStore) or a [`FileStore`](crate::FileStore) keeps at a time. Beyond it
-/// the one goes that would have ended first. It is a thousand rotations, logins and logouts in a second, for more than a minute.
+/// [`Limits::traces`](crate::Limits::traces) by default: a thousand rotations, logins and logouts in a second, for more than a
+/// minute.
 pub const MAX_TRACES: usize = 100_000;
 
 /// Traces by key, those that are over included, and in the order of their ends. Both change together.
-#[derive(Default)]
 pub(super) struct Traces {
+    most: usize,
     by_key: KeyMap<Trace>,
     by_end: BTreeSet<(Timestamp, SessionKey)>,
 }
 
+impl Default for Traces {
+    fn default() -> Self {
+        Self::at_most(MAX_TRACES)
+    }
+}
+
 impl Traces {
+    /// No traces. Beyond this number the one goes that would have ended first.
+    pub(super) fn at_most(most: usize) -> Self {
+        Self { most, by_key: KeyMap::default(), by_end: BTreeSet::new() }
+    }
+
     /// The trace under a key, unless it is over.
     pub(super) fn get(&self, key: &SessionKey, now: Timestamp) -> Option<&Trace> {
         self.by_key.get(key).filter(|trace| !trace.is_over_at(now))
@@ -28,7 +39,7 @@ impl Traces {
         self.remove(&key);
         self.by_end.insert((trace.ends(), key));
         self.by_key.insert(key, trace);
-        if self.by_end.len() > MAX_TRACES
+        if self.by_end.len() > self.most
             && let Some((_, first)) = self.by_end.pop_first()
         {
             self.by_key.remove(&first);
@@ -68,13 +79,13 @@ mod tests {
     #[test]
     fn there_are_never_more_than_the_bound_and_the_one_that_ends_first_goes() {
         let key = |n: usize| SessionKey::from_bytes((n as u128).to_le_bytes());
-        let mut traces = Traces::default();
-        for n in 0..MAX_TRACES + 10 {
-            traces.set(key(n), Trace::ended(Timestamp::from_millis(10_000_000 - n as u64)));
+        let mut traces = Traces::at_most(3);
+        for n in 0..10 {
+            traces.set(key(n), Trace::ended(Timestamp::from_millis(10_000 - n as u64)));
         }
-        assert_eq!(traces.len(), MAX_TRACES);
+        assert_eq!(traces.len(), 3);
         let stands = |n: usize| traces.get(&key(n), Timestamp::EPOCH).is_some();
         // Each of those beyond the bound would have ended first itself.
-        assert!(stands(0) && stands(MAX_TRACES - 1) && !stands(MAX_TRACES));
+        assert!(stands(0) && stands(2) && !stands(3));
     }
 }

@@ -1,7 +1,12 @@
 use std::time::Duration;
 
-use cloakroom::cookie::Cookie;
-use cloakroom::{ErrorKind, Lifetime, MemoryStore, Outcome, Sessions, SessionsBuilder};
+use cloakroom::cookie::{Cookie, SameSite};
+use cloakroom::{
+    BeyondLimit, Durability, ErrorKind, Handle, Lifetime, Limits, MemoryStore, OnDamage, Outcome, Owner, OwnerLimit,
+    SessionKey, Sessions, SessionsBuilder, Timestamp,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::support::*;
 
@@ -37,6 +42,32 @@ fn settings_that_cannot_be_are_refused_with_the_reason() {
         assert_eq!(error.kind(), &ErrorKind::Config);
         assert!(error.to_string().contains(why), "{error}");
     }
+}
+
+#[test]
+fn what_stands_in_configuration_files_and_in_json_reads_back_and_nothing_else_is_taken() {
+    fn is_written<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: T, json: &str, bad: &str) {
+        assert_eq!(serde_json::to_string(&value).unwrap(), json);
+        assert_eq!(serde_json::from_str::<T>(json).unwrap(), value);
+        assert!(serde_json::from_str::<T>(bad).is_err(), "{bad} was taken for {value:?}");
+    }
+    let sevens = format!("\"{}\"", "07".repeat(16));
+    is_written(SessionKey::from_bytes([7; 16]), &sevens, "\"07\"");
+    is_written(sevens.trim_matches('"').parse::<Handle>().unwrap(), &sevens, "\"07\"");
+    is_written(Timestamp::from_secs(1_700_000_000), "\"2023-11-14T22:13:20.000Z\"", "1700000000");
+    is_written(Owner::from("user 42"), "\"user 42\"", "\"\"");
+    is_written(Durability::Every(Duration::from_millis(1500)), "\"every 1500ms\"", "\"every second\"");
+    is_written(SameSite::Strict, "\"Strict\"", "\"strictly\"");
+    assert_eq!(serde_json::from_str::<SameSite>("\"none\"").unwrap(), SameSite::None, "as browsers read it");
+    is_written(Lifetime::new(30 * MINUTE, 12 * HOUR), r#"{"idle":"30m","absolute":"12h"}"#, "{}");
+    is_written(OnDamage::EndOlder, "\"end-older\"", "\"EndOlder\"");
+    is_written(BeyondLimit::EndOldest, "\"end-oldest\"", "\"EndOldest\"");
+    let per_owner = OwnerLimit::new(5, BeyondLimit::Refuse);
+    is_written(per_owner, r#"{"sessions":5,"beyond":"refuse"}"#, r#"{"sessions":5,"beyond":"refuse","a":1}"#);
+    let limits = Limits::default().with_record_bytes(9).with_per_owner(per_owner).with_traces(7);
+    let written = r#"{"record_bytes":9,"per_owner":{"sessions":5,"beyond":"refuse"},"traces":7}"#;
+    is_written(limits, written, r#"{"record_byte":9}"#);
+    assert_eq!(serde_json::from_str::<Limits>("{}").unwrap(), Limits::default());
 }
 
 #[test]

@@ -38,6 +38,7 @@ each_store! {
     several::nodes_that_migrate_at_once_wait_for_each_other;
     several::what_rotates_does_not_escape_the_end_of_all_sessions;
     several::sweeps_of_several_nodes_remove_each_session_once;
+    several::the_traces_of_logins_go_with_later_logins;
     several::a_user_without_the_right_to_create_serves_and_cannot_migrate;
     several::a_schema_that_is_missing_or_newer_is_an_error_that_says_so;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloakroom::{ErrorKind, Lifetime, Record, Revision, SessionId, SessionKey, Store, Timestamp, Update};
+use cloakroom::{ErrorKind, Found, Lifetime, Record, Revision, SessionId, SessionKey, Store, Timestamp, Trace, Update};
 
 use crate::backend::{Backend, Choice};
 use crate::suite::{fresh_table, runtime};
@@ -82,6 +82,25 @@ pub fn sweeps_of_several_nodes_remove_each_session_once<B: Backend>() {
         removed += store.sweep(later, 10_000).await.unwrap().removed;
         assert_eq!(removed, EXPIRED as u64);
         assert_eq!(store.count(later).await.unwrap(), 100);
+    });
+}
+
+/// Where nobody sweeps, each login removes as many rows that are over as it adds.
+pub fn the_traces_of_logins_go_with_later_logins<B: Backend>() {
+    runtime().block_on(async {
+        let store = B::open(B::shared().port(), &fresh_table(), Choice::default()).await;
+        let mut left = Vec::new();
+        let later = NOW.plus(10 * MINUTE);
+        for number in 0..16 {
+            let now = if number < 8 { NOW } else { later };
+            let traces: Vec<_> = (0..4).map(|_| (*session().key(), Trace::ended(now.plus(MINUTE)))).collect();
+            store.create(&session(), &traces, now).await.unwrap();
+            left.push(traces);
+        }
+        for (key, trace) in left.concat() {
+            let stands = store.find(&key, NOW).await.unwrap() == Found::Trace(trace);
+            assert_eq!(stands, trace.ends() > later, "a trace that ends at {}", trace.ends());
+        }
     });
 }
 

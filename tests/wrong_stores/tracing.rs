@@ -26,6 +26,7 @@ wrong_stores! {
             "a session that begins under the key of a trace takes its place",
             "clear ends traces",
             "sweep counts no trace and removes none that is not over",
+            "traces are bounded in number, and those that end first go",
             "a trace survives the process as what left it does",
         ] => {
             create(self, m, record, traces, now) {
@@ -209,6 +210,28 @@ wrong_stores! {
                 keys.sort_unstable();
                 keys.dedup();
                 keys.iter().map(|key| m.find(key, now)).collect()
+            }
+        }
+    }
+    "traces are bounded in number, and those that end first go" {
+        bounds_no_traces => {
+            limits(self, limits) {
+                limits.with_traces(usize::MAX)
+            }
+        }
+        leaves_no_trace_beyond_the_bound(left: Notes<usize>) => {
+            limits(self, limits) {
+                limits.with_traces(usize::MAX)
+            }
+            create(self, m, record, traces, now) {
+                let mut left = self.left.get();
+                let room = m.limits.traces.saturating_sub(*left).min(traces.len());
+                *left += room;
+                m.create(record, &traces[..room], now)
+            }
+            clear(self, m) {
+                *self.left.get() = 0;
+                m.clear()
             }
         }
     }

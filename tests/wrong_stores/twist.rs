@@ -413,7 +413,9 @@ impl Store for Wrong {
         Acknowledged::new(Durability::Never, Durability::Never)
     }
     fn capabilities(&self) -> Capabilities {
-        self.twist.capabilities()
+        let mut capabilities = self.twist.capabilities();
+        capabilities.most_traces = Some(self.memory.limits.traces);
+        capabilities
     }
 }
 

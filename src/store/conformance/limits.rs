@@ -11,7 +11,7 @@ use crate::model::handle::Handle;
 use crate::model::owner::MAX_OWNER_BYTES;
 use crate::model::record::Record;
 use crate::model::value;
-use crate::store::{Limits, Store};
+use crate::store::{Limits, MAX_TRACES, Store};
 
 promises! {
     "create refuses a record beyond a limit on sizes" => create_refuses,
@@ -59,7 +59,7 @@ fn pairs() -> [(Record, Record, &'static str); 3] {
     ]
 }
 
-const LIMITS: Limits = Limits { record_bytes: LIMIT, per_owner: None };
+const LIMITS: Limits = Limits { record_bytes: LIMIT, per_owner: None, traces: MAX_TRACES };
 
 fn ensure_refused<T: std::fmt::Debug>(answer: &Result<T>, what: &str) -> Checked {
     ensure!(

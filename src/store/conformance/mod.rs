@@ -46,8 +46,8 @@
 //! there, so they race until they have met many times: that takes at least two processors, or patience ([`Suite::repeat`]).
 //!
 //! The suite does not judge what a check cannot see: that the cost of a sweep is in proportion to what has expired is for a
-//! benchmark, that an acknowledged session survives a power loss needs a simulated disk, and that traces are bounded in number
-//! takes more of them than the bound.
+//! benchmark, and that an acknowledged session survives a power loss needs a simulated disk. Whether traces are bounded in number
+//! it checks where the store takes the bound from its limits.
 
 mod bench;
 mod create;

@@ -25,6 +25,7 @@ promises! {
     "clear ends traces" => clear_ends,
     "sweep counts no trace and removes none that is not over" => sweep_spares,
     "load and find_all find what find finds" => finds_alike,
+    "traces are bounded in number, and those that end first go" => are_bounded,
     "a trace survives the process as what left it does" => survives,
 }
 
@@ -295,6 +296,40 @@ fn sweep_spares<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ensure!(!more, "after {times} sweeps of two each it says that there are more, and three traces were over");
     let found = store.find(&key(4), at(2))?;
     ensure!(found == Found::Trace(Trace::ended(at(9))), "a sweep removed a trace that was not over");
+    Ok(())
+}
+
+fn are_bounded<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    const MOST: usize = 20;
+    const LEFT: u32 = 30;
+    let store = that_leaves(bench.open_with(Limits::default().with_traces(MOST)))?;
+    let capabilities = store.store.capabilities();
+    match capabilities.most_traces {
+        Some(MOST) => {}
+        Some(_) => {
+            return Err(Trouble::Skipped("the store states a bound on traces that it does not take from its limits"));
+        }
+        None => return Err(Trouble::Skipped("the store states that traces are bounded by their time alone")),
+    }
+    store.clear()?;
+    // They end in another order than that in which they are left: seven and thirty have no divisor in common.
+    let ends = |number: u32| 1 + number * 7 % LEFT;
+    let trace = |number| Trace::ended(at(ends(number).into()));
+    leave(&store, &[0], &trace(0))?;
+    for number in 1..LEFT {
+        store.create_leaving(&session(number + 100), &[(key(number), trace(number))], at(0))?;
+    }
+    // A store may leave it to its sweeps.
+    let (mut more, mut times) = (capabilities.sweep != Kept::NotAtAll, 0);
+    while more && times < 20 {
+        (more, times) = (store.sweep(at(0), 4)?.more, times + 1);
+    }
+    for number in 0..LEFT {
+        let stands = store.find(&key(number), at(0))?.trace().is_some();
+        let place = LEFT - ends(number);
+        ensure!(stands || place >= MOST as u32, "of {LEFT} traces and {MOST} at most, one of those that end last went");
+        ensure!(!stands || place < MOST as u32, "of {LEFT} traces more than {MOST} stand");
+    }
     Ok(())
 }
 

@@ -89,7 +89,7 @@ type Attempt<S> = fn(&Subject<'_, S>) -> Checked<bool>;
 /// should not, is for another promise.
 fn leave_it_alone<S: Store>(bench: &Bench<'_, S>, attempts: &[(&str, Attempt<S>)]) -> Checked {
     for beyond in [BeyondLimit::EndOldest, BeyondLimit::Refuse] {
-        let limits = Limits { record_bytes: 1000, per_owner: Some(OwnerLimit::new(3, beyond)) };
+        let limits = Limits::default().with_record_bytes(1000).with_per_owner(OwnerLimit::new(3, beyond));
         for (what, attempt) in attempts {
             let store = bench.open_with(limits);
             let ada = Owner::from("ada");

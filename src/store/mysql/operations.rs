@@ -14,25 +14,12 @@ use crate::store::mysql::store::MysqlStore;
 use crate::store::sql::failed::Failed;
 use crate::store::sql::row::{Row, Written, millis, status, token};
 use crate::store::sweeper::beside_creates;
-use crate::store::{Acknowledged, BeyondLimit, Found, Store, Swept, Update};
+use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 
 /// So many rows one statement of a sweep looks at, so that it holds up no other for long.
 const SWEPT_AT_ONCE: usize = 500;
 
 impl MysqlStore {
-    /// The limit of an owner's sessions as the procedures take it.
-    fn limit(&self) -> [Value; 2] {
-        let limit = self.0.settings.limits.per_owner;
-        let sessions = limit.map(|limit| i32::try_from(limit.sessions).unwrap_or(i32::MAX));
-        [sessions.into(), limit.is_some_and(|limit| limit.beyond == BeyondLimit::Refuse).into()]
-    }
-
-    fn refused(&self, status: i32, key: &SessionKey) -> Error {
-        let limit = self.0.settings.limits.per_owner.map_or(0, |limit| limit.sessions);
-        let kind = if status == status::LIMIT { ErrorKind::OwnerLimit { limit } } else { ErrorKind::KeyTaken };
-        Error::new(kind, format!("storing session {key}"))
-    }
-
     /// Whether the row under a key was written with this token, now or up to four writes ago.
     async fn has_token(&self, key: &SessionKey, token: &[u8]) -> Result<bool> {
         let rows = self.0.lines.read("looking for a write", &self.0.statements.token, &[bytes(key.as_bytes())]).await?;
@@ -49,7 +36,7 @@ impl MysqlStore {
     ) -> Result<Update> {
         let body = self.0.settings.encode(record, self.0.largest_body)?;
         let row = Written::of(record, body, Some(expected));
-        let [limit, refuse] = self.limit();
+        let (limit, refuse) = self.0.settings.limit();
         let mut values = vec![
             bytes(old.as_bytes()),
             token(expected).into(),
@@ -62,8 +49,8 @@ impl MysqlStore {
             row.owner.into(),
             row.body.into(),
             millis(now).into(),
-            limit,
-            refuse,
+            limit.into(),
+            refuse.into(),
             trace.map(Trace::to_bytes).into(),
             trace.map(|trace| millis(trace.ends())).into(),
             millis(beside_creates::over_by(now, beside_creates::BEHIND)).into(),
@@ -83,7 +70,7 @@ impl MysqlStore {
             status::STORED => Ok(Update::Stored(row.revision)),
             status::CONFLICT => Ok(Update::Conflict(Box::new(row_at(&rows[0], 1)?.record()?))),
             status::GONE => Ok(Update::Gone),
-            refused => Err(self.refused(refused, record.key())),
+            refused => Err(self.0.settings.refused(refused, record.key())),
         }
     }
 }
@@ -92,7 +79,7 @@ impl Store for MysqlStore {
     async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         let body = self.0.settings.encode(record, self.0.largest_body)?;
         let row = Written::of(record, body, None);
-        let [limit, refuse] = self.limit();
+        let (limit, refuse) = self.0.settings.limit();
         let values = [
             row.key.into(),
             row.rev.clone().into(),
@@ -102,8 +89,8 @@ impl Store for MysqlStore {
             row.owner.into(),
             row.body.into(),
             millis(now).into(),
-            limit,
-            refuse,
+            limit.into(),
+            refuse.into(),
             packed(traces).into(),
             millis(beside_creates::over_by(now, beside_creates::BEHIND)).into(),
         ];
@@ -111,7 +98,7 @@ impl Store for MysqlStore {
         match self.0.lines.write(doing, &self.0.statements.create, &values, until).await {
             Ok(rows) => match int_of(&rows)? as i32 {
                 status::STORED => Ok(row.revision),
-                refused => Err(self.refused(refused, record.key())),
+                refused => Err(self.0.settings.refused(refused, record.key())),
             },
             // It is not sent again: what has ended the session meanwhile would be undone.
             Err(failed) if failed.is_lost && self.has_token(record.key(), &row.rev).await.unwrap_or(false) => {
@@ -158,7 +145,7 @@ impl Store for MysqlStore {
         now: Timestamp,
     ) -> Result<Update> {
         if old == record.key() {
-            return Err(self.refused(status::TAKEN, old));
+            return Err(self.0.settings.refused(status::TAKEN, old));
         }
         self.replace(old, expected, record, trace, now).await
     }
@@ -197,7 +184,7 @@ impl Store for MysqlStore {
         let (mut left, mut removed) = (budget, 0);
         loop {
             let looks = left.min(SWEPT_AT_ONCE);
-            let values = [millis(now).into(), (looks as i64).into()];
+            let values = [millis(now).into(), (looks as i64).into(), self.0.settings.most_traces().into()];
             let rows = self.0.lines.read("sweeping", &self.0.statements.sweep, &values).await?;
             removed += int_of(&rows)?.unsigned_abs();
             let more = rows.first().map_or(Ok(0), |row| int_at(row, 1))? > 0;
@@ -246,6 +233,10 @@ impl Store for MysqlStore {
 
     fn durability(&self) -> Acknowledged {
         self.acknowledged()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.settings.capabilities()
     }
 }
 

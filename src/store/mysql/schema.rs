@@ -55,7 +55,7 @@ impl Statements {
             touch: call("touch", 2),
             destroy: call("destroy", 3),
             destroy_owned: call("destroy_owned", 2),
-            sweep: call("sweep", 2),
+            sweep: call("sweep", 3),
             clear: call("clear", 1),
             table: table.to_owned(),
         }

@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS cloakroom_sessions (
     body  longblob NOT NULL,
     UNIQUE KEY by_key (`key`),
     KEY by_owner (owner),
-    KEY by_due (due)
+    KEY by_due (trace, due)
 ) ENGINE = InnoDB CHARACTER SET binary
 //
 -- Rows to lock while an owner's sessions are counted; owners share them.
@@ -41,46 +41,63 @@ BEGIN
     END IF;
 END
 //
--- Removes sessions and traces that are over, in the caller's transaction. A session that was touched is only put off.
+-- Removes sessions that are over, traces that are over, and traces beyond their number, if one is given: those that end first.
+-- It does so in the caller's transaction. A session that was touched is only put off.
 CREATE PROCEDURE IF NOT EXISTS cloakroom_sessions_v1_swept(
-    p_now bigint, p_budget int, OUT p_removed bigint, OUT p_looked bigint
+    p_now bigint, p_budget bigint, p_traces bigint, OUT p_removed bigint, OUT p_looked bigint
 )
 SQL SECURITY INVOKER
 BEGIN
     DECLARE v_id bigint;
-    DECLARE v_trace tinyint;
-    DECLARE v_done int DEFAULT 0;
+    DECLARE v_trace tinyint DEFAULT 0;
+    DECLARE v_until bigint DEFAULT p_now;
+    DECLARE v_most bigint DEFAULT p_budget;
+    DECLARE v_pass int DEFAULT 1;
+    DECLARE v_done int;
     DECLARE looks CURSOR FOR
-        SELECT id, trace FROM cloakroom_sessions WHERE due <= p_now ORDER BY due LIMIT p_budget FOR UPDATE SKIP LOCKED;
+        SELECT id FROM cloakroom_sessions WHERE trace = v_trace AND due <= v_until
+        ORDER BY due LIMIT v_most FOR UPDATE SKIP LOCKED;
     DECLARE CONTINUE HANDLER FOR NOT FOUND SET v_done = 1;
     SET p_removed = 0, p_looked = 0;
-    OPEN looks;
-    each_row: LOOP
-        FETCH looks INTO v_id, v_trace;
-        IF v_done THEN
-            LEAVE each_row;
+    WHILE v_pass <= 3 AND v_most > 0 DO
+        SET v_done = 0;
+        OPEN looks;
+        each_row: LOOP
+            FETCH looks INTO v_id;
+            IF v_done THEN
+                LEAVE each_row;
+            END IF;
+            SET p_looked = p_looked + 1;
+            DELETE FROM cloakroom_sessions WHERE id = v_id AND ends <= v_until;
+            IF ROW_COUNT() = 0 THEN
+                UPDATE cloakroom_sessions SET due = ends WHERE id = v_id AND due <= p_now;
+            ELSEIF v_trace = 0 THEN
+                SET p_removed = p_removed + 1;
+            END IF;
+        END LOOP;
+        CLOSE looks;
+        SET v_pass = v_pass + 1, v_trace = 1, v_most = p_budget - p_looked;
+        IF v_pass = 3 AND p_traces IS NULL THEN
+            SET v_pass = 4;
+        ELSEIF v_pass = 3 THEN
+            SET v_until = 9223372036854775807;
+            SELECT LEAST(v_most, COUNT(*) - p_traces) INTO v_most FROM cloakroom_sessions WHERE trace = 1;
         END IF;
-        SET p_looked = p_looked + 1;
-        DELETE FROM cloakroom_sessions WHERE id = v_id AND ends <= p_now;
-        IF ROW_COUNT() = 0 THEN
-            UPDATE cloakroom_sessions SET due = ends WHERE id = v_id AND due <= p_now;
-        ELSEIF v_trace = 0 THEN
-            SET p_removed = p_removed + 1;
-        END IF;
-    END LOOP;
-    CLOSE looks;
+    END WHILE;
 END
 //
-CREATE PROCEDURE IF NOT EXISTS cloakroom_sessions_v1_sweep(p_now bigint, p_budget int)
+CREATE PROCEDURE IF NOT EXISTS cloakroom_sessions_v1_sweep(p_now bigint, p_budget bigint, p_traces bigint)
 SQL SECURITY INVOKER
 BEGIN
     DECLARE v_removed bigint;
     DECLARE v_looked bigint;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
     START TRANSACTION;
-    CALL cloakroom_sessions_v1_swept(p_now, p_budget, v_removed, v_looked);
+    CALL cloakroom_sessions_v1_swept(p_now, p_budget, p_traces, v_removed, v_looked);
     COMMIT;
-    SELECT v_removed, v_looked = p_budget AND EXISTS (SELECT 1 FROM cloakroom_sessions WHERE due <= p_now);
+    SELECT v_removed, v_looked = p_budget AND (
+        EXISTS (SELECT 1 FROM cloakroom_sessions WHERE trace IN (0, 1) AND due <= p_now)
+        OR (SELECT COUNT(*) FROM cloakroom_sessions WHERE trace = 1) > p_traces);
 END
 //
 -- One trace made of two: of one kind, it has the latest four successors of both.
@@ -213,7 +230,8 @@ create_it: BEGIN
             CAST(CONV(HEX(SUBSTRING(p_traces, v_at + 16, 8)), 16, 10) AS SIGNED), p_now);
         SET v_at = v_at + 99;
     END WHILE;
-    CALL cloakroom_sessions_v1_swept(p_over, 2, v_removed, v_looked);
+    -- Two more than there are traces, so that what is over cannot grow.
+    CALL cloakroom_sessions_v1_swept(p_over, 2 + LENGTH(p_traces) DIV 99, NULL, v_removed, v_looked);
     COMMIT;
     SELECT 0;
 END
@@ -294,7 +312,7 @@ replace_it: BEGIN
         CALL cloakroom_sessions_v1_leave(p_old, p_trace, p_trace_ends, p_now);
     END IF;
     IF p_old <> p_key THEN
-        CALL cloakroom_sessions_v1_swept(p_over, 2, v_removed, v_looked);
+        CALL cloakroom_sessions_v1_swept(p_over, 2, NULL, v_removed, v_looked);
     END IF;
     COMMIT;
     SELECT 0;

@@ -46,8 +46,8 @@ use crate::store::{Acknowledged, Durability};
 ///   failover to a replica may lose what was not replicated.
 /// - **Clocks**: each operation brings its own `now`. The database's clock is not used. Nodes' clocks should agree within a
 ///   few seconds: a sweep by a clock that is ahead removes sessions that much too early.
-/// - **Traces** are bounded by their time, not by their number: each login and each rotation removes two rows that were over
-///   five minutes before.
+/// - **Traces** are bounded in number by sweeps ([`Limits::traces`](crate::Limits::traces)). Between two sweeps they are bounded
+///   by their time: each login and each rotation removes more rows that were over five minutes before than it leaves traces.
 /// - **Sweeps** of several nodes do not wait for each other, and deadlocks are tried again.
 ///   [`Sessions::sweeper`](crate::Sessions::sweeper) runs one as a future.
 /// - **Replicas**: all reads go to the server that is written to. A session that was ended would live on in a replica.

@@ -17,7 +17,7 @@ use crate::store::postgres::store::PostgresStore;
 use crate::store::sql::failed::Failed;
 use crate::store::sql::row::{Row, Written, millis, status, token};
 use crate::store::sweeper::beside_creates;
-use crate::store::{Acknowledged, BeyondLimit, Found, Store, Swept, Update};
+use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 
 /// As much as a `bytea` and a message take, with room to spare.
 const LARGEST_BODY: usize = 256 << 20;
@@ -26,19 +26,6 @@ const LARGEST_BODY: usize = 256 << 20;
 const SWEPT_AT_ONCE: usize = 500;
 
 impl PostgresStore {
-    /// The limit of an owner's sessions as the functions take it.
-    fn limit(&self) -> (Option<i32>, bool) {
-        let limit = self.0.settings.limits.per_owner;
-        let sessions = limit.map(|limit| i32::try_from(limit.sessions).unwrap_or(i32::MAX));
-        (sessions, limit.is_some_and(|limit| limit.beyond == BeyondLimit::Refuse))
-    }
-
-    fn refused(&self, status: i32, key: &SessionKey) -> Error {
-        let limit = self.0.settings.limits.per_owner.map_or(0, |limit| limit.sessions);
-        let kind = if status == status::LIMIT { ErrorKind::OwnerLimit { limit } } else { ErrorKind::KeyTaken };
-        Error::new(kind, format!("storing session {key}"))
-    }
-
     /// Whether the row under a key was written with this token, now or up to four writes ago.
     async fn has_token(&self, key: &SessionKey, token: &[u8]) -> Result<bool> {
         let key = &key.as_bytes()[..];
@@ -56,7 +43,7 @@ impl PostgresStore {
     ) -> Result<Update> {
         let body = self.0.settings.encode(record, LARGEST_BODY)?;
         let row = Written::of(record, body, Some(expected));
-        let (limit, refuse) = self.limit();
+        let (limit, refuse) = self.0.settings.limit();
         let (old, expected) = (&old.as_bytes()[..], token(expected));
         let (trace_bytes, trace_ends) = (trace.map(Trace::to_bytes), trace.map(|trace| millis(trace.ends())));
         let over = millis(beside_creates::over_by(now, beside_creates::BEHIND));
@@ -96,7 +83,7 @@ impl PostgresStore {
             status::STORED => Ok(Update::Stored(row.revision)),
             status::CONFLICT => Ok(Update::Conflict(Box::new(row_at(&rows[0], 1)?.record()?))),
             status::GONE => Ok(Update::Gone),
-            refused => Err(self.refused(refused, record.key())),
+            refused => Err(self.0.settings.refused(refused, record.key())),
         }
     }
 }
@@ -105,7 +92,7 @@ impl Store for PostgresStore {
     async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
         let body = self.0.settings.encode(record, LARGEST_BODY)?;
         let row = Written::of(record, body, None);
-        let (limit, refuse) = self.limit();
+        let (limit, refuse) = self.0.settings.limit();
         // Logins that leave traces under the same keys lock them in one order.
         let mut traces = traces.to_vec();
         traces.sort_by_key(|(key, _)| *key.as_bytes());
@@ -134,7 +121,7 @@ impl Store for PostgresStore {
         match self.0.lines.write("storing a session", &self.0.statements.create, &values, until).await {
             Ok(rows) => match status_of(&rows)? {
                 status::STORED => Ok(row.revision),
-                refused => Err(self.refused(refused, record.key())),
+                refused => Err(self.0.settings.refused(refused, record.key())),
             },
             // It is not sent again: what has ended the session meanwhile would be undone.
             Err(failed) if failed.is_lost && self.has_token(record.key(), &row.rev).await.unwrap_or(false) => {
@@ -182,7 +169,7 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Update> {
         if old == record.key() {
-            return Err(self.refused(status::TAKEN, old));
+            return Err(self.0.settings.refused(status::TAKEN, old));
         }
         self.replace(old, expected, record, trace, now).await
     }
@@ -222,9 +209,10 @@ impl Store for PostgresStore {
 
     async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
         let (now, mut left, mut removed) = (millis(now), budget, 0);
+        let traces = self.0.settings.most_traces();
         loop {
             let looks = left.min(SWEPT_AT_ONCE) as i32;
-            let values: [Value<'_>; 2] = [(&now, Type::INT8), (&looks, Type::INT4)];
+            let values: [Value<'_>; 3] = [(&now, Type::INT8), (&looks, Type::INT4), (&traces, Type::INT8)];
             let rows = self.0.lines.read("sweeping", &self.0.statements.sweep, &values).await?;
             let more: bool = rows.first().map_or(Ok(false), |row| row.try_get(1)).map_err(unreadable)?;
             removed += single::<i64>(&rows)?.unsigned_abs();
@@ -275,6 +263,10 @@ impl Store for PostgresStore {
 
     fn durability(&self) -> Acknowledged {
         self.0.acknowledged
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.settings.capabilities()
     }
 }
 

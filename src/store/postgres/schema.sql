@@ -17,6 +17,8 @@ CREATE INDEX IF NOT EXISTS sessions_by_owner ON cloakroom.sessions (owner) WHERE
 
 CREATE INDEX IF NOT EXISTS sessions_by_due ON cloakroom.sessions (due);
 
+CREATE INDEX IF NOT EXISTS sessions_by_trace ON cloakroom.sessions (due) WHERE trace;
+
 -- The end of a session is durable when it is acknowledged, also where the server does not wait for others. What was decided
 -- on may not be durable yet, so there is a transaction to wait for even where nothing is written.
 CREATE OR REPLACE FUNCTION cloakroom.sessions_v1_durably() RETURNS void LANGUAGE plpgsql AS $$
@@ -35,12 +37,14 @@ BEGIN
         SELECT FROM cloakroom.sessions WHERE key = p_key AND NOT trace AND ends > p_now);
 END $$;
 
--- Removes sessions and traces that are over. A session that was touched is only put off.
+-- Removes sessions and traces that are over, and traces beyond their number, if one is given: those that end first. A session
+-- that was touched is only put off.
 CREATE OR REPLACE FUNCTION cloakroom.sessions_v1_sweep(
-    p_now bigint, p_budget integer, OUT removed bigint, OUT more boolean
+    p_now bigint, p_budget integer, p_traces bigint, OUT removed bigint, OUT more boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     looked bigint;
+    beyond bytea[];
 BEGIN
     WITH looks AS MATERIALIZED (
         SELECT key, ends FROM cloakroom.sessions WHERE due <= p_now
@@ -53,6 +57,15 @@ BEGIN
     )
     SELECT (SELECT count(*) FROM gone WHERE NOT trace), (SELECT count(*) FROM looks) INTO removed, looked;
     more := looked = p_budget AND EXISTS (SELECT FROM cloakroom.sessions WHERE due <= p_now);
+    IF p_traces IS NOT NULL AND NOT more THEN
+        beyond := ARRAY(
+            SELECT key FROM cloakroom.sessions WHERE trace
+            ORDER BY due DESC OFFSET p_traces LIMIT p_budget - looked + 1);
+        more := cardinality(beyond) > p_budget - looked;
+        DELETE FROM cloakroom.sessions WHERE key IN (
+            SELECT key FROM cloakroom.sessions WHERE key = ANY (beyond[:p_budget - looked]) AND trace
+            FOR UPDATE SKIP LOCKED);
+    END IF;
 END $$;
 
 -- One trace made of two: of one kind, it has the latest four successors of both.
@@ -89,7 +102,8 @@ RETURNS void LANGUAGE sql AS $$
         rev = '', was = '', seen = 0, idle = 0, cap = EXCLUDED.cap, trace = true, owner = NULL,
         ends = CASE WHEN s.trace AND s.ends > p_now AND substring(s.body FOR 2) = substring(p_trace FOR 2)
             THEN GREATEST(s.ends, p_ends) ELSE p_ends END,
-        due = CASE WHEN s.trace AND s.ends > p_now THEN LEAST(s.due, p_ends) ELSE p_ends END,
+        due = CASE WHEN s.trace AND s.ends > p_now AND substring(s.body FOR 2) = substring(p_trace FOR 2)
+            THEN GREATEST(s.ends, p_ends) ELSE p_ends END,
         body = CASE WHEN s.trace AND s.ends > p_now
             THEN cloakroom.sessions_v1_join(s.body, s.ends, p_trace, p_ends) ELSE p_trace END
     WHERE s.trace OR s.ends <= p_now;
@@ -151,7 +165,8 @@ BEGIN
     FOR n IN 1 .. cardinality(p_trace_keys) LOOP
         PERFORM cloakroom.sessions_v1_leave(p_trace_keys[n], p_traces[n], p_trace_ends[n], p_now);
     END LOOP;
-    PERFORM cloakroom.sessions_v1_sweep(p_over, 2);
+    -- Two more than there are traces, so that what is over cannot grow.
+    PERFORM cloakroom.sessions_v1_sweep(p_over, 2 + cardinality(p_trace_keys), NULL);
     RETURN 0;
 END $$;
 
@@ -218,7 +233,7 @@ BEGIN
         PERFORM cloakroom.sessions_v1_leave(p_old, p_trace, p_trace_ends, p_now);
     END IF;
     IF p_old <> p_key THEN
-        PERFORM cloakroom.sessions_v1_sweep(p_over, 2);
+        PERFORM cloakroom.sessions_v1_sweep(p_over, 2, NULL);
     END IF;
     o_status := 0;
 END $$;

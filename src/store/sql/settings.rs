@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::key::SessionKey;
 use crate::model::record::Record;
-use crate::store::Limits;
+use crate::store::sql::row::status;
+use crate::store::{BeyondLimit, Capabilities, Limits};
 
 /// The choices that the stores in SQL databases share.
 #[derive(Clone, Debug)]
@@ -37,6 +39,29 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    /// The limit of an owner's sessions as statements take it, and whether they refuse what is beyond it.
+    pub(crate) fn limit(&self) -> (Option<i32>, bool) {
+        let limit = self.limits.per_owner;
+        let sessions = limit.map(|limit| i32::try_from(limit.sessions).unwrap_or(i32::MAX));
+        (sessions, limit.is_some_and(|limit| limit.beyond == BeyondLimit::Refuse))
+    }
+
+    /// Why a statement has stored nothing.
+    pub(crate) fn refused(&self, status: i32, key: &SessionKey) -> Error {
+        let limit = self.limits.per_owner.map_or(0, |limit| limit.sessions);
+        let kind = if status == status::LIMIT { ErrorKind::OwnerLimit { limit } } else { ErrorKind::KeyTaken };
+        Error::new(kind, format!("storing session {key}"))
+    }
+
+    /// The most traces that a sweep leaves.
+    pub(crate) fn most_traces(&self) -> i64 {
+        i64::try_from(self.limits.traces).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        Capabilities { most_traces: Some(self.limits.traces), ..Capabilities::EXACT }
     }
 
     /// The record's bytes, if they are within the limits and the column takes them.
