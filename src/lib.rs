@@ -90,6 +90,8 @@ pub use store::memory::MemoryStore;
 pub use store::mysql::{MysqlOptions, MysqlStore};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "redis")]
+pub use store::redis::{RedisOptions, RedisStore};
 pub use store::runtime_free::RuntimeFree;
 pub use store::sweeper::{Sweeper, SweeperBuilder};
 pub use store::{

@@ -15,6 +15,10 @@ pub(crate) mod memory;
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+mod remote;
 mod result;
 pub(crate) mod runtime_free;
 mod shared;

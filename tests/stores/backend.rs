@@ -26,6 +26,12 @@ pub trait Backend: 'static {
 
     const SCHEME: &str;
 
+    /// The most round trips that a listing of an owner's sessions takes, and their end.
+    const OWNER_TRIPS: usize = 1;
+
+    /// How many promises the store does without, as its capabilities say.
+    const SKIPPED: usize = 0;
+
     /// A server of the test's own, which may be killed.
     fn start() -> Server;
 
@@ -43,7 +49,10 @@ pub trait Backend: 'static {
 
     /// Makes a session's bytes unreadable.
     fn damage(server: &Server, table: &str, key: &SessionKey);
+}
 
+/// A store that has a schema.
+pub trait Database: Backend {
     /// Opens a store without making its schema.
     fn unmigrated(table: &str) -> impl Future<Output = Result<Self::Store>> + Send;
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use cloakroom::{MysqlStore, Result, SessionKey};
 
-use crate::backend::{Backend, Choice};
+use crate::backend::{Backend, Choice, Database};
 use crate::server::{Kind, Place, Server};
 
 fn client(place: &Place) -> Command {
@@ -88,7 +88,9 @@ impl Backend for Mysql {
     fn damage(server: &Server, table: &str, key: &SessionKey) {
         sql(server, &format!("UPDATE {table} SET body = LEFT(body, 5) WHERE `key` = UNHEX('{key}')"));
     }
+}
 
+impl Database for Mysql {
     async fn unmigrated(table: &str) -> Result<MysqlStore> {
         let url = format!("mysql://t:not-shown@127.0.0.1:{}/sess", SHARED.port());
         MysqlStore::options().table(table).connect(&url).await

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use cloakroom::{PostgresStore, Result, SessionKey};
 
-use crate::backend::{Backend, Choice};
+use crate::backend::{Backend, Choice, Database};
 use crate::server::{Kind, Place, Server, newest};
 
 fn program(name: &str) -> PathBuf {
@@ -90,7 +90,9 @@ impl Backend for Postgres {
     fn damage(server: &Server, table: &str, key: &SessionKey) {
         sql(server, &format!("UPDATE cloakroom.{table} SET body = substring(body FOR 5) WHERE key = '\\x{key}'"));
     }
+}
 
+impl Database for Postgres {
     async fn unmigrated(table: &str) -> Result<PostgresStore> {
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", SHARED.port());
         PostgresStore::options().table(table).connect(&url).await

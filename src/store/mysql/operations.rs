@@ -11,8 +11,9 @@ use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::store::mysql::store::MysqlStore;
-use crate::store::sql::failed::Failed;
-use crate::store::sql::row::{Row, Written, millis, status, token};
+use crate::store::remote::failed::Failed;
+use crate::store::remote::row::{Row, Written, millis, token};
+use crate::store::sql::answers::status;
 use crate::store::sweeper::beside_creates;
 use crate::store::{Acknowledged, BeyondLimit, Found, Store, Swept, Update};
 
@@ -54,7 +55,7 @@ impl MysqlStore {
             bytes(old.as_bytes()),
             token(expected).into(),
             false.into(),
-            row.key.into(),
+            bytes(record.key().as_bytes()),
             row.rev.into(),
             row.seen.into(),
             row.idle.into(),
@@ -94,7 +95,7 @@ impl Store for MysqlStore {
         let row = Written::of(record, body, None);
         let [limit, refuse] = self.limit();
         let values = [
-            row.key.into(),
+            bytes(record.key().as_bytes()),
             row.rev.clone().into(),
             row.seen.into(),
             row.idle.into(),
