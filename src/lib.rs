@@ -84,6 +84,7 @@ pub use sessions::{
 pub use store::any::{AnyStore, DynStore};
 #[cfg(feature = "conformance")]
 pub use store::conformance;
+pub use store::connect::ConnectedStore;
 pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stats, Verified};
 pub use store::memory::MemoryStore;
 #[cfg(feature = "mysql")]

@@ -7,6 +7,7 @@ pub(crate) mod block_on;
 mod capabilities;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod connect;
 mod durability;
 pub(crate) mod file;
 mod limits;

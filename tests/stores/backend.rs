@@ -38,6 +38,9 @@ pub trait Backend: 'static {
     /// The one server of this process, for tests that leave it alone.
     fn shared() -> &'static Server;
 
+    /// The URL of a server at this port.
+    fn url(port: u16) -> String;
+
     /// Opens a store by way of this port, with its schema. It is the server's own port, or a proxy's.
     fn open(port: u16, table: &str, choice: Choice) -> impl Future<Output = Self::Store> + Send;
 

@@ -36,6 +36,7 @@ macro_rules! each_store {
 each_store! {
     {
         suite::keeps_every_promise;
+        suite::a_url_leads_to_it;
         failing::goes_on_after_its_server_was_killed;
         failing::answers_within_its_deadline_when_the_server_stands_still;
         failing::a_connection_that_was_closed_while_idle_fails_nobody;

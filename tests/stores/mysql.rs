@@ -69,10 +69,13 @@ impl Backend for Mysql {
         &SHARED
     }
 
+    fn url(port: u16) -> String {
+        format!("mysql://t:not-shown@127.0.0.1:{port}/sess")
+    }
+
     async fn open(port: u16, table: &str, choice: Choice) -> MysqlStore {
         let options = MysqlStore::options().table(table).limits(choice.limits).deadline(choice.deadline);
-        let url = format!("mysql://t:not-shown@127.0.0.1:{port}/sess");
-        let store = options.connections(choice.connections).connect(&url).await.unwrap();
+        let store = options.connections(choice.connections).connect(&Self::url(port)).await.unwrap();
         store.migrate().await.unwrap();
         store
     }

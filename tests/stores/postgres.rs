@@ -71,10 +71,13 @@ impl Backend for Postgres {
         &SHARED
     }
 
+    fn url(port: u16) -> String {
+        format!("postgres://postgres:not-shown@127.0.0.1:{port}/postgres")
+    }
+
     async fn open(port: u16, table: &str, choice: Choice) -> PostgresStore {
         let options = PostgresStore::options().table(table).limits(choice.limits).deadline(choice.deadline);
-        let url = format!("postgres://postgres:not-shown@127.0.0.1:{port}/postgres");
-        let store = options.connections(choice.connections).connect(&url).await.unwrap();
+        let store = options.connections(choice.connections).connect(&Self::url(port)).await.unwrap();
         store.migrate().await.unwrap();
         store
     }

@@ -82,10 +82,13 @@ impl Backend for Redis {
         &SHARED
     }
 
+    fn url(port: u16) -> String {
+        format!("redis://127.0.0.1:{port}")
+    }
+
     async fn open(port: u16, table: &str, choice: Choice) -> RedisStore {
         let options = RedisStore::options().prefix(table).limits(choice.limits).deadline(choice.deadline);
-        let url = format!("redis://127.0.0.1:{port}");
-        options.connections(choice.connections).connect(&url).await.unwrap()
+        options.connections(choice.connections).connect(&Self::url(port)).await.unwrap()
     }
 
     async fn try_open(url: &str) -> Result<RedisStore> {
