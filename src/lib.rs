@@ -84,12 +84,15 @@ pub use sessions::{
 pub use store::any::{AnyStore, DynStore};
 #[cfg(feature = "conformance")]
 pub use store::conformance;
+pub use store::connect::ConnectedStore;
 pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stats, Verified};
 pub use store::memory::MemoryStore;
 #[cfg(feature = "mysql")]
 pub use store::mysql::{MysqlOptions, MysqlStore};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "redis")]
+pub use store::redis::{RedisOptions, RedisStore};
 pub use store::runtime_free::RuntimeFree;
 pub use store::sweeper::{Sweeper, SweeperBuilder};
 pub use store::{

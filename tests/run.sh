@@ -8,6 +8,7 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
 [ -x "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null | head -n 1)" ] || missing="$missing postgresql"
 [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 command -v ps >/dev/null 2>&1 || missing="$missing procps"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -24,9 +25,10 @@ fi
 
 # The default build needs no C compiler, and no async runtime.
 CC=/bin/false cargo build --quiet
-# The stores in databases need no C compiler either.
+# The stores on other machines need no C compiler either.
 CC=/bin/false cargo build --quiet --no-default-features --features postgres
 CC=/bin/false cargo build --quiet --no-default-features --features mysql
+CC=/bin/false cargo build --quiet --no-default-features --features redis
 unwanted=$(cargo tree --edges normal,build --prefix none --format '{p}' | grep -E '^(tokio|async-std|smol|ring|openssl-sys) ' || true)
 if [ -n "$unwanted" ]; then
     echo "the default build must not depend on: $unwanted" >&2

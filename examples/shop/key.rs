@@ -1,15 +1,18 @@
-//! The key that signs the shop's own cookies. It outlives restarts, and all servers on one directory share it.
+//! The key that signs the shop's own cookies. It outlives restarts, and all servers on one directory share it. Servers on
+//! several machines need the same file.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use cloakroom::cookie::{Key, Keys};
 use tempfile::NamedTempFile;
 
 /// The key in the store's directory, made by whichever server comes first. The store has refused a directory that
-/// others can read, and leaves files alone that are not its own.
+/// others can read, and leaves files alone that are not its own. Where the sessions are elsewhere, the shop makes the directory.
 pub fn shared(dir: &Path) -> io::Result<Keys> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let path = dir.join("cookie.key");
     if !path.try_exists()? {
         create(dir, &path)?;

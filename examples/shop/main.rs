@@ -28,7 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use cloakroom::cookie::{Cookie, CookieBuilder};
 use cloakroom::tower::SessionLayer;
-use cloakroom::{FileStore, Sessions, Swept};
+use cloakroom::{AnyStore, ConnectedStore, FileStore, Sessions, Swept};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,14 +37,20 @@ use options::Options;
 /// What every handler may use. Clones share it all.
 #[derive(Clone)]
 struct Shop {
-    sessions: Sessions<FileStore>,
+    sessions: Sessions<AnyStore<ConnectedStore>>,
     form_cookie: Cookie,
     consent_cookie: Cookie,
 }
 
 impl Shop {
-    fn open(options: &Options) -> Result<Self, Box<dyn std::error::Error>> {
-        let store = FileStore::options().durability(options.durability).open(&options.dir)?;
+    async fn open(options: &Options) -> Result<Self, Box<dyn std::error::Error>> {
+        let store = match &options.store {
+            Some(url) => {
+                AnyStore::migrate(url).await?;
+                AnyStore::connect(url).await?
+            }
+            None => FileStore::options().durability(options.durability).open(&options.dir)?.into(),
+        };
         let keys = key::shared(&options.dir)?;
         let sessions = Sessions::builder(store).lifetime(options.lifetime).cookie(options.cookie("shop")).build()?;
         Ok(Self {
@@ -107,10 +113,11 @@ async fn serve(shop: Shop, port: u16) -> io::Result<()> {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    let shop = Shop::open(options)?;
-    let _sweeper = shop.sessions.sweeper().on_round(report).spawn()?;
-    tokio::runtime::Runtime::new()?.block_on(serve(shop, options.port))?;
-    Ok(())
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let shop = Shop::open(options).await?;
+        tokio::spawn(shop.sessions.sweeper().on_round(report).run(tokio::time::sleep));
+        Ok(serve(shop, options.port).await?)
+    })
 }
 
 fn report(round: &cloakroom::Result<Swept>) {

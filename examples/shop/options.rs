@@ -7,20 +7,24 @@ use std::time::Duration;
 use cloakroom::{Durability, Lifetime};
 
 pub const USAGE: &str = "\
-usage: shop [--port PORT] [--dir DIRECTORY] [--idle SECONDS] [--absolute SECONDS]
-            [--durability always|every|never] [--insecure-cookie]
+usage: shop [--port PORT] [--dir DIRECTORY] [--store URL] [--idle SECONDS]
+            [--absolute SECONDS] [--durability always|every|never] [--insecure-cookie]
 
   --port             listen on 127.0.0.1 at this port; 0 for any that is free (3000)
-  --dir              where the sessions are kept (shop-sessions)
+  --dir              where the sessions are kept, and the key of signed cookies (shop-sessions)
+  --store            where the sessions are kept instead: file:DIRECTORY, memory:, or a URL of
+                     postgres:, mysql: or redis: with cargo's --features of the same name
   --idle             a session ends when it was not used for this long (1800)
   --absolute         a session ends this long after it began or was logged in (43200)
-  --durability       a save waits for the disk always, at most a second's worth of saves
+  --durability       in --dir, a save waits for the disk always, at most a second's worth of saves
                      is lost in a power cut (every), or the system decides (never)
   --insecure-cookie  for browsers that refuse Secure cookies on http://localhost (Safari)";
 
 pub struct Options {
     pub port: u16,
     pub dir: PathBuf,
+    /// A URL that may hold a password.
+    pub store: Option<String>,
     pub lifetime: Lifetime,
     pub durability: Durability,
     pub insecure_cookie: bool,
@@ -31,6 +35,7 @@ impl Options {
         let mut options = Self {
             port: 3000,
             dir: "shop-sessions".into(),
+            store: None,
             lifetime: Lifetime::new(Duration::from_secs(30 * 60), Duration::from_secs(12 * 60 * 60)),
             durability: Durability::Always,
             insecure_cookie: false,
@@ -40,6 +45,7 @@ impl Options {
             match name.as_str() {
                 "--port" => options.port = number(&name, &value()?)?,
                 "--dir" => options.dir = value()?.into(),
+                "--store" => options.store = Some(value()?),
                 "--idle" => options.lifetime = options.lifetime.with_idle(seconds(&name, &value()?)?),
                 "--absolute" => options.lifetime = options.lifetime.with_absolute(seconds(&name, &value()?)?),
                 "--durability" => options.durability = durability(&value()?)?,

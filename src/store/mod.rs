@@ -7,6 +7,7 @@ pub(crate) mod block_on;
 mod capabilities;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub(crate) mod connect;
 mod durability;
 pub(crate) mod file;
 mod limits;
@@ -15,6 +16,10 @@ pub(crate) mod memory;
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+mod remote;
 mod result;
 pub(crate) mod runtime_free;
 mod shared;

@@ -163,13 +163,15 @@ fn the_types_of_frameworks_stay_in_their_adapters() {
     for word in ["http::", "tower_service::", "axum_core::", "tokio::"] {
         let files = files_with(word);
         // The stores on other machines wait for sockets and deadlines of the runtime.
-        let may_wait = ["store/sql/link.rs", "store/postgres/", "store/mysql/"];
+        let may_wait = ["store/remote/link.rs", "store/postgres/", "store/mysql/", "store/redis/"];
         let stays = |file: &String| {
             file.starts_with("adapters/") || word == "tokio::" && may_wait.iter().any(|place| file.starts_with(place))
         };
         assert!(files.iter().all(stays), "{word} in {files:?}");
     }
-    for (word, place) in [("tokio_postgres::", "store/postgres/"), ("mysql_async::", "store/mysql/")] {
+    let clients =
+        [("tokio_postgres::", "store/postgres/"), ("mysql_async::", "store/mysql/"), (" redis::", "store/redis/")];
+    for (word, place) in clients {
         assert!(files_with(word).iter().all(|file| file.starts_with(place)), "{word} outside of {place}");
     }
 }

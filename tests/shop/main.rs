@@ -603,6 +603,24 @@ fn the_signing_key_is_readable_by_nobody_else() {
 }
 
 #[test]
+fn a_url_chooses_the_store() {
+    let (keys, sessions) = (dir(), dir());
+    let url = format!("file:{}", sessions.path().display());
+    let first = Server::start(keys.path(), &["--store", &url]);
+    let mut visitor = Visitor::new(first.address);
+    visitor.add("hat");
+    let id = visitor.cookies[SESSION].clone();
+    first.kill();
+    assert_eq!(stored(sessions.path()), 1);
+    assert!(is_alive(&Server::start(keys.path(), &["--store", &url]), &id));
+    assert!(!is_alive(&Server::start(keys.path(), &["--store", "memory:"]), &id));
+    let nowhere = ["--port", "0", "--store", "carrier-pigeon://t:not-shown@coop"];
+    let output = Command::new(server::binary()).args(nowhere).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("file:") && !told.contains("not-shown"), "{told}");
+}
+
+#[test]
 fn a_wrong_option_is_told_with_the_usage() {
     let wrong: [&[&str]; 6] = [
         &["--prot", "1"],

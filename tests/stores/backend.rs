@@ -26,11 +26,20 @@ pub trait Backend: 'static {
 
     const SCHEME: &str;
 
+    /// The most round trips that a listing of an owner's sessions takes, and their end.
+    const OWNER_TRIPS: usize = 1;
+
+    /// How many promises the store does without, as its capabilities say.
+    const SKIPPED: usize = 0;
+
     /// A server of the test's own, which may be killed.
     fn start() -> Server;
 
     /// The one server of this process, for tests that leave it alone.
     fn shared() -> &'static Server;
+
+    /// The URL of a server at this port.
+    fn url(port: u16) -> String;
 
     /// Opens a store by way of this port, with its schema. It is the server's own port, or a proxy's.
     fn open(port: u16, table: &str, choice: Choice) -> impl Future<Output = Self::Store> + Send;
@@ -43,7 +52,10 @@ pub trait Backend: 'static {
 
     /// Makes a session's bytes unreadable.
     fn damage(server: &Server, table: &str, key: &SessionKey);
+}
 
+/// A store that has a schema.
+pub trait Database: Backend {
     /// Opens a store without making its schema.
     fn unmigrated(table: &str) -> impl Future<Output = Result<Self::Store>> + Send;
 

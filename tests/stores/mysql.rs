@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use cloakroom::{MysqlStore, Result, SessionKey};
 
-use crate::backend::{Backend, Choice};
+use crate::backend::{Backend, Choice, Database};
 use crate::server::{Kind, Place, Server};
 
 fn client(place: &Place) -> Command {
@@ -69,10 +69,13 @@ impl Backend for Mysql {
         &SHARED
     }
 
+    fn url(port: u16) -> String {
+        format!("mysql://t:not-shown@127.0.0.1:{port}/sess")
+    }
+
     async fn open(port: u16, table: &str, choice: Choice) -> MysqlStore {
         let options = MysqlStore::options().table(table).limits(choice.limits).deadline(choice.deadline);
-        let url = format!("mysql://t:not-shown@127.0.0.1:{port}/sess");
-        let store = options.connections(choice.connections).connect(&url).await.unwrap();
+        let store = options.connections(choice.connections).connect(&Self::url(port)).await.unwrap();
         store.migrate().await.unwrap();
         store
     }
@@ -88,7 +91,9 @@ impl Backend for Mysql {
     fn damage(server: &Server, table: &str, key: &SessionKey) {
         sql(server, &format!("UPDATE {table} SET body = LEFT(body, 5) WHERE `key` = UNHEX('{key}')"));
     }
+}
 
+impl Database for Mysql {
     async fn unmigrated(table: &str) -> Result<MysqlStore> {
         let url = format!("mysql://t:not-shown@127.0.0.1:{}/sess", SHARED.port());
         MysqlStore::options().table(table).connect(&url).await

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use cloakroom::{PostgresStore, Result, SessionKey};
 
-use crate::backend::{Backend, Choice};
+use crate::backend::{Backend, Choice, Database};
 use crate::server::{Kind, Place, Server, newest};
 
 fn program(name: &str) -> PathBuf {
@@ -71,10 +71,13 @@ impl Backend for Postgres {
         &SHARED
     }
 
+    fn url(port: u16) -> String {
+        format!("postgres://postgres:not-shown@127.0.0.1:{port}/postgres")
+    }
+
     async fn open(port: u16, table: &str, choice: Choice) -> PostgresStore {
         let options = PostgresStore::options().table(table).limits(choice.limits).deadline(choice.deadline);
-        let url = format!("postgres://postgres:not-shown@127.0.0.1:{port}/postgres");
-        let store = options.connections(choice.connections).connect(&url).await.unwrap();
+        let store = options.connections(choice.connections).connect(&Self::url(port)).await.unwrap();
         store.migrate().await.unwrap();
         store
     }
@@ -90,7 +93,9 @@ impl Backend for Postgres {
     fn damage(server: &Server, table: &str, key: &SessionKey) {
         sql(server, &format!("UPDATE cloakroom.{table} SET body = substring(body FOR 5) WHERE key = '\\x{key}'"));
     }
+}
 
+impl Database for Postgres {
     async fn unmigrated(table: &str) -> Result<PostgresStore> {
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", SHARED.port());
         PostgresStore::options().table(table).connect(&url).await

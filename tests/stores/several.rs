@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom::{ErrorKind, Found, Lifetime, Record, Revision, SessionId, SessionKey, Store, Timestamp, Trace, Update};
 
-use crate::backend::{Backend, Choice};
+use crate::backend::{Choice, Database};
 use crate::suite::{fresh_table, runtime};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -17,7 +17,7 @@ fn session() -> Record {
     record
 }
 
-pub fn nodes_that_migrate_at_once_wait_for_each_other<B: Backend>() {
+pub fn nodes_that_migrate_at_once_wait_for_each_other<B: Database>() {
     runtime().block_on(async {
         for _ in 0..4 {
             let table = fresh_table();
@@ -39,7 +39,7 @@ pub fn nodes_that_migrate_at_once_wait_for_each_other<B: Backend>() {
 }
 
 /// Every node sweeps at once, and visitors come meanwhile: each session is counted once, and none that lives is removed.
-pub fn sweeps_of_several_nodes_remove_each_session_once<B: Backend>() {
+pub fn sweeps_of_several_nodes_remove_each_session_once<B: Database>() {
     const EXPIRED: usize = 400;
     runtime().block_on(async {
         let table: &str = fresh_table().leak();
@@ -86,7 +86,7 @@ pub fn sweeps_of_several_nodes_remove_each_session_once<B: Backend>() {
 }
 
 /// Where nobody sweeps, each login removes as many rows that are over as it adds.
-pub fn the_traces_of_logins_go_with_later_logins<B: Backend>() {
+pub fn the_traces_of_logins_go_with_later_logins<B: Database>() {
     runtime().block_on(async {
         let store = B::open(B::shared().port(), &fresh_table(), Choice::default()).await;
         let mut left = Vec::new();
@@ -105,7 +105,7 @@ pub fn the_traces_of_logins_go_with_later_logins<B: Backend>() {
 }
 
 /// At run time no node needs the right to create anything.
-pub fn a_user_without_the_right_to_create_serves_and_cannot_migrate<B: Backend>() {
+pub fn a_user_without_the_right_to_create_serves_and_cannot_migrate<B: Database>() {
     runtime().block_on(async {
         let table = fresh_table();
         B::open(B::shared().port(), &table, Choice::default()).await;
@@ -126,7 +126,7 @@ pub fn a_user_without_the_right_to_create_serves_and_cannot_migrate<B: Backend>(
     });
 }
 
-pub fn a_schema_that_is_missing_or_newer_is_an_error_that_says_so<B: Backend>() {
+pub fn a_schema_that_is_missing_or_newer_is_an_error_that_says_so<B: Database>() {
     runtime().block_on(async {
         let table = fresh_table();
         let store = B::unmigrated(&table).await.unwrap();
@@ -142,7 +142,7 @@ pub fn a_schema_that_is_missing_or_newer_is_an_error_that_says_so<B: Backend>() 
 
 /// Log-out-everywhere waits for one session of the owner, while another moves to a smaller or to a larger key: it ends that
 /// one under its new key.
-pub fn what_rotates_does_not_escape_the_end_of_all_sessions<B: Backend>() {
+pub fn what_rotates_does_not_escape_the_end_of_all_sessions<B: Database>() {
     runtime().block_on(async {
         let table: &str = fresh_table().leak();
         let store = B::open(B::shared().port(), table, Choice::default()).await;

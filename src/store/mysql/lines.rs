@@ -8,8 +8,9 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOp
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::sql::failed::{Failed, Meaning, Silent};
-use crate::store::sql::link::{Dial, Link, jittered};
+use crate::store::remote::failed::{Failed, Silent};
+use crate::store::remote::link::{Dial, Link, jittered};
+use crate::store::sql::meaning::Meaning;
 
 /// The connections. A statement has one to itself, from the driver's pool, which sees without a round trip whether the server
 /// has closed it. The link decides whether the server can be reached at all.

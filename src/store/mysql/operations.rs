@@ -11,8 +11,9 @@ use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::store::mysql::store::MysqlStore;
-use crate::store::sql::failed::Failed;
-use crate::store::sql::row::{Row, Written, millis, status, token};
+use crate::store::remote::failed::Failed;
+use crate::store::remote::row::{Row, Written, millis, token};
+use crate::store::sql::answers::status;
 use crate::store::sweeper::beside_creates;
 use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 
@@ -41,7 +42,7 @@ impl MysqlStore {
             bytes(old.as_bytes()),
             token(expected).into(),
             false.into(),
-            row.key.into(),
+            bytes(record.key().as_bytes()),
             row.rev.into(),
             row.seen.into(),
             row.idle.into(),
@@ -81,7 +82,7 @@ impl Store for MysqlStore {
         let row = Written::of(record, body, None);
         let (limit, refuse) = self.0.settings.limit();
         let values = [
-            row.key.into(),
+            bytes(record.key().as_bytes()),
             row.rev.clone().into(),
             row.seen.into(),
             row.idle.into(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::sql::row::COLUMNS;
+use crate::store::sql::answers::COLUMNS;
 use crate::store::sql::settings::SCHEMA_VERSION;
 
 /// What `migrate` runs, under the default name.

@@ -8,8 +8,9 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::sql::failed::{Failed, Meaning, Silent};
-use crate::store::sql::link::{Dial, Link, jittered};
+use crate::store::remote::failed::{Failed, Silent};
+use crate::store::remote::link::{Dial, Link, jittered};
+use crate::store::sql::meaning::Meaning;
 
 /// A value, and the type that its place in the statement has. With types, a statement needs no preparing, so it is one
 /// round trip, and any pooler can pass it on.

@@ -14,8 +14,9 @@ use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::store::postgres::lines::Value;
 use crate::store::postgres::store::PostgresStore;
-use crate::store::sql::failed::Failed;
-use crate::store::sql::row::{Row, Written, millis, status, token};
+use crate::store::remote::failed::Failed;
+use crate::store::remote::row::{Row, Written, millis, token};
+use crate::store::sql::answers::status;
 use crate::store::sweeper::beside_creates;
 use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 
@@ -44,7 +45,7 @@ impl PostgresStore {
         let body = self.0.settings.encode(record, LARGEST_BODY)?;
         let row = Written::of(record, body, Some(expected));
         let (limit, refuse) = self.0.settings.limit();
-        let (old, expected) = (&old.as_bytes()[..], token(expected));
+        let (key, old, expected) = (&record.key().as_bytes()[..], &old.as_bytes()[..], token(expected));
         let (trace_bytes, trace_ends) = (trace.map(Trace::to_bytes), trace.map(|trace| millis(trace.ends())));
         let over = millis(beside_creates::over_by(now, beside_creates::BEHIND));
         let now = millis(now);
@@ -53,7 +54,7 @@ impl PostgresStore {
                 (&old, Type::BYTEA),
                 (&expected, Type::BYTEA),
                 (again, Type::BOOL),
-                (&row.key, Type::BYTEA),
+                (&key, Type::BYTEA),
                 (&row.rev, Type::BYTEA),
                 (&row.seen, Type::INT8),
                 (&row.idle, Type::INT8),
@@ -101,8 +102,9 @@ impl Store for PostgresStore {
         let ends: Vec<i64> = traces.iter().map(|(_, trace)| millis(trace.ends())).collect();
         let over = millis(beside_creates::over_by(now, beside_creates::BEHIND));
         let now = millis(now);
+        let key = &record.key().as_bytes()[..];
         let values: [Value<'_>; 14] = [
-            (&row.key, Type::BYTEA),
+            (&key, Type::BYTEA),
             (&row.rev, Type::BYTEA),
             (&row.seen, Type::INT8),
             (&row.idle, Type::INT8),

@@ -1,6 +1,6 @@
 //! The names and statements of one store, and how its schema is made.
 
-use crate::store::sql::row::COLUMNS;
+use crate::store::sql::answers::COLUMNS;
 use crate::store::sql::settings::SCHEMA_VERSION;
 
 /// What `migrate` runs, under the default names.

@@ -12,7 +12,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::postgres::lines::PostgresLines;
 use crate::store::postgres::options::PostgresOptions;
 use crate::store::postgres::schema::Statements;
-use crate::store::sql::failed::Failed;
+use crate::store::remote::failed::Failed;
 use crate::store::sql::settings::{SCHEMA_VERSION, Settings, check_name, check_version};
 use crate::store::{Acknowledged, Durability};
 

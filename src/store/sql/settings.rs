@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::key::SessionKey;
 use crate::model::record::Record;
-use crate::store::sql::row::status;
+use crate::store::sql::answers::status;
 use crate::store::{BeyondLimit, Capabilities, Limits};
 
 /// The choices that the stores in SQL databases share.

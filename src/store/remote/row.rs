@@ -1,4 +1,4 @@
-//! A session or a trace as a row: its columns, and how a row becomes what the store answers.
+//! A session or a trace as a row: its columns, and how a row becomes what the store answers. In Redis a row is a hash.
 //!
 //! | column | what |
 //! |---|---|
@@ -24,9 +24,6 @@ use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::store::Found;
-
-/// The columns that a read asks for after the key, in the order of [`Row`]'s fields.
-pub(crate) const COLUMNS: &str = "rev, seen, ends, trace, body";
 
 /// What a read finds in a row.
 pub(crate) struct Row<'a> {
@@ -63,9 +60,8 @@ impl Row<'_> {
     }
 }
 
-/// What a write puts into a row of a session.
+/// What a write puts into a row of a session, beside its key.
 pub(crate) struct Written {
-    pub(crate) key: Vec<u8>,
     pub(crate) rev: Vec<u8>,
     pub(crate) seen: i64,
     pub(crate) idle: i64,
@@ -85,7 +81,6 @@ impl Written {
         let expiry = record.expiry();
         let idle = expiry.idle().map_or(Timestamp::NEVER, |idle| Timestamp::EPOCH.plus(idle));
         Self {
-            key: record.key().as_bytes().to_vec(),
             rev: token(revision),
             seen: millis(expiry.last_seen()),
             idle: millis(idle),
@@ -95,16 +90,6 @@ impl Written {
             revision,
         }
     }
-}
-
-/// What a write found, as the functions in the database number it.
-pub(crate) mod status {
-    pub(crate) const STORED: i32 = 0;
-    pub(crate) const CONFLICT: i32 = 1;
-    pub(crate) const GONE: i32 = 2;
-    pub(crate) const TAKEN: i32 = 3;
-    pub(crate) const LIMIT: i32 = 4;
-    pub(crate) const UNKNOWN: i32 = 5;
 }
 
 pub(crate) fn token(revision: Revision) -> Vec<u8> {

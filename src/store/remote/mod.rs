@@ -1,0 +1,7 @@
+//! What the stores on other machines have in common: their connections, their failures, and the rows of their sessions.
+//!
+//! What belongs here: what depends on no database. What never does: a statement, a script, or a type of a database's client.
+
+pub(crate) mod failed;
+pub(crate) mod link;
+pub(crate) mod row;
