@@ -15,6 +15,7 @@ mod redis;
 mod server;
 mod several;
 mod suite;
+mod visits;
 
 /// The table of stores: each test runs over each store of its column.
 macro_rules! each_store {
@@ -44,6 +45,8 @@ each_store! {
         failing::a_login_whose_answer_is_lost_is_known_by_its_token;
         failing::each_operation_is_one_round_trip;
         failing::no_error_shows_the_password;
+        visits::what_requests_change_at_once_is_kept_also_beside_a_rotation;
+        visits::a_user_is_listed_and_logged_out_by_handle_and_everywhere;
     }
     // Those that have a schema.
     {
