@@ -33,7 +33,7 @@ pub struct Limits {
     pub per_owner: Option<OwnerLimit>,
     /// The most [traces](crate::Store#traces) at a time; [`MAX_TRACES`] by default. Beyond it those go that would have ended
     /// first, and nothing is refused. [`Capabilities::most_traces`](crate::Capabilities::most_traces) says what a store makes
-    /// of it: a [`FileStore`](crate::FileStore) keeps [`MAX_TRACES`] whatever stands here.
+    /// of it.
     pub traces: usize,
 }
 

@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::store::file::store::FileStore;
 use crate::store::file::writer::op::{Answer, Op};
-use crate::store::{Acknowledged, Durability, Found, Store, Swept, Update};
+use crate::store::{Acknowledged, Capabilities, Durability, Found, Store, Swept, Update};
 
 /// The answer of this kind. The planner answers each operation by its own kind, so another one cannot come.
 macro_rules! answer {
@@ -134,6 +134,10 @@ impl Store for FileStore {
 
     async fn clear(&self) -> Result<()> {
         self.run(Op::Clear).await.map(drop)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { most_traces: Some(self.engine.settings.limits.traces), ..Capabilities::EXACT }
     }
 
     fn durability(&self) -> Acknowledged {

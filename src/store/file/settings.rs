@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::file::threads::wait::LOCK_WAIT;
 use crate::store::sweeper::beside_creates;
-use crate::store::traces::MAX_TRACES;
 use crate::store::{Durability, Limits};
 
 /// The values of [`FileOptions`](crate::FileOptions), whose methods say what each of them means.
@@ -75,8 +74,6 @@ pub(crate) struct Sizes {
     pub(crate) sweeps_for_room: u32,
     /// A create removes sessions that have been over for so long.
     pub(crate) swept_behind: Duration,
-    /// The most traces in the store.
-    pub(crate) traces: usize,
 }
 
 impl Sizes {
@@ -97,7 +94,6 @@ impl Sizes {
         patience: 48,
         sweeps_for_room: 8,
         swept_behind: beside_creates::BEHIND,
-        traces: MAX_TRACES,
     };
 
     #[cfg(feature = "simulation")]
@@ -118,7 +114,6 @@ impl Sizes {
         // Which save finds a failing disk full, and sweeps, no model can tell.
         sweeps_for_room: 0,
         swept_behind: Duration::from_secs(1),
-        traces: MAX_TRACES,
     };
 }
 

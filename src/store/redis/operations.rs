@@ -18,7 +18,7 @@ use crate::store::redis::store::RedisStore;
 use crate::store::redis::writes::{ATTEMPTS, digits};
 use crate::store::remote::failed::Failed;
 use crate::store::remote::row::{millis, token};
-use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
+use crate::store::{Acknowledged, Capabilities, Found, Kept, Store, Swept, Update};
 
 impl Store for RedisStore {
     async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
@@ -198,7 +198,8 @@ impl Store for RedisStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Self::CAPABILITIES
+        let most_traces = Some(self.0.limits.traces);
+        Capabilities { sweep: Kept::NotAtAll, scan: Kept::BestEffort, most_traces, ..Capabilities::EXACT }
     }
 }
 

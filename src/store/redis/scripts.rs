@@ -24,23 +24,24 @@ pub(super) struct Code {
 }
 
 impl Code {
-    fn new(text: &str) -> Self {
-        let text = format!("{}\n{text}", include_str!("scripts/common.lua"));
+    fn new(text: &str, most_traces: usize) -> Self {
+        let text = format!("local MOST_TRACES = {most_traces}\n{}\n{text}", include_str!("scripts/common.lua"));
         Self { digest: Script::new(&text).get_hash().to_owned(), text }
     }
 }
 
 impl Scripts {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(most_traces: usize) -> Self {
+        let code = |text| Code::new(text, most_traces);
         Self {
-            create: Code::new(include_str!("scripts/create.lua")),
-            replace: Code::new(include_str!("scripts/replace.lua")),
-            touch: Code::new(include_str!("scripts/touch.lua")),
-            destroy: Code::new(include_str!("scripts/destroy.lua")),
-            end_owned: Code::new(include_str!("scripts/end_owned.lua")),
-            forget_trace: Code::new(include_str!("scripts/forget_trace.lua")),
-            clear: Code::new(include_str!("scripts/clear.lua")),
-            remove_cleared: Code::new(include_str!("scripts/remove_cleared.lua")),
+            create: code(include_str!("scripts/create.lua")),
+            replace: code(include_str!("scripts/replace.lua")),
+            touch: code(include_str!("scripts/touch.lua")),
+            destroy: code(include_str!("scripts/destroy.lua")),
+            end_owned: code(include_str!("scripts/end_owned.lua")),
+            forget_trace: code(include_str!("scripts/forget_trace.lua")),
+            clear: code(include_str!("scripts/clear.lua")),
+            remove_cleared: code(include_str!("scripts/remove_cleared.lua")),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::store::redis::lines::{CONNECTING, RedisLines, malformed};
 use crate::store::redis::options::RedisOptions;
 use crate::store::redis::scripts::{Prefix, Scripts};
-use crate::store::{Acknowledged, Capabilities, Durability, Kept, Limits};
+use crate::store::{Acknowledged, Durability, Limits};
 
 /// A store in Redis 7 or Valkey, for sites of several machines.
 ///
@@ -42,7 +42,7 @@ use crate::store::{Acknowledged, Capabilities, Durability, Kept, Limits};
 /// - **Expiry** is decided by the `now` of each call. The server removes what has expired by itself, ten minutes later, so a
 ///   sweep has nothing to do. Nodes' clocks should agree within a few minutes.
 /// - **Scans** visit each session at least once that lives throughout, and may visit it twice. `count` counts it once.
-/// - **Traces** are bounded: beyond [`MAX_TRACES`](crate::MAX_TRACES) the one goes that would have ended first.
+/// - **Traces** are bounded: beyond [`Limits::traces`] the one goes that would have ended first.
 ///
 /// # What it does not promise
 ///
@@ -116,7 +116,7 @@ impl RedisOptions {
             return Err(Error::new(ErrorKind::Config, CONNECTING).because(why));
         }
         let acknowledged = self.acknowledged.unwrap_or_else(|| about.acknowledged());
-        let (limits, scripts, warnings) = (self.limits, Scripts::new(), about.warnings());
+        let (limits, scripts, warnings) = (self.limits, Scripts::new(self.limits.traces), about.warnings());
         Ok(RedisStore(Arc::new(Inner { lines, prefix, scripts, limits, acknowledged, warnings })))
     }
 }
@@ -162,11 +162,6 @@ impl About {
         });
         evicts.into_iter().chain(forgets).collect()
     }
-}
-
-impl RedisStore {
-    pub(super) const CAPABILITIES: Capabilities =
-        Capabilities { sweep: Kept::NotAtAll, scan: Kept::BestEffort, ..Capabilities::EXACT };
 }
 
 impl fmt::Debug for RedisStore {

@@ -184,7 +184,7 @@ fn on_a_full_disk_a_logout_is_done_without_its_trace() {
 fn beyond_the_bound_on_their_number_the_one_that_ends_first_goes() {
     let disk = MemoryDisk::default();
     let mut settings = options();
-    settings.sizes.traces = 3;
+    settings.limits.traces = 3;
     let store = open(&disk, settings.clone()).unwrap();
     let at = |n: u32| Timestamp::from_secs(1_000_100 - u64::from(n));
     (1..=3).for_each(|n| ended(&store, n, at(n)));

@@ -84,7 +84,7 @@ impl<'a> Plan<'a> {
             limits,
             room: store_bytes.saturating_sub(index.live_bytes() - index.traces().bytes()),
             leaves_traces: true,
-            traces: (index.traces().len(), sizes.traces, index.traces().bytes()),
+            traces: (index.traces().len(), limits.traces, index.traces().bytes()),
             full: false,
             short_of_room_at: None,
             ended: ended.into(),

@@ -7,7 +7,6 @@ local NEVER = 253402300799999
 local MARGIN = 600000
 -- The longest life of a trace.
 local TRACE = 600000
-local MOST_TRACES = 100000
 
 local now = tonumber(ARGV[1])
 local epoch = redis.call('GET', KEYS[2]) or ''
