@@ -15,6 +15,7 @@ pub(super) trait Watch: Send + Sync + 'static {
     fn writes(&self, _at: u64, _bytes: usize) {}
     fn syncs(&self, _length: u64) {}
     fn replaces(&self, _name: &str) {}
+    fn renames(&self, _from: &str) {}
     fn makes_a_page(&self) {}
     fn has_shared(&self, _lock: &str) {}
     fn gives_up(&self, _lock: &str) {}
@@ -76,6 +77,7 @@ impl<W: Watch> Disk for Watched<W> {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.watch.renames(from);
         self.disk.rename(from, to)
     }
 

@@ -1,5 +1,6 @@
 //! Writing: groups, rolling, moving, and writers that died.
 
+use super::watched::{Watch, Watched};
 use super::*;
 use crate::store::file::format::names;
 use crate::store::file::writer::LockedWriter;
@@ -258,4 +259,33 @@ fn a_turn_does_nothing_in_a_poisoned_store() {
             assert_eq!(disk.segments(), [names::segment(1)], "{what}");
         },
     );
+}
+
+/// Another program that puts a copy in the spare's place, at the moment in which the spare becomes a segment.
+struct Copies(MemoryDisk);
+
+impl Watch for Copies {
+    fn renames(&self, from: &str) {
+        if from == names::SPARE {
+            self.0.set(names::SPARE, self.0.bytes(names::SPARE));
+        }
+    }
+}
+
+#[test]
+fn a_copy_in_the_place_of_the_next_segment_costs_nothing() {
+    let disk = MemoryDisk::default();
+    let settings = Settings { segment_bytes: 4096, ..options() };
+    let watched = Arc::new(Watched::on(&disk, Arc::new(Copies(disk.clone()))));
+    let engine = recovery::open(watched, Path::new("simulated"), settings.clone()).unwrap();
+    let store = FileStore::kept(Arc::new(engine)).unwrap();
+    for n in 0..100 {
+        create(&store, n, &[n as u8; 100]);
+    }
+    assert!(tail(&store).segment() > 3);
+    block_on(store.destroy(&key(0), None)).unwrap();
+    store.close().unwrap();
+    let store = open(&disk, settings).unwrap();
+    assert!((1..100).all(|n| value(&store, n).is_some()) && value(&store, 0).is_none());
+    assert_eq!(store.damage(), []);
 }

@@ -173,8 +173,11 @@ impl Room {
             return Err(failed(io::ErrorKind::StorageFull.into()));
         }
         segments.disk.rename(names::SPARE, &names::segment(next)).map_err(failed)?;
+        // Opened by its new name: another program may have put a copy in the spare's place.
+        drop(spare);
+        let begun = segments.disk.open(&names::segment(next)).map_err(failed)?;
         *self = Self { until: Position::new(next, held.min(u32::MAX.into()) as u32), ..Self::default() };
-        Ok((next, spare))
+        Ok((next, begun))
     }
 
     /// An append to this segment has failed, so what was believed of the disk is doubtful.
