@@ -302,7 +302,8 @@ impl Case {
             // What the late process has made durable, it has looked at. A logout that has nothing to write rests on that.
             let rests_on_another = !after.is_empty() && self.sessions.get(&0) != Some(&true);
             let is_told = ended.as_ref().is_err_and(|error| *error.kind() == ErrorKind::FilesLost);
-            if !is_told && !(rests_on_another && matches!(ended, Ok(false))) {
+            let is_answered = rests_on_another && matches!(ended, Ok(false));
+            if !is_told && !is_answered {
                 return Err(format!("a logout ended with {ended:?}"));
             }
             if !self.saves_wait {
