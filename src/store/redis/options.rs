@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::store::{Acknowledged, Limits};
 
-/// Choices for a [`RedisStore`], from [`RedisStore::options`].
+/// Choices for a [`RedisStore`](crate::RedisStore), from [`RedisStore::options`](crate::RedisStore::options).
 ///
 /// ```no_run
 /// use std::time::Duration;
