@@ -10,7 +10,7 @@
 //! | 3 | sweep | the time, in milliseconds since the Unix epoch |
 //! | 4 | destroy | |
 //! | 5 | trim | the oldest segment that stays |
-//! | 6 | end owned | the owner, a string |
+//! | 6 | end owned | the owner, a byte string |
 //! | 7 | end owned, but for the session of this key | the same |
 //! | 128 and flags | put | see below |
 //!
@@ -25,7 +25,7 @@
 //! | 4 | the idle timeout in milliseconds plus 1, or 0 for none | as in the previous put |
 //! | 4 without 8 | the absolute deadline, in milliseconds after last seen, signed | as in the previous put |
 //! | 8, only with 4 | nothing: there is no absolute deadline | |
-//! | 16 | the owner, a string | it has none |
+//! | 16 | the owner, a byte string | it has none |
 //! | 32, without 4 and 16 | nothing: a trace stands there, and what is in the place of last seen is its end | a session |
 
 use std::time::Duration;
@@ -216,10 +216,10 @@ impl<'a> Decoder<'a> {
                 Effect::Sweep(time(self.reader.number()?)?, key)
             }
             DESTROY => Effect::Destroy(self.key()?),
-            END_OWNED => Effect::EndOwned(self.reader.text()?.into(), None),
+            END_OWNED => Effect::EndOwned(self.reader.bytes()?.into(), None),
             END_OTHERS => {
                 let but = Some(self.key()?);
-                Effect::EndOwned(self.reader.text()?.into(), but)
+                Effect::EndOwned(self.reader.bytes()?.into(), but)
             }
             put if put & PUT > 0 => self.put(put)?,
             _ => return Err(CodecError::Malformed),

@@ -21,7 +21,8 @@ const SALT: u64 = 0x5eed;
 const SEGMENT: u32 = 3;
 /// Few keys, owners and times, so that many frames concern the same sessions.
 const KEYS: u8 = 6;
-const OWNERS: [&str; 2] = ["ada", "bob"];
+/// One of them is no text.
+const OWNERS: [&[u8]; 2] = [b"ada", &[0x80, 0xff]];
 const TIMES: u64 = 30;
 
 #[derive(Clone, Debug)]
@@ -108,7 +109,7 @@ fn push(frames: &mut Frames, op: &Op) {
         Op::Destroy(n) => frames.push(Kind::Destroy, &key(*n), &[]),
         Op::Sweep(time, n) => frames.push(Kind::Sweep, &key(*n), &[&time.to_le_bytes()]),
         Op::EndOwned(owner, but) => {
-            let body = [&[u8::from(but.is_some())], OWNERS[*owner].as_bytes()];
+            let body = [&[u8::from(but.is_some())], OWNERS[*owner]];
             frames.push(Kind::EndOwned, &key(but.unwrap_or(0)), &body)
         }
         Op::Trim(oldest) => frames.push(Kind::Trim, &NO_KEY, &[&oldest.to_le_bytes()]),
