@@ -21,6 +21,8 @@ static KIND: Kind = Kind {
     init: |place| {
         let mut command = Command::new("mariadb-install-db");
         command.arg("--no-defaults").arg(format!("--datadir={}", place.directory.join("data").display()));
+        // A server that starts removes temporary tables, also those of others.
+        command.arg(format!("--tmpdir={}", place.directory.display()));
         command.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
         command
     },
@@ -28,7 +30,10 @@ static KIND: Kind = Kind {
         let mut command = Command::new("/usr/sbin/mariadbd");
         let path = |option: &str, name: &str| format!("--{option}={}", place.directory.join(name).display());
         command.arg("--no-defaults").arg(path("datadir", "data")).arg(path("socket", "m.sock"));
-        command.arg(path("pid-file", "m.pid")).args(["--bind-address=127.0.0.1", "--skip-name-resolve"]);
+        command
+            .arg(path("tmpdir", ""))
+            .arg(path("pid-file", "m.pid"))
+            .args(["--bind-address=127.0.0.1", "--skip-name-resolve"]);
         command.arg(format!("--port={}", place.port)).args(["--innodb-buffer-pool-size=64M", "--max-connections=300"]);
         // The suite judges what a crash of the process leaves; a test of its own judges what is stated of power losses.
         command.arg("--innodb-flush-log-at-trx-commit=2");
