@@ -106,7 +106,7 @@ impl Drop for LockedWriter<'_> {
     }
 }
 
-impl LockedWriter<'_> {
+impl<'a> LockedWriter<'a> {
     /// Whether the store's thread should look at the lock between processes, and does not know it.
     pub(crate) fn asks_for_a_look(&mut self) -> bool {
         self.writer.lock.asks_for_a_look()
@@ -114,12 +114,17 @@ impl LockedWriter<'_> {
 
     /// The log as it stands, which is looked at before anything is written. Where a turn begins, the index may be older: other
     /// processes write until the moment in which the lock is taken.
-    pub(crate) fn read(&self) -> Result<Reading<'_>> {
+    pub(crate) fn read(&self) -> Result<Reading<'a>> {
+        self.put_in_order()?;
+        self.log.read()
+    }
+
+    /// Leaves nothing half done by others before this turn reads or writes.
+    fn put_in_order(&self) -> Result<()> {
         // After a failed sync in any process, no process knows what is on disk (rule 4).
         self.log.segments.refuse_if_poisoned()?;
         // The last writer may have died in the middle of a write. Its whole frames become part of the log first (rule 5).
-        adopt(&self.log.segments)?;
-        self.log.read()
+        adopt(&self.log.segments)
     }
 
     /// Carries out a group of operations. Either the whole group is written, or nothing.
@@ -148,7 +153,7 @@ impl LockedWriter<'_> {
     /// so many times at most.
     fn try_write(&mut self, ops: &[&Op], outcomes: &mut [Outcome], may_roll: bool, may_sweep: u32) -> Result<bool> {
         let (log, segments) = (self.log, &self.log.segments);
-        drop(self.read()?);
+        self.put_in_order()?;
         match ops {
             // The sweep's budget takes the sessions that ended first, so the index has to know their order. One more tells
             // whether there are more.
@@ -343,14 +348,14 @@ impl LockedWriter<'_> {
 
     /// The same, where the log cannot go on otherwise.
     pub(crate) fn begin_segment(&mut self, used: u32, bytes: u64) -> Result<()> {
-        drop(self.read()?);
+        self.put_in_order()?;
         if self.roll(used, bytes)? { Ok(()) } else { self.log.failed_roll.tell() }
     }
 
     /// Looks whether a disk that was full has room again.
     pub(crate) fn look_for_room(&mut self) -> Result<()> {
-        drop(self.read()?);
-        self.writer.room.hold(self.log, &self.log.read()?.index, RESERVE, 0).map(drop)
+        let State { index, .. } = &*self.read()?;
+        self.writer.room.hold(self.log, index, RESERVE, 0).map(drop)
     }
 }
 
