@@ -16,7 +16,7 @@ mod updating;
 use std::collections::BTreeSet;
 
 use cloakroom::conformance::Verdict;
-use cloakroom::{Capabilities, Kept, Limits, Result, Swept, Timestamp};
+use cloakroom::{Capabilities, Kept, Limits, Record, Result, Revision, SessionKey, Swept, Timestamp, Update};
 
 /// Nothing is wrong with it.
 #[derive(Default)]
@@ -43,6 +43,35 @@ impl twist::Twist for RightByHand {
 #[test]
 fn a_store_that_makes_room_by_hand_keeps_every_promise() {
     twist::report::<RightByHand>().assert();
+}
+
+/// A store whose compare-and-swaps look, take their time, and are refused if something came in between. A thread that
+/// changes the same session without a pause never lets one through.
+#[derive(Default)]
+struct SlowToSwap;
+
+impl twist::Twist for SlowToSwap {
+    fn update(&self, m: &twist::Memory, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
+        twist::pause();
+        m.update(record, expected, now)
+    }
+    fn rotate(
+        &self,
+        m: &twist::Memory,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&twist::Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        twist::pause();
+        m.rotate(old, expected, record, trace, now)
+    }
+}
+
+#[test]
+fn a_store_that_is_slow_to_swap_keeps_every_promise() {
+    twist::report::<SlowToSwap>().assert();
 }
 
 /// A store that lets too many through at once, sweeps nothing and visits twice; and it says so.

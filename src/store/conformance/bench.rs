@@ -295,22 +295,32 @@ impl<S: Store> Subject<'_, S> {
     /// Applies a change by compare-and-swap until it is stored. Returns false if the session ends before that.
     pub(super) fn change(&self, key: &SessionKey, now: Timestamp, change: impl Fn(&mut Record)) -> Checked<bool> {
         for _ in 0..ATTEMPTS {
-            let Some(mut record) = self.load(key, now)? else { return Ok(false) };
-            let expected = record.revision();
-            change(&mut record);
-            record.set_revision(Revision::fresh());
-            match self.update(&record, expected, now)? {
+            match self.attempt(key, now, &change)? {
                 Update::Stored(_) => return Ok(true),
                 Update::Conflict(_) => {}
                 Update::Gone => return Ok(false),
             }
         }
-        Err(Trouble::Broken(format!("{ATTEMPTS} compare-and-swaps in a row were conflicts")))
+        Err(conflicts())
+    }
+
+    /// Loads, changes and compares-and-swaps once.
+    pub(super) fn attempt(&self, key: &SessionKey, now: Timestamp, change: impl Fn(&mut Record)) -> Checked<Update> {
+        let Some(mut record) = self.load(key, now)? else { return Ok(Update::Gone) };
+        let expected = record.revision();
+        change(&mut record);
+        record.set_revision(Revision::fresh());
+        self.update(&record, expected, now)
     }
 }
 
+/// That a compare-and-swap met [`ATTEMPTS`] conflicts in a row.
+pub(super) fn conflicts() -> Trouble {
+    Trouble::Broken(format!("{ATTEMPTS} compare-and-swaps in a row were conflicts"))
+}
+
 /// So many conflicts in a row cannot be chance.
-const ATTEMPTS: usize = 10_000;
+pub(super) const ATTEMPTS: usize = 10_000;
 
 fn expect<T>(what: &str, result: Result<T>) -> Checked<T> {
     result.map_err(|error| Trouble::Broken(format!("{what} failed: {error}")))

@@ -50,6 +50,7 @@
 //! it checks where the store takes the bound from its limits.
 
 mod bench;
+mod beside;
 mod create;
 mod destroy;
 mod difference;

@@ -1,10 +1,10 @@
 //! What the operations on a user's sessions promise.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, Checked, Subject, ensure, given, promises, together};
+use super::bench::{Bench, Checked, Subject, ensure, given, promises};
+use super::beside::beside;
 use super::difference::ensure_same;
 use super::fixture::{IDLE, at, increment, key, moved, number, owned, put, session};
 use crate::model::error::{Error, ErrorKind};
@@ -234,26 +234,23 @@ fn loses_no_change<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let mut record = owned(1, "ada");
     put(&mut record, "n", 0);
     store.create(&record, at(0))?;
-    let done = AtomicBool::new(false);
-    together(2, |thread| {
-        if thread == 0 {
-            let changes = (0..CHANGES).try_for_each(|_| {
+    let promote = |record: &mut Record| {
+        increment(record, "role");
+        Ok(true)
+    };
+    beside(
+        |quiet| {
+            (0..CHANGES).try_for_each(|_| {
                 // Slowly enough that the other thread meets not only conflicts, which it could rightly report.
                 thread::sleep(Duration::from_millis(1));
-                store.change(&key(1), at(0), |record| increment(record, "n")).map(drop)
-            });
-            done.store(true, Ordering::SeqCst);
-            return changes;
-        }
-        let promote = |record: &mut Record| {
-            increment(record, "role");
-            Ok(true)
-        };
-        while !done.load(Ordering::SeqCst) {
-            store.update_owned_by(&"ada".into(), promote, at(0))?;
-        }
-        Ok(())
-    })?;
+                quiet.until_done(|| {
+                    let update = store.attempt(&key(1), at(0), |record| increment(record, "n"))?;
+                    Ok(!matches!(update, Update::Conflict(_)))
+                })
+            })
+        },
+        || store.update_owned_by(&"ada".into(), promote, at(0)).map(drop),
+    )?;
     let counted = number(&store.loaded(&key(1), at(0))?, "n");
     ensure!(counted == CHANGES, "of {CHANGES} changes made meanwhile, {counted} are there");
     Ok(())
@@ -296,32 +293,22 @@ fn while_it_rotates<S: Store>(store: &Subject<'_, S>, each: impl Fn(u64) -> Chec
     const ROTATIONS: u32 = 5;
     store.create(&owned(1, "ada"), at(0))?;
     for round in 0..ROUNDS {
-        let done = AtomicBool::new(false);
-        together(2, |thread| {
-            if thread == 0 {
+        beside(
+            |quiet| {
                 let first = round * ROTATIONS + 1;
-                let rotated = (first..first + ROTATIONS).try_for_each(|n| {
+                (first..first + ROTATIONS).try_for_each(|n| {
                     // So that the rotations fall at different moments of what the other thread does.
                     thread::sleep(Duration::from_micros(200));
-                    loop {
+                    quiet.until_done(|| {
                         let mut record = store.loaded(&key(n), at(0))?;
                         let expected = record.revision();
                         record.set_key(key(n + 1));
-                        if let Update::Stored(_) = store.rotate(&key(n), expected, &record, at(0))? {
-                            return Ok(());
-                        }
-                    }
-                });
-                done.store(true, Ordering::SeqCst);
-                return rotated;
-            }
-            loop {
-                each(u64::from(round) + 1)?;
-                if done.load(Ordering::SeqCst) {
-                    return Ok(());
-                }
-            }
-        })?;
+                        Ok(matches!(store.rotate(&key(n), expected, &record, at(0))?, Update::Stored(_)))
+                    })
+                })
+            },
+            || each(u64::from(round) + 1),
+        )?;
     }
     Ok(())
 }
