@@ -81,10 +81,10 @@ pub use session::{AnyEntry, Entry, EntryName, Session};
 pub use sessions::{
     Blocking, Committed, Listed, Outcome, Presented, ResponseHeader, SessionSlot, Sessions, SessionsBuilder,
 };
-pub use store::any::{AnyStore, DynStore};
+pub use store::any::AnyStore;
 #[cfg(feature = "conformance")]
 pub use store::conformance;
-pub use store::connect::ConnectedStore;
+pub use store::dyn_store::DynStore;
 pub use store::file::{Damage, FileOptions, FileStore, OnDamage, PageAccess, Stats, Verified};
 pub use store::memory::MemoryStore;
 #[cfg(feature = "mysql")]

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cloakroom::tower::SessionLayer;
-use cloakroom::{Error, ErrorKind, Session, Sessions};
+use cloakroom::{DynStore, Error, ErrorKind, MemoryStore, Session, Sessions};
 use faulty::Faulty;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{Method, Request, StatusCode};
@@ -40,7 +41,7 @@ async fn misread(session: Session) -> Result<String, Error> {
     session.get::<String>("visits").map(Option::unwrap_or_default)
 }
 
-fn routes() -> Router {
+fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/visits", post(visits))
         .route("/login", post(log_in))
@@ -161,4 +162,26 @@ async fn an_error_that_a_handler_answers_with_is_not_cached() {
     let response = Error::new(ErrorKind::Contention, "committing").into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+}
+
+/// What a handler does with all of a user's sessions, whatever the type of the store.
+async fn end_all(session: Session, State(sessions): State<Sessions<DynStore>>) -> Result<String, Error> {
+    let Some(owner) = session.owner()? else { return Ok("nobody".to_owned()) };
+    let listed = sessions.owned_by(&owner).await?;
+    for one in &listed {
+        sessions.end(&owner, &one.handle()).await?;
+    }
+    let left = sessions.update_owned_by(&owner, |_| Ok(())).await?;
+    Ok(format!("{} ended, {left} left, {} elsewhere", listed.len(), sessions.end_all(&owner).await?))
+}
+
+#[tokio::test]
+async fn a_store_whose_type_is_hidden_serves_handlers() {
+    let sessions = Sessions::builder(DynStore::new(MemoryStore::new())).build().unwrap();
+    let site = routes().route("/end-all", post(end_all)).with_state(sessions.clone());
+    let site = site.layer(SessionLayer::new(sessions));
+    let in_ = ask(&site, Method::POST, "/login", "").await;
+    let cookie = in_.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    assert_eq!(text(ask(&site, Method::POST, "/end-all", &cookie).await).await, "1 ended, 0 left, 0 elsewhere");
+    assert_eq!(text(ask(&site, Method::GET, "/who", &cookie).await).await, "nobody");
 }

@@ -33,12 +33,7 @@ fn a_store_behind_an_arc_keeps_every_promise() {
 #[test]
 fn a_store_chosen_at_run_time_keeps_every_promise() {
     Suite::new(async |limits| AnyStore::memory(MemoryStore::with_limits(limits))).run_with(spin).assert();
-    Suite::new(async |limits| {
-        let store: Arc<dyn DynStore> = Arc::new(MemoryStore::with_limits(limits));
-        AnyStore::other(store)
-    })
-    .run_with(spin)
-    .assert();
+    Suite::new(async |limits| AnyStore::other(DynStore::new(MemoryStore::with_limits(limits)))).run_with(spin).assert();
 }
 
 #[test]

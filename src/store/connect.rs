@@ -3,22 +3,15 @@
 //! What belongs here: the schemes. What never does: what an application may choose about one kind of store; that is the
 //! options' of the kind.
 
-use std::fmt;
-use std::ops::ControlFlow;
-use std::sync::Arc;
-
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::key::SessionKey;
-use crate::model::owner::Owner;
-use crate::model::record::{Record, Revision};
-use crate::model::time::Timestamp;
-use crate::model::trace::Trace;
-use crate::store::any::{AnyStore, DynStore};
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
+use crate::store::Store;
+use crate::store::any::AnyStore;
+use crate::store::dyn_store::DynStore;
 use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
-use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 
-impl AnyStore<ConnectedStore> {
+impl AnyStore<DynStore> {
     /// The store that a URL names, with the default options. So which store a site has is a line of its configuration.
     ///
     /// | URL | store | feature |
@@ -90,96 +83,6 @@ impl AnyStore<ConnectedStore> {
     }
 }
 
-/// A store on another machine that [`AnyStore::connect`] has connected to. Each call allocates a box for its future.
-///
-/// It is a type of its own, and no `Arc<dyn DynStore>`, because the compiler cannot show of that one that a handler's future
-/// may go to another thread.
-///
-/// ```
-/// use cloakroom::{AnyStore, ConnectedStore, Sessions};
-///
-/// struct Site {
-///     sessions: Sessions<AnyStore<ConnectedStore>>,
-/// }
-///
-/// # #[tokio::main]
-/// # async fn main() -> cloakroom::Result<()> {
-/// let site = Site { sessions: Sessions::builder(AnyStore::connect("memory:").await?).build()? };
-/// # let _ = site.sessions;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct ConnectedStore(Arc<dyn DynStore>);
-
-impl ConnectedStore {
-    /// The store itself. An `Arc` of it is a store, too, which would box each future once more.
-    fn store(&self) -> &dyn DynStore {
-        &*self.0
-    }
-}
-
-impl Store for ConnectedStore {
-    async fn create(&self, record: &Record, traces: &[(SessionKey, Trace)], now: Timestamp) -> Result<Revision> {
-        self.store().dyn_create(record, traces, now).await
-    }
-    async fn find(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
-        self.store().dyn_find(key, now).await
-    }
-    async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
-        self.store().dyn_find_all(keys, now).await
-    }
-    async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
-        self.store().dyn_update(record, expected, now).await
-    }
-    async fn touch(&self, key: &SessionKey, now: Timestamp) -> Result<bool> {
-        self.store().dyn_touch(key, now).await
-    }
-    async fn rotate(
-        &self,
-        old: &SessionKey,
-        expected: Revision,
-        record: &Record,
-        trace: Option<&Trace>,
-        now: Timestamp,
-    ) -> Result<Update> {
-        self.store().dyn_rotate(old, expected, record, trace, now).await
-    }
-    async fn destroy(&self, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
-        self.store().dyn_destroy(key, trace).await
-    }
-    async fn owned_by(&self, owner: &Owner, now: Timestamp) -> Result<Vec<Record>> {
-        self.store().dyn_owned_by(owner, now).await
-    }
-    async fn destroy_owned_by(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
-        self.store().dyn_destroy_owned_by(owner, except).await
-    }
-    async fn sweep(&self, now: Timestamp, budget: usize) -> Result<Swept> {
-        self.store().dyn_sweep(now, budget).await
-    }
-    async fn scan(&self, now: Timestamp, visit: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send)) -> Result<()> {
-        self.store().dyn_scan(now, visit).await
-    }
-    async fn count(&self, now: Timestamp) -> Result<u64> {
-        self.store().dyn_count(now).await
-    }
-    async fn clear(&self) -> Result<()> {
-        self.store().dyn_clear().await
-    }
-    fn durability(&self) -> Acknowledged {
-        self.store().dyn_durability()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.store().dyn_capabilities()
-    }
-}
-
-impl fmt::Debug for ConnectedStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectedStore").field("durability", &self.durability()).finish_non_exhaustive()
-    }
-}
-
 /// Where a URL leads.
 enum Place<'a> {
     File(&'a str),
@@ -220,8 +123,8 @@ impl<'a> Place<'a> {
 }
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
-fn hidden(store: impl DynStore) -> AnyStore<ConnectedStore> {
-    AnyStore::other(ConnectedStore(Arc::new(store)))
+fn hidden(store: impl Store) -> AnyStore<DynStore> {
+    AnyStore::other(DynStore::new(store))
 }
 
 fn refused(why: &'static str) -> Error {

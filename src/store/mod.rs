@@ -9,7 +9,9 @@ mod capabilities;
 pub mod conformance;
 pub(crate) mod connect;
 mod durability;
+pub(crate) mod dyn_store;
 pub(crate) mod file;
+mod forward;
 mod limits;
 pub(crate) mod memory;
 #[cfg(feature = "mysql")]
