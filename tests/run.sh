@@ -7,6 +7,7 @@ missing=
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
 [ -x "$(ls /usr/lib/postgresql/*/bin/postgres 2>/dev/null | head -n 1)" ] || missing="$missing postgresql"
+command -v pgbouncer >/dev/null 2>&1 || missing="$missing pgbouncer"
 [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 command -v ps >/dev/null 2>&1 || missing="$missing procps"

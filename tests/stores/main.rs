@@ -9,6 +9,7 @@ mod backend;
 mod failing;
 mod mysql;
 mod only_redis;
+mod pgbouncer;
 mod postgres;
 mod proxy;
 mod redis;
@@ -23,6 +24,9 @@ macro_rules! each_store {
         mod in_postgres {
             $(#[test] fn $name() { crate::$file::$name::<crate::postgres::Postgres>(); })+
             $(#[test] fn $only() { crate::$of::$only::<crate::postgres::Postgres>(); })+
+        }
+        mod in_postgres_behind_pgbouncer {
+            $(#[test] fn $name() { crate::$file::$name::<crate::pgbouncer::Pgbouncer>(); })+
         }
         mod in_mysql {
             $(#[test] fn $name() { crate::$file::$name::<crate::mysql::Mysql>(); })+

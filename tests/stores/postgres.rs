@@ -20,7 +20,7 @@ fn client(place: &Place) -> Command {
     command
 }
 
-static KIND: Kind = Kind {
+pub static KIND: Kind = Kind {
     name: "PostgreSQL",
     package: "postgresql",
     user: "postgres",

@@ -52,6 +52,8 @@ use crate::store::{Acknowledged, Durability};
 /// - **Sweeps** of several nodes do not wait for each other. [`Sessions::sweeper`](crate::Sessions::sweeper) runs one as a
 ///   future.
 /// - **Replicas**: all reads go to the server that is written to. A session that was ended would live on in a replica.
+/// - **Poolers**: the store works behind pgbouncer in transaction mode. No statement is prepared, nothing is set on a
+///   connection, and no operation needs the same one twice.
 /// - **`clear`, `count`**: each is one statement over the whole table, on a connection of its own.
 ///
 /// # Rights and schema
