@@ -77,10 +77,8 @@ pub use model::record::{CookieKind, Record, Revision};
 pub use model::time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use model::trace::{MAX_SUCCESSORS, Trace, TraceKind};
 pub use model::value::{self, ValueError};
-pub use session::{AnyEntry, Entry, EntryName, Session};
-pub use sessions::{
-    Blocking, Committed, Listed, Outcome, Presented, ResponseHeader, SessionSlot, Sessions, SessionsBuilder,
-};
+pub use session::{AnyEntry, Committed, Entry, EntryName, Outcome, ResponseHeader, Session};
+pub use sessions::{Blocking, Listed, Presented, SessionSlot, Sessions, SessionsBuilder};
 pub use store::any::AnyStore;
 #[cfg(feature = "conformance")]
 pub use store::conformance;

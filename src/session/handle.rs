@@ -13,7 +13,7 @@ use crate::model::value;
 use crate::session::changes::{Changes, Modify};
 use crate::session::entry::{AnyEntry, EntryName, checked, is_reserved, misfit};
 use crate::session::policy::Policy;
-use crate::session::state::{Access, State, Visitor};
+use crate::session::state::{Access, Early, State, Visitor};
 use crate::session::stored::{Found, modification};
 
 /// How often a modification runs again because another clone of the session changed the same entry meanwhile.
@@ -77,6 +77,7 @@ impl Session {
                 ended: None,
                 barred: None,
                 changes,
+                early: Early::None,
             },
         )
     }

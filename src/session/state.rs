@@ -9,6 +9,7 @@ use crate::model::record::Record;
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
 use crate::session::changes::Changes;
+use crate::session::committed::Committed;
 
 /// All clones of a `Session` share it, under one lock. No code of the application runs under that lock.
 pub(crate) struct State {
@@ -28,6 +29,7 @@ pub(crate) struct State {
     /// What bars the use of the session. `record` is blank until a login has taken the session's place.
     pub(crate) barred: Option<Box<Barred>>,
     pub(crate) changes: Changes,
+    pub(crate) early: Early,
 }
 
 /// What the request showed of its visitor, whatever session that opened.
@@ -78,6 +80,17 @@ pub(crate) enum Access {
     NoVisitor,
     /// Nothing: the commit has begun.
     Committed,
+}
+
+/// How far a commit of the application's own has come.
+#[derive(Default)]
+pub(crate) enum Early {
+    /// There is none; or it has failed, and then its caller has the error.
+    #[default]
+    None,
+    /// It is under way, or was dropped: what it does, or has done, is not known.
+    Begun,
+    Done(Box<Committed>),
 }
 
 impl State {
@@ -155,6 +168,7 @@ impl State {
             ended: self.ended.clone(),
             barred: self.barred.take(),
             changes: std::mem::take(&mut self.changes),
+            early: Early::None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::trace::{Trace, TraceKind};
 use crate::session::Stood;
-use crate::sessions::committed::{Committed, Outcome};
+use crate::session::{Committed, Outcome};
 use crate::sessions::committing::Committing;
 use crate::sessions::traced::HOPS;
 use crate::store::{Store, Update};

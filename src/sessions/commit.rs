@@ -3,8 +3,7 @@
 use crate::model::error::Result;
 use crate::model::record::Record;
 use crate::model::time::Timestamp;
-use crate::session::{Access, Changes, Session, State};
-use crate::sessions::committed::{Committed, Outcome};
+use crate::session::{Access, Changes, Committed, Outcome, Session, State};
 use crate::sessions::committing::Committing;
 use crate::sessions::handle::Sessions;
 use crate::store::Store;
@@ -30,6 +29,9 @@ impl<S: Store> Sessions<S> {
     /// If the session has got a new id meanwhile, the changes follow it. If it is gone, the changes are
     /// [lost](Committed::lost), and no cookie is set: another request may have logged the visitor in. A login is never lost: it
     /// begins a session. A logout ends all sessions of this user and [handle](crate::Handle), whatever id they have now.
+    ///
+    /// A handler behind an adapter may commit a clone early, before side effects that cannot be taken back: the response
+    /// carries the cookie all the same ([`settle`](Sessions::settle)).
     ///
     /// The `Session` and all its clones are used up, also by a commit that fails. A future that is dropped leaves the
     /// commit whole or not begun, but for a login or a logout that ends several sessions: some of them may be left.
@@ -61,7 +63,7 @@ impl<S: Store> Sessions<S> {
     /// Nothing is stored then, as far as the store can tell; a login or a logout may have ended other sessions that came.
     #[doc(alias = "save")]
     pub async fn commit(&self, session: Session) -> Result<Committed> {
-        self.finish(session, Fate::Kept).await
+        self.finish_early(session, Fate::Kept).await
     }
 
     /// Commits after the request failed (a status of 500 to 599, a panic): the changes are dropped, but a
@@ -89,18 +91,28 @@ impl<S: Store> Sessions<S> {
     ///
     /// Those of [`commit`](Sessions::commit).
     pub async fn commit_after_error(&self, session: Session) -> Result<Committed> {
-        self.finish(session, self.after_error(Fate::Kept)).await
+        self.finish_early(session, self.after_error(Fate::Kept)).await
+    }
+
+    /// A commit of the application's own, which may come before the end of the request.
+    async fn finish_early(&self, session: Session, fate: Fate) -> Result<Committed> {
+        let is_first = session.begin_early();
+        let committed = self.finish(&session, fate).await;
+        if is_first {
+            session.end_early(committed.as_ref().ok());
+        }
+        committed
     }
 
     pub(super) fn after_error(&self, kept: Fate) -> Fate {
         if self.policy().keep_changes_on_error { kept } else { Fate::Dropped }
     }
 
-    pub(super) async fn finish(&self, session: Session, fate: Fate) -> Result<Committed> {
+    pub(super) async fn finish(&self, session: &Session, fate: Fate) -> Result<Committed> {
         // Read first: what a task does with its clone from now on is not part of the response.
         let looked_at = session.was_looked_at();
         // Boxed, so that the future of a request that has nothing to commit is small.
-        let begun = self.take(&session, fate)?.map(|taken| Box::pin(self.carry_out(&session, taken)));
+        let begun = self.take(session, fate)?.map(|taken| Box::pin(self.carry_out(session, taken)));
         let committed = match begun {
             Some(carried_out) => carried_out.await?,
             None => Committed::new(Outcome::Unchanged, None),

@@ -9,7 +9,7 @@ use crate::model::record::Record;
 use crate::model::time::Timestamp;
 use crate::model::trace::{Trace, TraceKind};
 use crate::session::{Changes, Session, State, Stood, Visitor};
-use crate::sessions::committed::{Committed, Outcome};
+use crate::session::{Committed, Outcome};
 use crate::sessions::handle::Sessions;
 use crate::sessions::swap::{ATTEMPTS, contention};
 use crate::sessions::table::{Plan, Stands, Wants, plan};

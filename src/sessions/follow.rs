@@ -4,7 +4,7 @@
 use crate::model::error::Result;
 use crate::model::record::Record;
 use crate::model::trace::TraceKind;
-use crate::sessions::committed::{Committed, Outcome};
+use crate::session::{Committed, Outcome};
 use crate::sessions::committing::Committing;
 use crate::sessions::swap::{ATTEMPTS, Swapped, contention};
 use crate::sessions::traced::HOPS;

@@ -7,7 +7,7 @@ use crate::model::id::SessionId;
 use crate::model::key::SessionKey;
 use crate::model::record::Record;
 use crate::model::time::Timestamp;
-use crate::session::{Access, Came, Changes, Session, State, Stood, Visitor};
+use crate::session::{Access, Came, Changes, Early, Session, State, Stood, Visitor};
 use crate::sessions::handle::Sessions;
 use crate::sessions::lookup::LookedUp;
 use crate::sessions::presented::Presented;
@@ -202,5 +202,6 @@ fn stored(access: Access, id: Option<SessionId>, record: Record, arrived: Timest
         ended: None,
         barred: None,
         changes: Changes::default(),
+        early: Early::None,
     }
 }

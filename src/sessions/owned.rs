@@ -67,15 +67,15 @@ impl<S: Store> Sessions<S> {
         Ok(listed)
     }
 
-    /// After a refusal by the limit on a user's sessions: ends those that are over by today's policy. The store counts
-    /// them, for it knows the deadlines alone that they were stored with. Any other error stays, and so does this one if
-    /// there are none.
+    /// After a refusal by the limit on a user's sessions: ends those that are over by today's policy, or that come from a clock
+    /// that was ahead. The store counts them, for it knows the deadlines alone that they were stored with. Any other error
+    /// stays, and so does this one if there are none.
     pub(super) async fn make_room(&self, error: Error, owner: Option<&Owner>) -> Result<()> {
         let (Some(owner), ErrorKind::OwnerLimit { .. }) = (owner, error.kind()) else { return Err(error) };
         let now = self.policy().now();
         let mut has_room = false;
         for record in self.0.store.owned_by(owner, now).await? {
-            if self.policy().expiry(&record).is_expired_at(now) {
+            if self.policy().is_over(&record, now) {
                 self.0.store.destroy(record.key(), None).await?;
                 has_room = true;
             }

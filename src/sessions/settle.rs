@@ -1,9 +1,9 @@
 //! What the end of a request means for its session.
 
 use crate::model::error::Result;
+use crate::session::Committed;
 use crate::session::Session;
 use crate::sessions::commit::Fate;
-use crate::sessions::committed::Committed;
 use crate::sessions::handle::Sessions;
 use crate::store::Store;
 
@@ -15,6 +15,10 @@ impl<S: Store> Sessions<S> {
     /// [`commit_after_error`](Sessions::commit_after_error), which drops the changes but carries out a logout. So it is at
     /// 408 and 499, by which a timeout says that the handler was cut off: what that had changed so far is half of what it
     /// meant to change.
+    ///
+    /// Where the application has [committed](Sessions::commit) a clone of the session before, this is what that commit did, so the
+    /// response carries its cookie whatever the status is. Where that commit failed, its caller has the error, and nothing is
+    /// left to do.
     ///
     /// With [`presented`](Sessions::presented), [`slot`](Sessions::slot) and
     /// [`into_headers`](Committed::into_headers), it is all that an adapter for a framework needs:
@@ -51,19 +55,26 @@ impl<S: Store> Sessions<S> {
     ///
     /// # Errors
     ///
-    /// Those of [`commit`](Sessions::commit); and [`ErrorKind::Lost`](crate::ErrorKind::Lost) where changes are
+    /// Those of [`commit`](Sessions::commit), [`ErrorKind::Committed`](crate::ErrorKind::Committed) only if a commit of the
+    /// application's own is still under way or was dropped; and [`ErrorKind::Lost`](crate::ErrorKind::Lost) where changes are
     /// [lost](Committed::lost) and the site takes that for an error, as it does by default with methods such as POST
     /// ([`on_lost`](crate::SessionsBuilder::on_lost)). The response is then not to be sent: the visitor would believe that
     /// the changes are stored. [`Error::http_status`](crate::Error::http_status) and
     /// [`Error::for_visitors`](crate::Error::for_visitors) say what to send instead.
     pub async fn settle(&self, session: Session, method: &str, status: Option<u16>) -> Result<Committed> {
-        let committed = match status {
-            None => return self.finish(session, self.after_error(Fate::KeptWithoutCookie)).await,
-            Some(408 | 499 | 500..=599) => return self.commit_after_error(session).await,
-            Some(_) => self.commit(session).await?,
+        let (is_failure, fate) = match status {
+            None => (true, self.after_error(Fate::KeptWithoutCookie)),
+            Some(408 | 499 | 500..=599) => (true, self.after_error(Fate::Kept)),
+            Some(_) => (false, Fate::Kept),
+        };
+        let committed = match session.committed_early()? {
+            Some(early) => Committed { looked_at: session.was_looked_at(), ..early },
+            None => self.finish(&session, fate).await?,
         };
         match committed.loss() {
-            Some(loss) if !committed.is_dropped && (self.policy().on_lost)(method, committed.lost()) => Err(loss),
+            Some(loss) if !is_failure && !committed.is_dropped && (self.policy().on_lost)(method, committed.lost()) => {
+                Err(loss)
+            }
             _ => Ok(committed),
         }
     }
@@ -72,7 +83,7 @@ impl<S: Store> Sessions<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sessions::committed::Outcome;
+    use crate::session::Outcome;
     use crate::store::block_on::block_on;
     use crate::store::memory::MemoryStore;
 

@@ -76,7 +76,8 @@ pub struct OwnerLimit {
 #[serde(rename_all = "kebab-case")]
 pub enum BeyondLimit {
     /// The session that was seen longest ago ends, in the same step. Of two that were seen at the same time, the one with
-    /// the smaller key ends. Sessions that have expired and were not swept end first.
+    /// the smaller key ends. Sessions that have expired and were not swept end first. One that a clock stored which was ahead
+    /// counts as seen last until that time has come, though it opens nothing.
     EndOldest,
     /// The new session is refused with [`ErrorKind::OwnerLimit`], unless sessions that have expired and were not swept can
     /// end in its stead.

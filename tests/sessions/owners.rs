@@ -188,6 +188,23 @@ fn a_session_that_is_over_by_todays_policy_keeps_no_login_out() {
 }
 
 #[test]
+fn a_session_of_a_clock_that_was_ahead_keeps_no_login_out() {
+    let limits = Limits::default().with_per_owner(OwnerLimit::new(2, BeyondLimit::Refuse));
+    let clock = cloakroom::ManualClock::at(START.plus(HOUR));
+    let builder = Sessions::builder(MemoryStore::with_limits(limits)).clock(clock.clone());
+    let sessions = builder.build().unwrap().blocking();
+    let login = |session: &cloakroom::Session| session.login("ada");
+    sessions.test_cookie(login).unwrap();
+    clock.set(START);
+    let used = sessions.test_cookie(login).unwrap();
+    assert_eq!(sessions.owned_by("ada").unwrap().len(), 1, "the other opens nothing");
+    sessions.test_cookie(login).unwrap();
+    assert!(!sessions.open([&used]).unwrap().is_new());
+    assert_eq!(sessions.owned_by("ada").unwrap().len(), 2);
+    assert!(matches!(sessions.test_cookie(login).unwrap_err().kind(), ErrorKind::OwnerLimit { limit: 2, .. }));
+}
+
+#[test]
 fn at_a_limit_the_session_in_use_outlives_the_abandoned_one_whatever_the_lifetime() {
     let limits = Limits::default().with_per_owner(OwnerLimit::new(2, BeyondLimit::EndOldest));
     for lifetime in [cloakroom::Lifetime::AAL1, cloakroom::Lifetime::idle(30 * DAY)] {

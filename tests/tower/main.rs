@@ -1,6 +1,7 @@
 //! The tower layer, around plain services.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and nothing of it is public")]
 
+mod early;
 mod faulty;
 
 use std::convert::Infallible;

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 
 use super::headers::add;
 use crate::model::error::Error;
-use crate::sessions::ResponseHeader;
+use crate::session::ResponseHeader;
 
 /// Makes the response when the session could not be opened or committed: [`DefaultFailure`], or any
 /// `Fn(&Error) -> Response<B>`; see [`SessionLayer::on_error`](super::SessionLayer::on_error).

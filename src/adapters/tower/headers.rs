@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::{Entry, HeaderName, HeaderValue};
 
-use crate::sessions::ResponseHeader;
+use crate::session::ResponseHeader;
 
 /// Adds the headers, each beside or in place of those that the response has.
 pub(super) fn add(headers: &mut HeaderMap, added: impl IntoIterator<Item = ResponseHeader>) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cookie::SetCookie;
 use crate::model::error::{Error, ErrorKind};
-use crate::sessions::headers::{ResponseHeader, may_be_stored};
+use crate::session::headers::{ResponseHeader, may_be_stored};
 
 /// What a commit did, and what the response has to carry for it.
 ///
@@ -24,19 +24,19 @@ use crate::sessions::headers::{ResponseHeader, may_be_stored};
 #[derive(Clone, Debug)]
 #[must_use = "the response has to carry the cookie, if there is one"]
 pub struct Committed {
-    pub(super) outcome: Outcome,
-    pub(super) set_cookie: Option<SetCookie>,
+    pub(crate) outcome: Outcome,
+    pub(crate) set_cookie: Option<SetCookie>,
     /// Whether the cookie only gets a new age, which another response can carry as well.
-    pub(super) is_renewal: bool,
+    pub(crate) is_renewal: bool,
     /// The removals of what may hide the cookie.
-    pub(super) removals: Vec<SetCookie>,
-    pub(super) lost: Vec<String>,
+    pub(crate) removals: Vec<SetCookie>,
+    pub(crate) lost: Vec<String>,
     /// Whether a reauthentication is lost.
-    pub(super) is_unproved: bool,
+    pub(crate) is_unproved: bool,
     /// Whether what is lost was put in after a logout, which was done: no response need be an error for it.
-    pub(super) is_dropped: bool,
-    pub(super) looked_at: bool,
-    pub(super) touch_error: Option<Arc<Error>>,
+    pub(crate) is_dropped: bool,
+    pub(crate) looked_at: bool,
+    pub(crate) touch_error: Option<Arc<Error>>,
 }
 
 /// What a commit did, from [`Committed::outcome`]; most applications have no use for it.
@@ -71,7 +71,7 @@ pub enum Outcome {
 }
 
 impl Committed {
-    pub(super) fn new(outcome: Outcome, set_cookie: Option<SetCookie>) -> Self {
+    pub(crate) fn new(outcome: Outcome, set_cookie: Option<SetCookie>) -> Self {
         Self {
             outcome,
             set_cookie,
@@ -86,7 +86,7 @@ impl Committed {
     }
 
     /// Of an unchanged session that this error kept from being noted as seen, or from getting its cookie.
-    pub(super) fn untouched(outcome: Outcome, error: Error) -> Self {
+    pub(crate) fn untouched(outcome: Outcome, error: Error) -> Self {
         Self { touch_error: Some(Arc::new(error)), ..Self::new(outcome, None) }
     }
 

@@ -55,9 +55,9 @@ impl ResponseHeader {
 
     /// The same for a response that carries a cookie. No Cache-Control of the handler's own stands beside `no-store`, for
     /// a cache that stores the response gives one visitor's session to the next.
-    pub(super) const WITH_COOKIE: [Self; 2] = [Self(Kind::Vary), Self(Kind::NoStore { has_cookie: true })];
+    pub(crate) const WITH_COOKIE: [Self; 2] = [Self(Kind::Vary), Self(Kind::NoStore { has_cookie: true })];
 
-    pub(super) fn set_cookie(cookie: SetCookie, is_first: bool) -> Self {
+    pub(crate) fn set_cookie(cookie: SetCookie, is_first: bool) -> Self {
         Self(Kind::SetCookie { cookie, is_first })
     }
 
@@ -122,7 +122,7 @@ impl ResponseHeader {
 
 /// Whether a response with these headers may be stored for later requests, as an image may. A cookie that only gets a
 /// new age is not worth to forbid that; it goes with another response.
-pub(super) fn may_be_stored(headers: &mut dyn Iterator<Item = (&str, &[u8])>) -> bool {
+pub(crate) fn may_be_stored(headers: &mut dyn Iterator<Item = (&str, &[u8])>) -> bool {
     let (mut cache_control, mut expires) = (None, false);
     for (name, value) in headers {
         if addresses_some_caches(name) {
