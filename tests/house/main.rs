@@ -187,6 +187,18 @@ fn every_test_that_the_security_page_names_is_there() {
     for test in tests {
         assert!(code.contains(&format!("fn {test}()")), "{test}");
     }
+    for place in
+        page.split('`').skip(1).step_by(2).filter(|name| name.starts_with("src/") || name.starts_with("tests/"))
+    {
+        assert!(root().join(place).exists(), "{place}");
+    }
+    // Up to the next kind of proof, or the end of the row.
+    let contract = page.split("contract: ").skip(1).filter_map(|rest| rest.split([';', '|']).next());
+    let promises: Vec<&str> = contract.flat_map(|part| part.split('"').skip(1).step_by(2)).collect();
+    assert!(promises.len() >= 6, "the promises were read");
+    for promise in promises {
+        assert!(code.contains(&format!("{promise:?} => ")), "{promise}");
+    }
     let rows: Vec<u32> = page.lines().filter_map(|line| line.split('|').nth(1)?.trim().parse().ok()).collect();
     assert!(rows.len() >= 38 && rows.iter().copied().eq(1..=rows.len() as u32), "each row has the next number");
 }
