@@ -323,7 +323,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// The cost is in proportion to the sessions that have expired, and not to those that are stored. A
     /// [`Sweeper`](crate::Sweeper) makes these calls in the background. A store may remove sessions without being asked, beside
-    /// a `create` above all, if they were over well before its `now`; it counts them in no answer. Traces that are over go, too:
+    /// a `create` above all, if they were over [five minutes](Store#clocks) before its `now`; it counts them in no answer. Traces that are over go, too:
     /// they are not counted, and `more` says whether any are left.
     ///
     /// ```

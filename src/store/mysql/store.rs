@@ -44,8 +44,8 @@ use crate::store::{Acknowledged, Durability};
 /// - **Power losses**: what the server's `innodb_flush_log_at_trx_commit` says, read at `connect`, for saves and endings
 ///   alike. With another value than 1, a power loss may bring a session back that was logged out within the last second. A
 ///   failover to a replica may lose what was not replicated.
-/// - **Clocks**: each operation brings its own `now`. The database's clock is not used. Nodes' clocks should agree within a
-///   few seconds: a sweep by a clock that is ahead removes sessions that much too early.
+/// - **Clocks**: each operation brings its own `now`. The database's clock is not used. Nodes' clocks may
+///   differ by [five minutes](crate::Store#clocks).
 /// - **Traces** are bounded in number by sweeps ([`Limits::traces`](crate::Limits::traces)). Between two sweeps they are bounded
 ///   by their time: each login and each rotation removes more rows that were over five minutes before than it leaves traces.
 /// - **Sweeps** of several nodes do not wait for each other, and deadlocks are tried again.

@@ -45,8 +45,8 @@ use crate::store::{Acknowledged, Durability};
 ///
 /// - **Power losses**: what the server's `fsync` and `synchronous_commit` say, read at `connect`. Endings and rotations wait
 ///   for the disk also where `synchronous_commit` is off. A failover to a replica may lose what was not replicated.
-/// - **Clocks**: each operation brings its own `now`. The database's clock is not used. Nodes' clocks should agree within a
-///   few seconds: a sweep by a clock that is ahead removes sessions that much too early.
+/// - **Clocks**: each operation brings its own `now`. The database's clock is not used. Nodes' clocks may
+///   differ by [five minutes](crate::Store#clocks).
 /// - **Traces** are bounded in number by sweeps ([`Limits::traces`](crate::Limits::traces)). Between two sweeps they are bounded
 ///   by their time: each login and each rotation removes more rows that were over five minutes before than it leaves traces.
 /// - **Sweeps** of several nodes do not wait for each other. [`Sessions::sweeper`](crate::Sessions::sweeper) runs one as a

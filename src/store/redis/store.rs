@@ -40,7 +40,7 @@ use crate::store::{Acknowledged, Durability, Limits};
 /// # What the store promises
 ///
 /// - **Expiry** is decided by the `now` of each call. The server removes what has expired by itself, ten minutes later, so a
-///   sweep has nothing to do. Nodes' clocks should agree within a few minutes.
+///   sweep has nothing to do. Nodes' clocks may differ by [five minutes](crate::Store#clocks).
 /// - **Scans** visit each session at least once that lives throughout, and may visit it twice. `count` counts it once.
 /// - **Traces** are bounded: beyond [`Limits::traces`] the one goes that would have ended first.
 ///
