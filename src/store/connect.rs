@@ -21,6 +21,7 @@ impl AnyStore<DynStore> {
     /// | `postgres://user:password@host/database` | `PostgresStore` | `postgres` |
     /// | `mysql://user:password@host/database` | `MysqlStore` | `mysql` |
     /// | `redis://user:password@host/number` | `RedisStore` | `redis` |
+    /// | `rediss://..`; `postgres://..?sslmode=require`; `mysql://..?require_ssl=true` | the same, encrypted | `redis-tls`, `postgres-tls`, `mysql-tls` |
     ///
     /// A database needs its schema first: see [`migrate`](Self::migrate). A store on another machine has to be connected to,
     /// and used, under a tokio runtime.
@@ -114,9 +115,9 @@ impl<'a> Place<'a> {
             #[cfg(not(feature = "mysql"))]
             "mysql" => Err(refused("it needs cloakroom's feature `mysql`, which is off")),
             #[cfg(feature = "redis")]
-            "redis" => Ok(Self::Redis),
+            "redis" | "rediss" => Ok(Self::Redis),
             #[cfg(not(feature = "redis"))]
-            "redis" => Err(refused("it needs cloakroom's feature `redis`, which is off")),
+            "redis" | "rediss" => Err(refused("it needs cloakroom's feature `redis`, which is off")),
             _ => Err(refused("it begins with none of file:, memory:, postgres:, mysql: and redis:")),
         }
     }
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_url_of_no_store_is_refused_and_never_shown() {
-        for bad in ["", "sessions", "memory:1", "ftp://t:not-shown@h", "not-shown", "rediss://t:not-shown@h", "File:a"]
+        for bad in ["", "sessions", "memory:1", "ftp://t:not-shown@h", "not-shown", "redisss://t:not-shown@h", "File:a"]
         {
             let refused = Place::of(bad).err().map(|error| (error.kind().clone(), error.to_string()));
             let Some((ErrorKind::Config, shown)) = refused else { panic!("{bad}") };

@@ -16,14 +16,16 @@ mod redis;
 mod server;
 mod several;
 mod suite;
+mod tls;
 mod visits;
 
 /// The table of stores: each test runs over each store of its column.
 macro_rules! each_store {
-    ({$($file:ident::$name:ident;)+} {$($of:ident::$only:ident;)+}) => {
+    ({$($file:ident::$name:ident;)+} {$($of:ident::$only:ident;)+} {$($by:ident::$encrypted:ident;)+}) => {
         mod in_postgres {
             $(#[test] fn $name() { crate::$file::$name::<crate::postgres::Postgres>(); })+
             $(#[test] fn $only() { crate::$of::$only::<crate::postgres::Postgres>(); })+
+            $(#[test] fn $encrypted() { crate::$by::$encrypted::<crate::postgres::Postgres>(); })+
         }
         mod in_postgres_behind_pgbouncer {
             $(#[test] fn $name() { crate::$file::$name::<crate::pgbouncer::Pgbouncer>(); })+
@@ -31,9 +33,11 @@ macro_rules! each_store {
         mod in_mysql {
             $(#[test] fn $name() { crate::$file::$name::<crate::mysql::Mysql>(); })+
             $(#[test] fn $only() { crate::$of::$only::<crate::mysql::Mysql>(); })+
+            $(#[test] fn $encrypted() { crate::$by::$encrypted::<crate::mysql::Mysql>(); })+
         }
         mod in_redis {
             $(#[test] fn $name() { crate::$file::$name::<crate::redis::Redis>(); })+
+            $(#[test] fn $encrypted() { crate::$by::$encrypted::<crate::redis::Redis>(); })+
         }
     };
 }
@@ -60,5 +64,9 @@ each_store! {
         several::the_traces_of_logins_go_with_later_logins;
         several::a_user_without_the_right_to_create_serves_and_cannot_migrate;
         several::a_schema_that_is_missing_or_newer_is_an_error_that_says_so;
+    }
+    // Those that speak to their servers themselves.
+    {
+        tls::a_connection_is_encrypted_and_trusts_no_stranger;
     }
 }

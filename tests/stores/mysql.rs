@@ -14,7 +14,7 @@ fn client(place: &Place) -> Command {
     command
 }
 
-static KIND: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "MariaDB",
     package: "mariadb-server",
     user: "mysql",
@@ -50,7 +50,9 @@ static KIND: Kind = Kind {
     pid_file: "m.pid",
 };
 
-static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&KIND));
+static ALONE: Kind = KIND;
+
+static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&ALONE));
 
 /// Runs statements by the database's own client.
 pub fn sql(server: &Server, statements: &str) -> String {
@@ -67,7 +69,7 @@ impl Backend for Mysql {
     const SCHEME: &str = "mysql";
 
     fn start() -> Server {
-        Server::start(&KIND)
+        Server::start(&ALONE)
     }
 
     fn shared() -> &'static Server {

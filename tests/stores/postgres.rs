@@ -20,7 +20,7 @@ fn client(place: &Place) -> Command {
     command
 }
 
-pub static KIND: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "PostgreSQL",
     package: "postgresql",
     user: "postgres",
@@ -47,7 +47,9 @@ pub static KIND: Kind = Kind {
     pid_file: "data/postmaster.pid",
 };
 
-static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&KIND));
+static ALONE: Kind = KIND;
+
+static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&ALONE));
 
 /// Runs a statement by the database's own client.
 pub fn sql(server: &Server, statement: &str) -> String {
@@ -64,7 +66,7 @@ impl Backend for Postgres {
     const SCHEME: &str = "postgres";
 
     fn start() -> Server {
-        Server::start(&KIND)
+        Server::start(&ALONE)
     }
 
     fn shared() -> &'static Server {

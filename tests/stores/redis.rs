@@ -14,7 +14,7 @@ fn client(place: &Place) -> Command {
     command
 }
 
-const KIND: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "Redis",
     package: "redis-server",
     user: "redis",

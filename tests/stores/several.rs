@@ -133,6 +133,7 @@ pub fn a_schema_that_is_missing_or_newer_is_an_error_that_says_so<B: Database>()
         let error = store.create(&session(), &[], NOW).await.unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Config, "{error}");
         assert!(!error.may_have_happened() && error.to_string().contains("migrate"), "{error}");
+        assert!(error.to_string().contains("exist"), "the server's own words: {error}");
         B::migrate(&store).await.unwrap();
         store.create(&session(), &[], NOW).await.unwrap();
         B::mark(B::shared(), &table, "cloakroom schema 2");

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::store::Limits;
+#[cfg(feature = "mysql-tls")]
+use crate::store::remote::tls::Roots;
 use crate::store::sql::settings::Settings;
 
 /// Settings of a [`MysqlStore`](crate::MysqlStore); [`MysqlStore::options`](crate::MysqlStore::options) begins with the
@@ -28,11 +30,17 @@ use crate::store::sql::settings::Settings;
 #[must_use]
 pub struct MysqlOptions {
     pub(super) settings: Settings,
+    #[cfg(feature = "mysql-tls")]
+    pub(super) roots: Roots,
 }
 
 impl MysqlOptions {
     pub(super) fn new() -> Self {
-        Self { settings: Settings::new("cloakroom_sessions", 10) }
+        Self {
+            settings: Settings::new("cloakroom_sessions", 10),
+            #[cfg(feature = "mysql-tls")]
+            roots: Roots::default(),
+        }
     }
 
     /// The table, in the database that the URL names; `cloakroom_sessions` by default. At most 40 lower-case letters, digits
@@ -62,6 +70,13 @@ impl MysqlOptions {
     /// How many connections the store has at most; 10 by default. Each carries one operation at a time.
     pub fn connections(mut self, connections: usize) -> Self {
         self.settings.connections = connections;
+        self
+    }
+
+    /// The authorities whose certificates are trusted, as PEM, in place of those that the system trusts.
+    #[cfg(feature = "mysql-tls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Roots::Pem(pem.into());
         self
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "mysql-tls")]
+use mysql_async::OptsBuilder;
 use mysql_async::{Opts, Row};
 
 use crate::model::error::{Error, ErrorKind, Result};
@@ -114,7 +116,10 @@ impl MysqlStore {
 
 impl MysqlOptions {
     /// Connects, and reads what the server promises about power losses. The URL is `mysql://user:password@host:port/database`.
-    /// The connection is not encrypted: a URL that asks for that (`require_ssl=true`) is refused.
+    ///
+    /// With `require_ssl=true` the connection is encrypted, and the server has to prove the name that the URL gives it. That
+    /// takes the feature `mysql-tls`, and a [provider of rustls](https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html)
+    /// which the application has installed. Without that feature such a URL is refused.
     ///
     /// # Errors
     ///
@@ -122,7 +127,7 @@ impl MysqlOptions {
     /// reached, [`ErrorKind::NewerFormat`] if a newer version of cloakroom has migrated the schema. No error shows the
     /// password.
     pub async fn connect(self, url: &str) -> Result<MysqlStore> {
-        let Self { settings } = self;
+        let settings = &self.settings;
         settings.check()?;
         let config = |why: &'static str| Error::new(ErrorKind::Config, "reading the URL of MySQL").because(why);
         // The parser's error may quote a part of the URL.
@@ -130,6 +135,8 @@ impl MysqlOptions {
         if opts.db_name().is_none_or(str::is_empty) {
             return Err(config("it names no database"));
         }
+        #[cfg(feature = "mysql-tls")]
+        let opts = self.encrypted(opts)?;
         let statements = Statements::of(&settings.table);
         let lines = MysqlLines::open(opts, settings.connections, settings.deadline).await?;
         let rows = lines.read("reading the server's settings", &statements.mark, &[]).await?;
@@ -139,7 +146,21 @@ impl MysqlOptions {
         // A packet carries the other values, too.
         let largest_body = usize::try_from(number(1)).unwrap_or(0).saturating_sub(4096).min(512 << 20);
         let acknowledged = acknowledged(number(0));
+        let settings = self.settings;
         Ok(MysqlStore(Arc::new(Inner { lines, statements, settings, largest_body, acknowledged })))
+    }
+
+    /// Adds whom the connection trusts, if the URL asks for encryption.
+    #[cfg(feature = "mysql-tls")]
+    fn encrypted(&self, opts: Opts) -> Result<Opts> {
+        let Some(asked) = opts.ssl_opts().cloned() else { return Ok(opts) };
+        if asked.accept_invalid_certs() || asked.skip_domain_validation() {
+            return Err(Error::new(ErrorKind::Config, "reading the URL of MySQL")
+                .because("it asks for an encryption that trusts every server"));
+        }
+        let roots = self.roots.certificates()?.into_iter().map(|root| root.to_vec().into()).collect();
+        let trusted = asked.with_disable_built_in_roots(true).with_root_certs(roots);
+        Ok(OptsBuilder::from_opts(opts).ssl_opts(trusted).into())
     }
 }
 

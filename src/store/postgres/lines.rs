@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres::{Client, Config, NoTls, Row, Socket};
 
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::postgres::cause::Cause;
 use crate::store::remote::failed::{Failed, Silent};
 use crate::store::remote::link::{Dial, Link, jittered};
 use crate::store::sql::meaning::Meaning;
@@ -23,7 +25,12 @@ pub(super) struct PostgresLines {
     deadline: Duration,
 }
 
-pub(super) struct Server(Config);
+pub(super) struct Server {
+    pub(super) config: Config,
+    /// What encrypts the connection, if the URL asks for that.
+    #[cfg(feature = "postgres-tls")]
+    pub(super) tls: Option<tokio_postgres_rustls::MakeRustlsConnect>,
+}
 
 /// How often a statement that lost a deadlock is sent again.
 const ATTEMPTS: u32 = 12;
@@ -32,8 +39,8 @@ const ATTEMPTS: u32 = 12;
 const WHOLE_TABLE: Duration = Duration::from_secs(120);
 
 impl PostgresLines {
-    pub(super) async fn open(config: Config, lines: usize, deadline: Duration) -> Result<Self> {
-        Ok(Self { link: Link::open(Server(config), lines, deadline).await?, deadline })
+    pub(super) async fn open(server: Server, lines: usize, deadline: Duration) -> Result<Self> {
+        Ok(Self { link: Link::open(server, lines, deadline).await?, deadline })
     }
 
     /// By when an operation that begins at this moment has its answer.
@@ -57,7 +64,7 @@ impl PostgresLines {
                 .map_err(|error| Error::new(error.kind().clone(), doing).because(error).not_done())?;
             let (meaning, failed) = match timeout_at(until, line.query_typed(statement, values)).await {
                 Ok(Ok(rows)) => return Ok(rows),
-                Ok(Err(cause)) => (meaning(&cause), meaning(&cause).into_failed(doing, cause)),
+                Ok(Err(cause)) => (meaning(&cause), meaning(&cause).into_failed(doing, Cause(cause))),
                 Err(_) => (Meaning::Lost, Meaning::Lost.into_failed(doing, Silent(self.deadline))),
             };
             match meaning {
@@ -118,7 +125,7 @@ fn answer_of<T>(
 ) -> Result<T, Failed> {
     match answer {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(cause)) => Err(meaning(&cause).into_failed(doing, cause)),
+        Ok(Err(cause)) => Err(meaning(&cause).into_failed(doing, Cause(cause))),
         Err(_) => Err(Meaning::Lost.into_failed(doing, Silent(WHOLE_TABLE))),
     }
 }
@@ -146,15 +153,27 @@ impl Dial for Server {
     type Line = Client;
 
     async fn dial(&self) -> Result<Client> {
-        let connecting =
-            |cause| Error::new(ErrorKind::Unavailable, "connecting to PostgreSQL").because(cause).not_done();
-        let (client, connection) = self.0.connect(NoTls).await.map_err(connecting)?;
-        // The task ends with the client, or with the connection. What it ended by, each statement on its way hears.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(client)
+        #[cfg(feature = "postgres-tls")]
+        if let Some(tls) = &self.tls {
+            return connect(&self.config, tls.clone()).await;
+        }
+        connect(&self.config, NoTls).await
     }
 
     fn is_broken(line: &Client) -> bool {
         line.is_closed()
     }
+}
+
+async fn connect<T>(config: &Config, tls: T) -> Result<Client>
+where
+    T: MakeTlsConnect<Socket, Stream: Send + 'static, TlsConnect: Send> + Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    let connecting =
+        |cause| Error::new(ErrorKind::Unavailable, "connecting to PostgreSQL").because(Cause(cause)).not_done();
+    let (client, connection) = config.connect(tls).await.map_err(connecting)?;
+    // The task ends with the client, or with the connection. What it ended by, each statement on its way hears.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(client)
 }

@@ -8,6 +8,7 @@
 //! requests share: no BEGIN of one can take another's statement along. Within a function each statement sees what others
 //! have committed before it, so a function locks first and looks then.
 
+mod cause;
 mod lines;
 mod operations;
 mod options;

@@ -12,6 +12,7 @@ use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
+use crate::store::postgres::cause::Cause;
 use crate::store::postgres::lines::Value;
 use crate::store::postgres::store::PostgresStore;
 use crate::store::remote::failed::Failed;
@@ -299,5 +300,5 @@ fn malformed(doing: &'static str) -> Error {
 }
 
 fn unreadable(cause: tokio_postgres::Error) -> Error {
-    malformed("reading an answer of PostgreSQL").because(cause)
+    malformed("reading an answer of PostgreSQL").because(Cause(cause))
 }

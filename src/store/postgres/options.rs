@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::store::Limits;
+#[cfg(feature = "postgres-tls")]
+use crate::store::remote::tls::Roots;
 use crate::store::sql::settings::Settings;
 
 /// Settings of a [`PostgresStore`](crate::PostgresStore); [`PostgresStore::options`](crate::PostgresStore::options) begins with the defaults.
@@ -29,11 +31,18 @@ use crate::store::sql::settings::Settings;
 pub struct PostgresOptions {
     pub(super) schema: String,
     pub(super) settings: Settings,
+    #[cfg(feature = "postgres-tls")]
+    pub(super) roots: Roots,
 }
 
 impl PostgresOptions {
     pub(super) fn new() -> Self {
-        Self { schema: "cloakroom".into(), settings: Settings::new("sessions", 2) }
+        Self {
+            schema: "cloakroom".into(),
+            settings: Settings::new("sessions", 2),
+            #[cfg(feature = "postgres-tls")]
+            roots: Roots::default(),
+        }
     }
 
     /// The schema that the table stands in; `cloakroom` by default. At most 40 lower-case letters, digits and underscores, a
@@ -70,6 +79,13 @@ impl PostgresOptions {
     /// so more than four seldom help.
     pub fn connections(mut self, connections: usize) -> Self {
         self.settings.connections = connections;
+        self
+    }
+
+    /// The authorities whose certificates are trusted, as PEM, in place of those that the system trusts.
+    #[cfg(feature = "postgres-tls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Roots::Pem(pem.into());
         self
     }
 }

@@ -5,11 +5,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::{Config, Row};
+#[cfg(feature = "postgres-tls")]
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::postgres::lines::PostgresLines;
+use crate::store::postgres::lines::{PostgresLines, Server};
 use crate::store::postgres::options::PostgresOptions;
 use crate::store::postgres::schema::Statements;
 use crate::store::remote::failed::Failed;
@@ -118,8 +120,11 @@ impl PostgresStore {
 
 impl PostgresOptions {
     /// Connects, and reads what the server promises about power losses. The URL is the one that `libpq` reads; several
-    /// hosts may stand in it, and the one that can be written to is used. The connection is not encrypted: a URL that asks
-    /// for that (`sslmode=require`) is refused.
+    /// hosts may stand in it, and the one that can be written to is used.
+    ///
+    /// With `sslmode=require` the connection is encrypted, and the server has to prove the name that the URL gives it. That takes
+    /// the feature `postgres-tls`, and a [provider of rustls](https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html)
+    /// which the application has installed. Without it, nothing is encrypted.
     ///
     /// # Errors
     ///
@@ -137,7 +142,20 @@ impl PostgresOptions {
             config.application_name("cloakroom");
         }
         let statements = Statements::of(&self.schema, &self.settings.table);
-        let lines = PostgresLines::open(config, self.settings.connections, self.settings.deadline).await?;
+        let must_encrypt = config.get_ssl_mode() == SslMode::Require;
+        if must_encrypt && !cfg!(feature = "postgres-tls") {
+            return Err(Error::new(ErrorKind::Config, "reading the URL of PostgreSQL")
+                .because("sslmode=require needs cloakroom's feature `postgres-tls`, which is off"));
+        }
+        let server = Server {
+            config,
+            #[cfg(feature = "postgres-tls")]
+            tls: match must_encrypt {
+                true => Some(MakeRustlsConnect::new((*self.roots.config()?).clone())),
+                false => None,
+            },
+        };
+        let lines = PostgresLines::open(server, self.settings.connections, self.settings.deadline).await?;
         PostgresStore::of(lines, statements, self.settings).await
     }
 }

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, Value};
+#[cfg(feature = "redis-tls")]
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -22,7 +25,12 @@ pub(super) struct RedisLines {
     deadline: Duration,
 }
 
-pub(super) struct Server(ConnectionInfo);
+pub(super) struct Server {
+    pub(super) url: ConnectionInfo,
+    /// What encrypts the connection, if the URL asks for that.
+    #[cfg(feature = "redis-tls")]
+    pub(super) tls: Option<tokio_rustls::TlsConnector>,
+}
 
 pub(super) const CONNECTING: &str = "connecting to Redis";
 
@@ -39,8 +47,8 @@ pub(super) struct Call {
 }
 
 impl RedisLines {
-    pub(super) async fn open(server: ConnectionInfo, lines: usize, deadline: Duration) -> Result<Self> {
-        Ok(Self { link: Link::open(Server(server), lines, deadline).await?, deadline })
+    pub(super) async fn open(server: Server, lines: usize, deadline: Duration) -> Result<Self> {
+        Ok(Self { link: Link::open(server, lines, deadline).await?, deadline })
     }
 
     /// By when an operation that begins at this moment has its answer.
@@ -189,28 +197,19 @@ impl Dial for Server {
     type Line = Line;
 
     async fn dial(&self) -> Result<Line> {
-        let connecting = |cause: RedisError| {
-            let is_config = cause.kind() == redis::ErrorKind::AuthenticationFailed;
-            let kind = if is_config { ErrorKind::Config } else { ErrorKind::Unavailable };
-            Error::new(kind, CONNECTING).because(cause).not_done()
-        };
         let unreachable = |cause: io::Error| Error::new(ErrorKind::Unavailable, CONNECTING).because(cause).not_done();
-        let (connection, driver) = match self.0.addr() {
-            ConnectionAddr::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
-                stream.set_nodelay(true).map_err(unreachable)?;
-                self.greet(stream).await.map_err(connecting)?
-            }
-            _ => return Err(Error::new(ErrorKind::Config, CONNECTING).because("it asks for more than TCP").not_done()),
+        let ConnectionAddr::Tcp(host, port) = self.url.addr() else {
+            return Err(Error::new(ErrorKind::Config, CONNECTING).because("it asks for more than TCP").not_done());
         };
-        let is_broken = Arc::new(AtomicBool::new(false));
-        let ended = is_broken.clone();
-        // The task ends with the connection, or when the last line to it is gone.
-        tokio::spawn(async move {
-            driver.await;
-            ended.store(true, Ordering::Relaxed);
-        });
-        Ok(Line { connection, is_broken })
+        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        #[cfg(feature = "redis-tls")]
+        if let Some(tls) = &self.tls {
+            let name = ServerName::try_from(host.clone())
+                .map_err(|cause| Error::new(ErrorKind::Config, CONNECTING).because(cause).not_done())?;
+            return self.greet(tls.connect(name, stream).await.map_err(unreachable)?).await;
+        }
+        self.greet(stream).await
     }
 
     fn is_broken(line: &Line) -> bool {
@@ -219,12 +218,22 @@ impl Dial for Server {
 }
 
 impl Server {
-    async fn greet(
-        &self,
-        stream: TcpStream,
-    ) -> RedisResult<(MultiplexedConnection, impl Future<Output = ()> + Send + 'static)> {
+    async fn greet(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Line> {
         // The store has a deadline of its own, which covers both.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        MultiplexedConnection::new_with_config(self.0.redis_settings(), stream, config).await
+        let greeted = MultiplexedConnection::new_with_config(self.url.redis_settings(), stream, config).await;
+        let (connection, driver) = greeted.map_err(|cause| {
+            let is_config = cause.kind() == redis::ErrorKind::AuthenticationFailed;
+            let kind = if is_config { ErrorKind::Config } else { ErrorKind::Unavailable };
+            Error::new(kind, CONNECTING).because(cause).not_done()
+        })?;
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let ended = is_broken.clone();
+        // The task ends with the connection, or when the last line to it is gone.
+        tokio::spawn(async move {
+            driver.await;
+            ended.store(true, Ordering::Relaxed);
+        });
+        Ok(Line { connection, is_broken })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "redis-tls")]
+use crate::store::remote::tls::Roots;
 use crate::store::{Acknowledged, Limits};
 
 /// Choices for a [`RedisStore`](crate::RedisStore), from [`RedisStore::options`](crate::RedisStore::options).
@@ -25,6 +27,8 @@ pub struct RedisOptions {
     pub(super) limits: Limits,
     pub(super) connections: usize,
     pub(super) acknowledged: Option<Acknowledged>,
+    #[cfg(feature = "redis-tls")]
+    pub(super) roots: Roots,
 }
 
 impl Default for RedisOptions {
@@ -35,6 +39,8 @@ impl Default for RedisOptions {
             limits: Limits::default(),
             connections: 1,
             acknowledged: None,
+            #[cfg(feature = "redis-tls")]
+            roots: Roots::default(),
         }
     }
 }
@@ -71,6 +77,13 @@ impl RedisOptions {
     /// the user may not ask (`INFO`), all sessions may end with the server.
     pub fn acknowledged(mut self, acknowledged: Acknowledged) -> Self {
         self.acknowledged = Some(acknowledged);
+        self
+    }
+
+    /// The authorities whose certificates are trusted, as PEM, in place of those that the system trusts.
+    #[cfg(feature = "redis-tls")]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Roots::Pem(pem.into());
         self
     }
 }

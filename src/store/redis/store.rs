@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::{ConnectionAddr, IntoConnectionInfo, Value};
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::store::redis::lines::{CONNECTING, RedisLines, malformed};
+use crate::store::redis::lines::{CONNECTING, RedisLines, Server, malformed};
 use crate::store::redis::options::RedisOptions;
 use crate::store::redis::scripts::{Prefix, Scripts};
 use crate::store::{Acknowledged, Durability, Limits};
@@ -92,8 +92,11 @@ impl RedisStore {
 }
 
 impl RedisOptions {
-    /// Connects to the server of this URL: `redis://[user]:[password]@host:port/database`. The connection is not encrypted: a
-    /// URL that asks for that (`rediss:`) is refused.
+    /// Connects to the server of this URL: `redis://[user]:[password]@host:port/database`.
+    ///
+    /// With `rediss:` the connection is encrypted, and the server has to prove the name that the URL gives it. That takes the
+    /// feature `redis-tls`, and a [provider of rustls](https://docs.rs/rustls/0.23/rustls/crypto/struct.CryptoProvider.html)
+    /// which the application has installed.
     ///
     /// # Errors
     ///
@@ -106,10 +109,28 @@ impl RedisOptions {
             let error = Error::new(ErrorKind::Config, "reading the store's options");
             return Err(error.because("the deadline is too short"));
         }
+        let no_url = |why| Error::new(ErrorKind::Config, "reading the URL of Redis").because(why);
+        let encrypted = url.strip_prefix("rediss://");
+        if encrypted.is_some() && !cfg!(feature = "redis-tls") {
+            return Err(no_url("rediss: needs cloakroom's feature `redis-tls`, which is off"));
+        }
+        if encrypted.is_some_and(|rest| rest.contains('#')) {
+            return Err(no_url("what stands behind # would weaken the encryption"));
+        }
+        let plain = encrypted.map(|rest| format!("redis://{rest}"));
         // The client's own words may repeat the URL, and so the password.
-        let server = url.into_connection_info().ok().filter(|server| matches!(server.addr(), ConnectionAddr::Tcp(..)));
-        let no_url = || Error::new(ErrorKind::Config, "reading the URL of Redis").because("it is no redis: URL");
-        let lines = RedisLines::open(server.ok_or_else(no_url)?, self.connections, self.deadline).await?;
+        let parsed = plain.as_deref().unwrap_or(url).into_connection_info().ok();
+        let server = Server {
+            url: parsed
+                .filter(|server| matches!(server.addr(), ConnectionAddr::Tcp(..)))
+                .ok_or_else(|| no_url("it is no redis: URL"))?,
+            #[cfg(feature = "redis-tls")]
+            tls: match encrypted {
+                Some(_) => Some(self.roots.config()?.into()),
+                None => None,
+            },
+        };
+        let lines = RedisLines::open(server, self.connections, self.deadline).await?;
         let about = About::ask(&lines).await?;
         if about.says("cluster_enabled", "1") {
             let why = "it is a node of a Cluster, where a rotation cannot be one step";

@@ -61,7 +61,7 @@ impl<D: Dial> Link<D> {
         Ok(Self(inner))
     }
 
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[cfg(feature = "postgres")]
     pub(crate) fn dial(&self) -> &D {
         &self.0.dial
     }

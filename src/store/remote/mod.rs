@@ -5,3 +5,5 @@
 pub(crate) mod failed;
 pub(crate) mod link;
 pub(crate) mod row;
+#[cfg(any(feature = "mysql-tls", feature = "postgres-tls", feature = "redis-tls"))]
+pub(crate) mod tls;
