@@ -28,7 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use cloakroom::cookie::{Cookie, CookieBuilder};
 use cloakroom::tower::SessionLayer;
-use cloakroom::{AnyStore, DynStore, FileStore, Sessions, Swept};
+use cloakroom::{AnyStore, FileStore, Sessions, Swept};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,7 +37,7 @@ use options::Options;
 /// What every handler may use. Clones share it all.
 #[derive(Clone)]
 struct Shop {
-    sessions: Sessions<AnyStore<DynStore>>,
+    sessions: Sessions<AnyStore>,
     form_cookie: Cookie,
     consent_cookie: Cookie,
 }

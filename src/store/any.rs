@@ -9,6 +9,7 @@ use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::time::Timestamp;
 use crate::model::trace::Trace;
+use crate::store::dyn_store::DynStore;
 use crate::store::file::FileStore;
 use crate::store::forward::forward;
 use crate::store::memory::MemoryStore;
@@ -18,24 +19,39 @@ use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 /// A store that is chosen at run time, by a server's configuration for instance: a [`FileStore`], a [`MemoryStore`], or
 /// another one, of the type `O`. It keeps what the chosen store keeps, and calls it without a box.
 ///
-/// It is [`RuntimeFree`] if `O` is. So the plain `AnyStore`, which is one of the two, works without async as well:
+/// The plain `AnyStore` may be any store, for its `O` is a [`DynStore`]. [`connect`](AnyStore::connect) opens one by a URL.
 ///
 /// ```
 /// use cloakroom::{AnyStore, FileStore, MemoryStore, Sessions};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let directory = directory.path().join("sessions");
-/// let in_memory = std::env::var_os("SESSIONS").is_some_and(|value| value == "memory");
-/// let store = if in_memory {
-///     AnyStore::memory(MemoryStore::new())
-/// } else {
-///     AnyStore::file(FileStore::open(directory)?)
+/// let store = match std::env::var("SESSIONS").as_deref() {
+///     Ok("memory") => AnyStore::memory(MemoryStore::new()),
+///     _ => AnyStore::file(FileStore::open(directory)?),
+/// };
+/// let sessions: Sessions<AnyStore> = Sessions::builder(store).build()?;
+/// # drop(sessions);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is [`RuntimeFree`] if `O` is. So `AnyStore<MemoryStore>`, which is of files or in memory and no third, works without
+/// async as well:
+///
+/// ```
+/// use cloakroom::{AnyStore, FileStore, MemoryStore, Sessions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path().join("sessions");
+/// let store: AnyStore<MemoryStore> = match std::env::var("SESSIONS").as_deref() {
+///     Ok("memory") => MemoryStore::new().into(),
+///     _ => FileStore::open(directory)?.into(),
 /// };
 /// let sessions = Sessions::builder(store).build()?.blocking();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A store of your own as a third choice, whose type may be hidden in a [`DynStore`](crate::DynStore):
+/// A store of your own as a third choice:
 ///
 /// ```
 /// use cloakroom::{AnyStore, MemoryStore, Store};
@@ -46,7 +62,7 @@ use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 /// # open("memory", MemoryStore::new());
 /// ```
 #[derive(Clone)]
-pub struct AnyStore<O = MemoryStore>(Kind<O>);
+pub struct AnyStore<O = DynStore>(Kind<O>);
 
 #[derive(Clone)]
 enum Kind<O> {
@@ -67,12 +83,12 @@ macro_rules! each {
 }
 
 impl AnyStore {
-    /// A store that keeps sessions in files. Where there is a third choice, `store.into()` makes the same.
+    /// A store that keeps sessions in files. With another `O`, `store.into()` makes the same.
     pub const fn file(store: FileStore) -> Self {
         Self(Kind::File(store))
     }
 
-    /// A store that keeps sessions in memory. Where there is a third choice, `store.into()` makes the same.
+    /// A store that keeps sessions in memory. With another `O`, `store.into()` makes the same.
     pub const fn memory(store: MemoryStore) -> Self {
         Self(Kind::Memory(store))
     }

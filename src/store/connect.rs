@@ -7,11 +7,12 @@ use crate::model::error::{Error, ErrorKind, Result};
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 use crate::store::Store;
 use crate::store::any::AnyStore;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
 use crate::store::dyn_store::DynStore;
 use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
 
-impl AnyStore<DynStore> {
+impl AnyStore {
     /// The store that a URL names, with the default options. So which store a site has is a line of its configuration.
     ///
     /// | URL | store | feature |
@@ -31,7 +32,7 @@ impl AnyStore<DynStore> {
     /// # #[tokio::main]
     /// # async fn main() -> cloakroom::Result<()> {
     /// let url = std::env::var("SESSIONS").unwrap_or("memory:".into());
-    /// let sessions = Sessions::builder(AnyStore::connect(&url).await?).build()?;
+    /// let sessions: Sessions<AnyStore> = Sessions::builder(AnyStore::connect(&url).await?).build()?;
     /// # let _ = sessions;
     /// # Ok(())
     /// # }
@@ -117,13 +118,14 @@ impl<'a> Place<'a> {
             "redis" => Ok(Self::Redis),
             #[cfg(not(feature = "redis"))]
             "redis" => Err(refused("it needs cloakroom's feature `redis`, which is off")),
+            "rediss" => Err(refused("it asks for a connection that is encrypted, which there is not yet")),
             _ => Err(refused("it begins with none of file:, memory:, postgres:, mysql: and redis:")),
         }
     }
 }
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "redis"))]
-fn hidden(store: impl Store) -> AnyStore<DynStore> {
+fn hidden(store: impl Store) -> AnyStore {
     AnyStore::other(DynStore::new(store))
 }
 
