@@ -25,17 +25,21 @@ mod pages {
 
 /// What most servers use, for `use cloakroom::prelude::*`.
 ///
-/// It leaves out what would hide other names: `Result` and `Error`, and the modules `axum` and `tower`, which have the names of
-/// crates.
+/// It leaves out what would hide other names: [`Result`] and [`Error`], which stand here as `cloakroom::Result` and
+/// `cloakroom::Error`, and the modules `axum` and `tower`, which have the names of crates.
 ///
 /// ```
 /// use cloakroom::prelude::*;
 ///
 /// const VISITS: Entry<u64> = Entry::new("visits");
 ///
+/// async fn visits(session: Session) -> cloakroom::Result<String> {
+///     session.modify(VISITS, |visits| Some(visits.unwrap_or(0) + 1))?;
+///     Ok(session.get(VISITS)?.unwrap_or(0).to_string())
+/// }
+///
 /// let sessions = Sessions::builder(MemoryStore::new()).lifetime(Lifetime::AAL2).build()?;
-/// let session: Session = sessions.blank();
-/// session.insert(VISITS, &1)?;
+/// # drop((sessions, visits));
 /// # Ok::<(), cloakroom::Error>(())
 /// ```
 pub mod prelude {
@@ -44,8 +48,8 @@ pub mod prelude {
     pub use super::tower::SessionLayer;
     #[doc(no_inline)]
     pub use super::{
-        AnyStore, Durability, Entry, FileStore, Handle, Lifetime, MemoryStore, Owner, Session, Sessions, Store,
-        Timestamp,
+        AnyStore, Durability, DynStore, Entry, FileStore, Handle, Lifetime, MemoryStore, Owner, Session, Sessions,
+        Store, Timestamp,
     };
 }
 

@@ -26,7 +26,10 @@ pub const MAX_OWNER_BYTES: usize = 255;
 /// let owner = sessions.open([&cookie])?.owner()?;
 /// assert_eq!(owner, Some(Owner::from("user 42")));
 /// assert_eq!(owner.as_ref().and_then(Owner::as_str), Some("user 42"));
-/// assert_eq!(Owner::from(42), Owner::from("42")); // the number of a row in a database
+/// // The number of a row in a database, and back.
+/// let owner = Owner::from(42);
+/// assert_eq!(owner, Owner::from("42"));
+/// assert_eq!(owner.as_str().and_then(|id| id.parse().ok()), Some(42));
 /// // An id that is not text, such as the bytes of a UUID.
 /// let id = [0xff, 0, 7];
 /// assert_eq!(Owner::from(&id).as_bytes(), id);

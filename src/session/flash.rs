@@ -25,8 +25,11 @@ impl Session {
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
     /// # let session = Sessions::builder(MemoryStore::new()).build()?.blocking().open([""; 0])?;
-    /// session.flash("Your order is on its way.")?;
-    /// assert_eq!(session.take_flashes::<String>()?, ["Your order is on its way."]);
+    /// let number = 7;
+    /// session.flash("Thank you.")?;
+    /// session.flash(format!("Your order {number} is on its way."))?;
+    /// // ... and on the next page:
+    /// assert_eq!(session.take_flashes::<String>()?, ["Thank you.", "Your order 7 is on its way."]);
     /// assert!(session.take_flashes::<String>()?.is_empty());
     /// # Ok::<(), cloakroom::Error>(())
     /// ```
@@ -35,8 +38,8 @@ impl Session {
     ///
     /// [`ErrorKind::Entry`](crate::ErrorKind::Entry) naming `cloakroom.flash` if the message cannot be stored.
     #[doc(alias = "messages")]
-    pub fn flash<T: Serialize + ?Sized>(&self, message: &T) -> Result<()> {
-        let message = value::encode(message).and_then(|bytes| value::to_json(&bytes));
+    pub fn flash(&self, message: impl Serialize) -> Result<()> {
+        let message = value::encode(&message).and_then(|bytes| value::to_json(&bytes));
         let message = message.map_err(|cause| misfit(FLASH, "encoding a message", cause))?;
         let token = Revision::fresh().as_u64();
         let add = modification(FLASH, move |messages: Option<Vec<Message>>| {
@@ -47,8 +50,8 @@ impl Session {
         self.modify_encoded(FLASH, add)
     }
 
-    /// Takes all messages, oldest first. It removes exactly those that it gives: a message that another request adds
-    /// meanwhile stays for the next call.
+    /// Takes all messages, oldest first, as the type that they have: `String` for text. It removes exactly those that it
+    /// gives: a message that another request adds meanwhile stays for the next call.
     ///
     /// # Errors
     ///

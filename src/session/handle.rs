@@ -23,7 +23,8 @@ const ATTEMPTS: u32 = 256;
 ///
 /// All clones are one session, for this request and its tasks. [`Sessions::commit`](crate::Sessions::commit) stores
 /// what they change, and none of it is stored before. What they read is the session as it was opened, with these
-/// changes. No method here waits for the store.
+/// changes. No method here waits for the store. A handler of axum's takes its session as an argument, if the
+/// feature `axum` is on; if it is off, the compiler says that the function is no `Handler`.
 ///
 /// ```
 /// # use cloakroom::{MemoryStore, Sessions};

@@ -11,7 +11,8 @@ use crate::store::Store;
 
 impl<S: Store> Sessions<S> {
     /// Ends one of a user's devices: every session of this user and handle, also one that gets a new id meanwhile. Says
-    /// whether there was one: another user's session stays, and the answer is `false`.
+    /// whether there was one: another user's session stays, and the answer is `false`. For the device of the request
+    /// itself, [`destroy`](crate::Session::destroy) is the call, which removes the cookie as well.
     ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
@@ -36,13 +37,22 @@ impl<S: Store> Sessions<S> {
 
     /// Ends all of a user's sessions. Says how many there were; sessions that had expired may count.
     ///
+    /// In a handler, the session of its own request ends as well, and what the request puts into that is lost. So
+    /// [`destroy`](crate::Session::destroy) stands beside this call: it removes the cookie, and what follows begins a new
+    /// session.
+    ///
     /// ```
     /// # use cloakroom::{MemoryStore, Sessions};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> cloakroom::Result<()> {
     /// # let sessions = Sessions::builder(MemoryStore::new()).build()?;
     /// # sessions.test_cookie(|session| session.login("user 42")).await?;
-    /// assert_eq!(sessions.end_all("user 42").await?, 1);
+    /// # let cookie = sessions.test_cookie(|session| session.login("user 42")).await?;
+    /// # let session = sessions.open([cookie]).await?;
+    /// assert_eq!(sessions.end_all("user 42").await?, 2);
+    /// session.destroy()?;
+    /// session.flash("You are logged out everywhere.")?;
+    /// # assert!(sessions.commit(session).await?.set_cookie().is_some());
     /// assert!(sessions.owned_by("user 42").await?.is_empty());
     /// # Ok(())
     /// # }

@@ -25,15 +25,17 @@ use crate::store::{Acknowledged, Capabilities, Found, Store, Swept, Update};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// # let directory = directory.path().join("sessions");
-/// let in_memory = std::env::var_os("SESSIONS").is_some_and(|value| value == "memory");
-/// let store = if in_memory {
-///     AnyStore::memory(MemoryStore::new())
-/// } else {
-///     AnyStore::file(FileStore::open(directory)?)
+/// let store = match std::env::var("SESSIONS").as_deref() {
+///     Ok("memory") => AnyStore::memory(MemoryStore::new()),
+///     _ => AnyStore::file(FileStore::open(directory)?),
 /// };
 /// let sessions = Sessions::builder(store).build()?.blocking();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// [`connect`](AnyStore::connect) opens the store that a URL names. That may be any, so its type is
+/// `AnyStore<`[`DynStore`](crate::DynStore)`>`, and where a site's store is of that type, `store.into()` makes it of a file store or a
+/// memory store, in a test for instance.
 ///
 /// A store of your own as a third choice, whose type may be hidden in a [`DynStore`](crate::DynStore):
 ///

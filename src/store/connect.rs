@@ -27,12 +27,12 @@ impl AnyStore<DynStore> {
     /// and used, under a tokio runtime.
     ///
     /// ```
-    /// use cloakroom::{AnyStore, Sessions};
+    /// use cloakroom::{AnyStore, DynStore, Sessions};
     ///
     /// # #[tokio::main]
     /// # async fn main() -> cloakroom::Result<()> {
     /// let url = std::env::var("SESSIONS").unwrap_or("memory:".into());
-    /// let sessions = Sessions::builder(AnyStore::connect(&url).await?).build()?;
+    /// let sessions: Sessions<AnyStore<DynStore>> = Sessions::builder(AnyStore::connect(&url).await?).build()?;
     /// # let _ = sessions;
     /// # Ok(())
     /// # }

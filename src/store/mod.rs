@@ -51,7 +51,7 @@ use crate::model::trace::Trace;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no store of sessions",
     label = "is not a `cloakroom::Store`",
-    note = "stores are `FileStore`, `MemoryStore`, `AnyStore`, an `Arc` of a store, and each type that implements `Store`"
+    note = "stores are `FileStore`, `MemoryStore`, `AnyStore`, an `Arc` of a store, and each type that implements `Store`; a `DynStore` hides the type of any"
 )]
 pub trait Store: Send + Sync + 'static {
     /// Stores a new session, atomically, if its key is free, and returns its revision. The key of an expired session is

@@ -23,6 +23,7 @@ use crate::store::Store;
 #[diagnostic::on_unimplemented(
     message = "the futures of `{Self}` may need an async runtime, and a thread that parks would wait for ever",
     label = "is not `cloakroom::RuntimeFree`",
-    note = "use `Sessions` with `.await` instead of `blocking()`, and `SweeperBuilder::run` instead of `spawn()`"
+    note = "use `Sessions` with `.await` instead of `blocking()`, and `SweeperBuilder::run` instead of `spawn()`",
+    note = "without async, a choice between files and memory is an `AnyStore`"
 )]
 pub trait RuntimeFree: Store {}

@@ -340,7 +340,7 @@ fn reading_flash_messages_removes_exactly_what_was_read() {
 fn a_flash_message_of_another_type_is_an_error_and_stays() {
     let site = site();
     let mut browser = stored(&site);
-    site.visit(&mut browser, |session| session.flash(&("level", 3)).unwrap());
+    site.visit(&mut browser, |session| session.flash(("level", 3)).unwrap());
     let session = site.open(&browser);
     let error = session.take_flashes::<String>().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Entry { entry, .. } if entry == "cloakroom.flash"));

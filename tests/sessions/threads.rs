@@ -25,7 +25,7 @@ fn a_counter_that_many_threads_count_at_once_is_exact() {
             let session = site.open(&browser);
             session.modify("n", |n: Option<u32>| n.map(|n| n + 1)).unwrap();
             session.insert(&format!("own {number}"), &number).unwrap();
-            session.flash(&number).unwrap();
+            session.flash(number).unwrap();
             assert_eq!(site.commit(session).outcome(), Outcome::Stored);
         }
     });

@@ -257,6 +257,7 @@ impl FileStore {
     ///
     /// If the last sync fails: saves that did not wait for the disk may be lost then, and those that did are durable.
     /// [`ErrorKind::Forked`](crate::ErrorKind::Forked) in a forked child.
+    #[doc(alias = "shutdown")]
     pub fn close(&self) -> Result<()> {
         self.background.close().and(self.reader.as_ref().map_or(Ok(()), |reader| reader.close()))
     }
