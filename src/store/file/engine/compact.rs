@@ -157,7 +157,7 @@ impl Compactor {
                 (index.oldest == index.applied.segment(), Needs::of(index, 0, 0))
             };
             // Another process may have begun one by now.
-            if is_alone { locked.begin_segment(0, needs.all()) } else { Ok(()) }
+            if is_alone { locked.begin_segment(needs.all()) } else { Ok(()) }
         })?;
         Ok(begun.transpose()?.is_some())
     }

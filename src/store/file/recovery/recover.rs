@@ -23,7 +23,6 @@ use crate::store::file::recovery::gap;
 use crate::store::file::settings::{OnDamage, Settings};
 use crate::store::file::threads::wait;
 use crate::store::file::writer::op::Op;
-use crate::store::file::writer::room::RESERVE;
 use crate::store::file::writer::{LockedWriter, Writer};
 
 /// Recovers the log. No other process may use the directory meanwhile.
@@ -68,7 +67,7 @@ pub(crate) fn recover(disk: Arc<dyn Disk>, path: &Path, settings: &Settings) -> 
             return Err(Error::new(ErrorKind::Timeout, OPENING).at(path).because(why));
         };
         if goes_on {
-            locked.begin_segment(used, RESERVE)?;
+            locked.leave_segment(used)?;
         }
         end_doubtful(&log, locked, &doubtful)?;
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use super::*;
 use crate::store::Swept;
 use crate::store::file::engine::background::Round;
+use crate::store::file::format::frame::{Frames, Kind, NO_KEY};
 use crate::store::file::format::names;
 use crate::store::file::format::segment::Header;
 use crate::store::file::writer::op::Answer;
@@ -277,5 +278,35 @@ fn a_process_that_has_given_up_its_rights_goes_on_in_the_segment_that_it_has_and
         (1..20).for_each(|n| drop(store.save(n, 300).unwrap()));
         assert!(disk.segments().len() > 1);
         assert_eq!(store.engine.stats(NOW).unwrap().roll_error, None);
+    }
+}
+
+/// A power loss may leave a sealed segment alone: the name of the next one was not durable, and the spare's is gone with its
+/// space. What the last segment holds is enough then, for that needs nothing any more.
+#[test]
+fn a_log_that_leaves_its_last_segment_on_a_full_disk_takes_the_space_along() {
+    for segment_bytes in [64 << 10, 4 << 20] {
+        for left in [0, 4, 12] {
+            let disk = disk_of(250);
+            let mut store = ByHand::open(&disk, segment_bytes);
+            let all = store.fill(0, 300);
+            let end = tail_of(&store);
+            // A roll dies behind its seal.
+            let segments = &store.engine.log.segments;
+            let mut frames = Frames::at(end, segments.durable(), segments.salt);
+            frames.push(Kind::Seal, &NO_KEY, &[]);
+            let last = disk.open(&names::segment(end.segment())).unwrap();
+            last.write_at(frames.bytes(), end.offset().into()).unwrap();
+            drop(store);
+            disk.remove(names::SPARE).unwrap();
+            disk.faults().blocks.store(disk.blocks() + left, Ordering::Relaxed);
+            let mut store = ByHand::open(&disk, segment_bytes);
+            assert_eq!(tail_of(&store).segment(), end.segment() + 1);
+            for n in 0..all {
+                let ended = store.run(Op::Destroy { key: key(n), trace: None });
+                assert!(ended.is_ok(), "segments of {segment_bytes}, {left} blocks left: {ended:?}");
+            }
+            store.settle();
+        }
     }
 }

@@ -192,7 +192,7 @@ fn run(locked: &mut LockedWriter<'_>, op: Op) -> Result<()> {
 
 /// All that is done with the writer lock held.
 const TURNS: [(&str, Turn); 7] = [
-    ("begins a segment", |locked| locked.begin_segment(0, RESERVE)),
+    ("begins a segment", |locked| locked.begin_segment(RESERVE)),
     ("looks for room", |locked| locked.look_for_room()),
     ("saves", |locked| run(locked, Op::Create { record: record(2, b"two"), traces: Vec::new(), now: NOW })),
     ("ends", |locked| run(locked, Op::End { keys: vec![key(3)] })),

@@ -244,7 +244,7 @@ impl<'a> LockedWriter<'a> {
                 return Ok(false);
             }
             has_rolled = true;
-            self.roll(0, bytes + left)?;
+            self.roll(bytes + left)?;
         };
         if !frames.bytes().is_empty() {
             publish(log, &self.writer.settings, &frames, written);
@@ -296,7 +296,7 @@ impl<'a> LockedWriter<'a> {
             return Ok(false);
         }
         // Without room for a new segment, or without the right to make one, the old one goes on: its limit is soft.
-        if self.roll(0, needs.all())? || !sealed && end.offset() < LARGEST_SEGMENT {
+        if self.roll(needs.all())? || !sealed && end.offset() < LARGEST_SEGMENT {
             return Ok(true);
         }
         self.log.failed_roll.tell().and(Err(full_disk(self.log)))
@@ -325,13 +325,15 @@ impl<'a> LockedWriter<'a> {
         }
     }
 
-    /// Seals the segment and begins the next, whose number is above `used` too, if that has room for so many bytes. Says whether
-    /// it did: if not, nothing has changed.
-    fn roll(&mut self, used: u32, bytes: u64) -> Result<bool> {
-        let (end, ends) = {
-            let State { index, .. } = &*self.log.read()?;
-            (index.applied, Needs::of(index, 0, 0).ends)
-        };
+    /// Seals the segment and begins the next, if that has room for so many bytes. Says whether it did: if not, nothing has changed.
+    fn roll(&mut self, bytes: u64) -> Result<bool> {
+        let ends = Needs::of(&self.log.read()?.index, 0, 0).ends;
+        self.roll_beyond(0, bytes, ends)
+    }
+
+    /// The same, with a number above `used`. Meanwhile so many bytes stay held to end sessions with.
+    fn roll_beyond(&mut self, used: u32, bytes: u64, ends: u64) -> Result<bool> {
+        let end = self.log.read()?.index.applied;
         match self.writer.room.next_segment(self.log, end, ends, used, bytes) {
             Ok((next, begun)) => {
                 roll::roll(self.log, next, begun)?;
@@ -346,10 +348,19 @@ impl<'a> LockedWriter<'a> {
         }
     }
 
-    /// The same, where the log cannot go on otherwise.
-    pub(crate) fn begin_segment(&mut self, used: u32, bytes: u64) -> Result<()> {
+    /// Begins a segment that has room for so many bytes.
+    pub(crate) fn begin_segment(&mut self, bytes: u64) -> Result<()> {
         self.put_in_order()?;
-        if self.roll(used, bytes)? { Ok(()) } else { self.log.failed_roll.tell() }
+        if self.roll(bytes)? { Ok(()) } else { self.log.failed_roll.tell() }
+    }
+
+    /// Leaves the last segment where the log cannot go on in it, for one whose number is above `used`. What is held in the last
+    /// one serves nothing any more but its seal, so the next one gets it, and is begun with whatever that is: a store that did
+    /// not open would serve nobody.
+    pub(crate) fn leave_segment(&mut self, used: u32) -> Result<()> {
+        self.put_in_order()?;
+        let is_left = self.roll_beyond(used, RESERVE, 0)? || self.roll_beyond(used, SEAL, 0)?;
+        if is_left { Ok(()) } else { self.log.failed_roll.tell() }
     }
 
     /// Looks whether a disk that was full has room again.

@@ -140,7 +140,7 @@ impl Room {
     }
 
     /// The spare, with the name of the segment after `end` whose number is above `used` too, if it has room for so many bytes.
-    /// Nothing has begun if it has not. To end every session takes `ends` bytes.
+    /// Nothing has begun if it has not. Meanwhile `ends` bytes stay held, to end sessions with.
     pub(crate) fn next_segment(
         &mut self,
         log: &Log,
