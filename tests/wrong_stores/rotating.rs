@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use cloakroom::{ErrorKind, Record, SessionKey, Timestamp, Update};
 
-use crate::twist::{Notes, error, pause, wrong_stores};
+use crate::twist::{Notes, error, pause, without_handle, wrong_stores};
 
 wrong_stores! {
     "rotate moves a session to its new key, never to be seen under both or none" {
@@ -46,6 +46,12 @@ wrong_stores! {
         }
     }
     "rotate keeps everything of the record" {
+        forgets_the_handle_on_rotate => {
+            rotate(self, m, old, expected, record, trace, now) {
+                m.limits.check(record, &record.to_bytes())?;
+                m.rotate(old, expected, &without_handle(record), trace, now)
+            }
+        }
         forgets_when_the_owner_logged_in => {
             rotate(self, m, old, expected, record, trace, now) {
                 let mut record = record.clone();

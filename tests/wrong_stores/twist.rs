@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use cloakroom::conformance::{Report, Suite};
 use cloakroom::{
-    Acknowledged, BeyondLimit, Capabilities, Durability, Error, ErrorKind, Expiry, MemoryStore, RuntimeFree, Store,
+    Acknowledged, BeyondLimit, Capabilities, Durability, Error, ErrorKind, Expiry, Handle, MemoryStore, RuntimeFree,
+    Store,
 };
 // The macros below name these by their way through this module.
 pub(crate) use cloakroom::{
@@ -30,6 +31,13 @@ pub(crate) type Visit<'a> = &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send
 
 pub(crate) fn error<T>(kind: ErrorKind) -> Result<T> {
     Err(Error::new(kind, "being wrong"))
+}
+
+/// As a store of records without handles gives it back: the handle is the key.
+pub(crate) fn without_handle(record: &Record) -> Record {
+    let mut record = record.clone();
+    record.set_handle(Handle::from_bytes(*record.key().as_bytes()));
+    record
 }
 
 /// What a wrong store remembers besides its sessions.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::bench::{Bench, Checked, Subject, Trouble, ensure, given, promises, together};
+use super::difference::{ensure_same, found_in_short, trace_in_short};
 use super::fixture::{HOUR, at, changed, just_before, key, moved, owned, seen, session};
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
@@ -152,17 +153,17 @@ fn joins<S: Store>(bench: &Bench<'_, S>) -> Checked {
         expected = expected.join(&trace);
         let found = store.find(&key(1), at(0))?;
         let joined = Found::Trace(expected);
-        ensure!(found == joined, "after login {number} a trace should be {joined:?}, and it is {found:?}");
+        let (is, should_be) = (found_in_short(&found), found_in_short(&joined));
+        ensure!(found == joined, "after login {number}, {should_be} should stand there, and it is {is}");
     }
     store.create_leaving(&session(20), &[(key(1), moved_to(20))], at(0))?;
     let found = store.find(&key(1), at(0))?;
-    ensure!(found == Found::Trace(moved_to(20)), "of a trace over one of another kind there is {found:?}");
+    let is = found_in_short(&found);
+    ensure!(found == Found::Trace(moved_to(20)), "of a trace over one of another kind there is {is}");
     store.create_leaving(&session(21), &[(key(1), Trace::moved(key(21), at(9)))], at(2))?;
     let found = store.find(&key(1), at(2))?;
-    ensure!(
-        found == Found::Trace(Trace::moved(key(21), at(9))),
-        "of a trace over one that had ended there is {found:?}"
-    );
+    let is = found_in_short(&found);
+    ensure!(found == Found::Trace(Trace::moved(key(21), at(9))), "of a trace over one that had ended there is {is}");
     Ok(())
 }
 
@@ -213,7 +214,8 @@ fn is_no_session<S: Store>(bench: &Bench<'_, S>) -> Checked {
         }
     }
     let found = store.find(&key(1), at(0))?;
-    ensure!(found == Found::Trace(trace), "a trace was {trace:?} before, and then {found:?}");
+    let (was, is) = (trace_in_short(&trace), found_in_short(&found));
+    ensure!(found == Found::Trace(trace), "{was} stood there before, and then {is}");
     Ok(())
 }
 
@@ -247,7 +249,8 @@ fn ends_by_now<S: Store>(bench: &Bench<'_, S>) -> Checked {
     for (now, is_there) in [(just_before(at(1)), true), (at(1), false), (at(0), true), (Timestamp::NEVER, false)] {
         let found = store.find(&key(1), now)?;
         let is_found = found == Found::Trace(ended());
-        ensure!(is_found == is_there, "a trace that ends at {:?} is {found:?} at {now:?}", at(1));
+        let (end, is) = (at(1), found_in_short(&found));
+        ensure!(is_found == is_there, "of a trace that ends at {end} there is {is} at {now}");
     }
     Ok(())
 }
@@ -349,9 +352,21 @@ fn finds_alike<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ensure!(found.len() == keys.len(), "find_all found {} for {} keys", found.len(), keys.len());
     for (key, found) in keys.iter().zip(found) {
         let alone = store.find(key, at(0))?;
-        ensure!(found == alone, "find_all found {found:?}, and find {alone:?}");
-        let loaded = store.load(key, at(0))?;
-        ensure!(alone.clone().live() == loaded, "load found {loaded:?}, and find {alone:?}");
+        let (together, said) = (found_in_short(&found), found_in_short(&alone));
+        match (&found, &alone) {
+            (Found::Live(found), Found::Live(alone)) => {
+                ensure_same(found, alone, "find_all found the session otherwise than find")?;
+            }
+            _ => ensure!(found == alone, "find_all found {together}, and find {said}"),
+        }
+        match (store.load(key, at(0))?, alone.live()) {
+            (Some(loaded), Some(alone)) => ensure_same(&loaded, &alone, "load found the session otherwise than find")?,
+            (None, None) => {}
+            (loaded, _) => {
+                let loaded = loaded.map_or(Found::Nothing, Found::Live);
+                ensure!(false, "load found {}, and find {said}", found_in_short(&loaded));
+            }
+        }
     }
     ensure!(store.find_all(&[], at(0))?.is_empty(), "find_all found something for no keys");
     Ok(())
@@ -365,6 +380,7 @@ fn survives<S: Store>(bench: &Bench<'_, S>) -> Checked {
     leave(&store, &[1], &Trace::ended(at(HOUR)))?;
     let store = bench.reopen(store)?;
     let found = store.find(&key(1), at(0))?;
-    ensure!(found == Found::Trace(Trace::ended(at(HOUR))), "the trace of a session that was ended is {found:?}");
+    let is = found_in_short(&found);
+    ensure!(found == Found::Trace(Trace::ended(at(HOUR))), "where the trace of an end was, there is {is}");
     Ok(())
 }
