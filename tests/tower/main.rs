@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and nothing of it is public")]
 
 mod faulty;
+mod meeting;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
