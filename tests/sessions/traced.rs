@@ -116,6 +116,31 @@ fn a_login_leaves_its_trace_under_each_of_up_to_four_ids_whatever_stands_there()
 }
 
 #[test]
+fn a_logout_ends_the_login_that_took_the_place_of_the_users_session_though_the_one_beside_it_was_gone_or_damaged() {
+    for is_damaged in [false, true] {
+        let site = site();
+        let (mine, mut planted) = (logged_in(&site, "ada"), Browser::default());
+        site.visit(&mut planted, |session| session.insert("cart", &1).unwrap());
+        if is_damaged {
+            site.store.damage(planted.key());
+        } else {
+            let (store, gone) = (site.store.memory.clone(), planted.key());
+            site.store.before("rotate", move || assert!(now(store.destroy(&gone, None)).unwrap()));
+        }
+        let ids = [planted.headers(&site), mine.headers(&site)].concat();
+        let [login, logout] = [(); 2].map(|()| site.sessions.blocking().open(&ids).unwrap());
+        login.login("ada").unwrap();
+        logout.destroy().unwrap();
+        let mut browser = Browser::default();
+        browser.receive(&site, &site.commit(login));
+        let left = trace(&site, &mine.key()).unwrap();
+        assert_eq!((left.kind(), left.successors()), (TraceKind::Moved, &[browser.key()][..]), "{is_damaged}");
+        assert_eq!(max_age(&site.commit(logout)), Some(0));
+        assert_eq!(site.count(), 0);
+    }
+}
+
+#[test]
 fn a_lifetime_and_the_kind_of_cookie_never_follow_a_rotation() {
     for also_puts in [false, true] {
         let site = site();
