@@ -78,9 +78,24 @@ wrong_stores! {
         }
     }
     "load answers an unreadable session with an error" {
-        takes_damage_for_absence => {
+        takes_damage_for_absence hides ["find_all answers for each key, whatever fails under another"] => {
             load_damaged(self) {
                 Ok(None)
+            }
+        }
+    }
+    "find_all answers for each key, whatever fails under another" {
+        finds_nothing_beside_damage => {
+            beside_damage(self, found) {
+                match found.iter().any(|found| found.is_err()) {
+                    true => found.iter().map(|_| error(ErrorKind::Damaged)).collect(),
+                    false => found,
+                }
+            }
+        }
+        leaves_out_what_it_cannot_read => {
+            beside_damage(self, found) {
+                found.into_iter().filter(|found| found.is_ok()).collect()
             }
         }
     }

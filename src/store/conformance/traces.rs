@@ -1,8 +1,6 @@
 //! What a store promises about traces: when they are left, what they are not, and when they end.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use super::bench::{Bench, Checked, Subject, Trouble, ensure, given, promises, together};
+use super::bench::{Bench, Checked, Subject, Trouble, ensure, given, promises};
 use super::difference::{ensure_same, found_in_short, trace_in_short};
 use super::fixture::{HOUR, at, changed, just_before, key, moved, owned, seen, session};
 use crate::model::key::SessionKey;
@@ -16,7 +14,6 @@ promises! {
     "create leaves the traces of a login where no session lives" => create_leaves,
     "rotate leaves its trace under the old key" => rotate_leaves,
     "destroy leaves its trace where a session stood, and nowhere else" => destroy_leaves,
-    "a trace is left in the same step as what leaves it" => in_the_same_step,
     "a trace that is left over another makes one with it" => joins,
     "what is refused, meets a conflict or finds nothing leaves no trace" => refused_leave_none,
     "a trace is touched, updated, rotated and ended by nothing" => is_no_session,
@@ -30,16 +27,16 @@ promises! {
     "a trace survives the process as what left it does" => survives,
 }
 
-fn ended() -> Trace {
+pub(super) fn ended() -> Trace {
     Trace::ended(at(1))
 }
 
-fn moved_to(number: u32) -> Trace {
+pub(super) fn moved_to(number: u32) -> Trace {
     Trace::moved(key(number), at(1))
 }
 
 /// A store, unless it states that it leaves no traces.
-fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Checked<Subject<'a, S>> {
+pub(super) fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Checked<Subject<'a, S>> {
     that_leaves(bench.open())
 }
 
@@ -97,49 +94,6 @@ fn destroy_leaves<S: Store>(bench: &Bench<'_, S>) -> Checked {
     store.create(&session(3), at(0))?;
     store.destroy(&key(3))?;
     ensure!(store.find(&key(3), at(0))?.trace().is_none(), "a destroy that was given no trace left one");
-    Ok(())
-}
-
-fn in_the_same_step<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    const LAST: u32 = 100;
-    let store = open(bench)?;
-    if store.store.capabilities().traces != Kept::Exactly {
-        return Err(Trouble::Skipped("the store states that a trace is a step of its own"));
-    }
-    let revision = store.create(&session(2_000), at(0))?;
-    let record = moved(&session(2_000), 2_001);
-    store.rotated_leaving(&key(2_000), revision, &record, &moved_to(2_001), at(0))?;
-    given!(store.find(&key(2_000), at(0))? != Found::Nothing, "rotate leaves no trace");
-    store.destroy_leaving(&key(2_001), &ended())?;
-    given!(store.find(&key(2_001), at(0))? != Found::Nothing, "destroy leaves no trace");
-    let first = store.create(&session(0), at(0))?;
-    let place = AtomicU32::new(0);
-    together(4, |thread| {
-        if thread == 0 {
-            let mut revision = first;
-            let steps = (0..LAST).try_for_each(|old| {
-                let record = moved(&session(0), old + 1);
-                revision = store.rotated_leaving(&key(old), revision, &record, &moved_to(old + 1), at(0))?;
-                store.create(&session(2 * LAST + old), at(0))?;
-                place.store(old + 1, Ordering::SeqCst);
-                store.destroy_leaving(&key(2 * LAST + old), &ended())?;
-                Ok(())
-            });
-            place.store(LAST, Ordering::SeqCst);
-            return steps;
-        }
-        loop {
-            let old = place.load(Ordering::SeqCst);
-            if old == LAST {
-                return Ok(());
-            }
-            let ends = if old == 0 { None } else { Some(key(2 * LAST + old - 1)) };
-            for key in [Some(key(old)), ends].into_iter().flatten() {
-                let found = store.find(&key, at(0))?;
-                ensure!(found != Found::Nothing, "another request found neither a session nor its trace");
-            }
-        }
-    })?;
     Ok(())
 }
 
