@@ -6,8 +6,7 @@ use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::{Record, Revision};
 use crate::model::trace::{Trace, TraceKind};
-use crate::session::Stood;
-use crate::session::{Committed, Outcome};
+use crate::session::{Came, Committed, Outcome, Stood};
 use crate::sessions::committing::Committing;
 use crate::sessions::traced::HOPS;
 use crate::store::{Store, Update};
@@ -32,7 +31,7 @@ impl<S: Store> Committing<'_, S> {
         for (key, trace) in self.came() {
             let (is_home, kind) = match trace {
                 Some(trace) => (self.lead_home(&trace, &owner, &mut home).await?, trace.kind()),
-                None => (false, TraceKind::Ended),
+                None => (self.has_ended(&key, &owner), TraceKind::Moved),
             };
             traces.push((key, self.leaves(is_home && kind == TraceKind::Moved)));
         }
@@ -49,7 +48,8 @@ impl<S: Store> Committing<'_, S> {
     /// are replaced by the login.
     async fn lead_home(&self, trace: &Trace, owner: &Owner, home: &mut Option<Record>) -> Result<bool> {
         let lead = self.sessions.follow(trace, HOPS).await?;
-        let mut is_home = false;
+        // This login may have ended a session of its own owner that came beside a damaged one, and left its trace there.
+        let mut is_home = self.new.as_ref().is_some_and(|(_, new)| trace.successors().contains(new));
         for record in lead.alive {
             if record.owner() == Some(owner) {
                 if self.sessions.is_live(&record, self.now()) {
@@ -71,6 +71,13 @@ impl<S: Store> Committing<'_, S> {
             _ => (came.key, None),
         });
         opened.into_iter().chain(beside).collect()
+    }
+
+    /// Whether a session of this owner came beside the opened one and was ended by this login, which has left its trace there.
+    fn has_ended(&self, key: &SessionKey, owner: &Owner) -> bool {
+        let mut beside = self.visitor.beside.iter().filter(|came| came.key == *key);
+        let is_own = |came: &Came| matches!(&came.stood, Stood::Live(record) if record.owner() == Some(owner));
+        !self.ends() && beside.any(is_own)
     }
 
     /// A session's first record under its new id, with the handle of another session of the same owner or a new one.

@@ -114,7 +114,7 @@ impl<'a, S: Store> Committing<'a, S> {
         self.ended.as_deref().or(self.is_stored.then_some(&self.seen))
     }
 
-    fn ends(&self) -> bool {
+    pub(super) fn ends(&self) -> bool {
         matches!(self.wants, Wants::End | Wants::EndAndPut | Wants::EndAndLogin)
     }
 

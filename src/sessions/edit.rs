@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::key::KeySet;
+use crate::model::key::KeyMap;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
 use crate::model::trace::{Trace, TraceKind};
@@ -145,28 +145,32 @@ impl<S: Store> Sessions<S> {
         f: impl Fn(&Session) -> Result<()> + Send + Sync,
     ) -> Result<u64> {
         let owner = owner.into();
-        let (mut done, mut changed) = (KeySet::default(), 0);
+        // By its handle: a login leaves the same trace where a session ends that came beside the one it takes over.
+        let (mut done, mut changed) = (KeyMap::default(), 0);
         for attempt in 0..ATTEMPTS {
             let now = self.policy().now();
             // What a session that was changed has been rotated to since has the change. What has replaced it may not.
             if attempt > 0 {
-                let keys: Vec<_> = done.iter().copied().collect();
-                for found in self.0.store.find_all(&keys, now).await {
-                    if let Some(trace) = found?.trace().filter(|trace| trace.kind() == TraceKind::Moved) {
-                        done.extend(trace.successors());
+                let known: Vec<_> = done.iter().map(|(key, handle)| (*key, *handle)).collect();
+                let keys: Vec<_> = known.iter().map(|(key, _)| *key).collect();
+                for (found, (_, handle)) in self.0.store.find_all(&keys, now).await.into_iter().zip(known) {
+                    let found = found?;
+                    let moved = found.trace().filter(|trace| trace.kind() == TraceKind::Moved);
+                    for successor in moved.iter().flat_map(|trace| trace.successors()) {
+                        done.entry(*successor).or_insert(handle);
                     }
                 }
             }
             let mut records = self.0.store.owned_by(&owner, now).await?;
-            records.retain(|record| !done.contains(record.key()) && self.is_live(record, now));
+            records.retain(|record| done.get(record.key()) != Some(record.handle()) && self.is_live(record, now));
             if records.is_empty() {
                 return Ok(changed);
             }
             for record in records {
-                let key = *record.key();
+                let (key, handle) = (*record.key(), *record.handle());
                 // What was missed is in the next listing, if it is there at all.
                 if let Edited::Done(is_changed, ()) = self.try_edit(record, &f, attempt).await? {
-                    done.insert(key);
+                    done.insert(key, handle);
                     changed += u64::from(is_changed);
                 }
             }

@@ -227,9 +227,10 @@ pub trait Store: Send + Sync + 'static {
     /// the two. Whatever ends or changes all of a user's sessions relies on that.
     fn owned_by(&self, owner: &Owner, now: Timestamp) -> impl Future<Output = Result<Vec<Record>>> + Send;
 
-    /// Ends all sessions of a user, or all but one, and returns how many. Expired sessions may count.
+    /// Ends all sessions of a user, or all but one, and returns how many. Expired sessions may count. It leaves no trace.
     ///
-    /// It is one step where the store can do that, and durable as [`destroy`](Store::destroy) is.
+    /// Where a rotation is one step, it ends a session that gets another key during the call as well. It is one step itself where the
+    /// store can do that, and durable as [`destroy`](Store::destroy) is.
     ///
     /// ```
     /// # use cloakroom::{Lifetime, MemoryStore, Owner, Record, SessionId, SessionKey, Store, Timestamp};

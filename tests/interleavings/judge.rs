@@ -3,11 +3,12 @@
 use cloakroom::{Record, value};
 
 use crate::paused::Done;
-use crate::world::{First, LATER, Op, World, key_of};
+use crate::world::{First, Op, When, World, key_of};
 
 /// The promises that are broken in the end.
 pub fn judge(world: &World) -> Vec<String> {
     let mut broken = Vec::new();
+    statuses(world, &mut broken);
     logouts(world, &mut broken);
     logins(world, &mut broken);
     changes(world, &mut broken);
@@ -36,7 +37,7 @@ impl World {
     }
 
     fn owner_at_first(&self) -> Option<&'static str> {
-        matches!(self.first, First::A | First::AAndA).then_some("A")
+        matches!(self.first, First::A | First::AAndA | First::AnonAndA).then_some("A")
     }
 
     /// How many users there are.
@@ -69,6 +70,26 @@ impl World {
     }
 }
 
+/// In no order is a request refused that has lost nothing: only what is put in, and a reauthentication, can be lost, and only to a
+/// request that gives the session another id or ends it. Of sessions of different owners nothing is shown, and nothing set.
+fn statuses(world: &World, broken: &mut Vec<String>) {
+    for me in 0..2 {
+        let (op, other, answer) = (world.ops[me], world.ops[1 - me], &world.answers[me]);
+        let is_merged = matches!(other, Op::Look | Op::Put | Op::Modify | Op::UpdateOwned);
+        let may_be_locked = !op.is_login() && !op.is_logout() && !op.is_administrators();
+        let is_locked = may_be_locked && world.first == First::AnonAndA;
+        let is_right = match answer.status {
+            200 => !is_locked || !is_merged && !other.is_rotation(),
+            403 => is_locked && answer.cookie.is_none(),
+            409 => matches!(op, Op::Put | Op::Modify | Op::Reauthenticate) && !is_merged && answer.cookie.is_none(),
+            _ => false,
+        };
+        if !is_right {
+            broken.push(format!("{op:?} was answered with {}", answer.status));
+        }
+    }
+}
+
 /// In no order does anybody stay logged in after a logout.
 fn logouts(world: &World, broken: &mut Vec<String>) {
     // A logout that is older than another user's login, or than the login after an end of all, passes it by.
@@ -76,6 +97,11 @@ fn logouts(world: &World, broken: &mut Vec<String>) {
     for me in (0..2).filter(|me| world.ops[*me].is_logout()) {
         let answer = &world.answers[me];
         let mine = world.mine();
+        // Also nobody's: what an anonymous visitor has put in goes with the logout.
+        let is_left = |record: &Record| record.owner().is_none() && world.is_from_before(record.key());
+        if answer.cookie.is_some() && world.live.iter().any(is_left) {
+            broken.push("logged out, and the anonymous session lives".to_owned());
+        }
         match &answer.owner {
             Some(owner) if answer.cookie.is_some() => {
                 let before = |record: &&Record| world.begun(record.key()) < world.ending(me);
@@ -91,6 +117,9 @@ fn logouts(world: &World, broken: &mut Vec<String>) {
                 }
             }
             None => {
+                // A login that commits after the logout passes it by.
+                let is_before = |mine: &Record| world.begun(mine.key()) < world.ending(me);
+                let mine = mine.filter(|mine| is_before(mine));
                 let is_in = world.owner_at_first().is_some() && mine.and_then(owner_of) == world.owner_at_first();
                 if is_alone && is_in && answer.cookie.is_none() {
                     broken.push("a logout with an old id, without effect".to_owned());
@@ -158,8 +187,12 @@ fn changes(world: &World, broken: &mut Vec<String>) {
     let is_beside = mine.is_some_and(|mine| {
         world.live.iter().filter(|record| record.owner() == mine.owner()).count() > 1 && (rotates || logins > 1)
     });
+    // Of sessions of different owners nobody can say whose they are, so a login has nothing of them.
+    let has_nothing = world.first == First::AnonAndA && logins > 0;
     let is_anonymous_rotation = world.first == First::Anonymous && rotates && logins > 0;
-    if world.are_strangers() || is_beside || is_anonymous_rotation {
+    // Of several sessions the browser's last answer may name another; a renewal may take a newer cookie away.
+    let is_overtaken = world.when != When::Soon && world.is_overtaken();
+    if world.are_strangers() || is_beside || is_anonymous_rotation || is_overtaken || has_nothing {
         return;
     }
     for me in 0..2 {
@@ -182,11 +215,12 @@ fn changes(world: &World, broken: &mut Vec<String>) {
 
 /// In no order is a reauthentication answered as if it were done that is not, or an error though the session is authenticated anew.
 fn reauthentications(world: &World, broken: &mut Vec<String>) {
-    if world.has(|op| op.is_login() || op.is_logout()) || world.ends_all() {
+    let is_overtaken = world.when != When::Soon && world.is_overtaken();
+    if world.has(|op| op.is_login() || op.is_logout()) || world.ends_all() || is_overtaken {
         return;
     }
     for me in (0..2).filter(|me| world.ops[*me] == Op::Reauthenticate && world.answers[*me].owner.is_some()) {
-        let is_anew = world.mine().is_some_and(|mine| mine.authenticated_at() == Some(LATER));
+        let is_anew = world.mine().is_some_and(|mine| mine.authenticated_at() == Some(world.when.time()));
         match world.answers[me].status {
             200 if !is_anew => broken.push("a reauthentication that was answered with 200 is lost".to_owned()),
             409 if is_anew => broken.push("409, and the session is reauthenticated".to_owned()),

@@ -120,7 +120,8 @@ impl<S: RuntimeFree> Store for Paused<S> {
         let done = whole(self.store.rotate(old, expected, record, trace, now))?;
         if let Update::Stored(_) = done {
             let begins_anew = before.is_none_or(|before| {
-                (before.owner(), before.authenticated_at()) != (record.owner(), record.authenticated_at())
+                let what = |record: &Record| (record.owner().cloned(), record.authenticated_at(), *record.handle());
+                what(&before) != what(record)
             });
             self.note(Done::Begun { key: *record.key(), from: (!begins_anew).then_some(*old) });
         }

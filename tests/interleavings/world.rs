@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use cloakroom::tower::{SessionLayer, session_of};
-use cloakroom::{Error, ManualClock, Record, RuntimeFree, Session, SessionId, SessionKey, Sessions, Timestamp};
+use cloakroom::{
+    Error, ErrorKind, ManualClock, Record, RuntimeFree, Session, SessionId, SessionKey, Sessions, Timestamp,
+};
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
@@ -14,8 +16,28 @@ use tower::{Layer, ServiceExt, service_fn};
 use crate::paused::{Done, Paused};
 
 pub const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
-/// When the two requests come.
-pub const LATER: Timestamp = Timestamp::from_secs(1_700_000_001);
+
+/// When the two requests come, and what the site makes of requests that change nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So soon that nothing is noted. An authentication of one of the two is another one than the first.
+    Soon,
+    /// So late that a commit touches. The site sends its cookie with each answer.
+    TouchIsDue,
+    /// So late that the opening itself touches. The site sends its cookie with each answer.
+    NearTheEnd,
+}
+
+impl When {
+    pub const fn time(self) -> Timestamp {
+        const BEGIN: u64 = NOW.as_millis() / 1000;
+        Timestamp::from_secs(match self {
+            Self::Soon => BEGIN + 1,
+            Self::TouchIsDue => BEGIN + 4 * 60,
+            Self::NearTheEnd => BEGIN + 26 * 60,
+        })
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -84,6 +106,8 @@ pub enum First {
     Anonymous,
     A,
     AAndA,
+    /// A planted session of nobody's hides the user's, or the other way round.
+    AnonAndA,
     DeadId,
 }
 
@@ -100,6 +124,7 @@ pub struct Answer {
 pub struct World {
     pub ops: [Op; 2],
     pub first: First,
+    pub when: When,
     pub answers: [Answer; 2],
     /// The request whose answer arrives last.
     pub last: usize,
@@ -124,6 +149,22 @@ impl World {
             Done::Begun { from: Some(from), .. } => self.begun(from),
             _ => at + 1,
         }
+    }
+
+    /// Whether a session stood there before the two requests, or has been rotated from one that did.
+    pub fn is_from_before(&self, key: &SessionKey) -> bool {
+        let begun = |(_, done): &&(usize, Done)| matches!(done, Done::Begun { key: begun, .. } if begun == key);
+        match self.events.iter().find(begun) {
+            Some((_, Done::Begun { from: Some(from), .. })) => self.is_from_before(from),
+            Some((by, _)) => *by == 2,
+            None => false,
+        }
+    }
+
+    /// Whether the answer that was committed first arrives last, and takes the other's cookie away.
+    pub fn is_overtaken(&self) -> bool {
+        let is_last_older = self.answered(self.last) < self.answered(1 - self.last);
+        self.sent_after.is_none() && is_last_older && self.answers.iter().all(|answer| answer.cookie.is_some())
     }
 
     /// When a request's ending, listing or answer came first or last, in events.
@@ -163,13 +204,13 @@ async fn handle<S: RuntimeFree>(
     session: &Session,
     sessions: &Sessions<Paused<S>>,
 ) -> cloakroom::Result<()> {
-    let mine = session.owner()?.map_or("-".to_owned(), |owner| owner.to_string());
+    let mine = || session.owner().map(|owner| owner.map_or("-".to_owned(), |owner| owner.to_string()));
     match op {
         Op::Look => session.get::<String>("cart").map(drop),
-        Op::Put => session.insert(&format!("put {me}"), &mine),
+        Op::Put => session.insert(&format!("put {me}"), &mine()?),
         Op::Modify => session.modify(&format!("modify {me}"), |n: Option<u8>| Some(n.unwrap_or(0) + 1)),
         Op::Rotate => session.rotate(),
-        Op::Reauthenticate if mine == "-" => Ok(()),
+        Op::Reauthenticate if mine()? == "-" => Ok(()),
         Op::Reauthenticate => session.reauthenticated(),
         Op::LoginA | Op::LoginB => session.login(op.logs_in().unwrap()),
         Op::Destroy => session.destroy(),
@@ -186,6 +227,10 @@ async fn handle<S: RuntimeFree>(
     }
 }
 
+fn is_locked<T>(result: &cloakroom::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == &ErrorKind::Locked)
+}
+
 async fn request<S: RuntimeFree>(sessions: Sessions<Paused<S>>, op: Op, me: usize, cookie: Option<String>) -> Answer {
     let (given, inner) = (sessions.clone(), std::sync::Arc::new(std::sync::Mutex::new(None)));
     let seen = inner.clone();
@@ -193,8 +238,11 @@ async fn request<S: RuntimeFree>(sessions: Sessions<Paused<S>>, op: Op, me: usiz
         let (sessions, seen) = (given.clone(), seen.clone());
         async move {
             let session = session_of(request.extensions()).await.unwrap();
-            *seen.lock().unwrap() = session.owner().unwrap().map(|owner| owner.to_string());
-            handle(op, me, &session, &sessions).await.unwrap();
+            let owner = session.owner();
+            assert!(owner.is_ok() || is_locked(&owner), "{owner:?}");
+            *seen.lock().unwrap() = owner.ok().flatten().map(|owner| owner.to_string());
+            let handled = handle(op, me, &session, &sessions).await;
+            assert!(handled.is_ok() || is_locked(&handled), "{handled:?}");
             Ok::<_, Infallible>(Response::new(String::new()))
         }
     });
@@ -208,7 +256,7 @@ async fn request<S: RuntimeFree>(sessions: Sessions<Paused<S>>, op: Op, me: usiz
     let owner = inner.lock().unwrap().take();
     if response.status() != 200 {
         let error = response.extensions().get::<std::sync::Arc<Error>>();
-        assert!(response.status() == 409, "{op:?}: {error:?}");
+        assert!([403, 409].contains(&response.status().as_u16()), "{op:?}: {error:?}");
     }
     Answer { status: response.status().as_u16(), cookie, owner }
 }
@@ -218,14 +266,15 @@ async fn request<S: RuntimeFree>(sessions: Sessions<Paused<S>>, op: Op, me: usiz
 pub fn run<S: RuntimeFree + Clone>(
     store: S,
     ops: [Op; 2],
-    first: First,
+    (first, when): (First, When),
     is_one_after_the_other: bool,
     choices: &mut dyn Choose,
 ) -> Option<World> {
     let store = Paused::new(store);
     store.let_go(2);
     let clock = ManualClock::at(NOW);
-    let sessions = Sessions::builder(store.clone()).clock(clock.clone()).build().unwrap();
+    let builder = Sessions::builder(store.clone()).clock(clock.clone()).rolling(when != When::Soon);
+    let sessions = builder.build().unwrap();
     let begin = |owner: Option<&str>| {
         let of = owner.unwrap_or("-").to_owned();
         let cookie = now(sessions.test_cookie(|session| {
@@ -239,10 +288,10 @@ pub fn run<S: RuntimeFree + Clone>(
         First::Anonymous => vec![begin(None)],
         First::A => vec![begin(Some("A"))],
         First::AAndA => vec![begin(Some("A")), begin(Some("A"))],
+        First::AnonAndA => vec![begin(None), begin(Some("A"))],
         First::DeadId => vec![format!("__Host-sid={}", SessionId::generate().unwrap().expose())],
     };
-    // An authentication of one of the two is another one than the first.
-    clock.set(LATER);
+    clock.set(when.time());
     let send = |me: usize, jar: &[String]| -> Running {
         let cookie = (!ops[me].is_administrators() && !jar.is_empty()).then(|| jar.join("; "));
         Box::pin(request(sessions.clone(), ops[me], me, cookie))
@@ -311,7 +360,7 @@ pub fn run<S: RuntimeFree + Clone>(
         live.push(record);
         std::ops::ControlFlow::Continue(())
     };
-    now(store.store.scan(LATER, &mut visit)).unwrap();
+    now(store.store.scan(when.time(), &mut visit)).unwrap();
     let jar = jar.iter().map(|pair| key_of(pair)).collect();
-    Some(World { ops, first, answers, last, sent_after, events: store.events(), live, jar })
+    Some(World { ops, first, when, answers, last, sent_after, events: store.events(), live, jar })
 }

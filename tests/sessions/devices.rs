@@ -1,6 +1,6 @@
 //! A handle names a session for its whole life, and ending a handle ends the device.
 
-use cloakroom::{Handle, Session};
+use cloakroom::{ErrorKind, Handle, Result, Revision, Session, SessionId, SessionKey, Store};
 
 use crate::support::*;
 
@@ -101,6 +101,56 @@ fn all_other_devices_end_and_this_one_stays_though_it_rotates_meanwhile() {
     assert_eq!(site.sessions.blocking().end_others("ada", &handle).unwrap(), 1);
     here.receive(&site, committed.lock().unwrap().as_ref().unwrap());
     assert!(is_logged_in(&site, &here) && !is_logged_in(&site, &there));
+}
+
+/// A session of the same owner and handle as this browser's, which no request has made.
+fn another(site: &Site, browser: &Browser) -> impl Fn() + Send + Sync + 'static {
+    let store = site.store.memory.clone();
+    let record = now(store.load(&browser.key(), site.now())).unwrap().unwrap();
+    move || {
+        let mut record = record.clone();
+        record.set_key(SessionKey::of(&SessionId::generate().unwrap()));
+        record.set_revision(Revision::fresh());
+        now(store.create(&record, &[], START)).unwrap();
+    }
+}
+
+#[test]
+fn the_end_of_all_sessions_ends_one_that_a_store_has_missed_because_it_rotated() {
+    let site = site();
+    let (browser, _) = device(&site, "ada");
+    site.store.before("owned_by", another(&site, &browser));
+    assert_eq!(site.sessions.blocking().end_all("ada").unwrap(), 2);
+    assert_eq!(site.count(), 0);
+}
+
+#[test]
+fn an_ending_that_always_finds_more_to_end_gives_up_after_256_rounds_and_says_so() {
+    type End = fn(&Site, &Handle) -> Result<()>;
+    let ends: [End; 4] = [
+        |site, _| site.sessions.blocking().end_all("ada").map(drop),
+        |site, handle| site.sessions.blocking().end("ada", handle).map(drop),
+        |site, handle| site.sessions.blocking().end_others("ada", &another_handle(handle)).map(drop),
+        |site, handle| site.sessions.blocking().rename_owner("ada", handle, "user 42").map(drop),
+    ];
+    for end in ends {
+        let site = site();
+        let (browser, handle) = device(&site, "ada");
+        for _ in 0..256 {
+            site.store.before("owned_by", another(&site, &browser));
+        }
+        site.store.calls();
+        assert_eq!(end(&site, &handle).unwrap_err().kind(), &ErrorKind::Contention);
+        let calls = site.store.calls();
+        assert_eq!(calls.iter().filter(|call| **call == "owned_by").count(), 256);
+        // Where the others stop, it comes to its end.
+        end(&site, &handle).unwrap();
+        assert!(site.sessions.blocking().owned_by("ada").unwrap().is_empty());
+    }
+}
+
+fn another_handle(handle: &Handle) -> Handle {
+    Handle::from_bytes(handle.as_bytes().map(|byte| !byte))
 }
 
 #[test]

@@ -229,6 +229,24 @@ fn a_session_that_was_changed_and_rotates_before_the_next_listing_is_not_changed
 }
 
 #[test]
+fn a_changed_role_reaches_the_session_of_a_login_that_ended_the_one_which_had_it() {
+    let site = site();
+    let (mine, mut planted) = (logged_in(&site, "ada"), Browser::default());
+    site.visit(&mut planted, |session| session.insert("cart", &1).unwrap());
+    // Of two ids a login ends the user's session, and begins with nothing of what was in it.
+    let (sessions, ids) = (site.sessions.clone(), [planted.headers(&site), mine.headers(&site)].concat());
+    site.store.before("find_all", move || {
+        let session = sessions.blocking().open(&ids).unwrap();
+        session.login("ada").unwrap();
+        let _ = sessions.blocking().commit(session).unwrap();
+    });
+    let promote = |session: &Session| session.insert("role", "editor");
+    assert_eq!(site.sessions.blocking().update_owned_by("ada", promote).unwrap(), 2);
+    let listed = site.sessions.blocking().owned_by("ada").unwrap();
+    assert_eq!((listed.len(), listed[0].get::<String>("role").unwrap().as_deref()), (1, Some("editor")));
+}
+
+#[test]
 fn a_web_socket_can_tell_a_rotation_from_an_end() {
     let site = site();
     let blocking = site.sessions.blocking();

@@ -175,7 +175,7 @@ struct Watch {
     /// What happens before the next operations of these names.
     hooks: Mutex<VecDeque<(&'static str, Hook)>>,
     fails: Mutex<Option<(&'static str, ErrorKind)>>,
-    damaged: Mutex<Vec<SessionKey>>,
+    damaged: Mutex<Vec<(SessionKey, ErrorKind)>>,
     /// How often each operation yields to other tasks, before its work and after it.
     slow: Mutex<bool>,
 }
@@ -207,7 +207,12 @@ impl Watched {
 
     /// Makes a session one that cannot be read.
     pub fn damage(&self, key: SessionKey) {
-        self.watch.damaged.lock().unwrap().push(key);
+        self.cannot_read(key, ErrorKind::Damaged);
+    }
+
+    /// Makes every look at a session fail in this way.
+    pub fn cannot_read(&self, key: SessionKey, kind: ErrorKind) {
+        self.watch.damaged.lock().unwrap().push((key, kind));
     }
 
     /// Makes each operation wait, once before its work and once after it.
@@ -244,11 +249,10 @@ impl Watched {
     }
 
     async fn found(&self, key: &SessionKey, now: Timestamp) -> Result<Found> {
-        match self.memory.find(key, now).await {
-            Ok(Found::Live(_)) if self.watch.damaged.lock().unwrap().contains(key) => {
-                Err(Error::new(ErrorKind::Damaged, "reading a session"))
-            }
-            done => done,
+        let damaged = self.watch.damaged.lock().unwrap().iter().find(|(damaged, _)| damaged == key).cloned();
+        match (self.memory.find(key, now).await, damaged) {
+            (Ok(Found::Live(_)), Some((_, kind))) => Err(Error::new(kind, "reading a session")),
+            (done, _) => done,
         }
     }
 

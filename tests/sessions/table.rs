@@ -1,8 +1,9 @@
 //! What a commit does, cell by cell: a row of `TABLE` is what stands where the session was, what the request wants, and what
 //! comes of it: the sessions that live then, the cookie, and the status of a POST that a handler answered with 200.
 
-use cloakroom::{FileStore, ManualClock, MemoryStore, Record, RuntimeFree, Session, SessionId, SessionKey, Sessions};
+use cloakroom::{FileStore, Lifetime, MemoryStore, RuntimeFree, Session, Sessions};
 
+use crate::scenes::{CLOCK, Over};
 use crate::support::*;
 
 /// Each session is its owner (`-` for none) and its entries, with a `!` if it has the handle of the session at first.
@@ -44,6 +45,18 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("moved A", "destroy", "", "removal", 200),
     ("moved A", "destroy, put", "- put", "new", 200),
     ("moved A", "destroy, login A", "A ", "new", 200),
+    ("moved A", "rotate, put", "A!cart,put", "", 200),
+    ("moved A", "lifetime", "A!cart", "", 200),
+    ("moved A", "lifetime, put", "A!cart,put", "", 200),
+    // One more session of the owner's stands beside that.
+    ("moved A, login A", "nothing", "A!cart A!cart", "", 200),
+    ("moved A, login A", "put", "A!cart A!cart,put", "", 200),
+    ("moved A, login A", "login A", "A!cart A!cart A!cart", "new", 200),
+    ("moved A, login A", "login B", "B ", "new", 200),
+    ("moved A, login A", "destroy", "", "removal", 200),
+    ("moved A, login A", "destroy, put", "- put", "new", 200),
+    ("on moved A, login A", "put", "A!cart A!cart", "", 409),
+    ("on moved A, login A", "destroy", "", "removal", 200),
     // It has been rotated again and again. A change follows four times, an end to the end.
     ("moved 4 times -", "put", "-!cart,put", "", 200),
     ("moved 5 times -", "put", "-!cart", "", 409),
@@ -51,6 +64,10 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("moved 5 times -", "destroy, put", "- put", "new", 200),
     ("moved 5 times A", "put", "A!cart", "", 409),
     ("moved 5 times A", "destroy", "", "removal", 200),
+    // Its trace is over, and a logout ends what has its handle all the same.
+    ("moved a minute ago A", "put", "A!cart", "", 409),
+    ("moved a minute ago A", "destroy", "", "removal", 200),
+    ("moved a minute ago A", "destroy, put", "- put", "new", 200),
     // What it read has changed since, so the change cannot be kept.
     ("moved and changed A", "put", "A!cart,put", "", 409),
     ("moved and changed A", "modify", "A!cart,modify,put", "", 200),
@@ -78,9 +95,16 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("reauthenticated A", "destroy", "", "removal", 200),
     ("on reauthenticated A", "put", "A!cart", "", 409),
     // The request came with the old id.
+    ("on moved -", "nothing", "-!cart", "", 200),
+    ("on moved -", "put", "-!cart", "", 409),
+    ("on moved -", "rotate", "-!cart", "", 200),
+    ("on moved -", "login A", "A ", "new", 200),
+    ("on moved -", "destroy", "", "removal", 200),
+    ("on moved -", "destroy, put", "- put", "new", 200),
     ("on moved A", "nothing", "A!cart", "", 200),
     ("on moved A", "put", "A!cart", "", 409),
     ("on moved A", "rotate", "A!cart", "", 200),
+    ("on moved A", "rotate, put", "A!cart", "", 409),
     ("on moved A", "reauthenticate", "A!cart", "", 200),
     ("on moved A", "login A", "A!cart A!cart", "new", 200),
     ("on moved A", "login B", "B ", "new", 200),
@@ -105,6 +129,19 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("on replaced A by B", "put", "B ", "", 409),
     ("on replaced A by B", "login A", "A  B ", "new", 200),
     ("on replaced A by B", "destroy", "B ", "", 200),
+    ("replaced A by B, login A", "put", "A  B ", "", 409),
+    ("replaced A by B, login A", "login A", "A  A  B ", "new", 200),
+    ("replaced A by B, login A", "destroy", "A  B ", "", 200),
+    ("replaced A by B, login A", "destroy, put", "A  B ", "", 200),
+    // The visitor has logged out, and put something in after that.
+    ("restarted A", "nothing", "- put", "", 200),
+    ("restarted A", "put", "- put", "", 409),
+    ("restarted A", "login A", "- put A!cart", "new", 200),
+    ("restarted A", "destroy", "- put", "", 200),
+    ("restarted A", "destroy, put", "- put", "", 200),
+    ("on restarted A", "put", "- put", "", 409),
+    ("on restarted A", "login A", "- put A ", "new", 200),
+    ("on restarted A", "destroy", "- put", "", 200),
     // It was ended meanwhile, with a trace or without.
     ("ended A", "nothing", "", "", 200),
     ("ended A", "put", "", "", 409),
@@ -114,6 +151,10 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("ended A", "login A", "A ", "new", 200),
     ("ended A", "destroy", "", "removal", 200),
     ("ended A", "destroy, put", "- put", "new", 200),
+    ("ended a minute ago A", "put", "", "", 409),
+    ("ended a minute ago A", "login A", "A ", "new", 200),
+    ("ended a minute ago A", "destroy", "", "removal", 200),
+    ("ended a minute ago A", "destroy, put", "- put", "new", 200),
     ("on ended A", "put", "", "", 409),
     ("on ended A", "login A", "A ", "new", 200),
     ("on ended A", "destroy", "", "removal", 200),
@@ -153,6 +194,12 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("twice A", "login A", "A!cart A!cart", "new", 200),
     ("twice A", "destroy", "", "removal", 200),
     ("twice A", "destroy, put", "- put", "new", 200),
+    ("twice A, one gone", "put", "A!cart", "", 409),
+    ("twice A, one gone", "destroy", "", "removal", 200),
+    ("twice A, one gone", "destroy, put", "- put", "new", 200),
+    ("twice A, one ended", "put", "A!cart", "", 409),
+    ("twice A, one ended", "destroy", "", "removal", 200),
+    ("twice A, one ended", "destroy, put", "- put", "new", 200),
     // Several ids came: of one owner the first wins, of different owners none is opened.
     ("A and A", "nothing", "A cart A!cart", "", 200),
     ("A and A", "put", "A cart A!cart,put", "", 200),
@@ -170,137 +217,41 @@ const TABLE: &[(&str, &str, &str, &str, u16)] = &[
     ("A and B", "login B", "B ", "new", 200),
     ("A and B", "destroy", "", "removal", 200),
     ("A and B", "destroy, put", "- put", "new", 200),
+    // A planted session of nobody's is another owner's than the user's.
+    ("- and A", "nothing", "-!cart A cart", "", 200),
+    ("- and A", "put", "-!cart A cart", "", 403),
+    ("- and A", "rotate", "-!cart A cart", "", 403),
+    ("- and A", "reauthenticate", "-!cart A cart", "", 403),
+    ("- and A", "login A", "A ", "new", 200),
+    ("- and A", "login B", "B ", "new", 200),
+    ("- and A", "destroy", "", "removal", 200),
+    ("- and A", "destroy, put", "- put", "new", 200),
+    ("A and -", "nothing", "- cart A!cart", "", 200),
+    ("A and -", "put", "- cart A!cart", "", 403),
+    ("A and -", "rotate", "- cart A!cart", "", 403),
+    ("A and -", "reauthenticate", "- cart A!cart", "", 403),
+    ("A and -", "login A", "A!", "new", 200),
+    ("A and -", "login B", "B ", "new", 200),
+    ("A and -", "destroy", "", "removal", 200),
+    ("A and -", "destroy, put", "- put", "new", 200),
+    ("- and -", "put", "- cart -!cart,put", "", 200),
+    ("- and -", "rotate", "-!cart", "new", 200),
+    ("- and -", "login A", "A cart", "new", 200),
+    ("- and -", "destroy", "", "removal", 200),
+    ("- and -", "destroy, put", "- put", "new", 200),
+    ("A and A and B", "nothing", "A cart A!cart B cart", "", 200),
+    ("A and A and B", "put", "A cart A!cart B cart", "", 403),
+    ("A and A and B", "rotate", "A cart A!cart B cart", "", 403),
+    ("A and A and B", "login A", "A!", "new", 200),
+    ("A and A and B", "login B", "B ", "new", 200),
+    ("A and A and B", "destroy", "", "removal", 200),
+    ("A and A and B", "destroy, put", "- put", "new", 200),
+    // An end follows the trace of each id that came.
+    ("live - and moved A", "put", "-!cart,put A cart", "", 200),
+    ("live - and moved A", "destroy", "", "removal", 200),
+    ("live - and moved A", "destroy, put", "- put", "new", 200),
+    ("moved A and live -", "destroy", "", "removal", 200),
 ];
-
-/// A site over a store that forgets nothing by itself.
-struct Over<S>(Sessions<S>);
-
-impl<S: RuntimeFree> Over<S> {
-    fn handle(&self, cookies: &[&str], handler: impl FnOnce(&Session)) -> (u16, Option<String>) {
-        let session = self.0.blocking().open(cookies).unwrap();
-        handler(&session);
-        self.settle(session)
-    }
-
-    fn settle(&self, session: Session) -> (u16, Option<String>) {
-        match self.0.blocking().settle(session, "POST", Some(200)) {
-            Ok(committed) => (200, committed.set_cookie().map(|cookie| cookie.as_str().to_owned())),
-            Err(error) => (error.http_status(), None),
-        }
-    }
-
-    /// A browser's cookie after such a request.
-    fn begun(&self, owner: &str) -> String {
-        let begin = |session: &Session| {
-            session.insert("cart", &1)?;
-            if owner == "-" { Ok(()) } else { session.login(owner) }
-        };
-        self.0.blocking().test_cookie(begin).unwrap()
-    }
-
-    fn change(&self, cookie: &str, handler: impl FnOnce(&Session)) -> String {
-        let (_, cookie) = self.handle(&[cookie], handler);
-        cookie.unwrap().split(';').next().unwrap().to_owned()
-    }
-
-    /// The sessions that live, as the table shows them.
-    fn shown(&self, first: Option<cloakroom::Handle>) -> String {
-        let mut shown = Vec::new();
-        let mut visit = |record: Record| {
-            let owner = record.owner().map_or("-".to_owned(), ToString::to_string);
-            let mark = if Some(*record.handle()) == first { '!' } else { ' ' };
-            let names: Vec<_> = record.data().iter().map(|(name, _)| name.to_owned()).collect();
-            shown.push(format!("{owner}{mark}{}", names.join(",")));
-            std::ops::ControlFlow::Continue(())
-        };
-        support_block_on(self.0.store().scan(START, &mut visit)).unwrap();
-        shown.sort();
-        shown.join(" ")
-    }
-
-    /// Makes the scene, and what the late request comes with: the session that it has opened.
-    fn scene(&self, found: &str) -> (Session, Option<cloakroom::Handle>) {
-        let open = |cookies: &[&str]| self.0.blocking().open(cookies).unwrap();
-        let (is_late, found) = match found.strip_prefix("on ") {
-            Some(found) => (true, found),
-            None => (false, found),
-        };
-        let owner = found.split([' ', ',']).find(|word| ["-", "A", "B"].contains(word)).unwrap_or("-");
-        let cookie = match found {
-            "blank" => return (open(&[]), None),
-            "dead id" | "dead id, login A" => {
-                let dead = format!("__Host-sid={}", SessionId::generate().unwrap().expose());
-                let session = open(&[&dead]);
-                if found != "dead id" {
-                    self.change(&dead, |session| session.login("A").unwrap());
-                }
-                return (session, None);
-            }
-            "twice A" => {
-                let cookie = self.begun("A");
-                let first = open(&[&cookie]).handle();
-                let [one, two] = [(); 2].map(|()| open(&[&cookie]));
-                let cookies = [one, two].map(|session| {
-                    session.login("A").unwrap();
-                    self.settle(session).1.unwrap().split(';').next().unwrap().to_owned()
-                });
-                return (open(&[&cookies[1]]), first);
-            }
-            "A and A" | "A and B" => {
-                let first = self.begun("A");
-                let second = self.begun(&found[6..]);
-                return (open(&[&first, &second]), open(&[&first]).handle());
-            }
-            _ => self.begun(owner),
-        };
-        let (early, first) = (open(&[&cookie]), open(&[&cookie]).handle());
-        let key = SessionKey::of(&SessionId::parse(cookie.split_once('=').unwrap().1).unwrap());
-        let login = |owner: &str| self.change(&cookie, |session| session.login(owner).unwrap());
-        let rotate = || self.change(&cookie, |session| session.rotate().unwrap());
-        match found.split_once(owner).unwrap().0.trim() {
-            "live" => {}
-            "moved" => drop(rotate()),
-            "moved 4 times" | "moved 5 times" => {
-                let times = if found.contains('4') { 4 } else { 5 };
-                (0..times).fold(cookie.clone(), |cookie, _| self.change(&cookie, |session| session.rotate().unwrap()));
-            }
-            "moved and changed" => drop(self.handle(&[&rotate()], |session| session.insert("put", &0).unwrap())),
-            "moved and ended" => drop(self.handle(&[&rotate()], |session| session.destroy().unwrap())),
-            "moved and replaced" => drop(self.change(&rotate(), |session| session.login("B").unwrap())),
-            "logged in again" => {
-                CLOCK.with(|clock| clock.advance(MINUTE / 60));
-                drop(login(owner));
-            }
-            "reauthenticated" => {
-                CLOCK.with(|clock| clock.advance(MINUTE / 60));
-                drop(self.change(&cookie, |session| session.reauthenticated().unwrap()));
-            }
-            "replaced" => drop(login(&found[found.len() - 1..])),
-            "ended" => drop(self.handle(&[&cookie], |session| session.destroy().unwrap())),
-            "gone" => drop(support_block_on(self.0.store().destroy(&key, None)).unwrap()),
-            other => panic!("no scene {other:?}"),
-        }
-        if found.ends_with(", login A") {
-            drop(login("A"));
-        }
-        (if is_late { open(&[&cookie]) } else { early }, first)
-    }
-}
-
-thread_local! {
-    static CLOCK: ManualClock = ManualClock::at(START);
-}
-
-fn support_block_on<F: Future>(future: F) -> F::Output {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::yield_now(),
-        }
-    }
-}
 
 fn want(session: &Session, wants: &str) {
     for wants in wants.split(", ") {
@@ -311,6 +262,7 @@ fn want(session: &Session, wants: &str) {
             "modify" => session.modify("modify", |n: Option<u8>| Some(n.unwrap_or(0) + 1)),
             "remove" => session.remove("cart").map(drop),
             "rotate" => session.rotate(),
+            "lifetime" => session.set_lifetime(Lifetime::idle(HOUR)),
             "reauthenticate" => session.reauthenticated(),
             "destroy" => session.destroy(),
             _ => session.login(wants.strip_prefix("login ").unwrap()),

@@ -122,6 +122,25 @@ fn a_request_that_arrives_before_the_end_and_is_answered_after_it_keeps_its_sess
 }
 
 #[test]
+fn a_session_of_a_short_window_is_near_its_end_for_the_second_half_of_it() {
+    let site = site_with(|builder| builder.idle_timeout(4 * MINUTE));
+    let mut browser = Browser::default();
+    for (after, calls) in [
+        (MINUTE, &["find"][..]),
+        (2 * MINUTE, &["find"]),
+        (2 * MINUTE + MILLISECOND, &["find", "touch"]),
+        (4 * MINUTE - MILLISECOND, &["find", "touch"]),
+    ] {
+        site.visit(&mut browser, |session| session.insert("n", &after.as_millis()).unwrap());
+        site.advance(after);
+        site.store.calls();
+        let session = site.open(&browser);
+        assert_eq!(site.store.calls(), calls, "{after:?} after it was seen");
+        drop(session);
+    }
+}
+
+#[test]
 fn a_clock_set_back_touches_nothing_and_more_than_five_minutes_back_opens_nothing() {
     let site = site();
     let mut browser = Browser::default();

@@ -3,6 +3,7 @@
 
 mod early;
 mod faulty;
+mod meeting;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

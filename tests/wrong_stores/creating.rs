@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cloakroom::{CookieKind, Data, ErrorKind, Record, SessionKey, Timestamp, Update, value};
 
-use crate::twist::{Notes, error, pause, wrong_stores, yield_once};
+use crate::twist::{Notes, error, pause, without_handle, wrong_stores, yield_once};
 
 wrong_stores! {
     "create takes a key once, however many threads try" {
@@ -36,6 +36,12 @@ wrong_stores! {
         }
     }
     "create keeps everything of the record" {
+        forgets_the_handle_on_create => {
+            create(self, m, record, traces, now) {
+                m.limits.check(record, &record.to_bytes())?;
+                m.create(&without_handle(record), traces, now)
+            }
+        }
         forgets_the_cookie_kind_on_create => {
             create(self, m, record, traces, now) {
                 let mut record = record.clone();
@@ -72,9 +78,24 @@ wrong_stores! {
         }
     }
     "load answers an unreadable session with an error" {
-        takes_damage_for_absence => {
+        takes_damage_for_absence hides ["find_all answers for each key, whatever fails under another"] => {
             load_damaged(self) {
                 Ok(None)
+            }
+        }
+    }
+    "find_all answers for each key, whatever fails under another" {
+        finds_nothing_beside_damage => {
+            beside_damage(self, found) {
+                match found.iter().any(|found| found.is_err()) {
+                    true => found.iter().map(|_| error(ErrorKind::Damaged)).collect(),
+                    false => found,
+                }
+            }
+        }
+        leaves_out_what_it_cannot_read => {
+            beside_damage(self, found) {
+                found.into_iter().filter(|found| found.is_ok()).collect()
             }
         }
     }

@@ -13,10 +13,13 @@ mod tracing;
 mod twist;
 mod updating;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use cloakroom::conformance::Verdict;
-use cloakroom::{Capabilities, Kept, Limits, Record, Result, Revision, SessionKey, Swept, Timestamp, Update};
+use cloakroom::conformance::{Report, Verdict};
+use cloakroom::{
+    Capabilities, Found, Kept, Limits, Record, Result, Revision, SessionKey, Swept, Timestamp, Trace, Update,
+};
+use twist::Memory;
 
 /// Nothing is wrong with it.
 #[derive(Default)]
@@ -107,11 +110,179 @@ impl twist::Twist for StatesWhatItLacks {
 fn a_store_is_held_to_what_it_states_and_to_no_more() {
     let report = twist::report::<StatesWhatItLacks>();
     report.assert();
-    let skipped = report.promises().filter(|(_, verdict)| matches!(verdict, Verdict::Skipped(_)));
-    let skipped: Vec<_> = skipped.map(|(name, _)| name).collect();
     let sweep = "sweep removes what has expired, within its budget, and says what it did";
     let traces = "sweep counts no trace and removes none that is not over";
-    assert_eq!(skipped, ["an owner's limit holds also when sessions arrive at once", sweep, traces]);
+    assert_eq!(skipped(&report), ["an owner's limit holds also when sessions arrive at once", sweep, traces]);
+}
+
+fn skipped(report: &Report) -> Vec<&'static str> {
+    let skipped = report.promises().filter(|(_, verdict)| matches!(verdict, Verdict::Skipped(_)));
+    skipped.map(|(name, _)| name).collect()
+}
+
+const SAME_STEP: &str = "a trace is left in the same step as what leaves it";
+
+/// A store that leaves a trace first and a session's old key last, whose sweeps count what another may have counted, and whose
+/// traces only their time bounds; and it says so.
+#[derive(Default)]
+struct DoesItsBest {
+    left: twist::Notes<HashMap<SessionKey, Trace>>,
+    leaving: twist::Notes<HashMap<SessionKey, Record>>,
+}
+
+impl twist::Twist for DoesItsBest {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::EXACT;
+        capabilities.traces = Kept::BestEffort;
+        capabilities.rotate = Kept::BestEffort;
+        capabilities.sweep = Kept::BestEffort;
+        capabilities.visitor_may_call = false;
+        capabilities.most_traces = None;
+        capabilities
+    }
+    fn limits(&self, limits: Limits) -> Limits {
+        limits.with_traces(usize::MAX)
+    }
+    fn create(&self, m: &Memory, record: &Record, traces: twist::Traces<'_>, now: Timestamp) -> Result<Revision> {
+        let is_free = m.load(record.key(), now)?.is_none() && record.owner().is_none();
+        self.left.get().extend(traces.iter().filter(|_| is_free).copied());
+        if !traces.is_empty() {
+            twist::pause();
+        }
+        let done = m.create(record, traces, now);
+        self.left.get().retain(|key, _| !traces.iter().any(|(left, _)| left == key));
+        done
+    }
+    fn find(&self, m: &Memory, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        let (left, leaving) = (self.left.get().get(key).copied(), self.leaving.get().get(key).cloned());
+        Ok(match (left, m.find(key, now)?, leaving) {
+            (Some(trace), Found::Nothing, _) => Found::Trace(trace),
+            (_, Found::Nothing, Some(record)) => Found::Live(record),
+            (_, found, _) => found,
+        })
+    }
+    fn load(&self, m: &Memory, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        self.find(m, key, now).map(Found::live)
+    }
+    fn rotate(
+        &self,
+        m: &Memory,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        let before = m.load(old, now)?.filter(|_| trace.is_none());
+        self.leaving.get().extend(before.map(|before| (*old, before)));
+        let done = m.rotate(old, expected, record, trace, now);
+        twist::pause();
+        self.leaving.get().remove(old);
+        done
+    }
+    fn sweep(&self, m: &Memory, now: Timestamp, budget: usize) -> Result<Swept> {
+        let swept = m.sweep(now, budget)?;
+        Ok(Swept::new(swept.removed / 2, swept.more))
+    }
+}
+
+#[test]
+fn a_store_that_states_its_best_effort_is_held_to_that() {
+    let report = twist::report::<DoesItsBest>();
+    report.assert();
+    let rotating = "destroy_owned_by misses no session that gets another key meanwhile";
+    let visiting = "scan lets its visitor call the store";
+    let bounded = "traces are bounded in number, and those that end first go";
+    assert_eq!(skipped(&report), [rotating, visiting, bounded]);
+}
+
+/// A store that leaves no traces, and says so.
+#[derive(Default)]
+struct LeavesNoTraces;
+
+impl twist::Twist for LeavesNoTraces {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::EXACT;
+        capabilities.traces = Kept::NotAtAll;
+        capabilities
+    }
+    fn create(&self, m: &Memory, record: &Record, _traces: twist::Traces<'_>, now: Timestamp) -> Result<Revision> {
+        m.create(record, &[], now)
+    }
+    fn rotate(
+        &self,
+        m: &Memory,
+        old: &SessionKey,
+        expected: Revision,
+        record: &Record,
+        _trace: Option<&Trace>,
+        now: Timestamp,
+    ) -> Result<Update> {
+        m.rotate(old, expected, record, None, now)
+    }
+    fn destroy(&self, m: &Memory, key: &SessionKey, _trace: Option<&Trace>) -> Result<bool> {
+        m.destroy(key, None)
+    }
+}
+
+#[test]
+fn a_store_that_states_that_it_leaves_no_traces_is_asked_for_none() {
+    let report = twist::report::<LeavesNoTraces>();
+    report.assert();
+    let skipped = skipped(&report);
+    assert!(skipped.len() == 14 && skipped.iter().all(|name| name.contains("trace")), "{skipped:?}");
+}
+
+/// A store that states that it leaves traces first, and leaves them last.
+#[derive(Default)]
+struct LeavesTracesLast(twist::Notes<HashMap<SessionKey, ()>>);
+
+impl twist::Twist for LeavesTracesLast {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::EXACT;
+        capabilities.traces = Kept::BestEffort;
+        capabilities
+    }
+    fn find(&self, m: &Memory, key: &SessionKey, now: Timestamp) -> Result<Found> {
+        let found = m.find(key, now)?;
+        let is_late = found.trace().is_some() && self.0.get().contains_key(key);
+        Ok(if is_late { Found::Nothing } else { found })
+    }
+    fn destroy(&self, m: &Memory, key: &SessionKey, trace: Option<&Trace>) -> Result<bool> {
+        let is_there = trace.is_some() && m.peek(key)?.is_some();
+        self.0.get().extend(is_there.then_some((*key, ())));
+        let done = m.destroy(key, trace);
+        if is_there {
+            twist::pause();
+            self.0.get().remove(key);
+        }
+        done
+    }
+}
+
+#[test]
+fn a_trace_that_comes_last_is_not_the_best_effort() {
+    let report = twist::suite::<LeavesTracesLast>().only("trace").run();
+    assert_eq!(report.broken().collect::<Vec<_>>(), [SAME_STEP], "{report}");
+}
+
+/// A store that looks, and then writes, and nothing holds it up in between.
+#[derive(Default)]
+struct LooksAndWrites;
+
+impl twist::Twist for LooksAndWrites {
+    fn makes_room(&self) -> bool {
+        true
+    }
+    fn between(&self, _by: twist::By) -> twist::Between {
+        twist::Between::Unseen
+    }
+}
+
+#[test]
+fn a_limit_that_only_some_runs_break_is_found_by_repeating() {
+    let report = twist::suite::<LooksAndWrites>().only("an owner's limit holds also").repeat(50).run();
+    assert_eq!(report.broken().count(), 1, "{report}");
 }
 
 /// A store that states that it does its best for limits, and does nothing.

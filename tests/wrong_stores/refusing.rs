@@ -13,6 +13,15 @@ fn check(m: &Memory, record: &Record) -> Result<()> {
     m.limits.check(record, &record.to_bytes())
 }
 
+/// Without the owner if that is empty.
+fn with_some_owner(record: &Record) -> Record {
+    let mut record = record.clone();
+    if record.owner().is_some_and(|owner| owner.as_bytes().is_empty()) {
+        record.set_owner(None, None);
+    }
+    record
+}
+
 wrong_stores! {
     "create changes nothing when it is refused" {
         ends_the_oldest_for_a_create_that_it_refuses => {
@@ -71,6 +80,16 @@ wrong_stores! {
         }
     }
     "no session has an empty owner" {
+        updates_an_empty_owner_to_none => {
+            update(self, m, record, expected, now) {
+                m.update(&with_some_owner(record), expected, now)
+            }
+        }
+        rotates_an_empty_owner_to_none => {
+            rotate(self, m, old, expected, record, trace, now) {
+                m.rotate(old, expected, &with_some_owner(record), trace, now)
+            }
+        }
         takes_an_empty_owner_for_none => {
             create(self, m, record, traces, now) {
                 if record.owner().is_some_and(|owner| owner.as_bytes().is_empty()) {

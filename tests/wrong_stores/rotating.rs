@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use cloakroom::{ErrorKind, Record, SessionKey, Timestamp, Update};
 
-use crate::twist::{Notes, error, pause, wrong_stores};
+use crate::twist::{Notes, error, pause, without_handle, wrong_stores};
 
 wrong_stores! {
     "rotate moves a session to its new key, never to be seen under both or none" {
@@ -22,7 +22,8 @@ wrong_stores! {
         }
         removes_the_old_before_it_adds_the_new(on_the_way: Notes<HashSet<SessionKey>>) => {
             rotate(self, m, old, expected, record, trace, now) {
-                self.on_the_way.get().insert(*record.key());
+                // Traces are another matter.
+                self.on_the_way.get().extend(trace.is_none().then_some(*record.key()));
                 let answer = m.rotate(old, expected, record, trace, now);
                 pause();
                 self.on_the_way.get().remove(record.key());
@@ -46,6 +47,12 @@ wrong_stores! {
         }
     }
     "rotate keeps everything of the record" {
+        forgets_the_handle_on_rotate => {
+            rotate(self, m, old, expected, record, trace, now) {
+                m.limits.check(record, &record.to_bytes())?;
+                m.rotate(old, expected, &without_handle(record), trace, now)
+            }
+        }
         forgets_when_the_owner_logged_in => {
             rotate(self, m, old, expected, record, trace, now) {
                 let mut record = record.clone();
@@ -157,7 +164,10 @@ wrong_stores! {
         }
     }
     "owned_by follows a session through rotations" {
-        loses_its_owner_on_the_way(rotated: Notes<HashSet<SessionKey>>) hides ["owned_by misses no session that gets another key meanwhile"] => {
+        loses_its_owner_on_the_way(rotated: Notes<HashSet<SessionKey>>) hides [
+            "owned_by misses no session that gets another key meanwhile",
+            "destroy_owned_by misses no session that gets another key meanwhile",
+        ] => {
             rotate(self, m, old, expected, record, trace, now) {
                 let answer = m.rotate(old, expected, record, trace, now)?;
                 // Traces are another matter.

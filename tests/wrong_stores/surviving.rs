@@ -28,6 +28,23 @@ wrong_stores! {
             }
         }
     }
+    "what was acknowledged survives the process" {
+        writes_what_it_creates_later(unwritten: Notes<Vec<SessionKey>>) => {
+            create(self, m, record, traces, now) {
+                // Traces are another matter.
+                if traces.is_empty() {
+                    self.unwritten.get().push(*record.key());
+                }
+                m.create(record, traces, now)
+            }
+            reopen(self, m) {
+                // Those of before the last one.
+                let mut unwritten = self.unwritten.get();
+                let last = unwritten.pop();
+                last.iter().try_for_each(|key| m.destroy(key, None).map(drop))
+            }
+        }
+    }
     "what was destroyed stays so beyond the process" {
         forgets_what_was_destroyed(destroyed: Notes<Vec<Record>>) => {
             destroy(self, m, key, trace) {

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cloakroom::{ErrorKind, Found, Lifetime, Record, Result, SessionKey, Swept, Timestamp, Trace, Update};
+use cloakroom::{Data, ErrorKind, Found, Lifetime, Owner, Record, Result, SessionKey, Swept, Timestamp, Trace, Update};
 
-use crate::twist::{Memory, Notes, error, pause, wrong_stores};
+use crate::twist::{By, Memory, Notes, error, pause, wrong_stores};
 
 /// Leaves a trace, or nothing, whatever stands under the key.
 fn force(m: &Memory, key: &SessionKey, trace: Option<&Trace>) -> Result<()> {
@@ -28,6 +28,7 @@ wrong_stores! {
             "sweep counts no trace and removes none that is not over",
             "traces are bounded in number, and those that end first go",
             "a trace survives the process as what left it does",
+            "a trace is left in the same step as what leaves it",
         ] => {
             create(self, m, record, traces, now) {
                 m.create(record, &[], now)
@@ -67,6 +68,36 @@ wrong_stores! {
         }
     }
     "a trace is left in the same step as what leaves it" {
+        leaves_a_logins_trace_a_moment_later(on_the_way: Notes<HashSet<SessionKey>>) => {
+            create(self, m, record, traces, now) {
+                self.on_the_way.get().extend(traces.iter().map(|(key, _)| *key));
+                let answer = m.create(record, traces, now);
+                pause();
+                self.on_the_way.get().retain(|key| !traces.iter().any(|(left, _)| left == key));
+                answer
+            }
+            find(self, m, key, now) {
+                let found = m.find(key, now)?;
+                let is_late = found.trace().is_some() && self.on_the_way.get().contains(key);
+                Ok(if is_late { Found::Nothing } else { found })
+            }
+        }
+        leaves_a_logins_trace_a_moment_before(left: Notes<HashMap<SessionKey, Trace>>) => {
+            create(self, m, record, traces, now) {
+                if m.load(record.key(), now)?.is_none() && record.owner().is_none() {
+                    self.left.get().extend(traces.iter().copied());
+                    pause();
+                }
+                let answer = m.create(record, traces, now);
+                self.left.get().clear();
+                answer
+            }
+            find(self, m, key, now) {
+                let found = m.find(key, now)?;
+                let left = self.left.get().get(key).copied();
+                Ok(if found == Found::Nothing { left.map_or(found, Found::Trace) } else { found })
+            }
+        }
         leaves_the_trace_a_moment_later(on_the_way: Notes<HashSet<SessionKey>>) => {
             rotate(self, m, old, expected, record, trace, now) {
                 self.on_the_way.get().insert(*old);
@@ -133,6 +164,14 @@ wrong_stores! {
                 m.destroy(key, trace)
             }
         }
+        rotates_a_trace_into_a_session => {
+            rotate(self, m, old, expected, record, trace, now) {
+                match has_trace(m, old, now)? {
+                    true => m.create(record, &[], now).map(Update::Stored),
+                    false => m.rotate(old, expected, record, trace, now),
+                }
+            }
+        }
         updates_a_trace_into_a_session => {
             update(self, m, record, expected, now) {
                 match has_trace(m, record.key(), now)? {
@@ -143,6 +182,52 @@ wrong_stores! {
         }
     }
     "a trace is in no listing, count, scan or limit" {
+        scans_traces(left: Notes<HashMap<SessionKey, Record>>) => {
+            rotate(self, m, old, expected, record, trace, now) {
+                let before = m.load(old, now)?.filter(|_| trace.is_some());
+                self.left.get().extend(before.map(|before| (*old, before)));
+                m.rotate(old, expected, record, trace, now)
+            }
+            scan(self, m, now, visit) {
+                let left: Vec<_> = self.left.get().values().cloned().collect();
+                let traces = left.into_iter().filter(|record| has_trace(m, record.key(), now).is_ok_and(|has| has));
+                let _ = m.all(now)?.into_iter().chain(traces).try_for_each(visit);
+                Ok(())
+            }
+        }
+        lists_traces(left: Notes<HashMap<SessionKey, Record>>) => {
+            rotate(self, m, old, expected, record, trace, now) {
+                let before = m.load(old, now)?.filter(|_| trace.is_some());
+                self.left.get().extend(before.map(|before| (*old, before)));
+                m.rotate(old, expected, record, trace, now)
+            }
+            owned_by(self, m, owner, now) {
+                let left: Vec<_> = self.left.get().values().cloned().collect();
+                let is_trace = |record: &Record| has_trace(m, record.key(), now).is_ok_and(|has| has);
+                let traces = left.into_iter().filter(|record| record.owner() == Some(owner) && is_trace(record));
+                Ok(m.owned_by(owner, now)?.into_iter().chain(traces).collect())
+            }
+        }
+        gives_a_trace_a_place_among_its_owners_sessions(left: Notes<HashMap<SessionKey, Owner>>) => {
+            makes_room(self) { true }
+            rotate(self, m, old, expected, record, trace, now) {
+                let owner = record.owner().filter(|_| trace.is_some()).cloned();
+                self.left.get().extend(owner.map(|owner| (*old, owner)));
+                m.rotate(old, expected, record, trace, now)
+            }
+            make_room(self, m, by, record, replaced, now) {
+                let (Some(owner), Some(limit)) = (record.owner(), m.limits.per_owner) else { return Ok(()) };
+                let left = self.left.get();
+                let traces = left.iter().filter(|(key, of)| *of == owner && has_trace(m, key, now).is_ok_and(|has| has)).count();
+                let owned = m.owned_by(owner, now)?;
+                match owned.iter().min_by_key(|other| other.last_seen()) {
+                    Some(oldest) if by == By::Create && traces > 0 && owned.len() + traces >= limit.sessions => {
+                        m.destroy(oldest.key(), None).map(drop)
+                    }
+                    _ => m.make_room(record, replaced, now),
+                }
+            }
+        }
         counts_traces(left: Notes<HashSet<SessionKey>>) => {
             rotate(self, m, old, expected, record, trace, now) {
                 self.left.get().extend(trace.map(|_| *old));
@@ -203,13 +288,38 @@ wrong_stores! {
             }
         }
     }
+    "sweep counts no trace and removes none that is not over" {
+        sweeps_all_traces_where_one_is_over(left: Notes<HashSet<SessionKey>>) => {
+            create(self, m, record, traces, now) {
+                self.left.get().extend(traces.iter().map(|(key, _)| *key));
+                m.create(record, traces, now)
+            }
+            sweep(self, m, now, budget) {
+                let left = self.left.get();
+                let is_over = |key: &&SessionKey| Ok::<_, cloakroom::Error>(has_trace(m, key, Timestamp::EPOCH)? && !has_trace(m, key, now)?);
+                if left.iter().any(|key| is_over(&key).is_ok_and(|is_over| is_over)) {
+                    left.iter().try_for_each(|key| force(m, key, None))?;
+                }
+                m.sweep(now, budget)
+            }
+        }
+    }
     "load and find_all find what find finds" {
+        finds_without_data_what_it_loads_with_data => {
+            find(self, m, key, now) {
+                Ok(match m.find(key, now)? {
+                    Found::Live(mut record) => {
+                        record.set_data(Data::empty());
+                        Found::Live(record)
+                    }
+                    found => found,
+                })
+            }
+        }
         finds_each_key_once => {
             find_all(self, m, keys, now) {
-                let mut keys = keys.to_vec();
-                keys.sort_unstable();
-                keys.dedup();
-                keys.iter().map(|key| m.find(key, now)).collect()
+                let mut known = HashSet::new();
+                keys.iter().filter(|key| known.insert(**key)).map(|key| m.find(key, now)).collect()
             }
         }
     }

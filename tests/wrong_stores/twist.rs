@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use cloakroom::conformance::{Report, Suite};
 use cloakroom::{
-    Acknowledged, BeyondLimit, Capabilities, Durability, Error, ErrorKind, Expiry, MemoryStore, RuntimeFree, Store,
+    Acknowledged, BeyondLimit, Capabilities, Durability, Error, ErrorKind, Expiry, Handle, MemoryStore, RuntimeFree,
+    Store,
 };
 // The macros below name these by their way through this module.
 pub(crate) use cloakroom::{
@@ -30,6 +31,13 @@ pub(crate) type Visit<'a> = &'a mut (dyn FnMut(Record) -> ControlFlow<()> + Send
 
 pub(crate) fn error<T>(kind: ErrorKind) -> Result<T> {
     Err(Error::new(kind, "being wrong"))
+}
+
+/// As a store of records without handles gives it back: the handle is the key.
+pub(crate) fn without_handle(record: &Record) -> Record {
+    let mut record = record.clone();
+    record.set_handle(Handle::from_bytes(*record.key().as_bytes()));
+    record
 }
 
 /// What a wrong store remembers besides its sessions.
@@ -163,6 +171,8 @@ pub(crate) enum Between {
     Nothing,
     /// Another thread may come in between.
     Threads,
+    /// Another thread may, where it happens to run at that moment.
+    Unseen,
     /// Another future of the same thread may come in between as well.
     Futures,
 }
@@ -217,6 +227,10 @@ pub(crate) trait Twist: Send + Sync + 'static {
     }
     fn find_all(&self, m: &Memory, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
         keys.iter().map(|key| self.find(m, key, now)).collect()
+    }
+    /// What is found under many keys one of which cannot be read, in the place of what is found under each.
+    fn beside_damage(&self, found: Vec<Result<Found>>) -> Vec<Result<Found>> {
+        found
     }
     fn load_damaged(&self) -> Result<Option<Record>> {
         error(ErrorKind::Damaged)
@@ -313,6 +327,10 @@ impl Wrong {
                 }
                 write()
             }
+            Between::Unseen => {
+                make_room()?;
+                write()
+            }
             Between::Futures => {
                 make_room()?;
                 yield_once().await;
@@ -359,7 +377,18 @@ impl Store for Wrong {
         }
     }
     async fn find_all(&self, keys: &[SessionKey], now: Timestamp) -> Vec<Result<Found>> {
-        self.twist.find_all(&self.memory, keys, now)
+        let mut found = self.twist.find_all(&self.memory, keys, now);
+        let Some(damaged) = self.damaged else { return found };
+        for (found, _) in found.iter_mut().zip(keys).filter(|(_, key)| **key == damaged) {
+            *found = self.twist.load_damaged().map(|record| record.map_or(Found::Nothing, Found::Live));
+        }
+        self.twist.beside_damage(found)
+    }
+    async fn load(&self, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
+        match self.damaged {
+            Some(damaged) if damaged == *key => self.twist.load_damaged(),
+            _ => self.twist.load(&self.memory, key, now),
+        }
     }
     async fn update(&self, record: &Record, expected: Revision, now: Timestamp) -> Result<Update> {
         let write = || self.twist.update(&self.memory, record, expected, now);
@@ -414,7 +443,7 @@ impl Store for Wrong {
     }
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.twist.capabilities();
-        capabilities.most_traces = Some(self.memory.limits.traces);
+        capabilities.most_traces = capabilities.most_traces.map(|_| self.memory.limits.traces);
         capabilities
     }
 }
@@ -521,6 +550,9 @@ macro_rules! method {
     };
     (find_all($s:ident, $m:ident, $keys:ident, $now:ident) $body:block) => {
         fn find_all(&$s, $m: &$crate::twist::Memory, $keys: &[$crate::twist::SessionKey], $now: $crate::twist::Timestamp) -> Vec<$crate::twist::Result<$crate::twist::Found>> $body
+    };
+    (beside_damage($s:ident, $found:ident) $body:block) => {
+        fn beside_damage(&$s, $found: Vec<$crate::twist::Result<$crate::twist::Found>>) -> Vec<$crate::twist::Result<$crate::twist::Found>> $body
     };
     (load_damaged($s:ident) $body:block) => {
         fn load_damaged(&$s) -> $crate::twist::Result<Option<$crate::twist::Record>> $body

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cloakroom::{Record, Result, Revision, SessionKey, Timestamp, Update};
 
-use crate::twist::{Deadlines, Memory, Notes, pause, with_deadline, wrong_stores};
+use crate::twist::{Deadlines, Memory, Notes, pause, with_deadline, without_handle, wrong_stores};
 
 /// Stores it whatever revision is there.
 fn overwrite(m: &Memory, record: &Record, now: Timestamp) -> Result<Update> {
@@ -48,6 +48,12 @@ wrong_stores! {
         }
     }
     "update keeps everything of the record" {
+        forgets_the_handle_on_update => {
+            update(self, m, record, expected, now) {
+                m.limits.check(record, &record.to_bytes())?;
+                m.update(&without_handle(record), expected, now)
+            }
+        }
         forgets_when_the_owner_logged_in => {
             update(self, m, record, expected, now) {
                 let mut record = record.clone();

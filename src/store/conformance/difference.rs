@@ -4,7 +4,9 @@ use std::fmt::{Debug, Display};
 
 use super::bench::{Checked, Trouble};
 use crate::model::record::Record;
+use crate::model::trace::{Trace, TraceKind};
 use crate::model::value;
+use crate::store::Found;
 
 /// A value that is longer than this is shown by its size.
 const SHOWN: usize = 60;
@@ -38,10 +40,11 @@ pub(super) fn difference(expected: &Record, found: &Record) -> String {
     differences.join("; ")
 }
 
-fn fields(record: &Record) -> [(&'static str, String); 9] {
+fn fields(record: &Record) -> [(&'static str, String); 10] {
     let expiry = record.expiry();
     [
         ("key", record.key().to_string()),
+        ("handle", record.handle().to_string()),
         ("revision", record.revision().as_u64().to_string()),
         ("created", record.created().to_string()),
         ("last seen", expiry.last_seen().to_string()),
@@ -73,13 +76,35 @@ pub(super) fn in_short(answer: &impl Debug) -> String {
     text.split(['(', ')', ' ']).next().unwrap_or_default().to_owned()
 }
 
+/// What stands under a key, without the record of a session that lives.
+pub(super) fn found_in_short(found: &Found) -> String {
+    match found {
+        Found::Live(record) => format!("the session {}", record.key()),
+        Found::Trace(trace) => trace_in_short(trace),
+        Found::Nothing => "nothing".into(),
+    }
+}
+
+/// A trace by its kind, its end and its successors.
+pub(super) fn trace_in_short(trace: &Trace) -> String {
+    let kind = match trace.kind() {
+        TraceKind::Moved => "moved to",
+        TraceKind::Replaced => "replaced by",
+        TraceKind::Ended => "ended",
+    };
+    let to: Vec<_> = trace.successors().iter().map(ToString::to_string).collect();
+    let space = if to.is_empty() { "" } else { " " };
+    format!("a trace ({kind}{space}{}, until {})", to.join(", "), trace.ends())
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::fixture::{at, owned, put, session};
+    use super::super::fixture::{at, key, owned, put, session};
     use super::*;
     use crate::model::data::Data;
+    use crate::model::handle::Handle;
     use crate::store::Update;
 
     #[test]
@@ -111,6 +136,46 @@ mod tests {
         let said = difference(&expected, &found);
         assert!(said.contains("idle timeout: expected 1800s, found 9s; absolute deadline: expected 2"), "{said}");
         assert!(said.ends_with("found none"), "{said}");
+    }
+
+    #[test]
+    fn a_record_that_is_not_the_expected_one_is_never_without_a_difference() {
+        type Change<'a> = &'a dyn Fn(&mut Record);
+        use crate::model::lifetime::{Expiry, Lifetime};
+        use crate::model::record::{CookieKind, Revision};
+
+        let expected = owned(1, "user 1");
+        let expiry = *expected.expiry();
+        let (idle, absolute) = (30 * 60, 12 * 60 * 60);
+        let lifetime = Lifetime::new(Duration::from_secs(idle), Duration::from_secs(absolute));
+        let changes: [(&str, Change<'_>); 10] = [
+            ("key", &|record| record.set_key(key(2))),
+            ("handle", &|record| record.set_handle(Handle::from_bytes([7; 16]))),
+            ("revision", &|record| record.set_revision(Revision::from_u64(7))),
+            ("last seen", &|record| assert!(record.touch(at(1)))),
+            ("idle timeout", &|record| record.set_expiry(Expiry::from_parts(at(0), None, expiry.absolute()))),
+            ("absolute deadline", &|record| record.set_expiry(Expiry::from_parts(at(0), expiry.idle(), None))),
+            ("lifetime", &|record| record.set_lifetime(lifetime, true, at(0))),
+            ("owner", &|record| record.set_owner(None, None)),
+            ("cookie", &|record| record.set_cookie(CookieKind::Permanent)),
+            ("entry \"n\"", &|record| put(record, "n", 7)),
+        ];
+        for (name, change) in changes {
+            let mut found = expected.clone();
+            change(&mut found);
+            let said = difference(&expected, &found);
+            assert!(said.starts_with(&format!("{name}: expected ")) && !said.contains("; "), "{name}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_under_a_key_is_said_in_short() {
+        assert_eq!(found_in_short(&Found::Nothing), "nothing");
+        assert_eq!(found_in_short(&Found::Live(session(1))), format!("the session {}", key(1)));
+        let (one, two, end) = (key(1), key(2), at(1));
+        let both = Trace::moved(one, end).join(&Trace::moved(two, end));
+        assert_eq!(found_in_short(&Found::Trace(both)), format!("a trace (moved to {one}, {two}, until {end})"));
+        assert_eq!(trace_in_short(&Trace::ended(end)), format!("a trace (ended, until {end})"));
     }
 
     #[test]

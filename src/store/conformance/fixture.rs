@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::model::data::Data;
+use crate::model::handle::Handle;
 use crate::model::key::SessionKey;
 use crate::model::lifetime::Lifetime;
 use crate::model::owner::Owner;
@@ -113,5 +114,10 @@ pub(super) fn all_kinds() -> Vec<Record> {
     put(&mut full, "another", u64::MAX);
     let mut anonymous = session(4);
     anonymous.set_owner(None, Some(at(1)));
-    vec![plain, bare, full, anonymous]
+    let mut all = vec![plain, bare, full, anonymous];
+    for (number, record) in (1..).zip(&mut all) {
+        // As after a rotation: no key of any session here.
+        record.set_handle(Handle::from_bytes([number; 16]));
+    }
+    all
 }

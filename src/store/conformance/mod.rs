@@ -67,6 +67,7 @@ mod owners;
 mod race;
 mod report;
 mod rotate;
+mod same_step;
 mod scan;
 mod suite;
 mod sweep;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{Bench, Checked, Subject, ensure, given, promises};
+use super::bench::{Bench, Checked, Subject, Trouble, ensure, given, promises, together};
 use super::beside::beside;
 use super::difference::ensure_same;
 use super::fixture::{IDLE, at, increment, key, moved, number, owned, put, session};
@@ -11,7 +11,7 @@ use crate::model::error::{Error, ErrorKind};
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
 use crate::model::record::Record;
-use crate::store::{Store, Update};
+use crate::store::{Kept, Store, Update};
 
 promises! {
     "owned_by finds all sessions of an owner" => finds_all,
@@ -23,6 +23,8 @@ promises! {
     "owned_by misses no session that gets another key meanwhile" => misses_none,
     "destroy_owned_by ends exactly the sessions of that owner" => ends_exactly,
     "destroy_owned_by spares the exception and nothing else" => spares_the_exception,
+    "destroy_owned_by leaves no trace" => leaves_no_trace,
+    "destroy_owned_by misses no session that gets another key meanwhile" => ends_what_rotates,
     "update_owned_by reaches every live session of that owner" => reaches_all,
     "update_owned_by loses no change made meanwhile" => loses_no_change,
     "update_owned_by reaches a session that gets another key meanwhile" => reaches_what_rotates,
@@ -192,6 +194,48 @@ fn spares_the_exception<S: Store>(bench: &Bench<'_, S>) -> Checked {
             }
         }
         ensure!(there == expected, "with the exception of {except}, {expected:?} were to be left, and {there:?} are");
+    }
+    Ok(())
+}
+
+fn leaves_no_trace<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    let store = bench.open();
+    for number in 1..=3 {
+        store.create(&owned(number, "ada"), at(0))?;
+    }
+    for except in [Some(&key(1)), None] {
+        store.destroy_owned_by(&"ada".into(), except)?;
+        for number in 1..=3 {
+            let found = store.find(&key(number), at(0))?;
+            ensure!(found.trace().is_none(), "destroy_owned_by left a trace of a session");
+        }
+    }
+    Ok(())
+}
+
+fn ends_what_rotates<S: Store>(bench: &Bench<'_, S>) -> Checked {
+    const ROTATIONS: u32 = 5;
+    given!(ends_exactly(bench).is_ok(), "destroy_owned_by is wrong without a rotation");
+    given!(follows_rotations(bench).is_ok(), "owned_by does not follow a session");
+    let store = bench.open();
+    if store.store.capabilities().rotate != Kept::Exactly {
+        return Err(Trouble::Skipped("the store states that a rotation is not one step"));
+    }
+    for first in (0..60).map(|round| round * (ROTATIONS + 1)) {
+        store.create(&owned(first, "ada"), at(0))?;
+        together(2, |thread| {
+            if thread > 0 {
+                return store.destroy_owned_by(&"ada".into(), None).map(drop);
+            }
+            (first..first + ROTATIONS).try_for_each(|n| {
+                // So that the rotations fall at different moments of what the other thread does.
+                thread::sleep(Duration::from_micros(200));
+                let Some(record) = store.load(&key(n), at(0))? else { return Ok(()) };
+                store.rotate(&key(n), record.revision(), &moved(&record, n + 1), at(0)).map(drop)
+            })
+        })?;
+        let left = store.owned_by(&"ada".into(), at(0))?.len();
+        ensure!(left == 0, "of an owner's session that rotated while all were ended, {left} is left");
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use super::hooks::{Executor, Hooks, Opening, Work};
 use super::judge::judge;
 use super::report::{Report, Verdict};
 use super::{
-    create, destroy, dropped, durability, hostile, limits, load, owner_limits, owners, rotate, scan, sweep, touch,
-    traces, unchanged, update,
+    create, destroy, dropped, durability, hostile, limits, load, owner_limits, owners, rotate, same_step, scan, sweep,
+    touch, traces, unchanged, update,
 };
 use crate::model::key::SessionKey;
 use crate::store::block_on::block_on;
@@ -233,6 +233,7 @@ fn promises<S: Store>() -> Vec<Promise<S>> {
         sweep::promises(),
         scan::promises(),
         traces::promises(),
+        same_step::promises(),
         durability::promises(),
         unchanged::promises(),
         hostile::promises(),

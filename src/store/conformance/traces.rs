@@ -1,8 +1,7 @@
 //! What a store promises about traces: when they are left, what they are not, and when they end.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use super::bench::{Bench, Checked, Subject, Trouble, ensure, given, promises, together};
+use super::bench::{Bench, Checked, Subject, Trouble, ensure, given, promises};
+use super::difference::{ensure_same, found_in_short, trace_in_short};
 use super::fixture::{HOUR, at, changed, just_before, key, moved, owned, seen, session};
 use crate::model::key::SessionKey;
 use crate::model::owner::Owner;
@@ -15,7 +14,6 @@ promises! {
     "create leaves the traces of a login where no session lives" => create_leaves,
     "rotate leaves its trace under the old key" => rotate_leaves,
     "destroy leaves its trace where a session stood, and nowhere else" => destroy_leaves,
-    "a trace is left in the same step as what leaves it" => in_the_same_step,
     "a trace that is left over another makes one with it" => joins,
     "what is refused, meets a conflict or finds nothing leaves no trace" => refused_leave_none,
     "a trace is touched, updated, rotated and ended by nothing" => is_no_session,
@@ -29,16 +27,16 @@ promises! {
     "a trace survives the process as what left it does" => survives,
 }
 
-fn ended() -> Trace {
+pub(super) fn ended() -> Trace {
     Trace::ended(at(1))
 }
 
-fn moved_to(number: u32) -> Trace {
+pub(super) fn moved_to(number: u32) -> Trace {
     Trace::moved(key(number), at(1))
 }
 
 /// A store, unless it states that it leaves no traces.
-fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Checked<Subject<'a, S>> {
+pub(super) fn open<'a, S: Store>(bench: &Bench<'a, S>) -> Checked<Subject<'a, S>> {
     that_leaves(bench.open())
 }
 
@@ -99,49 +97,6 @@ fn destroy_leaves<S: Store>(bench: &Bench<'_, S>) -> Checked {
     Ok(())
 }
 
-fn in_the_same_step<S: Store>(bench: &Bench<'_, S>) -> Checked {
-    const LAST: u32 = 100;
-    let store = open(bench)?;
-    if store.store.capabilities().traces != Kept::Exactly {
-        return Err(Trouble::Skipped("the store states that a trace is a step of its own"));
-    }
-    let revision = store.create(&session(2_000), at(0))?;
-    let record = moved(&session(2_000), 2_001);
-    store.rotated_leaving(&key(2_000), revision, &record, &moved_to(2_001), at(0))?;
-    given!(store.find(&key(2_000), at(0))? != Found::Nothing, "rotate leaves no trace");
-    store.destroy_leaving(&key(2_001), &ended())?;
-    given!(store.find(&key(2_001), at(0))? != Found::Nothing, "destroy leaves no trace");
-    let first = store.create(&session(0), at(0))?;
-    let place = AtomicU32::new(0);
-    together(4, |thread| {
-        if thread == 0 {
-            let mut revision = first;
-            let steps = (0..LAST).try_for_each(|old| {
-                let record = moved(&session(0), old + 1);
-                revision = store.rotated_leaving(&key(old), revision, &record, &moved_to(old + 1), at(0))?;
-                store.create(&session(2 * LAST + old), at(0))?;
-                place.store(old + 1, Ordering::SeqCst);
-                store.destroy_leaving(&key(2 * LAST + old), &ended())?;
-                Ok(())
-            });
-            place.store(LAST, Ordering::SeqCst);
-            return steps;
-        }
-        loop {
-            let old = place.load(Ordering::SeqCst);
-            if old == LAST {
-                return Ok(());
-            }
-            let ends = if old == 0 { None } else { Some(key(2 * LAST + old - 1)) };
-            for key in [Some(key(old)), ends].into_iter().flatten() {
-                let found = store.find(&key, at(0))?;
-                ensure!(found != Found::Nothing, "another request found neither a session nor its trace");
-            }
-        }
-    })?;
-    Ok(())
-}
-
 fn joins<S: Store>(bench: &Bench<'_, S>) -> Checked {
     let store = open(bench)?;
     leave(&store, &[1], &Trace::replaced(key(10), at(1)))?;
@@ -152,17 +107,17 @@ fn joins<S: Store>(bench: &Bench<'_, S>) -> Checked {
         expected = expected.join(&trace);
         let found = store.find(&key(1), at(0))?;
         let joined = Found::Trace(expected);
-        ensure!(found == joined, "after login {number} a trace should be {joined:?}, and it is {found:?}");
+        let (is, should_be) = (found_in_short(&found), found_in_short(&joined));
+        ensure!(found == joined, "after login {number}, {should_be} should stand there, and it is {is}");
     }
     store.create_leaving(&session(20), &[(key(1), moved_to(20))], at(0))?;
     let found = store.find(&key(1), at(0))?;
-    ensure!(found == Found::Trace(moved_to(20)), "of a trace over one of another kind there is {found:?}");
+    let is = found_in_short(&found);
+    ensure!(found == Found::Trace(moved_to(20)), "of a trace over one of another kind there is {is}");
     store.create_leaving(&session(21), &[(key(1), Trace::moved(key(21), at(9)))], at(2))?;
     let found = store.find(&key(1), at(2))?;
-    ensure!(
-        found == Found::Trace(Trace::moved(key(21), at(9))),
-        "of a trace over one that had ended there is {found:?}"
-    );
+    let is = found_in_short(&found);
+    ensure!(found == Found::Trace(Trace::moved(key(21), at(9))), "of a trace over one that had ended there is {is}");
     Ok(())
 }
 
@@ -213,7 +168,8 @@ fn is_no_session<S: Store>(bench: &Bench<'_, S>) -> Checked {
         }
     }
     let found = store.find(&key(1), at(0))?;
-    ensure!(found == Found::Trace(trace), "a trace was {trace:?} before, and then {found:?}");
+    let (was, is) = (trace_in_short(&trace), found_in_short(&found));
+    ensure!(found == Found::Trace(trace), "{was} stood there before, and then {is}");
     Ok(())
 }
 
@@ -247,7 +203,8 @@ fn ends_by_now<S: Store>(bench: &Bench<'_, S>) -> Checked {
     for (now, is_there) in [(just_before(at(1)), true), (at(1), false), (at(0), true), (Timestamp::NEVER, false)] {
         let found = store.find(&key(1), now)?;
         let is_found = found == Found::Trace(ended());
-        ensure!(is_found == is_there, "a trace that ends at {:?} is {found:?} at {now:?}", at(1));
+        let (end, is) = (at(1), found_in_short(&found));
+        ensure!(is_found == is_there, "of a trace that ends at {end} there is {is} at {now}");
     }
     Ok(())
 }
@@ -349,9 +306,21 @@ fn finds_alike<S: Store>(bench: &Bench<'_, S>) -> Checked {
     ensure!(found.len() == keys.len(), "find_all found {} for {} keys", found.len(), keys.len());
     for (key, found) in keys.iter().zip(found) {
         let alone = store.find(key, at(0))?;
-        ensure!(found == alone, "find_all found {found:?}, and find {alone:?}");
-        let loaded = store.load(key, at(0))?;
-        ensure!(alone.clone().live() == loaded, "load found {loaded:?}, and find {alone:?}");
+        let (together, said) = (found_in_short(&found), found_in_short(&alone));
+        match (&found, &alone) {
+            (Found::Live(found), Found::Live(alone)) => {
+                ensure_same(found, alone, "find_all found the session otherwise than find")?;
+            }
+            _ => ensure!(found == alone, "find_all found {together}, and find {said}"),
+        }
+        match (store.load(key, at(0))?, alone.live()) {
+            (Some(loaded), Some(alone)) => ensure_same(&loaded, &alone, "load found the session otherwise than find")?,
+            (None, None) => {}
+            (loaded, _) => {
+                let loaded = loaded.map_or(Found::Nothing, Found::Live);
+                ensure!(false, "load found {}, and find {said}", found_in_short(&loaded));
+            }
+        }
     }
     ensure!(store.find_all(&[], at(0))?.is_empty(), "find_all found something for no keys");
     Ok(())
@@ -365,6 +334,7 @@ fn survives<S: Store>(bench: &Bench<'_, S>) -> Checked {
     leave(&store, &[1], &Trace::ended(at(HOUR)))?;
     let store = bench.reopen(store)?;
     let found = store.find(&key(1), at(0))?;
-    ensure!(found == Found::Trace(Trace::ended(at(HOUR))), "the trace of a session that was ended is {found:?}");
+    let is = found_in_short(&found);
+    ensure!(found == Found::Trace(Trace::ended(at(HOUR))), "where the trace of an end was, there is {is}");
     Ok(())
 }
