@@ -5,6 +5,7 @@
 
 mod backup;
 mod closing;
+mod copied_over;
 mod damage;
 mod directory;
 mod doubt;
