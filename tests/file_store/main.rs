@@ -10,6 +10,7 @@ mod damage;
 mod directory;
 mod doubt;
 mod durability;
+mod fuse;
 mod limits;
 mod listing;
 mod memory;
