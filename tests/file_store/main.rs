@@ -5,10 +5,12 @@
 
 mod backup;
 mod closing;
+mod copied_over;
 mod damage;
 mod directory;
 mod doubt;
 mod durability;
+mod fuse;
 mod limits;
 mod listing;
 mod memory;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use cloakroom::{Durability, ErrorKind, FileOptions, FileStore, Store, Update};
 
-use super::support::{NOW, block_on, create, key, place, segments, value};
+use super::support::{NOW, block_on, create, key, not_tried, place, segments, value};
 
 /// Small segments, so that there are hints and several files.
 fn options() -> FileOptions {
@@ -146,14 +146,49 @@ fn a_tool_that_root_runs_leaves_files_that_the_servers_user_can_open() {
     fs::create_dir(&place).unwrap();
     fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
     if chown(&place, Some(USER), Some(USER)).is_err() {
-        eprintln!("NOT TRIED: only root can give a directory away");
-        return;
+        return not_tried("only root can give a directory away");
     }
     closed(&place);
     assert!(FileStore::verify(&place, NOW).unwrap().is_sound());
     options().open(&place).unwrap().backup(keep.path().join("copy")).unwrap();
-    for entry in fs::read_dir(&place).unwrap() {
-        let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().uid(), USER, "{}", entry.path().display());
+    // What root's opening sets aside is the server's, too.
+    let last = segments(&place).pop().unwrap();
+    fs::write(&last, [&fs::read(&last).unwrap()[..], b"no frame"].concat()).unwrap();
+    drop(options().open(&place).unwrap());
+    let quarantine = place.join("quarantine");
+    assert_eq!(fs::read_dir(&quarantine).unwrap().count(), 1);
+    for directory in [&place, &quarantine] {
+        for entry in fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            let mode = if entry.path().is_dir() { 0o700 } else { 0o600 };
+            let found = entry.metadata().unwrap();
+            assert_eq!(found.uid(), USER, "{}", entry.path().display());
+            assert_eq!(found.mode() & 0o777 | 0o200, mode, "{}", entry.path().display());
+        }
     }
+}
+
+#[test]
+fn log_rotation_that_copies_and_truncates_an_open_store_ends_its_saves_and_the_copies_can_be_put_back() {
+    let (_keep, place) = place();
+    let store = options().open(&place).unwrap();
+    (0..100).for_each(|n| {
+        create(&store, n, &[n as u8; 300]);
+    });
+    // Durably, and so is all before it.
+    block_on(store.destroy(&key(7), None)).unwrap();
+    let rotated: Vec<_> = segments(&place).into_iter().map(|path| (path.with_extension("log.1"), path)).collect();
+    for (copy, path) in &rotated {
+        fs::copy(path, copy).unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
+    }
+    let error = block_on(store.destroy(&key(8), None)).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::FilesLost, "{error}");
+    assert_eq!(store.close().unwrap_err().kind(), &ErrorKind::FilesLost);
+    drop(store);
+    // Nothing is made anew over what may be put back.
+    let error = options().open(&place).unwrap_err();
+    assert_eq!(error.kind(), &ErrorKind::Damaged, "{error}");
+    rotated.iter().for_each(|(copy, path)| fs::rename(copy, path).unwrap());
+    assert_whole(&place);
 }

@@ -10,7 +10,7 @@ use cloakroom::{FileStore, Store};
 use tempfile::TempDir;
 
 use super::process::Process;
-use super::support::{NOW, block_on, create, key, place, value};
+use super::support::{NOW, block_on, create, key, not_tried, place, value};
 
 const USER: u32 = 65_534;
 
@@ -18,7 +18,7 @@ const USER: u32 = 65_534;
 fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
-        eprintln!("NOT TRIED: only root can start processes that may do less");
+        not_tried("only root can start processes that may do less");
     }
     is_root
 }
@@ -87,8 +87,7 @@ fn a_store_that_is_open_to_read_bars_nobody_follows_who_writes_and_writes_itself
         unshared
     };
     if !may_mount(MOUNTS, "true").status().is_ok_and(|status| status.success()) {
-        eprintln!("NOT TRIED: only root can have another process see a read-only file system");
-        return;
+        return not_tried("only root can have another process see a read-only file system");
     }
     for writers in 0..2 {
         // Either nobody has it open when the reader comes, or this process.

@@ -14,7 +14,7 @@ use http::{Method, Request, Response};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::process::{Process, listen, say};
-use super::support::{NOW, block_on, place};
+use super::support::{NOW, block_on, not_tried, place};
 
 /// More than any file system here has room for.
 const MANY: usize = 10_000;
@@ -95,7 +95,7 @@ fn site(mounts: &str, place: &Path, logged_in: &str) -> Option<Process> {
         unshared
     };
     if !command(Path::new("true")).status().is_ok_and(|status| status.success()) {
-        eprintln!("NOT TRIED: only root can give another process a file system of its own");
+        not_tried("only root can give another process a file system of its own");
         return None;
     }
     let mut site = Process::start_by(&mut command(&program), "site", place, logged_in);

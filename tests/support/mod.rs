@@ -40,6 +40,13 @@ pub fn quick_place() -> (TempDir, PathBuf) {
     (directory, place)
 }
 
+/// Says that something cannot be tried here, as another user than root, for instance. That is no success: where everything must
+/// be tried, as in CI, it is a failure.
+pub fn not_tried(why: &str) {
+    assert!(std::env::var_os("CLOAKROOM_TRY_ALL").is_none(), "NOT TRIED, and everything is to be tried: {why}");
+    eprintln!("NOT TRIED: {why}");
+}
+
 /// A session of half an hour that holds this value.
 pub fn record(n: u32, value: &[u8]) -> Record {
     record_until(n, value, 30 * MINUTE)

@@ -1,6 +1,6 @@
 //! What was run so far: a line a run in `docs/reliability.jsonl`, and the table made of it in `docs/reliability.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,9 @@ struct Line {
     commit: String,
     runs: u64,
     failures: u64,
+    /// What could not be tried on that machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    not_tried: Vec<String>,
 }
 
 /// The project's root.
@@ -31,9 +34,9 @@ fn ledger() -> PathBuf {
 }
 
 /// Appends a run.
-pub fn append(campaign: &str, runs: u64, failures: u64, seed: u64) -> io::Result<()> {
+pub fn append(campaign: &str, runs: u64, failures: u64, seed: u64, not_tried: Vec<String>) -> io::Result<()> {
     let command = format!("{campaign} --size {runs} --seed {seed}");
-    let line = Line { campaign: campaign.into(), command, seed, commit: commit(), runs, failures };
+    let line = Line { campaign: campaign.into(), command, seed, commit: commit(), runs, failures, not_tried };
     let mut file = OpenOptions::new().create(true).append(true).open(ledger())?;
     // One write, so that runs at the same time don't mix.
     file.write_all(format!("{}\n", serde_json::to_string(&line)?).as_bytes())
@@ -73,7 +76,9 @@ pub fn write_table(campaigns: &[&str]) -> io::Result<()> {
         let (cases, failures) =
             lines.iter().fold((0, 0), |(cases, failures), line| (cases + line.runs, failures + line.failures));
         let Line { command, commit, .. } = longest;
-        table += &format!("| {name} | {cases} | {failures} | {} | `{command}`, {commit} |\n", lines.len());
+        let not_tried: BTreeSet<&str> = lines.iter().flat_map(|line| &line.not_tried).map(|what| &**what).collect();
+        let not_tried: String = not_tried.into_iter().map(|what| format!("; not tried in each run: {what}")).collect();
+        table += &format!("| {name} | {cases} | {failures} | {} | `{command}`, {commit}{not_tried} |\n", lines.len());
     }
     let page = root().join("docs/reliability.md");
     let text = fs::read_to_string(&page)?;

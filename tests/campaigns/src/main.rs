@@ -94,10 +94,10 @@ fn main() -> ExitCode {
     let mut run = Run::new(campaign, args.size.unwrap_or(campaign.size), seed, args.record, args.failures);
     let outcome = (campaign.run)(&mut run);
     let not_tried = run.not_tried();
-    let (runs, failures) = run.finish();
+    let (runs, failures, left_out) = run.finish();
     if args.record
         && runs > 0
-        && let Err(error) = ledger::append(campaign.name, runs, failures, seed)
+        && let Err(error) = ledger::append(campaign.name, runs, failures, seed, left_out)
     {
         return fail(&format!("docs/reliability.jsonl could not be written: {error}"));
     }

@@ -92,8 +92,8 @@ impl Run {
     }
 
     /// Something cannot be tried on this machine. That is said now, and in the campaign's last line.
-    pub fn leave_out(&mut self, what: &str) {
-        self.tell(&format!("{}: NOT TRIED: {what}", self.name));
+    pub fn leave_out(&mut self, what: &str, why: &str) {
+        self.tell(&format!("{}: NOT TRIED: {what} ({why})", self.name));
         self.left_out.push(what.to_owned());
     }
 
@@ -102,9 +102,9 @@ impl Run {
         if self.left_out.is_empty() { String::new() } else { format!("; NOT TRIED: {}", self.left_out.join(", ")) }
     }
 
-    /// How many cases were run, and how many failed.
-    pub fn finish(self) -> (u64, u64) {
+    /// How many cases were run, how many failed, and what was left out.
+    pub fn finish(self) -> (u64, u64, Vec<String>) {
         self.bar.finish_and_clear();
-        (self.runs, self.failures)
+        (self.runs, self.failures, self.left_out)
     }
 }

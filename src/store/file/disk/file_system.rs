@@ -72,7 +72,13 @@ mod tests {
     fn network_file_systems_are_told_by_their_numbers() {
         assert_eq!(network_by_magic(0x6969), Some("NFS"));
         assert_eq!(network_by_magic(0xff53_4d42), Some("SMB"));
-        assert_eq!(network_by_magic(0xef53), None, "ext4");
+        let [p9, ceph, afs, coda, lustre, cifs, fuse] =
+            [0x0102_1997, 0x00c3_6400, 0x5346_414f, 0x7375_7245, 0x0bd0_0bd0, 0xfe53_4d42, 0x6573_5546];
+        assert!([p9, ceph, afs, coda, lustre, cifs].into_iter().all(|magic| network_by_magic(magic).is_some()));
+        assert_eq!(network_by_magic(fuse), Some("FUSE"));
+        for local in [0xef53, 0x5846_5342, 0x0102_1994, 0x9123_683e, 0x794c_7630] {
+            assert_eq!(network_by_magic(local), None, "ext4, xfs, tmpfs, btrfs and an overlay");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) const APART: usize = 64;
 /// The number of the word that is the poison.
 pub(crate) const POISON: usize = 3;
 
-/// The poison after a failed sync, or when the page could not be written.
+/// The poison after a failed sync, or when the page could not be written or read.
 pub(crate) const SYNC_FAILED: u64 = 1;
 
 /// The poison after files were lost that processes have open (rule 22).
@@ -30,6 +30,9 @@ pub(crate) const FILES_LOST: u64 = 2;
 
 /// How often a word is read that is being written. A write takes less than a microsecond.
 const ATTEMPTS: u32 = 1000;
+
+/// How many failures of the disk a word outlasts (rule 23).
+const FAILURES: u32 = 4;
 
 /// For how long a write is tried that a full disk refuses.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -58,6 +61,27 @@ fn once(bytes: [u8; 16]) -> Option<u64> {
     (bytes == twice(word) || bytes == [0; 16]).then_some(word)
 }
 
+/// The word that these reads find; the poison, if they find none.
+fn word(mut read: impl FnMut(&mut [u8; 16]) -> io::Result<()>) -> Result<u64, u64> {
+    let mut failed = 0;
+    for _ in 0..ATTEMPTS {
+        let mut bytes = [0; 16];
+        match read(&mut bytes).map_err(|error| error.kind()) {
+            Ok(()) => match once(bytes) {
+                Some(word) => return Ok(word),
+                None => threads::yield_now(),
+            },
+            Err(io::ErrorKind::Interrupted) => {}
+            // The file was cut.
+            Err(io::ErrorKind::UnexpectedEof) => return Err(FILES_LOST),
+            // It is there, and the disk does not give it: often that is over at once.
+            Err(_) if failed < FAILURES => failed += 1,
+            Err(_) => return Err(SYNC_FAILED),
+        }
+    }
+    Err(FILES_LOST)
+}
+
 impl PageFile {
     /// Of a file that was opened for this alone, for its lock belongs to the open file.
     pub(crate) fn of(file: File) -> Self {
@@ -70,20 +94,13 @@ impl PageFile {
         if broken != 0 {
             return if number == POISON { broken } else { 0 };
         }
-        for _ in 0..ATTEMPTS {
-            let mut bytes = [0; 16];
-            match self.file.read_exact_at(&mut bytes, (number * APART) as u64) {
-                Ok(()) => match once(bytes) {
-                    Some(word) => return word,
-                    None => threads::yield_now(),
-                },
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The file was cut.
-                Err(_) => break,
+        match word(|bytes| self.file.read_exact_at(bytes, (number * APART) as u64)) {
+            Ok(word) => word,
+            Err(poison) => {
+                self.breaks(poison);
+                self.read(number)
             }
         }
-        self.breaks(FILES_LOST);
-        self.read(number)
     }
 
     pub(crate) fn write(&self, number: usize, word: u64) {
@@ -154,6 +171,37 @@ mod tests {
             }
         }
         assert_eq!((once([0; 16]), once(twice(0)), once(twice(7))), (Some(0), Some(0), Some(7)));
+    }
+
+    #[test]
+    fn a_word_that_the_disk_does_not_give_is_read_again_and_is_no_file_that_was_lost() {
+        let eio = || io::Error::from_raw_os_error(5);
+        for (failures, expected) in [(0, Ok(7)), (1, Ok(7)), (4, Ok(7)), (5, Err(SYNC_FAILED)), (50, Err(SYNC_FAILED))]
+        {
+            let mut reads = 0;
+            let read = word(|bytes| {
+                reads += 1;
+                *bytes = twice(7);
+                if reads <= failures { Err(eio()) } else { Ok(()) }
+            });
+            assert_eq!((read, reads), (expected, 1 + failures.min(4)));
+        }
+        assert_eq!(word(|_| Err(io::ErrorKind::UnexpectedEof.into())), Err(FILES_LOST), "it was cut");
+        let never_whole = |bytes: &mut [u8; 16]| {
+            bytes.fill(1);
+            Ok(())
+        };
+        assert_eq!(word(never_whole), Err(FILES_LOST), "no writer is so slow");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_page_that_cannot_be_read_poisons_this_process_alone() {
+        // What stands nowhere in memory gives EIO.
+        let page = Arc::new(PageFile::of(File::open("/proc/self/mem").unwrap()));
+        assert_eq!(page.file.read_at(&mut [0; 16], 0).unwrap_err().raw_os_error(), Some(5));
+        let (tail, poison) = (Line::ByCalls(page.clone(), 0), Line::ByCalls(page, POISON));
+        assert_eq!((poison.get(), tail.get(), poison.get()), (SYNC_FAILED, 0, SYNC_FAILED));
     }
 
     #[test]

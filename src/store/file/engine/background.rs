@@ -290,6 +290,29 @@ mod tests {
     }
 
     #[test]
+    fn saves_that_do_not_wait_end_after_the_sync_or_the_tick_that_follows_the_loss_of_the_directory() {
+        const NEVER: Duration = Duration::from_secs(3_600);
+        let interval = Duration::from_millis(100);
+        for durability in [Durability::Every(interval), Durability::Never] {
+            let disk = MemoryDisk::default();
+            let (engine, mut round) = open(&disk, durability);
+            create(&engine, 0).unwrap();
+            disk.faults().gone.store(true, Relaxed);
+            create(&engine, 1).unwrap();
+            // Of both, one comes, when its time is over.
+            match &mut round.sync {
+                Some(sync) => (sync.last, round.tick.last) = (sync.last - interval, round.tick.last + NEVER),
+                None => round.tick.last -= TICK,
+            }
+            round.run(&engine);
+            let error = create(&engine, 2).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::FilesLost, "{durability:?}: {error}");
+            let error = engine.end_close().unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::FilesLost, "{durability:?}: {error}");
+        }
+    }
+
+    #[test]
     fn a_failed_sync_for_which_no_save_waited_is_told_to_each_save_until_one_has_succeeded() {
         // A sync comes at each round, or as soon as so much is unsynced.
         let intervals = [(Durability::Every(Duration::ZERO), u64::MAX), (Durability::Never, 0)];

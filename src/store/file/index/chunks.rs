@@ -3,6 +3,8 @@
 use std::ops::{Index, IndexMut};
 
 use crate::store::file::index::hash_table::SlotNumber;
+#[cfg(any(test, feature = "simulation"))]
+use crate::store::file::threads::steps;
 
 /// See the module.
 pub(crate) struct Chunks<T> {
@@ -39,6 +41,14 @@ impl<T> Chunks<T> {
             self.chunks.truncate((self.len / CHUNK) as usize + 1);
         }
         if number == self.len { last } else { std::mem::replace(&mut self[number], last) }
+    }
+}
+
+/// To drop the items takes as many steps, and must not come under the lock of the log's state (rule 25).
+#[cfg(any(test, feature = "simulation"))]
+impl<T> Drop for Chunks<T> {
+    fn drop(&mut self) {
+        steps::count(self.len as usize);
     }
 }
 

@@ -52,6 +52,7 @@ impl Segments {
             let lost = match (file.inode(), self.disk.inode(&name)) {
                 (Ok(held), Ok(found)) if held != found => Some(Lost::Replaced(name)),
                 (_, Err(error)) if error.kind() == io::ErrorKind::NotFound => Some(Lost::Removed(name)),
+                _ if self.page_went_back() => Some(Lost::Cut(names::SHARED_PAGE.into())),
                 _ if tail.segment() == number && self.is_cut(file, tail) => Some(Lost::Cut(name)),
                 _ => None,
             };
@@ -100,6 +101,21 @@ impl Segments {
             *last = (tail, bytes);
         }
         false
+    }
+
+    /// Whether the page says that the log ends before the place where it ended at the last look: an earlier copy of the page was
+    /// written over it. Where a process has read no farther than that, it cannot tell.
+    fn page_went_back(&self) -> bool {
+        let last = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
+        // A page that cannot be read says 0, and proves nothing.
+        let tail = self.tail();
+        tail < last.0 && tail != Position::default()
+    }
+
+    /// For a writer that has read farther than the page says that the log reaches. With the writer lock held, no process moves
+    /// that.
+    pub(crate) fn lose_page(&self) -> Error {
+        self.lose(&Lost::Cut(names::SHARED_PAGE.into()))
     }
 
     fn lose(&self, lost: &Lost) -> Error {

@@ -54,6 +54,46 @@ fn a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn nothing_is_cut_off_before_it_was_set_aside() {
+    const BLOCK: usize = 4096;
+    let disk = MemoryDisk::default();
+    let store = open(&disk, options()).unwrap();
+    (0..50).for_each(|n| {
+        create(&store, n, &[n as u8; 100]);
+    });
+    // As it stands at a death in the middle of a write, with a block that cannot be read, or without one.
+    let name = disk.segments().pop().unwrap();
+    let torn = [disk.bytes(&name), vec![7; 3 * BLOCK]].concat();
+    for is_unreadable in [false, true] {
+        let died = disk.copy();
+        died.set(&name, torn.clone());
+        let bad = (torn.len() / BLOCK - 1) as u64;
+        let break_it =
+            |is_broken: bool| died.make_unreadable(&name, if is_broken { std::slice::from_ref(&bad) } else { &[] });
+        break_it(is_unreadable);
+        died.faults().quarantine.store(true, std::sync::atomic::Ordering::Relaxed);
+        for _ in 0..2 {
+            let error = open(&died, options()).map(drop).unwrap_err();
+            assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
+            assert!(error.to_string().contains("setting damaged bytes aside"), "{error}");
+            break_it(false);
+            assert!(died.bytes(&name) == torn && died.aside() == 0);
+            break_it(is_unreadable);
+        }
+        assert!((0..50).all(|n| value(&open_to_read(&died).unwrap(), n) == Some(vec![n as u8; 100])));
+        died.faults().quarantine.store(false, std::sync::atomic::Ordering::Relaxed);
+        let store = open(&died, options()).unwrap();
+        assert!((0..50).all(|n| value(&store, n) == Some(vec![n as u8; 100])));
+        let aside = died.kept_aside();
+        let kept = aside.values().next().unwrap();
+        assert!(
+            aside.len() == 1 && kept.len() == 3 * BLOCK && kept.iter().filter(|byte| **byte == 7).count() >= 2 * BLOCK
+        );
+        assert!(died.bytes(&name).len() < torn.len());
+    }
+}
+
+#[test]
 fn a_save_that_a_full_disk_refuses_sweeps_what_is_over_so_that_it_can_be_given_back() {
     let disk = MemoryDisk::default();
     let store = open(&disk, options()).unwrap();

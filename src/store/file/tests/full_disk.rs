@@ -170,6 +170,11 @@ fn on_a_full_disk_every_session_can_be_ended_and_their_space_comes_back_whatever
 }
 
 #[test]
+fn a_full_disk_of_several_segments_of_four_megabytes_gives_back_what_a_sweep_leaves() {
+    fill_and_end(4 << 20, 10_000, 2_000, End::Swept(50), 20);
+}
+
+#[test]
 fn where_another_program_takes_all_that_is_given_back_every_session_can_be_ended_whatever_the_segments() {
     for segment_bytes in [4 << 10, 64 << 10, 4 << 20] {
         for (blocks, cut) in [(63, 0), (100, 0), (100, 2), (250, 0), (250, 3)] {

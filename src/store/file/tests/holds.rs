@@ -108,6 +108,20 @@ fn clearing_holds_the_lock_for_a_step() {
 }
 
 #[test]
+fn a_rebuilt_index_takes_the_place_of_the_old_one_in_a_short_hold() {
+    let disk = one_bucket();
+    let (writer, reader) = (by_hand(&disk), by_hand(&disk));
+    create(&writer, SESSIONS, b"");
+    steps::longest();
+    // As where a segment was trimmed that this process had still to read.
+    reader.engine.log.start().unwrap();
+    let longest = steps::longest();
+    assert!(longest < SHORT, "{longest}");
+    let state = reader.engine.log.read_unchecked();
+    assert_eq!(state.index.len(), SESSIONS as usize + 1);
+}
+
+#[test]
 fn a_long_backlog_with_sweeps_of_one_bucket_is_applied_in_short_holds() {
     const BACKLOG: u32 = 20_000;
     let disk = MemoryDisk::default();

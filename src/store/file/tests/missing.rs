@@ -90,6 +90,34 @@ fn closing_destroy(segment: &[u8]) -> usize {
 }
 
 #[test]
+fn segments_that_were_all_emptied_are_an_error_and_nothing_is_changed() {
+    let (disk, settings) = closed();
+    let (names, before) = (disk.segments(), disk.copy());
+    let known = disk.page().legacy();
+    // As a cut leaves them, as a crash of a file system may, or with their headers zeroed.
+    for left in [0, 1, HEADER as usize, HEADER as usize + 500] {
+        names.iter().for_each(|name| disk.set(name, vec![0; left]));
+        let disk_of = || Arc::new(disk.clone());
+        let place = Path::new("simulated");
+        let opened = [
+            open(&disk, settings.clone()).map(drop),
+            open(&disk, end_older(&settings)).map(drop),
+            open_to_read(&disk).map(drop),
+            verify_on(disk_of(), place, NOW).map(drop),
+        ];
+        for error in opened.map(Result::unwrap_err) {
+            assert_eq!((error.kind(), error.path()), (&ErrorKind::Damaged, Some(&*place.join(&names[0]))), "{error}");
+        }
+        assert_eq!((disk.segments(), disk.aside(), disk.page().legacy()), (names.clone(), 0, known));
+        assert!(names.iter().all(|name| disk.bytes(name) == vec![0; left]), "{left} bytes");
+    }
+    // So whoever has their bytes can put them back.
+    names.iter().for_each(|name| disk.set(name, before.bytes(name)));
+    let store = open(&disk, settings).unwrap();
+    assert_eq!((store.damage(), value(&store, 0), value(&store, 1)), (vec![], None, Some(vec![1; 100])));
+}
+
+#[test]
 fn an_empty_segment_of_a_store_that_had_more_is_reported() {
     for is_removed in [false, true] {
         let disk = MemoryDisk::default();

@@ -8,6 +8,7 @@ mod frozen;
 mod full_disk;
 mod holds;
 mod joining;
+mod looking;
 mod missing;
 mod opening;
 mod reading;

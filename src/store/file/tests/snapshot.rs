@@ -104,6 +104,25 @@ fn open_damage(disk: &MemoryDisk) -> Vec<Damage> {
 }
 
 #[test]
+fn where_it_cannot_be_read_or_not_at_once_the_log_says_the_same() {
+    let disk = closed();
+    let expected = said(&engine(&disk.copy(), settings()).log.read().unwrap().index);
+    let blocks = disk.bytes(SNAPSHOT).len().div_ceil(4096) as u64;
+    for block in 0..blocks {
+        for times in [1, 4, u32::MAX] {
+            let disk = disk.copy();
+            let hints: Vec<String> = disk.names().unwrap().into_iter().filter(|name| name.ends_with(".hint")).collect();
+            for name in hints.iter().map(|name| &**name).chain([SNAPSHOT]) {
+                disk.fail_reads(name, block, times);
+            }
+            let engine = engine(&disk, settings());
+            assert_eq!(said(&engine.log.read().unwrap().index), expected, "block {block} fails {times} times");
+            assert_eq!(engine.log.segments.damage.list(), []);
+        }
+    }
+}
+
+#[test]
 fn it_says_what_the_log_says() {
     let disk = closed();
     let read = engine(&disk.copy(), Settings { uses_hints: false, ..settings() });

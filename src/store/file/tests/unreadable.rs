@@ -132,6 +132,28 @@ fn a_block_that_goes_bad_under_a_running_store_costs_what_lies_in_it() {
 }
 
 #[test]
+fn a_block_that_fails_a_few_times_and_then_reads_costs_nothing() {
+    let disk = closed();
+    let before = told(&open(&disk.copy(), settings()).unwrap());
+    let mut tried = 0;
+    for (name, block) in blocks(&disk) {
+        for times in [1, 4] {
+            let disk = disk.copy();
+            disk.fail_reads(&name, block, times);
+            let verified = verify_on(Arc::new(disk.clone()), Path::new("simulated"), NOW).unwrap();
+            disk.fail_reads(&name, block, times);
+            let store = open(&disk, settings()).unwrap();
+            assert_eq!((verified.damage, store.damage()), (vec![], vec![]), "block {block} of {name}, {times} times");
+            disk.fail_reads(&name, block, times);
+            assert_eq!(told(&store), before);
+            assert_eq!((store.damage(), disk.aside()), (vec![], 0));
+            tried += 1;
+        }
+    }
+    assert!(tried > 20);
+}
+
+#[test]
 fn a_segment_of_which_nothing_reads_is_an_error_and_nothing_is_changed() {
     let disk = closed();
     let all: Vec<u64> = (0..100).collect();

@@ -19,6 +19,8 @@ pub(super) trait Watch: Send + Sync + 'static {
     fn makes_a_page(&self) {}
     fn has_shared(&self, _lock: &str) {}
     fn gives_up(&self, _lock: &str) {}
+    /// At what became of the files, by their names.
+    fn looks(&self) {}
 }
 
 impl Watch for () {}
@@ -102,10 +104,12 @@ impl<W: Watch> Disk for Watched<W> {
     }
 
     fn inode(&self, name: &str) -> io::Result<Inode> {
+        self.watch.looks();
         self.disk.inode(name)
     }
 
     fn lost(&self) -> Option<Lost> {
+        self.watch.looks();
         self.disk.lost()
     }
 

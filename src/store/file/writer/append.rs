@@ -13,12 +13,15 @@ use crate::store::file::log::segments::Segments;
 /// far it may reach. A write that fails is undone durably, so that no position is used twice (rule 5).
 pub(crate) fn append(segments: &Segments, frames: &Frames) -> Result<()> {
     let (start, end) = (frames.start(), frames.end());
+    if segments.tail() != start {
+        // A page that cannot be read says that the log ends at 0, and shows itself as poison.
+        segments.refuse_if_poisoned()?;
+        return Err(segments.lose_page());
+    }
     let file = segments.file(start.segment())?;
     segments.page().intent.set(end.as_u64());
     // A page that could not be written shows itself as poison.
     segments.refuse_if_poisoned()?;
-    // A page that cannot be read says that the log ends at 0.
-    debug_assert!([start, Position::default()].contains(&segments.tail()), "what was acknowledged is written over");
     let Err(error) = file.write_at(frames.bytes(), u64::from(start.offset())) else { return Ok(()) };
     let mut failed = segments.segment_io("appending to the log", start.segment(), error);
     let at = u64::from(start.offset());

@@ -1,7 +1,8 @@
 //! `unreadable`: blocks that the disk cannot read any more.
 //!
 //! Injects, one a case: one to three blocks of 4 KiB of a segment that answer each read with `EIO`, and each write or cut of a
-//! part of one; before the store is opened, or once it is open. The stores are those of `corrupt`.
+//! part of one; before the store is opened, or once it is open. Or one block fails one to four times, and reads from then on; or
+//! blocks of hints and of the snapshot do not read. The stores are those of `corrupt`.
 //!
 //! Checks that it costs what the same blocks full of 0xff cost, by the model of `corrupt`: opening, loads, listings, what is set
 //! aside, going on, closing and opening again. A segment of which nothing reads is an error, and nothing is changed. Under an
@@ -62,7 +63,11 @@ impl Bad {
 
     fn check(&self, left: &Left, random: &mut Rng) -> Result<(), Failure> {
         let is_whole = self.blocks.len() == left.segments[&self.number].len().div_ceil(BLOCK);
+        // What is drawn here moves no other draw: what a seed's case was before, it is still, unless it is of these.
+        let others = &mut Rng::with_seed(!random.get_seed());
         let checked = match random.u8(..4) {
+            _ if others.u8(..8) == 0 => self.for_a_while(left, others),
+            _ if others.u8(..8) == 0 => of_other_files(left, others),
             _ if is_whole => self.of_which_nothing_reads(left),
             0 => self.under_an_open_store(left, random),
             _ => {
@@ -90,6 +95,29 @@ impl Bad {
             bytes[from..(from + BLOCK).min(length)].fill(0xff);
         }
         files
+    }
+
+    /// The blocks fail one to four times, and then they read: at opening, and under the open store.
+    fn for_a_while(&self, left: &Left, random: &mut Rng) -> Result<(), Failure> {
+        let (disk, sound) = (disk(left), disk(left));
+        let mut fail = || {
+            let times = *random.choice(&[1, 2, 4]).expect("there are three");
+            // One block after another, for a read over two of them meets the failures of both.
+            disk.fail_reads(&name(self.number), self.blocks[0], times);
+        };
+        fail();
+        let mut opened = [&disk, &sound].map(|disk| open(disk, OnDamage::Report).map_err(|error| error.to_string()));
+        let [Ok(process), Ok(beside)] = &mut opened else { return Err("opening failed".into()) };
+        let (store, other) = (process.store().clone(), beside.store().clone());
+        for key in &left.keys {
+            fail();
+            let (loaded, expected) =
+                (wait(process, store.load(key, left.now)), wait(beside, other.load(key, left.now)));
+            let is_same = matches!((&loaded, &expected), (Ok(loaded), Ok(expected)) if loaded == expected);
+            ensure!(is_same, "{key} is {loaded:?}, and without the failures {expected:?}");
+        }
+        ensure!(store.damage() == other.damage(), "damage: {:?}", store.damage());
+        Ok(())
     }
 
     fn of_which_nothing_reads(&self, left: &Left) -> Result<(), Failure> {
@@ -152,6 +180,32 @@ impl Bad {
         }
         Ok(())
     }
+}
+
+/// A hint, or the snapshot of a clean close, of which a block or nothing reads: that costs time, and nothing else.
+fn of_other_files(left: &Left, random: &mut Rng) -> Result<(), Failure> {
+    let (disk, sound) = (disk(left), disk(left));
+    for disk in [&disk, &sound] {
+        // Whatever these bytes are to it, it has to read them first.
+        disk.set("index.snapshot", (0..random.usize(1..3 * BLOCK)).map(|_| random.u8(..)).collect());
+    }
+    let mut files: Vec<String> = left.hints.keys().map(|number| hint_name(*number)).collect();
+    files.push("index.snapshot".into());
+    for file in &files {
+        let all = disk.bytes(file).len().div_ceil(BLOCK) as u64;
+        let bad: Vec<u64> = (0..all).filter(|_| random.bool()).collect();
+        disk.make_unreadable(file, &bad);
+    }
+    let mut opened = [&disk, &sound].map(|disk| open(disk, OnDamage::Report).map_err(|error| error.to_string()));
+    let [Ok(process), Ok(beside)] = &mut opened else { return Err("opening failed".into()) };
+    let (store, other) = (process.store().clone(), beside.store().clone());
+    for key in &left.keys {
+        let (loaded, expected) = (wait(process, store.load(key, left.now)), wait(beside, other.load(key, left.now)));
+        let is_same = matches!((&loaded, &expected), (Ok(loaded), Ok(expected)) if loaded == expected);
+        ensure!(is_same, "{key} is {loaded:?}, and beside files that read {expected:?}");
+    }
+    ensure!(store.damage() == other.damage(), "damage: {:?}", store.damage());
+    Ok(())
 }
 
 /// A disk with this store.

@@ -17,10 +17,11 @@ use crate::support::{block_on, key};
 pub const FORKER: &str = "forker";
 
 /// What both say when all is well.
-const CHILD: &str = "child: create Forked, update Forked, touch Forked, destroy Forked, close Forked";
-const PARENT: &str = "parent: its own session, and none of the child's; saved, closed";
+const CHILD: &str = "child: create Forked, update Forked, touch Forked, destroy Forked, close Forked, create in the store opened anew done";
+const PARENT: &str =
+    "parent: its own session, and of the child's the one that it saved in the store opened anew; saved, closed";
 
-/// The child may not save, end or close anything; the parent goes on as if there were none.
+/// The child may not save, end or close anything until it has opened the store anew; the parent goes on as if there were none.
 pub fn forked(stage: &Stage, _: &mut Rng) -> Result<(), Failure> {
     let directory = directory(stage.path())?;
     let failed = |error| format!("the process that forks could not be run: {error}");
@@ -57,7 +58,7 @@ fn fork(place: &Path) -> Result<(), Error> {
     // refuses before it takes any lock, which is what is to be seen.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        say_as_child(&store, &ours, &theirs, revision);
+        say_as_child(&store, place, &ours, &theirs, revision);
         // SAFETY: ends the process; nothing of the parent's is flushed or closed twice.
         unsafe { libc::_exit(0) };
     }
@@ -66,13 +67,14 @@ fn fork(place: &Path) -> Result<(), Error> {
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     let all_is_well = block_on(store.load(ours.key(), NOW))?.is_some()
         && block_on(store.load(theirs.key(), NOW))?.is_none()
+        && block_on(store.load(&key(4), NOW))?.is_some()
         && block_on(store.create(&record(3), &[], NOW)).is_ok();
     store.close()?;
     println!("{}", if all_is_well { PARENT } else { "parent: its sessions are not as it left them" });
     Ok(())
 }
 
-fn say_as_child(store: &FileStore, ours: &Record, theirs: &Record, revision: Revision) {
+fn say_as_child(store: &FileStore, place: &Path, ours: &Record, theirs: &Record, revision: Revision) {
     fn kind<T>(outcome: Result<T, Error>) -> String {
         outcome.map_or_else(|error| format!("{:?}", error.kind()), |_| "done".into())
     }
@@ -86,6 +88,12 @@ fn say_as_child(store: &FileStore, ours: &Record, theirs: &Record, revision: Rev
     if said.iter().all(|said| said.ends_with("Forked")) {
         said.push(format!("destroy {}", kind(block_on(store.destroy(ours.key(), None)))));
         said.push(format!("close {}", kind(store.close())));
+        // It has a thread of its own there, so it may wait for the disk.
+        let anew = FileStore::open(place).and_then(|anew| {
+            block_on(anew.create(&record(4), &[], NOW))?;
+            anew.close()
+        });
+        said.push(format!("create in the store opened anew {}", kind(anew)));
     }
     println!("child: {}", said.join(", "));
 }

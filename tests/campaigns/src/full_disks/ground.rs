@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use cloakroom::PageAccess;
+
 use crate::real::mounts::{need_tool, tool};
 use crate::run::Failure;
 
@@ -60,6 +62,15 @@ impl Ground {
     /// Whether what a program has preallocated can be written to, however full the file system is.
     pub fn keeps_space(&self) -> bool {
         self.kind != Kind::Btrfs
+    }
+
+    /// How the shared page is reached there: mapped only where that was shown to hold.
+    pub fn page(&self) -> PageAccess {
+        let maps_well = self.kind != Kind::Btrfs && !self.is_under_an_overlay;
+        match maps_well && std::env::var_os("CLOAKROOM_PAGE_BY_CALLS").is_none() {
+            true => PageAccess::Mapped,
+            false => PageAccess::ByCalls,
+        }
     }
 
     /// Why it cannot be tried here.

@@ -56,7 +56,7 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
     for ground in GROUNDS {
         match ground.try_out(stage.path()) {
             Ok(()) => grounds.push(ground),
-            Err(why) => run.leave_out(&format!("{} ({why})", ground.name)),
+            Err(why) => run.leave_out(ground.name, &why),
         }
     }
     if grounds.is_empty() {
@@ -80,6 +80,7 @@ fn fill(stage: &Stage, ground: &Ground, is_root: bool, rng: &mut Rng) -> Result<
         .and_then(|()| if is_root { Ok(()) } else { chown(&place, Some(NOBODY), Some(NOBODY)) })
         .map_err(failed)?;
     let mut worker = Worker::start(&stage.path().join("worker"), &place, is_root, ground.keeps_space(), rng)?;
+    worker.expect(&format!("page {:?}", ground.page()))?;
     worker.expect("works")?;
     made.snapshot()?;
     for _ in 0..2 {

@@ -65,6 +65,7 @@ fn run(place: &Path, seed: u64, keeps_space: bool) -> Result<(), String> {
     let options = options(&mut rng);
     let told = |what: &str, error: cloakroom::Error| format!("{what} failed, with {options:?}: {error}");
     let store = options.clone().open(place).map_err(|error| told("opening", error))?;
+    println!("page {:?}", store.stats(NOW).map_err(|error| told("the look at the figures", error))?.page);
     let store = Opened { store: RwLock::new(Some(store)), options: options.clone(), place, keeps_space };
     let shared = Shared::default();
     let lanes: Vec<Lane> = thread::scope(|scope| {

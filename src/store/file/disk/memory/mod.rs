@@ -1,10 +1,14 @@
-//! A disk in memory, for tests and fuzz targets that open a store thousands of times.
+//! A disk in memory, for tests and fuzz targets that open a store thousands of times. Here belongs what it does and what of that
+//! fails; what a store does on it, never.
+
+mod lock;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use self::lock::{Holders, MemoryLock};
 use crate::store::file::disk::held::{Inode, Lost};
 use crate::store::file::disk::mapping::SharedPage;
 use crate::store::file::disk::page::Page;
@@ -31,6 +35,8 @@ pub struct Faults {
     pub gone: AtomicBool,
     /// The making, renaming and removing of files: the process has given up its rights.
     pub rights: AtomicBool,
+    /// Setting bytes aside.
+    pub quarantine: AtomicBool,
     /// So many blocks of 4 KiB the disk has; 0 if it never fills up.
     pub blocks: AtomicU64,
     /// Blocks that files have. Those of a file that was removed come back when its last handle is closed.
@@ -56,13 +62,6 @@ struct Inner {
     locks: BTreeMap<String, Arc<Mutex<Holders>>>,
     page: Arc<Page>,
     aside: BTreeMap<String, Vec<u8>>,
-}
-
-#[derive(Default)]
-struct Holders {
-    exclusive: Option<usize>,
-    shared: Vec<usize>,
-    handles: usize,
 }
 
 impl MemoryDisk {
@@ -101,7 +100,12 @@ impl MemoryDisk {
 
     /// From now on these blocks of 4 KiB of a file cannot be read, and no others.
     pub fn make_unreadable(&self, name: &str, blocks: &[u64]) {
-        *self.lock().files[name].unreadable.lock().unwrap() = blocks.to_vec();
+        *self.lock().files[name].unreadable.lock().unwrap() = blocks.iter().map(|block| (*block, u32::MAX)).collect();
+    }
+
+    /// The next so many reads of this block of a file fail, and then it can be read again.
+    pub fn fail_reads(&self, name: &str, block: u64, times: u32) {
+        self.lock().files[name].unreadable.lock().unwrap().insert(block, times);
     }
 
     /// How many blocks of 4 KiB the files have.
@@ -138,7 +142,8 @@ impl MemoryDisk {
 #[derive(Clone)]
 struct MemoryFile {
     content: Arc<Mutex<Content>>,
-    unreadable: Arc<Mutex<Vec<u64>>>,
+    /// Blocks, and how many reads of each fail yet; all of them, for the largest number.
+    unreadable: Arc<Mutex<BTreeMap<u64, u32>>>,
 }
 
 /// A file's bytes, and how many blocks of the disk it has.
@@ -193,11 +198,6 @@ impl Drop for Content {
 /// A disk gives space by blocks of so many bytes.
 const BLOCK: u64 = 4096;
 
-struct MemoryLock {
-    holders: Arc<Mutex<Holders>>,
-    me: usize,
-}
-
 impl Disk for MemoryDisk {
     fn names(&self) -> io::Result<Vec<String>> {
         Ok(self.lock().files.keys().cloned().collect())
@@ -246,12 +246,7 @@ impl Disk for MemoryDisk {
 
     fn lock(&self, name: &str) -> io::Result<Box<dyn DiskLock>> {
         let holders = MemoryDisk::lock(self).locks.entry(name.to_owned()).or_default().clone();
-        let me = {
-            let mut holders = holders.lock().unwrap();
-            holders.handles += 1;
-            holders.handles
-        };
-        Ok(Box::new(MemoryLock { holders, me }))
+        Ok(Box::new(MemoryLock::on(holders)))
     }
 
     fn shared_page(&self, _: &str, fresh: bool) -> io::Result<SharedPage> {
@@ -263,6 +258,9 @@ impl Disk for MemoryDisk {
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        if self.1.quarantine.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.lock().aside.insert(name.to_owned(), bytes.to_vec());
         Ok(())
     }
@@ -280,42 +278,6 @@ impl Disk for MemoryDisk {
     }
 }
 
-impl DiskLock for MemoryLock {
-    fn try_exclusive(&self) -> io::Result<bool> {
-        let mut holders = self.holders.lock().unwrap();
-        let free = holders.exclusive.is_none_or(|holder| holder == self.me)
-            && holders.shared.iter().all(|holder| *holder == self.me);
-        if free {
-            holders.shared.clear();
-            holders.exclusive = Some(self.me);
-        }
-        Ok(free)
-    }
-
-    fn try_shared(&self) -> io::Result<bool> {
-        let mut holders = self.holders.lock().unwrap();
-        let free = holders.exclusive.is_none_or(|holder| holder == self.me);
-        if free {
-            holders.exclusive = None;
-            holders.shared.push(self.me);
-        }
-        Ok(free)
-    }
-
-    fn unlock(&self) -> io::Result<()> {
-        let mut holders = self.holders.lock().unwrap();
-        holders.exclusive.take_if(|holder| *holder == self.me);
-        holders.shared.retain(|holder| *holder != self.me);
-        Ok(())
-    }
-}
-
-impl Drop for MemoryLock {
-    fn drop(&mut self) {
-        let _ = self.unlock();
-    }
-}
-
 impl DiskFile for MemoryFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.content.lock().unwrap().bytes.len() as u64)
@@ -327,12 +289,16 @@ impl DiskFile for MemoryFile {
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         // Before the content, as a write locks them.
-        let unreadable = self.unreadable.lock().unwrap();
+        let mut unreadable = self.unreadable.lock().unwrap();
         let bytes = &self.content.lock().unwrap().bytes;
         let from = (at as usize).min(bytes.len());
         let count = into.len().min(bytes.len() - from);
-        let blocks = at / 4096..(at + count as u64).div_ceil(4096);
-        if count > 0 && unreadable.iter().any(|block| blocks.contains(block)) {
+        let blocks = at / BLOCK..(at + count as u64).div_ceil(BLOCK);
+        if count > 0
+            && let Some((_, times)) = unreadable.range_mut(blocks).next()
+        {
+            *times -= u32::from(*times < u32::MAX);
+            unreadable.retain(|_, times| *times > 0);
             return Err(io::Error::from_raw_os_error(5));
         }
         into[..count].copy_from_slice(&bytes[from..from + count]);
@@ -346,12 +312,11 @@ impl DiskFile for MemoryFile {
         // What cannot be read can be overwritten as a whole block only: of a part of it, the rest would have to be read.
         let end = at + new.len() as u64;
         let mut unreadable = self.unreadable.lock().unwrap();
-        if unreadable.iter().any(|block| {
-            (block * 4096 < at && at < (block + 1) * 4096) || (block * 4096 < end && end < (block + 1) * 4096)
-        }) {
+        let is_within = |block: &u64, place: u64| block * BLOCK < place && place < (block + 1) * BLOCK;
+        if unreadable.keys().any(|block| is_within(block, at) || is_within(block, end)) {
             return Err(io::Error::from_raw_os_error(5));
         }
-        unreadable.retain(|block| !(at <= block * 4096 && (block + 1) * 4096 <= end));
+        unreadable.retain(|block, _| !(at <= block * BLOCK && (block + 1) * BLOCK <= end));
         let content = &mut *self.content.lock().unwrap();
         let full = !content.faults.takes_a_write() || !content.reach(end);
         // A disk that fills up takes a part of the write.
@@ -375,10 +340,10 @@ impl DiskFile for MemoryFile {
 
     fn cut(&self, length: u64) -> io::Result<()> {
         let mut unreadable = self.unreadable.lock().unwrap();
-        if unreadable.iter().any(|block| block * 4096 < length && length < (block + 1) * 4096) {
+        if unreadable.keys().any(|block| block * BLOCK < length && length < (block + 1) * BLOCK) {
             return Err(io::Error::from_raw_os_error(5));
         }
-        unreadable.retain(|block| block * 4096 < length);
+        unreadable.retain(|block, _| block * BLOCK < length);
         self.content.lock().unwrap().cut(length);
         Ok(())
     }

@@ -1,16 +1,22 @@
 //! `vanish`: files that others take from under open stores, or change while no process runs.
 //!
 //! Injects, one a case: a file of the directory, or the directory itself, is removed, renamed, cut, replaced by a copy, by an
-//! empty one, or by what stood there earlier; or the directory that it stands in is replaced by a copy, or the page by that of
-//! another store. Between two operations, while threads save, or after all have closed. One or two handles have the store open,
-//! which are as good as processes, and one more comes late. In half of the cases saves wait for the disk.
+//! empty one, or by what stood there earlier; or what stood there earlier is written into the file that is there, or into all
+//! files; or the directory that it stands in is replaced by a copy, or the page by that of another store. Between two
+//! operations, while threads save, or after all have closed. One or two handles have the store open, which are as good as
+//! processes, and one more comes late. In half of the cases saves wait for the disk.
 //!
 //! Checks that a handle that has lost a file it relies on acknowledges nothing more that waits for the disk, says so, and does
-//! not close as if nothing were; that one whose saves do not wait hears of it within moments; that whatever was acknowledged after the harm is there for the next opener; that harm to locks, page, hints and
-//! snapshots costs nothing; and that what is missing at open is damage, and an ended session that lives again in doubt.
+//! not close as if nothing were; that one whose saves do not wait hears of it within moments; that whatever was acknowledged
+//! after the harm is there for the next opener; that harm to locks, page, hints and snapshots costs nothing; and that what is
+//! missing at open is damage, and an ended session that lives again in doubt. Where a page went back under open stores, alone or
+//! with all other files, a handle that had read no farther than the page says now cannot tell, and its saves are there; if
+//! anything that was acknowledged is not, some handle has said so.
+
+mod harm;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +25,7 @@ use std::time::{Duration, Instant};
 use cloakroom::{Durability, ErrorKind, FileOptions, FileStore, Lifetime, Record, Store as _};
 use fastrand::Rng;
 
+use self::harm::{Harm, copy, segments};
 use crate::real::{HANGS, NOW};
 use crate::run::{Campaign, CannotRun, Failure, Run};
 use crate::support::{block_on, in_memory, key};
@@ -37,19 +44,21 @@ fn run(run: &mut Run) -> Result<(), CannotRun> {
 }
 
 /// What processes rely on, beside the segment that is written to and the directory.
-const RELIED_ON: [&str; 3] = ["users.lock", "writer.lock", "tail.page"];
+const PAGE: &str = "tail.page";
+const RELIED_ON: [&str; 3] = ["users.lock", "writer.lock", PAGE];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Harm {
-    Remove,
-    Rename,
-    Cut,
-    Copy,
-    Empty,
-    Earlier,
-    /// That of another store, of the page alone.
-    Foreign,
+/// What becomes of open stores.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// They rely on what is another by the harm, or less.
+    Lost,
+    Kept,
+    /// A handle may have read no farther than the page, which went back.
+    Either,
 }
+
+/// A segment of so many bytes is never full here.
+const NEVER_FULL: u32 = 1 << 20;
 
 struct Case {
     /// The directory that the store's directory stands in.
@@ -65,27 +74,17 @@ struct Case {
     sessions: BTreeMap<u32, bool>,
     /// Whether they were durable by then.
     are_durable: bool,
+    /// Whether there is one segment, and never another.
+    has_one_segment: bool,
+    /// Whether a handle has said that files were lost.
+    is_said: bool,
+    was_open: bool,
+    /// What is drawn here moves no other draw: what a seed's case was before, it is still, unless it is of these.
+    others: Rng,
 }
 
 fn failed(error: io::Error) -> Failure {
     format!("the harm could not be done: {error}")
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    if !from.is_dir() {
-        return fs::copy(from, to).map(drop);
-    }
-    fs::create_dir(to)?;
-    fs::set_permissions(to, from.metadata()?.permissions())?;
-    fs::read_dir(from)?.try_for_each(|entry| entry.and_then(|entry| copy(&entry.path(), &to.join(entry.file_name()))))
-}
-
-fn segments(place: &Path) -> io::Result<Vec<PathBuf>> {
-    let paths = fs::read_dir(place)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
-    let mut segments: Vec<_> =
-        paths.into_iter().filter(|path| path.extension().is_some_and(|it| it == "log")).collect();
-    segments.sort();
-    Ok(segments)
 }
 
 fn create(store: &FileStore, n: u32) -> cloakroom::Result<()> {
@@ -107,16 +106,32 @@ fn hears_of_it(store: &FileStore) -> Result<(), Failure> {
 
 impl Case {
     fn new(directory: &Path, rng: &mut Rng) -> Self {
+        let others = Rng::with_seed(!rng.get_seed());
         let saves_wait = rng.bool();
+        let segment_bytes = *rng.choice(&[4 << 10, NEVER_FULL]).expect("there are two");
         let options = FileStore::options()
             .durability(if saves_wait { Durability::Always } else { Durability::Never })
-            .segment_bytes(*rng.choice(&[4 << 10, 1 << 20]).expect("there are two"))
+            .segment_bytes(segment_bytes)
             .zeros_ahead(rng.bool())
             .open_wait(Duration::from_millis(2));
         let (parent, earlier) = (directory.join("parent"), directory.join("earlier"));
         let place = parent.join("sessions");
         let (target, harm, sessions) = (place.clone(), Harm::Remove, BTreeMap::new());
-        Self { parent, place, earlier, options, saves_wait, target, harm, sessions, are_durable: saves_wait }
+        Self {
+            parent,
+            place,
+            earlier,
+            options,
+            saves_wait,
+            target,
+            harm,
+            sessions,
+            are_durable: saves_wait,
+            has_one_segment: segment_bytes == NEVER_FULL,
+            is_said: false,
+            was_open: true,
+            others,
+        }
     }
 
     fn open(&self) -> cloakroom::Result<FileStore> {
@@ -140,9 +155,9 @@ impl Case {
             _ => {
                 stores.iter().try_for_each(FileStore::close).map_err(|error| error.to_string())?;
                 drop(stores);
-                self.are_durable = true;
+                (self.are_durable, self.was_open) = (true, false);
                 self.draw(rng).map_err(failed)?;
-                if self.target.ends_with("tail.page") && rng.bool() {
+                if self.target.ends_with(PAGE) && rng.bool() {
                     self.harm = Harm::Foreign;
                     self.make_foreign().map_err(|error| error.to_string())?;
                 }
@@ -194,69 +209,56 @@ impl Case {
         self.harm = *rng.choice(&harms).expect("there are some");
         let is_directory = self.target == self.place;
         // A page that is cut under the process kills it: the documentation names that.
-        if self.harm == Harm::Cut && (is_directory || self.target.ends_with("tail.page"))
+        if self.harm == Harm::Cut && (is_directory || self.target.ends_with(PAGE))
             || self.harm == Harm::Earlier && (is_directory || !self.earlier_of_target().exists())
         {
             self.harm = Harm::Remove;
         }
         if rng.u8(..24) == 0 {
             (self.target, self.harm) = (self.parent.clone(), Harm::Copy);
+        } else if self.others.u8(..6) == 0 {
+            if self.others.u8(..3) == 0 {
+                self.target = self.place.clone();
+            }
+            if self.earlier_of_target().exists() {
+                self.harm = Harm::Over;
+            }
         }
         Ok(())
     }
 
     fn earlier_of_target(&self) -> PathBuf {
+        if self.target == self.place {
+            return self.earlier.clone();
+        }
         self.earlier.join(self.target.file_name().expect("it has a name"))
     }
 
     fn do_harm(&self, rng: &mut Rng) -> io::Result<()> {
-        let (path, away) = (&self.target, self.target.with_extension("away"));
-        match self.harm {
-            // The threads may make a file in it meanwhile.
-            Harm::Remove if path.is_dir() => loop {
-                match fs::remove_dir_all(path) {
-                    Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
-                    removed => break removed,
-                }
-            },
-            Harm::Remove => fs::remove_file(path),
-            Harm::Cut => {
-                let written = fs::read(path)?.iter().rposition(|byte| *byte != 0).unwrap_or_default();
-                File::options().write(true).open(path)?.set_len(rng.u64(..=written as u64))
-            }
-            Harm::Earlier | Harm::Foreign => {
-                fs::copy(self.earlier_of_target(), &away)?;
-                fs::rename(&away, path)
-            }
-            Harm::Rename | Harm::Copy | Harm::Empty => {
-                let is_directory = path.is_dir();
-                fs::rename(path, &away)?;
-                match self.harm {
-                    Harm::Copy => copy(&away, path),
-                    Harm::Empty if is_directory => {
-                        fs::create_dir(path)?;
-                        fs::set_permissions(path, away.metadata()?.permissions())
-                    }
-                    Harm::Empty => File::create(path)?.set_permissions(away.metadata()?.permissions()),
-                    _ => Ok(()),
-                }
-            }
-        }
+        self.harm.do_to(&self.target, &self.earlier_of_target(), rng)
     }
 
     fn is_segment(&self) -> bool {
         self.target.extension().is_some_and(|extension| extension == "log")
     }
 
-    /// Whether open stores rely on the target, and it is another by the harm, or less. `last` is their current segment.
-    fn is_lost(&self, last: &Path) -> bool {
-        if self.target == self.parent {
-            return true;
-        }
-        if RELIED_ON.iter().any(|name| self.target.ends_with(name)) {
-            self.harm != Harm::Cut
+    /// Whether the page is an earlier one now, in the same file.
+    fn went_back(&self) -> bool {
+        self.harm == Harm::Over && (self.target == self.place || self.target.ends_with(PAGE))
+    }
+
+    /// `last` is the current segment of the open stores.
+    fn fate(&self, last: &Path) -> Fate {
+        let is_lost = if RELIED_ON.iter().any(|name| self.target.ends_with(name)) {
+            // A lock's file holds nothing that could be cut or written over.
+            ![Harm::Cut, Harm::Over].contains(&self.harm)
         } else {
-            self.target == last || self.target == self.place
+            [last, &self.place, &self.parent].contains(&&*self.target)
+        };
+        match is_lost {
+            _ if self.went_back() => Fate::Either,
+            true => Fate::Lost,
+            false => Fate::Kept,
         }
     }
 
@@ -279,17 +281,27 @@ impl Case {
         self.draw(rng).map_err(failed)?;
         let last = segments(&self.place).map_err(failed)?.pop().expect("there is one");
         self.do_harm(rng).map_err(failed)?;
-        let is_lost = self.is_lost(&last);
+        let fate = self.fate(&last);
+        let is_lost = fate == Fate::Lost;
         let mut after = Vec::new();
         if rng.bool() {
             self.come_late(2_000_000, &mut after);
         }
         for (n, store) in (1_000_000..).zip(&stores) {
+            // One that saves nothing more looks when it closes.
+            if fate == Fate::Either && self.others.bool() {
+                continue;
+            }
             match create(store, n) {
-                Ok(()) if !is_lost => after.push(n),
+                Ok(()) if fate == Fate::Kept => after.push(n),
+                Ok(()) if fate == Fate::Either => {
+                    if self.saves_wait {
+                        after.push(n);
+                    }
+                }
                 // It promises nothing yet.
                 Ok(()) if !self.saves_wait => {}
-                Err(error) if is_lost && *error.kind() == ErrorKind::FilesLost => {}
+                Err(error) if fate != Fate::Kept && *error.kind() == ErrorKind::FilesLost => self.is_said = true,
                 other => return Err(format!("a save ended with {other:?}")),
             }
         }
@@ -313,7 +325,10 @@ impl Case {
         }
         for store in stores {
             let closed = store.close();
-            if closed.as_ref().is_err_and(|error| *error.kind() == ErrorKind::FilesLost) != is_lost {
+            let is_told = closed.as_ref().is_err_and(|error| *error.kind() == ErrorKind::FilesLost);
+            self.is_said |= is_told;
+            let is_as_it_should_be = if fate == Fate::Either { is_told || closed.is_ok() } else { is_told == is_lost };
+            if !is_as_it_should_be {
                 return Err(format!("closing ended with {closed:?}"));
             }
         }
@@ -323,12 +338,13 @@ impl Case {
     fn under_threads(&mut self, stores: Vec<FileStore>, rng: &mut Rng) -> Result<Option<Vec<u32>>, Failure> {
         const SAVES: u32 = 60;
         self.draw(rng).map_err(failed)?;
-        // A segment may be rolled and trimmed meanwhile.
-        if self.is_segment() {
+        // A segment may be rolled and trimmed meanwhile. And which of the threads had read no farther than an earlier page
+        // nobody knows.
+        if self.is_segment() && !self.has_one_segment || self.went_back() {
             self.target = self.place.join("users.lock");
             self.harm = Harm::Remove;
         }
-        let is_lost = self.is_lost(Path::new(""));
+        let is_lost = self.is_segment() || self.fate(Path::new("")) == Fate::Lost;
         let is_done = AtomicBool::new(false);
         let save = |store: &FileStore, from: u32| {
             let mut saved = Vec::new();
@@ -382,7 +398,7 @@ impl Case {
         };
         let doubtful = store.doubtful(NOW).map_err(|error| error.to_string())?;
         let is_told = !store.damage().is_empty();
-        if self.costs_nothing() && is_told {
+        if self.costs_nothing() && is_told && !(self.went_back() && self.is_said) {
             return Err(format!("damage where nothing was damaged: {:?}", store.damage()));
         }
         for n in after {
@@ -390,8 +406,9 @@ impl Case {
                 return Err(format!("session {n} was acknowledged after the harm and is not there"));
             }
         }
-        // Another directory is another store.
-        if self.target == self.place && self.harm != Harm::Copy {
+        // Another directory is another store. An earlier one is, too, and nobody was there to say so, or somebody has.
+        let is_another = self.target == self.place && self.harm != Harm::Copy;
+        if is_another && !(self.went_back() && self.was_open) || self.went_back() && self.is_said {
             return Ok(());
         }
         for (n, lives) in &self.sessions {
