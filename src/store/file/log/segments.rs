@@ -149,9 +149,13 @@ impl Segments {
         self.damage.add(Damage { file: names::segment(segment), from: from.into(), to: to.into(), key });
     }
 
-    /// Copies bad bytes to the quarantine, where a person can look at them.
+    /// Copies bad bytes to the quarantine, where a person can look at them. A full disk has no room for that, and must not keep
+    /// the store from opening and from freeing it.
     pub(crate) fn set_aside(&self, at: Position, bytes: &[u8]) -> Result<()> {
-        self.disk.set_aside(&names::set_aside(at), bytes).map_err(|error| self.io("setting damaged bytes aside", error))
+        match self.disk.set_aside(&names::set_aside(at), bytes) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),
+            done => done.map_err(|error| self.io("setting damaged bytes aside", error)),
+        }
     }
 
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> Error {

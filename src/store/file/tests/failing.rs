@@ -74,7 +74,7 @@ fn nothing_is_cut_off_before_it_was_set_aside() {
         died.faults().quarantine.store(true, std::sync::atomic::Ordering::Relaxed);
         for _ in 0..2 {
             let error = open(&died, options()).map(drop).unwrap_err();
-            assert_eq!(error.kind(), &ErrorKind::Full, "{error}");
+            assert_eq!(error.kind(), &ErrorKind::Io, "{error}");
             assert!(error.to_string().contains("setting damaged bytes aside"), "{error}");
             break_it(false);
             assert!(died.bytes(&name) == torn && died.aside() == 0);

@@ -315,3 +315,25 @@ fn a_log_that_leaves_its_last_segment_on_a_full_disk_takes_the_space_along() {
         }
     }
 }
+
+/// What a power loss has torn is set aside where the disk has room for it. A full disk has none, and the store opens all the same.
+#[test]
+fn on_a_full_disk_what_is_torn_off_is_not_kept_and_the_store_opens() {
+    for left in [0, 20] {
+        let disk = disk_of(250);
+        let mut store = ByHand::open(&disk, 4 << 20);
+        let all = store.fill(0, 300);
+        let end = tail_of(&store);
+        drop(store);
+        let last = disk.open(&names::segment(end.segment())).unwrap();
+        last.write_at(&[7; 12 << 10], end.offset().into()).unwrap();
+        disk.faults().blocks.store(disk.blocks() + left, Ordering::Relaxed);
+        let mut store = ByHand::open(&disk, 4 << 20);
+        assert_eq!(disk.aside(), usize::from(left > 0));
+        for n in 0..all {
+            let ended = store.run(Op::Destroy { key: key(n), trace: None });
+            assert!(ended.is_ok(), "{left} blocks left: {ended:?}");
+        }
+        store.settle();
+    }
+}

@@ -259,6 +259,9 @@ impl Disk for MemoryDisk {
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         if self.1.quarantine.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if !MemoryFile::of(Vec::new(), &self.1).content.lock().unwrap().reach(bytes.len() as u64) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.lock().aside.insert(name.to_owned(), bytes.to_vec());
