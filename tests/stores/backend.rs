@@ -70,6 +70,9 @@ pub trait Database: Backend {
     /// Gives a session's row another key, in a transaction that stays open for half a second.
     fn move_slowly(server: &Server, table: &str, from: SessionKey, to: SessionKey);
 
+    /// Whether a statement of the store waits for a row.
+    fn is_waiting(server: &Server, table: &str) -> bool;
+
     /// Whether a transaction holds the session's row.
     fn is_locked(server: &Server, table: &str, key: SessionKey) -> bool;
 }

@@ -138,6 +138,11 @@ impl Database for Mysql {
         );
     }
 
+    fn is_waiting(server: &Server, table: &str) -> bool {
+        let waiting = format!("trx_state = 'LOCK WAIT' AND trx_query LIKE '%{table}%'");
+        sql(server, &format!("SELECT count(*) FROM information_schema.innodb_trx WHERE {waiting}")) != "0"
+    }
+
     fn is_locked(server: &Server, table: &str, key: SessionKey) -> bool {
         let select = format!("SELECT 1 FROM {table} WHERE `key` = UNHEX('{key}') FOR UPDATE SKIP LOCKED");
         sql(server, &select).is_empty()

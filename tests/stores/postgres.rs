@@ -134,6 +134,11 @@ impl Database for Postgres {
         );
     }
 
+    fn is_waiting(server: &Server, table: &str) -> bool {
+        let waiting = format!("wait_event_type = 'Lock' AND query LIKE '%.{table}\\_%'");
+        sql(server, &format!("SELECT count(*) FROM pg_stat_activity WHERE {waiting}")) != "0"
+    }
+
     fn is_locked(server: &Server, table: &str, key: SessionKey) -> bool {
         sql(server, &format!("SELECT 1 FROM cloakroom.{table} WHERE key = '\\x{key}' FOR UPDATE SKIP LOCKED"))
             .is_empty()
