@@ -11,7 +11,7 @@
 //! after the harm is there for the next opener; that harm to locks, page, hints and snapshots costs nothing; and that what is
 //! missing at open is damage, and an ended session that lives again in doubt. Where a page went back under open stores, alone or
 //! with all other files, a handle that had read no farther than the page says now cannot tell, and its saves are there; if
-//! anything that was acknowledged is not, some handle has said so.
+//! anything that was acknowledged is not, some handle has said so, unless none has saved since, or another that could not tell.
 
 mod harm;
 
@@ -78,6 +78,9 @@ struct Case {
     has_one_segment: bool,
     /// Whether a handle has said that files were lost.
     is_said: bool,
+    /// Whether a page that went back may have been noticed by nobody: no handle has written or waited since, or another has, that
+    /// had read no farther, so that the page may name a later end by now than a handle knew.
+    is_unnoticed: bool,
     was_open: bool,
     /// What is drawn here moves no other draw: what a seed's case was before, it is still, unless it is of these.
     others: Rng,
@@ -129,6 +132,7 @@ impl Case {
             are_durable: saves_wait,
             has_one_segment: segment_bytes == NEVER_FULL,
             is_said: false,
+            is_unnoticed: false,
             was_open: true,
             others,
         }
@@ -269,11 +273,12 @@ impl Case {
     }
 
     /// A process that comes after the harm, and saves this session. What it is told, holds.
-    fn come_late(&self, n: u32, after: &mut Vec<u32>) {
+    fn come_late(&mut self, n: u32, after: &mut Vec<u32>) {
         if let Ok(late) = self.options.clone().durability(Durability::Always).open(&self.place)
             && create(&late, n).is_ok()
         {
             after.push(n);
+            self.is_unnoticed = true;
         }
     }
 
@@ -287,6 +292,7 @@ impl Case {
         if rng.bool() {
             self.come_late(2_000_000, &mut after);
         }
+        let mut has_saved = false;
         for (n, store) in (1_000_000..).zip(&stores) {
             // One that saves nothing more looks when it closes.
             if fate == Fate::Either && self.others.bool() {
@@ -295,6 +301,7 @@ impl Case {
             match create(store, n) {
                 Ok(()) if fate == Fate::Kept => after.push(n),
                 Ok(()) if fate == Fate::Either => {
+                    has_saved = true;
                     if self.saves_wait {
                         after.push(n);
                     }
@@ -305,6 +312,7 @@ impl Case {
                 other => return Err(format!("a save ended with {other:?}")),
             }
         }
+        self.is_unnoticed |= fate == Fate::Either && (stores.len() > 1 || !has_saved);
         if is_lost {
             self.come_late(2_000_001, &mut after);
             if !self.saves_wait && rng.u8(..8) == 0 {
@@ -398,7 +406,8 @@ impl Case {
         };
         let doubtful = store.doubtful(NOW).map_err(|error| error.to_string())?;
         let is_told = !store.damage().is_empty();
-        if self.costs_nothing() && is_told && !(self.went_back() && self.is_said) {
+        let is_certain = !self.went_back() || !self.is_said && !self.is_unnoticed;
+        if self.costs_nothing() && is_told && is_certain {
             return Err(format!("damage where nothing was damaged: {:?}", store.damage()));
         }
         for n in after {
@@ -408,7 +417,7 @@ impl Case {
         }
         // Another directory is another store. An earlier one is, too, and nobody was there to say so, or somebody has.
         let is_another = self.target == self.place && self.harm != Harm::Copy;
-        if is_another && !(self.went_back() && self.was_open) || self.went_back() && self.is_said {
+        if is_another && !(self.went_back() && self.was_open) || !is_certain {
             return Ok(());
         }
         for (n, lives) in &self.sessions {
