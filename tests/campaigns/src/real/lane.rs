@@ -150,7 +150,8 @@ impl<'a> Lane<'a> {
         self.ended = true;
         let Op::Create { name, held } = self.create() else { unreachable!("it is a creation") };
         match block_on(self.store.create(&found::record(lane, name, &held), &[], NOW)) {
-            Err(error) if *error.kind() == ErrorKind::Poisoned => {}
+            // Or it waits for a process that was stopped with the writer lock.
+            Err(error) if matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Timeout) => {}
             other => return self.broken(format!("after a failed sync, a save ended with {other:?}")),
         }
         match self.look_patiently(op) {
