@@ -1,8 +1,7 @@
 //! What the end of a request means for its session.
 
 use crate::model::error::Result;
-use crate::session::Committed;
-use crate::session::Session;
+use crate::session::{Committed, Session};
 use crate::sessions::commit::Fate;
 use crate::sessions::handle::Sessions;
 use crate::store::Store;

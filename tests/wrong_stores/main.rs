@@ -58,18 +58,10 @@ impl twist::Twist for SlowToSwap {
         twist::pause();
         m.update(record, expected, now)
     }
-    fn rotate(
-        &self,
-        m: &twist::Memory,
-        old: &SessionKey,
-        expected: Revision,
-        record: &Record,
-        trace: Option<&twist::Trace>,
-        now: Timestamp,
-    ) -> Result<Update> {
+    twist::method!(rotate(self, m, old, expected, record, trace, now) {
         twist::pause();
         m.rotate(old, expected, record, trace, now)
-    }
+    });
 }
 
 #[test]
@@ -164,22 +156,14 @@ impl twist::Twist for DoesItsBest {
     fn load(&self, m: &Memory, key: &SessionKey, now: Timestamp) -> Result<Option<Record>> {
         self.find(m, key, now).map(Found::live)
     }
-    fn rotate(
-        &self,
-        m: &Memory,
-        old: &SessionKey,
-        expected: Revision,
-        record: &Record,
-        trace: Option<&Trace>,
-        now: Timestamp,
-    ) -> Result<Update> {
+    twist::method!(rotate(self, m, old, expected, record, trace, now) {
         let before = m.load(old, now)?.filter(|_| trace.is_none());
         self.leaving.get().extend(before.map(|before| (*old, before)));
         let done = m.rotate(old, expected, record, trace, now);
         twist::pause();
         self.leaving.get().remove(old);
         done
-    }
+    });
     fn sweep(&self, m: &Memory, now: Timestamp, budget: usize) -> Result<Swept> {
         let swept = m.sweep(now, budget)?;
         Ok(Swept::new(swept.removed / 2, swept.more))
@@ -209,17 +193,9 @@ impl twist::Twist for LeavesNoTraces {
     fn create(&self, m: &Memory, record: &Record, _traces: twist::Traces<'_>, now: Timestamp) -> Result<Revision> {
         m.create(record, &[], now)
     }
-    fn rotate(
-        &self,
-        m: &Memory,
-        old: &SessionKey,
-        expected: Revision,
-        record: &Record,
-        _trace: Option<&Trace>,
-        now: Timestamp,
-    ) -> Result<Update> {
+    twist::method!(rotate(self, m, old, expected, record, _trace, now) {
         m.rotate(old, expected, record, None, now)
-    }
+    });
     fn destroy(&self, m: &Memory, key: &SessionKey, _trace: Option<&Trace>) -> Result<bool> {
         m.destroy(key, None)
     }

@@ -151,7 +151,7 @@ impl PostgresOptions {
             config,
             #[cfg(feature = "postgres-tls")]
             tls: match must_encrypt {
-                true => Some(MakeRustlsConnect::new((*self.roots.config()?).clone())),
+                true => Some(MakeRustlsConnect::new(self.roots.config()?)),
                 false => None,
             },
         };

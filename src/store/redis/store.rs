@@ -126,7 +126,7 @@ impl RedisOptions {
                 .ok_or_else(|| no_url("it is no redis: URL"))?,
             #[cfg(feature = "redis-tls")]
             tls: match encrypted {
-                Some(_) => Some(self.roots.config()?.into()),
+                Some(_) => Some(Arc::new(self.roots.config()?).into()),
                 None => None,
             },
         };

@@ -45,15 +45,14 @@ impl Roots {
 
     /// What a connection is made with, for clients that take it.
     #[cfg(any(feature = "postgres-tls", feature = "redis-tls"))]
-    pub(crate) fn config(&self) -> Result<std::sync::Arc<rustls::ClientConfig>> {
+    pub(crate) fn config(&self) -> Result<rustls::ClientConfig> {
         let mut roots = rustls::RootCertStore::empty();
         // A system may have certificates that this version cannot use.
         let (added, _) = roots.add_parsable_certificates(self.certificates()?);
         if added == 0 {
             return Err(refused("no root certificate can be used"));
         }
-        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(std::sync::Arc::new(config))
+        Ok(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
     }
 }
 
